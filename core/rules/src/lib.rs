@@ -1,1 +1,22 @@
-//! placeholder
+//! Pure rules that the core and the channels share.
+//!
+//! Nothing here opens a file, reads a clock, logs or waits: every function is a plain
+//! function of its arguments, so that each rule can be checked by a table of examples.
+//!
+//! | module | the rule |
+//! |---|---|
+//! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038, packed and unpacked |
+//! | [`charset`] | the other two alphabets of a text message: Latin-1 and UCS-2 |
+//! | [`sms`] | what a text costs, and what is refused: the 160 rule |
+//! | [`typography`] | which marks a text message can do without, and letters without accents |
+//! | [`phone`] | one spelling for each telephone number |
+//! | [`mod@reference`] | `2026-0001234-7`: the number that a citizen reads out |
+//! | [`keyword`] | the first word of a text, folded |
+//! | [`moment`] | dates and times as citizens read them |
+//! | [`receipt`] | the French acknowledgement by e-mail |
+//! | [`redact`] | personal data as it may stand in a log |
+
+pub mod charset;
+pub mod gsm7;
+pub mod sms;
+pub mod typography;
