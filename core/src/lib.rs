@@ -1,1 +1,12 @@
-//! placeholder
+//! What Voxea knows: contacts, requests, replies, the feed, and the two databases that keep them.
+//!
+//! Floors, from top to bottom; a floor imports only those below it:
+//! jobs · contact, outbox · request · artefact, feed, access, channel · store · base.
+
+pub mod access;
+pub mod artefact;
+pub mod base;
+pub mod channel;
+pub mod feed;
+pub mod request;
+pub mod store;

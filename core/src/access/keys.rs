@@ -1,0 +1,147 @@
+//! API keys, `vx_<id>_<secret>`: the secret is stored as its hash only.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::base::actor::{Actor, Scopes};
+use crate::base::error::{CoreError, Result};
+use crate::base::time::{self, Millis};
+use crate::on;
+use crate::store::Store;
+
+/// Bytes of randomness in a secret.
+const SECRET_BYTES: usize = 32;
+/// Bytes of randomness in a key's public id.
+const ID_BYTES: usize = 6;
+
+/// A key as it is listed: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct KeyRow {
+    /// The public part.
+    pub id: String,
+    /// Whom it was given to.
+    pub name: String,
+    /// Names separated by spaces.
+    pub scopes: String,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was taken back.
+    pub revoked_at: Option<Millis>,
+}
+
+/// The door to keys.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    store: Store,
+}
+
+impl Keys {
+    /// Over a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Makes a key and returns it; it cannot be shown again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn create(&self, name: &str, scopes: Scopes) -> Result<String> {
+        let (id, secret) = (hex(&random(ID_BYTES)?), URL_SAFE_NO_PAD.encode(random(SECRET_BYTES)?));
+        let sql = "INSERT INTO api_key (id, name, hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5)";
+        let mut tx = self.store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(sql)
+            .bind(&id).bind(name).bind(hash(&secret)).bind(scopes.names()).bind(time::now()).execute(db).await.map(|_| ()))?;
+        tx.commit().await?;
+        Ok(format!("vx_{id}_{secret}"))
+    }
+
+    /// Every key, the newest last.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self) -> Result<Vec<KeyRow>> {
+        let sql = "SELECT id, name, scopes, created_at, revoked_at FROM api_key ORDER BY created_at, id";
+        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).fetch_all(db).await)?)
+    }
+
+    /// Takes a key back; the daemon refuses it from its next call on.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`] when no such key is in force.
+    pub async fn revoke(&self, id: &str) -> Result<()> {
+        let sql = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id";
+        let mut tx = self.store.begin().await?;
+        let found: Option<String> =
+            on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(id).bind(time::now()).fetch_optional(db).await)?;
+        tx.commit().await?;
+        found.map(|_| ()).ok_or(CoreError::NotFound { what: "key" })
+    }
+
+    /// Who holds this token; `None` when nobody does. The hash of what was sent is compared in constant time, and a
+    /// key's id tells nothing that its holder may not know.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn verify(&self, token: &str) -> Result<Option<Actor>> {
+        let Some((id, secret)) = split(token) else { return Ok(None) };
+        let sql = "SELECT name, hash, scopes FROM api_key WHERE id = $1 AND revoked_at IS NULL";
+        let row: Option<(String, String, String)> =
+            on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        let Some((name, stored, scopes)) = row else { return Ok(None) };
+        if !same(hash(secret).as_bytes(), stored.as_bytes()) {
+            return Ok(None);
+        }
+        let scopes = Scopes::from_names(scopes.split_whitespace())
+            .map_err(|scope| CoreError::Store(format!("key {id} has the unknown scope {scope:?}")))?;
+        Ok(Some(Actor::Client { key_id: id.to_owned(), name, scopes }))
+    }
+}
+
+fn split(token: &str) -> Option<(&str, &str)> {
+    let (id, secret) = token.strip_prefix("vx_")?.split_once('_')?;
+    (id.len() == ID_BYTES * 2 && secret.len() <= 128).then_some((id, secret))
+}
+
+fn random(count: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| CoreError::Store("the system gives no random bytes".to_owned()))?;
+    Ok(bytes)
+}
+
+fn hash(secret: &str) -> String {
+    hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares without stopping at the first difference.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_works_until_it_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("k.db").display())).await.unwrap();
+        store.migrate().await.unwrap();
+        let keys = Keys::new(store);
+        let token = keys.create("back office", Scopes::from_names(["read"]).unwrap()).await.unwrap();
+        let Some(Actor::Client { key_id, name, scopes }) = keys.verify(&token).await.unwrap() else { panic!("known") };
+        assert_eq!((name.as_str(), scopes.names().as_str()), ("back office", "read"));
+        assert_eq!(keys.verify(&format!("{token}x")).await.unwrap(), None);
+        assert_eq!(keys.verify("vx_000000000000_x").await.unwrap(), None);
+        assert_eq!(keys.verify("nonsense").await.unwrap(), None);
+        keys.revoke(&key_id).await.unwrap();
+        assert_eq!(keys.verify(&token).await.unwrap(), None);
+        assert!(matches!(keys.revoke(&key_id).await, Err(CoreError::NotFound { .. })));
+    }
+}

@@ -1,0 +1,143 @@
+//! A folder of files named by the SHA-256 of their content.
+//!
+//! A file is there whole or not at all: written under another name, flushed, renamed, and its folder flushed, before
+//! any row names it.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use ring::digest;
+
+use crate::base::error::{CoreError, Result};
+use crate::base::id;
+
+/// A file that is safely there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlob {
+    /// Hexadecimal, lower case.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    root: PathBuf,
+}
+
+impl Blobs {
+    /// Opens the folder, making it when it is missing.
+    ///
+    /// # Errors
+    /// [`CoreError::File`] when it cannot be made.
+    pub fn open(root: PathBuf) -> Result<Self> {
+        for folder in ["sha256", "new", "recordings"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(|source| CoreError::File { what: format!("making the folder {}", path.display()), source })?;
+        }
+        Ok(Self { root })
+    }
+
+    /// Where recordings are written, one file each.
+    #[must_use]
+    pub fn recordings_folder(&self) -> PathBuf {
+        self.root.join("recordings")
+    }
+
+    /// The file of a relative path that a row of ours holds.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The hash of some content, as a file name.
+    #[must_use]
+    pub fn hash(content: &[u8]) -> String {
+        digest::digest(&digest::SHA256, content).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Keeps some content. When this returns it is on disk; content that is there already is not written again.
+    ///
+    /// # Errors
+    /// [`CoreError::File`]; nothing may then be acknowledged that depends on it.
+    pub async fn put(&self, content: Bytes) -> Result<StoredBlob> {
+        let blobs = self.clone();
+        tokio::task::spawn_blocking(move || blobs.put_now(&content)).await.map_err(|error| CoreError::Store(error.to_string()))?
+    }
+
+    fn put_now(&self, content: &[u8]) -> Result<StoredBlob> {
+        let stored = StoredBlob { sha256: Self::hash(content), size: content.len() as u64 };
+        let target = self.place(&stored.sha256);
+        if fs::metadata(&target).is_ok_and(|facts| facts.len() == stored.size) {
+            return Ok(stored);
+        }
+        let source = self.root.join("new").join(id::new());
+        let written = write_through(&source, content).and_then(|()| {
+            let folder = target.parent().unwrap_or(&self.root);
+            match fs::create_dir(folder) {
+                Ok(()) => flush_folder(folder.parent().unwrap_or(&self.root))?,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(error),
+            }
+            fs::rename(&source, &target)?;
+            flush_folder(folder)
+        });
+        written.map_err(|error| {
+            let _ = fs::remove_file(&source);
+            CoreError::File { what: format!("writing a blob of {} bytes", content.len()), source: error }
+        })?;
+        Ok(stored)
+    }
+
+    fn place(&self, sha256: &str) -> PathBuf {
+        let shelf = sha256.get(..2).unwrap_or("00");
+        self.root.join("sha256").join(shelf).join(sha256)
+    }
+
+    /// The path of some content that a row names.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`] when the hash is none of ours.
+    pub fn find(&self, sha256: &str) -> Result<PathBuf> {
+        let plausible = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let path = self.place(sha256);
+        if plausible && path.is_file() { Ok(path) } else { Err(CoreError::NotFound { what: "blob" }) }
+    }
+
+    /// Removes what writers that were killed left half-written. For the start, before anything writes.
+    pub fn sweep(&self) {
+        for entry in fs::read_dir(self.root.join("new")).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn write_through(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn flush_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn content_is_kept_once_under_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path().to_path_buf()).unwrap();
+        let first = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+        assert_eq!(first.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(blobs.put(Bytes::from_static(b"abc")).await.unwrap(), first);
+        assert_eq!(fs::read(blobs.find(&first.sha256).unwrap()).unwrap(), b"abc");
+        assert!(fs::read_dir(folder.path().join("new")).unwrap().next().is_none());
+        assert!(blobs.find("../../etc/passwd").is_err());
+    }
+}

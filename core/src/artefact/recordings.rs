@@ -1,0 +1,265 @@
+//! Recordings and the calls they belong to, from the answer to the sealed file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::base::account::{Account, Unknown};
+use crate::base::error::{CoreError, Result};
+use crate::base::time::{self, Millis};
+use crate::feed::{self, EventKind, Feed, NewEvent};
+use crate::on;
+use crate::store::{Store, Tx};
+
+/// How far a recording has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingState {
+    /// The call is going on.
+    Recording,
+    /// The call is over, its file is being closed.
+    Sealing,
+    /// Whole and closed.
+    Sealed,
+    /// Closed after a crash: all but its last second is there.
+    Partial,
+    /// There is no audio; the reason says why.
+    Failed,
+    /// Erased when its time was over.
+    Purged,
+}
+
+impl RecordingState {
+    const ALL: [Self; 6] = [Self::Recording, Self::Sealing, Self::Sealed, Self::Partial, Self::Failed, Self::Purged];
+
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Sealing => "sealing",
+            Self::Sealed => "sealed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Purged => "purged",
+        }
+    }
+
+    /// Whether there is audio that may be heard.
+    #[must_use]
+    pub const fn is_audible(self) -> bool {
+        matches!(self, Self::Sealed | Self::Partial)
+    }
+}
+
+impl FromStr for RecordingState {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+    }
+}
+
+/// What ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The caller hung up.
+    Caller,
+    /// Nothing was said for the line's `silence_seconds`.
+    Silence,
+    /// The line's `max_seconds` were over.
+    MaxLength,
+    /// No packet came any more.
+    RtpTimeout,
+    /// The caller gave up before we answered.
+    Cancelled,
+    /// We answered, and the caller never confirmed.
+    Abandoned,
+    /// The caller did not want to be recorded.
+    RefusedRecording,
+    /// An agent ended it.
+    Operator,
+    /// The daemon was stopped.
+    Shutdown,
+    /// The daemon died.
+    Crash,
+}
+
+impl CallEnd {
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Silence => "silence",
+            Self::MaxLength => "max_length",
+            Self::RtpTimeout => "rtp_timeout",
+            Self::Cancelled => "cancelled",
+            Self::Abandoned => "abandoned",
+            Self::RefusedRecording => "refused_recording",
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+impl fmt::Display for CallEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What became of the audio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordingOutcome {
+    /// The file is whole.
+    Sealed {
+        /// Samples of each of its two channels.
+        samples: u64,
+    },
+    /// A crash cut it; what was written is kept.
+    Partial {
+        /// Samples of each of its two channels.
+        samples: u64,
+        /// What happened.
+        reason: String,
+    },
+    /// There is no audio.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A recording as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RecordingRow {
+    /// UUIDv7.
+    pub id: String,
+    /// The call's interaction.
+    pub interaction_id: String,
+    /// See [`RecordingState`].
+    pub state: String,
+    /// Below the blob folder.
+    pub path: String,
+    /// `pcma` or `pcmu`.
+    pub codec: String,
+    /// Samples a second.
+    pub rate: i64,
+    /// Of each channel.
+    pub samples: i64,
+    /// Why it is partial or failed.
+    pub reason: Option<String>,
+    /// When the first sample was heard.
+    pub started_at: Option<Millis>,
+    /// When it was closed.
+    pub sealed_at: Option<Millis>,
+}
+
+impl RecordingRow {
+    /// Its length in milliseconds.
+    #[must_use]
+    pub const fn duration_ms(&self) -> i64 {
+        if self.rate > 0 { self.samples * 1000 / self.rate } else { 0 }
+    }
+}
+
+const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at FROM recording";
+
+/// The door to recordings.
+#[derive(Debug, Clone)]
+pub struct Recordings {
+    store: Store,
+    feed: Feed,
+}
+
+impl Recordings {
+    /// Over a store.
+    #[must_use]
+    pub const fn new(store: Store, feed: Feed) -> Self {
+        Self { store, feed }
+    }
+
+    /// One recording.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`], or the store's.
+    pub async fn get(&self, id: &str) -> Result<RecordingRow> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
+        let row: Option<RecordingRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        row.ok_or(CoreError::NotFound { what: "recording" })
+    }
+
+    /// Recordings of `account` that never came to an end: what a crash left.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn unfinished(&self, account: &Account) -> Result<Vec<RecordingRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} WHERE state IN ('recording', 'sealing') \
+             AND interaction_id IN (SELECT id FROM interaction WHERE account = $1) ORDER BY id LIMIT 10000"
+        ));
+        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).fetch_all(db).await)?)
+    }
+
+    /// The caller confirmed our 200 and hears the greeting.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn answered(&self, interaction_id: &str, at: Millis) -> Result<()> {
+        let sql = "UPDATE call_detail SET answered_at = $2 WHERE interaction_id = $1 AND answered_at IS NULL";
+        let mut tx = self.store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(interaction_id).bind(at).execute(db).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
+    /// The call is over. Tells how it ended and what became of its audio; `started_at` is the moment of sample 0.
+    /// A call that has ended already is left as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ended(&self, interaction_id: &str, end: CallEnd, at: Millis, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let sql = "UPDATE call_detail SET ended_at = $2, ended_by = $3 WHERE interaction_id = $1 AND ended_by IS NULL";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(interaction_id).bind(at).bind(end.as_str()).execute(db).await.map(|_| ()))?;
+        let sealed = seal(&mut tx, interaction_id, started_at, outcome).await?;
+        if let Some((recording_id, request_id)) = sealed {
+            let sql = "UPDATE request SET version = version + 1, updated_at = $2 WHERE id = $1 RETURNING version";
+            let version: i64 = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(&request_id).bind(time::now()).fetch_one(db).await)?;
+            let (kind, state) = match outcome {
+                RecordingOutcome::Sealed { .. } => (EventKind::RecordingAvailable, RecordingState::Sealed),
+                RecordingOutcome::Partial { .. } => (EventKind::RecordingAvailable, RecordingState::Partial),
+                RecordingOutcome::Failed { .. } => (EventKind::RecordingFailed, RecordingState::Failed),
+            };
+            let recording = NewEvent::of_request(kind, &request_id)
+                .with("interaction_id", interaction_id)
+                .with("recording_id", recording_id)
+                .with("state", state.as_str())
+                .with("end", end.as_str());
+            let updated = NewEvent::of_request(EventKind::RequestUpdated, &request_id).with("version", version);
+            let first = feed::next_positions(&mut tx, 2).await?;
+            feed::append(&mut tx, first, time::now(), &[recording, updated]).await?;
+        }
+        tx.commit().await?;
+        self.feed.committed();
+        Ok(())
+    }
+}
+
+/// Closes the recording's row and returns its id and its request's, unless it was closed before.
+async fn seal(tx: &mut Tx, interaction_id: &str, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<Option<(String, String)>> {
+    let (state, samples, reason) = match outcome {
+        RecordingOutcome::Sealed { samples } => (RecordingState::Sealed, *samples, None),
+        RecordingOutcome::Partial { samples, reason } => (RecordingState::Partial, *samples, Some(reason)),
+        RecordingOutcome::Failed { reason } => (RecordingState::Failed, 0, Some(reason)),
+    };
+    let sql = "UPDATE recording SET state = $2, samples = $3, reason = $4, sealed_at = $5, started_at = COALESCE($6, started_at) \
+               WHERE interaction_id = $1 AND state IN ('recording', 'sealing') RETURNING id";
+    let id: Option<String> = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql)
+        .bind(interaction_id).bind(state.as_str()).bind(i64::try_from(samples).unwrap_or(i64::MAX)).bind(reason)
+        .bind(time::now()).bind(started_at).fetch_optional(db).await)?;
+    let Some(id) = id else { return Ok(None) };
+    let sql = "SELECT request_id FROM request_interaction WHERE interaction_id = $1 ORDER BY position LIMIT 1";
+    let request: Option<String> = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(interaction_id).fetch_optional(db).await)?;
+    Ok(request.map(|request| (id, request)))
+}
+

@@ -1,0 +1,15 @@
+//! The ground floor: identifiers, time, actors, errors, typed settings. Imports nothing of ours.
+
+pub mod account;
+pub mod actor;
+pub mod count;
+pub mod error;
+pub mod exit;
+pub mod failpoint;
+pub mod id;
+pub mod mutant;
+pub mod secret;
+pub mod settings;
+pub mod stop;
+pub mod time;
+pub mod wake;

@@ -1,0 +1,45 @@
+//! Wall-clock time: milliseconds since the Unix epoch, UTC.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// The present, by the machine's clock.
+#[must_use]
+pub fn now() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// RFC 3339 with `Z` and three digits of milliseconds: `2026-11-24T08:00:00.000Z`.
+#[must_use]
+pub fn rfc3339(at: Millis) -> String {
+    let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
+/// Reads an RFC 3339 time; `None` when it is none.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<Millis> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+/// The calendar year of a moment, UTC; references carry it.
+#[must_use]
+pub fn year(at: Millis) -> i16 {
+    jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(jiff::tz::TimeZone::UTC).year()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_with_milliseconds_and_read_back() {
+        assert_eq!(rfc3339(1_795_507_200_000), "2026-11-24T08:00:00.000Z");
+        assert_eq!(rfc3339(1_795_507_200_007), "2026-11-24T08:00:00.007Z");
+        assert_eq!(parse_rfc3339("2026-11-24T09:00:00+01:00"), Some(1_795_507_200_000));
+        assert_eq!(parse_rfc3339("yesterday"), None);
+        assert_eq!(year(1_795_507_200_000), 2026);
+    }
+}

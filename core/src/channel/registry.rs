@@ -1,0 +1,215 @@
+//! The states of the channel tasks of this node, in memory: after a restart they are found out anew.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::base::account::Account;
+use crate::base::time::{self, Millis};
+use crate::base::wake::{Listener, Wake};
+
+/// What a channel's task is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is reaching for its peer.
+    Connecting,
+    /// It works.
+    Up,
+    /// Its peer failed; it will try again soon.
+    Retrying,
+    /// Its peer refused it; it tries again slowly, and an operator should look.
+    Halted,
+    /// It is closing.
+    Stopping,
+}
+
+impl State {
+    /// The name that the API uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Up => "up",
+            Self::Retrying => "retrying",
+            Self::Halted => "halted",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What is known of one channel.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Which.
+    pub account: Account,
+    /// What it is doing.
+    pub state: State,
+    /// Since when, milliseconds UTC.
+    pub since: Millis,
+    /// The addresses really bound or reached, `udp:127.0.0.1:5060`.
+    pub addresses: Vec<String>,
+    /// The last time that a peer was heard.
+    pub last_activity: Option<Millis>,
+    /// What went wrong last. Says nothing about citizens.
+    pub last_error: Option<String>,
+    /// When the next attempt is due.
+    pub next_attempt: Option<Millis>,
+    /// Work that waits: replies to send, mails to fetch.
+    pub queue: u64,
+    /// Attempts since it last worked for a stable minute.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    channels: Mutex<BTreeMap<Account, Status>>,
+    changed: Wake,
+}
+
+/// All channels of this node; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Channels(Arc<Shared>);
+
+impl Channels {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Account, Status>> {
+        self.0.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a channel, connecting, and returns what its task reports through.
+    #[must_use]
+    pub fn register(&self, account: Account) -> Reporter {
+        let status = Status {
+            account: account.clone(),
+            state: State::Connecting,
+            since: time::now(),
+            addresses: Vec::new(),
+            last_activity: None,
+            last_error: None,
+            next_attempt: None,
+            queue: 0,
+            attempts: 0,
+        };
+        self.lock().insert(account.clone(), status);
+        Reporter { account, channels: self.clone() }
+    }
+
+    /// Every channel, by kind and name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Status> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Hears every change of state from now on.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        self.0.changed.listen()
+    }
+}
+
+/// How a channel's task says what it is doing.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    account: Account,
+    channels: Channels,
+}
+
+impl Reporter {
+    /// The account it reports for.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn enter(&self, state: State, change: impl FnOnce(&mut Status)) {
+        let mut channels = self.channels.lock();
+        let Some(status) = channels.get_mut(&self.account) else { return };
+        let moved = status.state != state;
+        if moved {
+            status.state = state;
+            status.since = time::now();
+        }
+        status.next_attempt = None;
+        change(status);
+        drop(channels);
+        if moved {
+            self.channels.0.changed.ring();
+        }
+    }
+
+    /// It reaches for its peer.
+    pub fn connecting(&self) {
+        self.enter(State::Connecting, |_| ());
+    }
+
+    /// It works, at these addresses.
+    pub fn up(&self, addresses: Vec<String>) {
+        self.enter(State::Up, |status| {
+            status.addresses = addresses;
+            status.last_activity = Some(time::now());
+        });
+    }
+
+    /// Its peer failed; the next attempt is at `next`.
+    pub fn retrying(&self, error: &str, next: Millis, attempts: u32) {
+        self.enter(State::Retrying, |status| {
+            status.last_error = Some(error.to_owned());
+            status.next_attempt = Some(next);
+            status.attempts = attempts;
+        });
+    }
+
+    /// Its peer refused it; the next, slow attempt is at `next`.
+    pub fn halted(&self, error: &str, next: Millis, attempts: u32) {
+        self.enter(State::Halted, |status| {
+            status.last_error = Some(error.to_owned());
+            status.next_attempt = Some(next);
+            status.attempts = attempts;
+        });
+    }
+
+    /// It is closing.
+    pub fn stopping(&self) {
+        self.enter(State::Stopping, |_| ());
+    }
+
+    /// Something went wrong without changing the state, such as a submission server that does not answer.
+    pub fn trouble(&self, error: &str) {
+        if let Some(status) = self.channels.lock().get_mut(&self.account) {
+            status.last_error = Some(error.to_owned());
+        }
+    }
+
+    /// The peer was heard.
+    pub fn activity(&self) {
+        if let Some(status) = self.channels.lock().get_mut(&self.account) {
+            status.last_activity = Some(time::now());
+        }
+    }
+
+    /// How much work waits.
+    pub fn queue(&self, waiting: u64) {
+        if let Some(status) = self.channels.lock().get_mut(&self.account) {
+            status.queue = waiting;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::account::Kind;
+
+    #[test]
+    fn a_state_keeps_its_beginning_until_it_changes() {
+        let channels = Channels::default();
+        let reporter = channels.register(Account::new(Kind::Smpp, "short-number"));
+        reporter.retrying("refused", 42, 1);
+        let since = channels.list()[0].since;
+        reporter.retrying("refused again", 84, 2);
+        let status = channels.list().remove(0);
+        assert_eq!((status.since, status.next_attempt, status.attempts), (since, Some(84), 2));
+        reporter.up(vec!["tcp:127.0.0.1:2775".to_owned()]);
+        let status = channels.list().remove(0);
+        assert_eq!((status.state, status.next_attempt), (State::Up, None));
+        assert_eq!(status.last_error.as_deref(), Some("refused again"));
+    }
+}

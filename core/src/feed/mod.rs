@@ -1,0 +1,13 @@
+//! The one ordered stream of changes that back-office applications pull.
+//!
+//! Positions come in commit order: they are taken from the counter `feed` as one of the last statements of a
+//! transaction, and the counter's row stays locked until the commit. Whoever takes the next position therefore does so
+//! after the earlier ones are visible, and a reader that has seen N has seen everything up to N.
+
+mod event;
+mod page;
+mod position;
+
+pub use event::{EventKind, NewEvent};
+pub use page::{Event, Feed, Page};
+pub use position::{append, next_positions};

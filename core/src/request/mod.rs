@@ -1,0 +1,11 @@
+//! The demand of a citizen: what it is, where it stands, who changed it.
+
+mod desk;
+mod history;
+mod row;
+mod status;
+
+pub use desk::{Desk, Filter, Listed, Patch};
+pub use history::{HistoryRow, record};
+pub use row::RequestRow;
+pub use status::Status;

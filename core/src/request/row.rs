@@ -1,0 +1,41 @@
+//! A request as it is stored.
+
+use crate::base::time::Millis;
+
+/// One row of `request`.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RequestRow {
+    /// UUIDv7.
+    pub id: String,
+    /// Its place in the order of commits.
+    pub position: i64,
+    /// For people, with a check digit: `2026-0001234-7`.
+    #[sqlx(rename = "ref")]
+    pub reference: String,
+    /// The channel of its first contact.
+    pub channel: String,
+    /// The account of its first contact, `kind/name`.
+    pub account: Option<String>,
+    /// See [`super::Status`].
+    pub status: String,
+    /// What it is about, in the citizen's words or an agent's.
+    pub subject: Option<String>,
+    /// The citizen's number or address.
+    pub from_address: String,
+    /// The citizen's name, as they gave it.
+    pub from_name: Option<String>,
+    /// The theme's code.
+    pub theme: Option<String>,
+    /// Who works on it.
+    pub assignee: Option<String>,
+    /// When its first contact was taken in.
+    pub received_at: Millis,
+    /// When it changed last.
+    pub updated_at: Millis,
+    /// Rises with every change; the ETag.
+    pub version: i64,
+}
+
+/// The columns of [`RequestRow`], for a `SELECT`.
+pub(crate) const COLUMNS: &str = "id, position, ref, channel, account, status, subject, from_address, from_name, theme, assignee, \
+                                  received_at, updated_at, version";

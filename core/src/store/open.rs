@@ -1,0 +1,95 @@
+//! Opening the database that the configuration names, and bringing it up to date.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{Sqlite, Store};
+use crate::base::error::{CoreError, Result};
+
+static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// How long a caller waits for a connection before it is told that the store is unavailable.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// Connections to PostgreSQL; intake needs one, readers the rest.
+const POSTGRES_CONNECTIONS: u32 = 12;
+/// Readers of SQLite.
+const SQLITE_READERS: u32 = 4;
+/// Pages between checkpoints of the write-ahead log (4 KiB each): a checkpoint costs two fsyncs.
+const CHECKPOINT_PAGES: &str = "4000";
+
+impl Store {
+    /// Opens `sqlite:PATH` or `postgres://…`. SQLite's file is created when it is missing.
+    ///
+    /// # Errors
+    /// [`CoreError::Invalid`] for another kind of URL, [`CoreError::Unavailable`] when the database does not answer.
+    pub async fn open(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            Self::open_sqlite(url).await
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::open_postgres(url).await
+        } else {
+            Err(CoreError::invalid("/store/url", "must begin with sqlite: or postgres://"))
+        }
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self> {
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // With NORMAL, a power cut takes acknowledged rows with it.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(ACQUIRE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("temp_store", "memory");
+        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+        let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE);
+        let write = write.connect_with(options.clone()).await?;
+        let read = read.connect_with(options.pragma("query_only", "on")).await?;
+        Ok(Self::Sqlite(Sqlite { write, read }))
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?.application_name("voxea");
+        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE);
+        Ok(Self::Postgres(pool.connect_with(options).await?))
+    }
+
+    /// Applies the migrations that are missing. Harmless when there are none.
+    ///
+    /// # Errors
+    /// [`CoreError::Store`] when the database was brought further by a newer Voxea, or a migration fails.
+    pub async fn migrate(&self) -> Result<()> {
+        let done = match self {
+            Self::Sqlite(pools) => SQLITE.run(&pools.write).await,
+            Self::Postgres(pool) => POSTGRES.run(pool).await,
+        };
+        done.map_err(|error| CoreError::Store(format!("migration: {error}")))
+    }
+
+    /// Whether the database takes writes now.
+    ///
+    /// # Errors
+    /// [`CoreError::Unavailable`] when it does not.
+    pub async fn probe(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        crate::on!(Tx, &mut tx, db => sqlx::query("UPDATE counter SET value = value WHERE name = 'probe'").execute(db).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
+    /// Closes the connections, waiting for those in use.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pools) => {
+                pools.read.close().await;
+                pools.write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}

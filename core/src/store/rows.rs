@@ -1,0 +1,122 @@
+//! Sets of rows as one parameter, so that a batch costs one statement a table.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+use super::{Store, Tx};
+
+/// The type of a column in a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// TEXT.
+    Text,
+    /// BIGINT.
+    Integer,
+    /// Bytes, which JSON cannot hold: given as hexadecimal text.
+    Hex,
+}
+
+/// The columns of a set. As SQL it is a derived table over `$1`, a JSON array of objects with these members.
+#[derive(Debug)]
+pub struct Rows(pub &'static [(&'static str, Column)]);
+
+/// One statement over a set, in the words of both databases.
+#[derive(Debug)]
+pub struct SetSql {
+    sqlite: SqlStr,
+    postgres: SqlStr,
+}
+
+impl Rows {
+    /// Writes a statement. `{rows}` in the template becomes the derived table, to be named there: `FROM {rows} AS r`;
+    /// `{columns}` becomes the names of the columns, `{values}` the same as expressions of `r`.
+    #[must_use]
+    pub fn statement(&self, template: &'static str) -> SetSql {
+        let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
+        let sqlite_members = self.0.iter().map(|(name, column)| match column {
+            Column::Text | Column::Integer => format!("value ->> '{name}' AS {name}"),
+            Column::Hex => format!("unhex(value ->> '{name}') AS {name}"),
+        });
+        let sqlite_rows = format!("(SELECT {} FROM json_each($1))", sqlite_members.collect::<Vec<_>>().join(", "));
+        let postgres_casts = self.0.iter().map(|(name, column)| match column {
+            Column::Text | Column::Hex => format!("{name} text"),
+            Column::Integer => format!("{name} bigint"),
+        });
+        let postgres_values = self.0.iter().map(|(name, column)| match column {
+            Column::Text | Column::Integer => (*name).to_owned(),
+            Column::Hex => format!("decode({name}, 'hex') AS {name}"),
+        });
+        let postgres_rows = format!(
+            "(SELECT {} FROM jsonb_to_recordset($1::jsonb) AS j({}))",
+            postgres_values.collect::<Vec<_>>().join(", "),
+            postgres_casts.collect::<Vec<_>>().join(", ")
+        );
+        let values = names.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
+        let write = |rows: &str| {
+            let text = template.replace("{rows}", rows).replace("{columns}", &names.join(", ")).replace("{values}", &values);
+            AssertSqlSafe(text).into_sql_str()
+        };
+        SetSql { sqlite: write(&sqlite_rows), postgres: write(&postgres_rows) }
+    }
+
+    /// `INSERT` of every row into a table that has these columns.
+    #[must_use]
+    pub fn insert(&self, table: &'static str) -> SetSql {
+        let sql = self.statement("INSERT INTO {table} ({columns}) SELECT {values} FROM {rows} AS r WHERE true");
+        sql.map(|text| text.replace("{table}", table))
+    }
+
+    /// The same, passing over rows that break a unique key, and returning `returning` of those that did not.
+    #[must_use]
+    pub fn insert_new(&self, table: &'static str, returning: &'static str) -> SetSql {
+        // SQLite would read "… AS r ON CONFLICT" as a join condition; the WHERE stands between.
+        let sql = self.statement(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING RETURNING {returning}",
+        );
+        sql.map(|text| text.replace("{table}", table).replace("{returning}", returning))
+    }
+}
+
+impl SetSql {
+    fn map(self, change: impl Fn(&str) -> String) -> Self {
+        let apply = |sql: SqlStr| AssertSqlSafe(change(sql.as_str())).into_sql_str();
+        Self { sqlite: apply(self.sqlite), postgres: apply(self.postgres) }
+    }
+
+    /// The words for the database of this transaction.
+    #[must_use]
+    pub fn for_tx(&self, tx: &Tx) -> SqlStr {
+        match tx {
+            Tx::Sqlite(_) => self.sqlite.clone(),
+            Tx::Postgres(_) => self.postgres.clone(),
+        }
+    }
+
+    /// The words for this database.
+    #[must_use]
+    pub fn for_store(&self, store: &Store) -> SqlStr {
+        match store {
+            Store::Sqlite(_) => self.sqlite.clone(),
+            Store::Postgres(_) => self.postgres.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_template_gives_both() {
+        let sql = Rows(&[("id", Column::Text), ("body", Column::Hex)]).insert("raw");
+        assert_eq!(
+            sql.sqlite.as_str(),
+            "INSERT INTO raw (id, body) SELECT r.id, r.body FROM \
+             (SELECT value ->> 'id' AS id, unhex(value ->> 'body') AS body FROM json_each($1)) AS r WHERE true"
+        );
+        assert_eq!(
+            sql.postgres.as_str(),
+            "INSERT INTO raw (id, body) SELECT r.id, r.body FROM \
+             (SELECT id, decode(body, 'hex') AS body FROM jsonb_to_recordset($1::jsonb) AS j(id text, body text)) AS r WHERE true"
+        );
+    }
+}

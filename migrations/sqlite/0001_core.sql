@@ -1,0 +1,279 @@
+-- Times are milliseconds since the epoch, UTC. Ids are UUIDv7 as text. Positions come from the counter 'feed', whose row
+-- stays locked until the commit, so that they rise in commit order.
+
+CREATE TABLE counter (
+    name  TEXT PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO counter (name, value) VALUES ('feed', 0);
+
+-- One row a channel account; a write for an account carries the epoch it believes in.
+CREATE TABLE account (
+    key   TEXT PRIMARY KEY,              -- kind/name
+    epoch BIGINT NOT NULL
+);
+
+CREATE TABLE request (
+    id                TEXT PRIMARY KEY,
+    position          BIGINT NOT NULL UNIQUE,
+    ref               TEXT NOT NULL UNIQUE,
+    channel           TEXT NOT NULL,
+    account           TEXT,              -- the account it came in by, kind/name
+    status            TEXT NOT NULL,
+    subject           TEXT,
+    from_address      TEXT NOT NULL,
+    from_name         TEXT,
+    theme             TEXT,
+    assignee          TEXT,
+    received_at       BIGINT NOT NULL,
+    updated_at        BIGINT NOT NULL,
+    version           BIGINT NOT NULL,
+    last_contact_at   BIGINT NOT NULL,   -- the citizen's latest contact; the 24 h rule of texts reads it
+    last_keyword      BIGINT NOT NULL DEFAULT 0   -- 1 when that contact carried a keyword
+);
+CREATE INDEX request_by_channel ON request (channel, position);
+CREATE INDEX request_by_status ON request (status, position);
+CREATE INDEX request_by_citizen ON request (account, from_address, last_contact_at);
+
+CREATE TABLE interaction (
+    id            TEXT PRIMARY KEY,
+    position      BIGINT NOT NULL UNIQUE,
+    channel       TEXT NOT NULL,
+    account       TEXT,
+    direction     TEXT NOT NULL,         -- in, out
+    native_id     TEXT,
+    from_address  TEXT NOT NULL,
+    from_name     TEXT,
+    to_address    TEXT NOT NULL,
+    subject       TEXT,
+    text          TEXT,
+    text_stripped TEXT,
+    occurred_at   BIGINT NOT NULL,
+    received_at   BIGINT NOT NULL,
+    flags         TEXT NOT NULL,         -- JSON array of texts
+    deliveries    BIGINT NOT NULL,
+    raw_sha256    TEXT,
+    reply_id      TEXT
+);
+
+CREATE TABLE request_interaction (
+    request_id     TEXT NOT NULL REFERENCES request (id),
+    interaction_id TEXT NOT NULL REFERENCES interaction (id),
+    position       BIGINT NOT NULL,
+    PRIMARY KEY (request_id, interaction_id)
+);
+CREATE INDEX request_interaction_back ON request_interaction (interaction_id);
+
+-- The artefact as it came: small ones here, larger ones as files of the blob store (body NULL).
+CREATE TABLE raw (
+    interaction_id TEXT PRIMARY KEY REFERENCES interaction (id),
+    media_type     TEXT NOT NULL,
+    sha256         TEXT NOT NULL,
+    size           BIGINT NOT NULL,
+    body           BLOB
+);
+
+CREATE TABLE attachment (
+    id             TEXT PRIMARY KEY,
+    interaction_id TEXT NOT NULL REFERENCES interaction (id),
+    ordinal        BIGINT NOT NULL,
+    name           TEXT NOT NULL,
+    media_type     TEXT NOT NULL,
+    size           BIGINT NOT NULL,
+    sha256         TEXT NOT NULL
+);
+CREATE INDEX attachment_by_interaction ON attachment (interaction_id, ordinal);
+
+CREATE TABLE call_detail (
+    interaction_id TEXT PRIMARY KEY REFERENCES interaction (id),
+    dialled        TEXT NOT NULL,
+    diverted_from  TEXT NOT NULL,        -- JSON array of texts, first diversion first
+    answered_at    BIGINT,
+    ended_at       BIGINT,
+    ended_by       TEXT                  -- caller, silence, …
+);
+
+CREATE TABLE recording (
+    id             TEXT PRIMARY KEY,
+    interaction_id TEXT NOT NULL REFERENCES interaction (id),
+    state          TEXT NOT NULL,        -- recording, sealing, sealed, partial, failed, purged
+    path           TEXT NOT NULL,        -- below the blob folder
+    codec          TEXT NOT NULL,        -- pcma, pcmu
+    rate           BIGINT NOT NULL,      -- samples a second
+    samples        BIGINT NOT NULL,
+    reason         TEXT,                 -- why failed or partial
+    started_at     BIGINT,
+    sealed_at      BIGINT
+);
+CREATE INDEX recording_by_interaction ON recording (interaction_id);
+CREATE INDEX recording_by_state ON recording (state);
+
+-- What was taken in already. The key is the channel's own: uid of a mail, Call-ID of a call, hash of a mail.
+CREATE TABLE dedup (
+    account        TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    interaction_id TEXT,
+    at             BIGINT NOT NULL,
+    PRIMARY KEY (account, key)
+);
+
+-- Deliveries of texts, for the redelivery rule: same fingerprint, and no response known to have left.
+CREATE TABLE delivery (
+    account        TEXT NOT NULL,
+    fingerprint    TEXT NOT NULL,
+    ordinal        BIGINT NOT NULL,
+    interaction_id TEXT,                 -- NULL for a part whose text is not whole yet
+    link           TEXT NOT NULL,
+    delivered_at   BIGINT NOT NULL,
+    flushed_at     BIGINT,
+    PRIMARY KEY (account, fingerprint, ordinal)
+);
+CREATE INDEX delivery_by_age ON delivery (delivered_at);
+
+CREATE TABLE link (
+    id       TEXT PRIMARY KEY,
+    account  TEXT NOT NULL,
+    ended_at BIGINT NOT NULL
+);
+
+CREATE TABLE part (
+    account        TEXT NOT NULL,
+    whole          TEXT NOT NULL,        -- source, destination, reference and total, hashed
+    generation     BIGINT NOT NULL,      -- references are reused: 0, 1, …
+    number         BIGINT NOT NULL,      -- from 1
+    total          BIGINT NOT NULL,
+    contact        TEXT NOT NULL,        -- JSON: what the part knows of the contact
+    text           TEXT,
+    raw            BLOB NOT NULL,
+    received_at    BIGINT NOT NULL,
+    interaction_id TEXT,                 -- once whole, or given up
+    PRIMARY KEY (account, whole, generation, number)
+);
+CREATE INDEX part_waiting ON part (received_at);
+
+-- Message-IDs that we know, ours and theirs, so that an answer finds its request.
+CREATE TABLE message_id (
+    message_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (message_id, request_id)
+);
+
+CREATE TABLE mailbox (
+    account     TEXT NOT NULL,
+    folder      TEXT NOT NULL,
+    uidvalidity BIGINT NOT NULL,
+    cursor      BIGINT NOT NULL,         -- every UID up to here is settled
+    imported    BIGINT NOT NULL,         -- 1 once the first connection's import is over
+    updated_at  BIGINT NOT NULL,
+    PRIMARY KEY (account, folder)
+);
+
+-- Attempts, counted before parsing.
+CREATE TABLE mailbox_attempt (
+    account     TEXT NOT NULL,
+    folder      TEXT NOT NULL,
+    uidvalidity BIGINT NOT NULL,
+    uid         BIGINT NOT NULL,
+    attempts    BIGINT NOT NULL,
+    PRIMARY KEY (account, folder, uidvalidity, uid)
+);
+
+CREATE TABLE reply (
+    id             TEXT PRIMARY KEY,
+    position       BIGINT NOT NULL,
+    request_id     TEXT NOT NULL REFERENCES request (id),
+    interaction_id TEXT NOT NULL REFERENCES interaction (id),
+    kind           TEXT NOT NULL,        -- reply, acknowledgement
+    channel        TEXT NOT NULL,
+    account        TEXT NOT NULL,
+    recipient      TEXT NOT NULL,
+    subject        TEXT,
+    text           TEXT NOT NULL,
+    message_id     TEXT,                 -- mail: fixed here, the same on every try
+    in_reply_to    TEXT,
+    mail_references TEXT,                -- separated by spaces
+    state          TEXT NOT NULL,        -- queued, submitted, delivered, rejected, unknown, cancelled
+    reason         TEXT,
+    native_id      TEXT,                 -- the peer's id of the message
+    created_at     BIGINT NOT NULL,
+    submitted_at   BIGINT,
+    settled_at     BIGINT,
+    due_at         BIGINT NOT NULL,
+    lease_until    BIGINT NOT NULL DEFAULT 0,
+    attempts       BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
+CREATE INDEX reply_by_request ON reply (request_id);
+CREATE INDEX reply_by_native_id ON reply (account, native_id);
+CREATE INDEX reply_by_message_id ON reply (message_id);
+
+-- Receipts that came before the response that tells their id.
+CREATE TABLE receipt_parked (
+    id        TEXT PRIMARY KEY,
+    account   TEXT NOT NULL,
+    native_id TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    reason    TEXT,
+    at        BIGINT NOT NULL
+);
+CREATE INDEX receipt_parked_by_id ON receipt_parked (account, native_id);
+
+-- How many acknowledgements went out lately: per mailbox, and per sender of a mailbox.
+CREATE TABLE breaker (
+    account      TEXT NOT NULL,
+    scope        TEXT NOT NULL,          -- empty for the account, else a hash of the sender
+    window_start BIGINT NOT NULL,
+    used         BIGINT NOT NULL,
+    PRIMARY KEY (account, scope)
+);
+
+CREATE TABLE history (
+    id         TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    at         BIGINT NOT NULL,
+    actor      TEXT NOT NULL,
+    action     TEXT NOT NULL,
+    detail     TEXT NOT NULL             -- JSON: what changed, from what to what
+);
+CREATE INDEX history_by_request ON history (request_id, id);
+
+CREATE TABLE event (
+    position BIGINT PRIMARY KEY,
+    id       TEXT NOT NULL,
+    type     TEXT NOT NULL,              -- without the prefix fr.voxea.
+    subject  TEXT NOT NULL,
+    at       BIGINT NOT NULL,
+    data     TEXT NOT NULL               -- JSON, thin
+);
+
+CREATE TABLE api_key (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    hash       TEXT NOT NULL,            -- SHA-256 of the secret, hexadecimal
+    scopes     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+
+CREATE TABLE idempotency (
+    client     TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    body_hash  TEXT NOT NULL,
+    status     BIGINT,                   -- NULL while in flight
+    response   TEXT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (client, key)
+);
+
+CREATE TABLE job (
+    kind        TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    due_at      BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL DEFAULT 0,
+    epoch       BIGINT NOT NULL DEFAULT 0,
+    attempts    BIGINT NOT NULL DEFAULT 0,
+    last_error  TEXT,
+    PRIMARY KEY (kind, key)
+);
+CREATE INDEX job_due ON job (due_at);
