@@ -1,1 +1,23 @@
-//! placeholder
+//! Mail: from the bytes of a mailbox to a contact, and from a reply to the bytes of a submission.
+//!
+//! The modules that need no feature are pure: bytes and times go in, values come out. [`planner`] is the mailbox
+//! machine; it decides what to ask of the server next and never reads a clock. The `shell` feature adds the
+//! connection (async-imap below [`limit`](crate::limit)), the submission (lettre) and the store.
+//!
+//! Nothing here logs an address, a subject or a text.
+
+pub mod automatic;
+pub mod compose;
+
+pub mod dedup;
+pub mod dsn;
+pub mod html;
+pub mod mime;
+pub mod name;
+
+pub mod prescan;
+pub mod quote;
+
+/// Log targets that must never be enabled, whatever the operator's filter says: async-imap traces every line it
+/// writes, `LOGIN user password` included, and lettre traces the SMTP dialogue with its `AUTH` answers.
+pub const BANNED_LOG_TARGETS: &[&str] = &["async_imap", "imap_proto", "lettre"];
