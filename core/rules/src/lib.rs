@@ -18,5 +18,11 @@
 
 pub mod charset;
 pub mod gsm7;
+pub mod keyword;
+pub mod moment;
+pub mod phone;
+pub mod receipt;
+pub mod redact;
+pub mod reference;
 pub mod sms;
 pub mod typography;
