@@ -21,6 +21,7 @@ pub mod gsm7;
 pub mod keyword;
 pub mod moment;
 pub mod phone;
+mod proposal;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
