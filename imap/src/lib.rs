@@ -15,6 +15,7 @@ pub mod html;
 pub mod mime;
 pub mod name;
 
+pub mod planner;
 pub mod prescan;
 pub mod quote;
 

@@ -1,0 +1,196 @@
+//! Which mails are fetched together, and which are taken in together.
+
+use std::collections::VecDeque;
+
+use super::ATTEMPTS;
+
+/// What the server says of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// UID.
+    pub uid: u32,
+    /// RFC822.SIZE, bytes.
+    pub size: u32,
+    /// INTERNALDATE, milliseconds UTC; 0 when it is missing.
+    pub internal_ms: i64,
+}
+
+/// A mail to be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// UID.
+    pub uid: u32,
+    /// INTERNALDATE, milliseconds UTC; 0 when it is missing.
+    pub internal_ms: i64,
+    /// Only its headers were fetched.
+    pub oversize: bool,
+    /// The process died at it too often: it is kept raw and not parsed.
+    pub quarantined: bool,
+    /// It was there before us: it is not acknowledged.
+    pub import: bool,
+}
+
+/// What a listing leaves out.
+pub(super) struct Passed {
+    /// Those that are no longer there.
+    pub(super) gone: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Batches {
+    most: usize,
+    most_bytes: u64,
+    oversize: u32,
+    /// Sizes were asked for these.
+    asked: Vec<u32>,
+    /// Listed, not yet fetched, by UID.
+    listed: VecDeque<Listed>,
+    /// Being fetched, or fetched and not yet accepted, by UID.
+    batch: Vec<Listed>,
+    /// Of those, the headers alone.
+    headers: Vec<u32>,
+    /// To be accepted together.
+    waiting: VecDeque<Vec<Taken>>,
+    accepting: Vec<Taken>,
+    /// The next fetches are of one mail each, this many: the server refused them together.
+    alone: usize,
+    /// The first mail of this connection is still to come: at it the last process may have died.
+    head: bool,
+    /// The highest UID that was passed without being taken in.
+    passed: u32,
+}
+
+impl Batches {
+    pub(super) fn new(most: usize, most_bytes: u64, oversize: u32) -> Self {
+        Self {
+            most: most.max(1), most_bytes, oversize, asked: Vec::new(), listed: VecDeque::new(), batch: Vec::new(), headers: Vec::new(),
+            waiting: VecDeque::new(), accepting: Vec::new(), alone: 0, head: true, passed: 0,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { head: self.head, ..Self::new(self.most, self.most_bytes, self.oversize) };
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.listed.len() + self.batch.len()
+    }
+
+    pub(super) fn asked(&mut self, uids: Vec<u32>) {
+        self.asked = uids;
+    }
+
+    pub(super) fn sized(&mut self, mut listed: Vec<Listed>, floor_ms: Option<i64>) -> Passed {
+        listed.sort_unstable_by_key(|one| one.uid);
+        listed.dedup_by_key(|one| one.uid);
+        listed.retain(|one| self.asked.contains(&one.uid));
+        let gone: Vec<u32> = self.asked.iter().copied().filter(|uid| listed.binary_search_by_key(uid, |one| one.uid).is_err()).collect();
+        self.passed = self.asked.iter().copied().max().unwrap_or(0).max(self.passed);
+        // A mail without a date is taken in: too many is better than lost.
+        listed.retain(|one| floor_ms.is_none_or(|floor| one.internal_ms == 0 || one.internal_ms >= floor));
+        self.listed.extend(listed);
+        self.asked.clear();
+        Passed { gone }
+    }
+
+    /// The next FETCH: whole mails and headers alone.
+    pub(super) fn fetch(&mut self) -> Option<(Vec<u32>, Vec<u32>)> {
+        let most = if self.alone > 0 { 1 } else { self.most };
+        self.alone = self.alone.saturating_sub(1);
+        let mut bytes = 0;
+        self.batch.clear();
+        while let Some(next) = self.listed.front() {
+            let headers = self.headers.contains(&next.uid) || next.size > self.oversize;
+            bytes += if headers { 0 } else { u64::from(next.size) };
+            if !self.batch.is_empty() && (self.batch.len() >= most || bytes > self.most_bytes) {
+                break;
+            }
+            if headers && !self.headers.contains(&next.uid) {
+                self.headers.push(next.uid);
+            }
+            self.batch.extend(self.listed.pop_front());
+        }
+        let (headers, whole): (Vec<u32>, Vec<u32>) = self.batch.iter().map(|one| one.uid).partition(|uid| self.headers.contains(uid));
+        (!self.batch.is_empty()).then_some((whole, headers))
+    }
+
+    /// The FETCH failed: its mails are fetched one by one; one that fails alone is fetched without its body, and one
+    /// of which not even the headers come is skipped and returned.
+    pub(super) fn refused(&mut self) -> Vec<u32> {
+        let batch = std::mem::take(&mut self.batch);
+        if let [one] = batch.as_slice() {
+            if self.headers.contains(&one.uid) {
+                self.headers.retain(|uid| *uid != one.uid);
+                return vec![one.uid];
+            }
+            self.headers.push(one.uid);
+        }
+        self.alone += batch.len();
+        for one in batch.into_iter().rev() {
+            self.listed.push_front(one);
+        }
+        Vec::new()
+    }
+
+    /// Keeps what came and returns what did not.
+    pub(super) fn fetched(&mut self, arrived: &[u32]) -> Vec<u32> {
+        let (came, gone): (Vec<Listed>, Vec<Listed>) = self.batch.drain(..).partition(|one| arrived.contains(&one.uid));
+        self.batch = came;
+        gone.iter().map(|one| one.uid).collect()
+    }
+
+    pub(super) fn arrived(&self) -> Vec<u32> {
+        self.batch.iter().map(|one| one.uid).collect()
+    }
+
+    /// Decides who is accepted with whom. Counts are in the order of [`Self::arrived`].
+    ///
+    /// Once any of them was attempted before, the process may have died at one: they go one by one, and each is saved
+    /// before the next. So the one at which it dies is the first of the next run, and only the first can be guilty.
+    pub(super) fn attempted(&mut self, counts: &[i64]) {
+        let head = std::mem::replace(&mut self.head, false);
+        let guilty = head && counts.first().is_some_and(|count| *count > ATTEMPTS);
+        let again = counts.iter().any(|count| *count > 1);
+        let mut all: Vec<Taken> = self.batch.drain(..).enumerate().map(|(index, one)| Taken {
+            uid: one.uid,
+            internal_ms: one.internal_ms,
+            oversize: self.headers.contains(&one.uid),
+            quarantined: guilty && index == 0,
+            import: false,
+        }).collect();
+        self.headers.retain(|uid| all.iter().all(|one| one.uid != *uid));
+        if again {
+            self.waiting.extend(all.into_iter().map(|one| vec![one]));
+        } else {
+            // So that a mail comes before its answers.
+            all.sort_by_key(|one| (one.internal_ms, one.uid));
+            self.waiting.push_back(all);
+        }
+    }
+
+    pub(super) fn accept(&mut self, import_below: u32, rescan: bool) -> Option<Vec<Taken>> {
+        let mut next = self.waiting.pop_front()?;
+        for one in &mut next {
+            one.import = rescan || one.uid < import_below;
+        }
+        self.accepting.clone_from(&next);
+        Some(next)
+    }
+
+    /// The UIDs that are being accepted, rising.
+    pub(super) fn accepting(&self) -> Vec<u32> {
+        let mut uids: Vec<u32> = self.accepting.iter().map(|one| one.uid).collect();
+        uids.sort_unstable();
+        uids
+    }
+
+    /// The highest UID of what was accepted.
+    pub(super) fn settled(&mut self) -> u32 {
+        self.accepting.drain(..).map(|one| one.uid).max().unwrap_or(0)
+    }
+
+    /// The highest UID that may be passed once everything listed is done.
+    pub(super) fn take_passed(&mut self) -> u32 {
+        std::mem::take(&mut self.passed)
+    }
+}

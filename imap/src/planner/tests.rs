@@ -1,0 +1,241 @@
+//! The machine against a mailbox that is a map, on virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+fn settings() -> Settings {
+    Settings { first: First::All, marks: true, batch: 4, batch_bytes: 1_000, oversize: 500, idle: true, poll: Duration::from_secs(60) }
+}
+
+/// A server and a store. `mails` are (size, INTERNALDATE) by UID; hidden ones are not shown yet.
+struct World {
+    now: Instant,
+    validity: u32,
+    next: u32,
+    mails: BTreeMap<u32, (u32, i64)>,
+    hidden: BTreeSet<u32>,
+    refuses: BTreeSet<u32>,
+    saved: Option<Place>,
+    attempts: BTreeMap<u32, i64>,
+    accepted: Vec<Taken>,
+    marked: BTreeSet<u32>,
+    searches: usize,
+    selects: usize,
+    /// The cursor may pass lower UIDs unsettled: the settings say so.
+    wanted_from: u32,
+}
+
+impl World {
+    fn new(uids: std::ops::RangeInclusive<u32>) -> Self {
+        let next = uids.end() + 1;
+        let mails = uids.map(|uid| (uid, (100, i64::from(uid)))).collect();
+        Self { now: Instant::now(), validity: 1, next, mails, hidden: BTreeSet::new(), refuses: BTreeSet::new(), saved: None, attempts: BTreeMap::new(), accepted: Vec::new(), marked: BTreeSet::new(), searches: 0, selects: 0, wanted_from: 1 }
+    }
+
+    fn visible(&self) -> impl Iterator<Item = u32> + '_ {
+        self.mails.keys().copied().filter(|uid| !self.hidden.contains(uid))
+    }
+
+    /// Plays until the machine rests, or until the process "dies" at a mail.
+    fn play(&mut self, planner: &mut Planner, mut observed: Observed, dies_at: Option<u32>) -> Option<Do> {
+        for _ in 0..10_000 {
+            let next = planner.step(observed, self.now);
+            observed = match next {
+                Do::Select => {
+                    self.selects += 1;
+                    Observed::Selected { validity: self.validity, next: self.next }
+                }
+                Do::Search { from, also } => {
+                    self.searches += 1;
+                    let mut found: Vec<u32> = self.visible().filter(|uid| *uid >= from || also.contains(uid)).collect();
+                    found.extend(self.visible().last());
+                    Observed::Found(found)
+                }
+                Do::Sizes(uids) => Observed::Sized(uids.iter().filter_map(|uid| self.mails.get(uid).map(|(size, at)| Listed { uid: *uid, size: *size, internal_ms: *at })).collect()),
+                Do::Fetch { whole, headers } => {
+                    assert!(whole.iter().map(|uid| self.mails[uid].0).sum::<u32>() <= 1_000);
+                    if whole.iter().any(|uid| self.refuses.contains(uid)) { Observed::Refused } else { Observed::Fetched([whole, headers].concat()) }
+                }
+                Do::Attempt(uids) => Observed::Attempted(uids.iter().map(|uid| {
+                    let count = self.attempts.entry(*uid).or_default();
+                    *count += 1;
+                    *count
+                }).collect()),
+                Do::Accept(taken) => {
+                    if taken.iter().any(|one| Some(one.uid) == dies_at && !one.quarantined) {
+                        return None;
+                    }
+                    self.accepted.extend(taken);
+                    Observed::Accepted
+                }
+                Do::Mark(uids) => {
+                    self.marked.extend(uids);
+                    Observed::Marked
+                }
+                Do::Save { validity, cursor, imported } => {
+                    assert!(self.visible().filter(|uid| *uid <= cursor).all(|uid| self.passed(uid)), "the cursor passed an unsettled mail");
+                    self.saved = Some(Place { validity, cursor, imported, saved_at: 1_000_000_000 });
+                    Observed::Saved
+                }
+                rest @ (Do::Idle(_) | Do::Wait(_)) => return Some(rest),
+            };
+        }
+        panic!("the machine does not rest");
+    }
+
+    fn passed(&self, uid: u32) -> bool {
+        uid < self.wanted_from || self.accepted.iter().any(|one| one.uid == uid) || self.saved.is_some_and(|place| place.cursor >= uid) || self.refuses.contains(&uid)
+    }
+
+    fn uids(&self) -> Vec<u32> {
+        self.accepted.iter().map(|one| one.uid).collect()
+    }
+
+    fn connect(&mut self, settings: Settings) -> (Planner, Option<Do>) {
+        let mut planner = Planner::new(settings, self.saved);
+        let rest = self.play(&mut planner, Observed::Connected, None);
+        (planner, rest)
+    }
+}
+
+#[test]
+fn all_are_taken_in_once_and_the_first_are_not_acknowledged() {
+    let mut world = World::new(1..=10);
+    let (mut planner, rest) = world.connect(settings());
+    assert_eq!(world.uids(), (1..=10).collect::<Vec<_>>());
+    assert!(world.accepted.iter().all(|one| one.import) && world.marked.len() == 10);
+    assert_eq!(rest, Some(Do::Idle(world.now + FIRST_IDLE)));
+
+    world.mails.insert(11, (100, 11));
+    world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(world.accepted.last().map(|one| (one.uid, one.import)), Some((11, false)));
+
+    // A new connection begins where the old one ended.
+    world.connect(settings());
+    assert_eq!(world.accepted.len(), 11);
+    assert_eq!(world.saved.map(|place| (place.cursor, place.imported)), Some((11, true)));
+}
+
+#[test]
+fn new_takes_what_comes_and_nothing_that_was_there() {
+    for next in [11, 0] {
+        let mut world = World::new(1..=10);
+        world.next = next;
+        world.wanted_from = 11;
+        let new = Settings { first: First::New, ..settings() };
+        world.connect(new.clone());
+        assert_eq!(world.uids(), [0_u32; 0]);
+        // What comes while we are away is not missed.
+        world.mails.insert(11, (100, 11));
+        world.next = 12;
+        world.connect(new);
+        assert_eq!(world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(), [(11, false)]);
+    }
+}
+
+#[test]
+fn since_passes_over_what_is_older() {
+    let mut world = World::new(1..=10);
+    world.wanted_from = 8;
+    world.connect(Settings { first: First::Since(8), ..settings() });
+    assert_eq!(world.uids(), [8, 9, 10]);
+}
+
+#[test]
+fn a_short_idle_then_a_long_one_bounded_by_the_poll() {
+    let mut world = World::new(1..=1);
+    let (mut planner, _) = world.connect(settings());
+    world.now += FIRST_IDLE;
+    let rest = world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(rest, Some(Do::Idle(world.now - FIRST_IDLE + SAFETY_POLL)));
+    assert_eq!((world.selects, world.searches), (1, 2));
+    world.now += SAFETY_POLL;
+    world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(world.selects, 2, "the poll selects anew");
+
+    let (_, rest) = world.connect(Settings { idle: false, ..settings() });
+    assert_eq!(rest, Some(Do::Wait(world.now + Duration::from_secs(60))));
+}
+
+#[test]
+fn a_mail_shown_late_is_found() {
+    let mut world = World::new(1..=10);
+    world.hidden.insert(7);
+    let (mut planner, _) = world.connect(settings());
+    assert!(!world.uids().contains(&7));
+    world.hidden.clear();
+    world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(world.uids().last(), Some(&7));
+    let before = world.accepted.len();
+    world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(world.accepted.len(), before);
+}
+
+#[test]
+fn another_uidvalidity_reads_again_what_is_recent() {
+    let mut world = World::new(1..=3);
+    world.connect(settings());
+    world.accepted.clear();
+    world.validity = 2;
+    // 1 and 2 were received long before the cursor moved last; 3 and 4 may be new.
+    let recent = 1_000_000_000;
+    world.mails = [(1, 5), (2, 6), (3, recent - 1_000), (4, recent + 1_000)].into_iter().map(|(uid, at)| (uid, (100, at))).collect();
+    world.next = 5;
+    world.wanted_from = 3;
+    let saved = world.saved;
+    let mut planner = Planner::new(Settings { first: First::New, ..settings() }, saved);
+    assert_eq!(world.play(&mut planner, Observed::Connected, Some(4)), None);
+    assert_eq!(world.saved, saved, "a crash in the middle begins the rescan anew");
+    world.accepted.clear();
+    world.connect(Settings { first: First::New, ..settings() });
+    assert_eq!(world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(), [(3, true), (4, true)]);
+    assert_eq!(world.saved.map(|place| (place.validity, place.cursor, place.imported)), Some((2, 4, true)));
+}
+
+#[test]
+fn the_mail_that_kills_is_quarantined_and_no_other() {
+    let mut world = World::new(1..=10);
+    let mut deaths = 0;
+    loop {
+        let mut planner = Planner::new(settings(), world.saved);
+        if world.play(&mut planner, Observed::Connected, Some(3)).is_some() {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths < 10);
+    }
+    assert_eq!(deaths, 3);
+    assert_eq!(world.accepted.iter().filter(|one| one.quarantined).map(|one| one.uid).collect::<Vec<_>>(), [3]);
+    assert_eq!(world.uids().into_iter().collect::<BTreeSet<_>>().len(), 10);
+}
+
+#[test]
+fn large_mails_give_headers_and_batches_are_bounded() {
+    let mut world = World::new(1..=8);
+    world.mails.insert(2, (501, 2));
+    world.mails.insert(3, (500, 3));
+    world.mails.insert(4, (500, 4));
+    world.connect(settings());
+    assert_eq!(world.accepted.iter().filter(|one| one.oversize).map(|one| one.uid).collect::<Vec<_>>(), [2]);
+    assert_eq!(world.accepted.len(), 8);
+}
+
+#[test]
+fn a_mail_that_the_server_refuses_blocks_nothing() {
+    let mut world = World::new(1..=8);
+    world.refuses.insert(3);
+    world.connect(settings());
+    assert_eq!(world.accepted.iter().filter(|one| one.oversize).map(|one| one.uid).collect::<Vec<_>>(), [3]);
+    assert_eq!(world.accepted.len(), 8);
+}
+
+#[test]
+fn a_batch_is_sorted_by_date() {
+    let mut world = World::new(1..=4);
+    for (uid, at) in [(1, 40), (2, 30), (3, 20), (4, 10)] {
+        world.mails.insert(uid, (100, at));
+    }
+    world.connect(settings());
+    assert_eq!(world.uids(), [4, 3, 2, 1]);
+}
