@@ -1,0 +1,59 @@
+//! What can go wrong, by what a caller can do about it.
+
+use std::path::{Path, PathBuf};
+
+/// The recorder's errors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A prompt cannot be used; the text says what is wrong and what would be
+    /// right, for the person who configured it.
+    #[error("{name}: {problem}")]
+    Prompt {
+        /// The file, as configured.
+        name: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("{}: cannot {doing}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is there, but is not one of our recordings.
+    #[error("{}: not a recording: {problem}", path.display())]
+    NotARecording {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// A recording's id would not be a plain file name.
+    #[error("recording id {0:?} is not made of 1 to 64 letters, digits, '-' or '_'")]
+    BadId(String),
+    /// More audio waits to be written than may wait: one leg is too far ahead
+    /// of the other, or the disk has refused writes for too long.
+    #[error("{}: {waiting} samples wait to be written, more than the {limit} that may", path.display())]
+    Backlog {
+        /// The recording.
+        path: PathBuf,
+        /// Samples waiting on the fuller leg.
+        waiting: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, doing: &'static str, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_path_buf(),
+            doing,
+            source,
+        }
+    }
+}
