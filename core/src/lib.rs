@@ -8,5 +8,6 @@ pub mod artefact;
 pub mod base;
 pub mod channel;
 pub mod feed;
+pub mod outbox;
 pub mod request;
 pub mod store;

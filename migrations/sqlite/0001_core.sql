@@ -196,6 +196,7 @@ CREATE TABLE reply (
     state          TEXT NOT NULL,        -- queued, submitted, delivered, rejected, unknown, cancelled
     reason         TEXT,
     native_id      TEXT,                 -- the peer's id of the message
+    native_key     TEXT,                 -- the same without leading zeros, in lower case
     created_at     BIGINT NOT NULL,
     submitted_at   BIGINT,
     settled_at     BIGINT,
@@ -204,20 +205,22 @@ CREATE TABLE reply (
     attempts       BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
+CREATE INDEX reply_in_order ON reply (account, recipient, position) WHERE state = 'queued';
+CREATE INDEX reply_submitted ON reply (submitted_at) WHERE state = 'submitted' AND settled_at IS NULL;
 CREATE INDEX reply_by_request ON reply (request_id);
-CREATE INDEX reply_by_native_id ON reply (account, native_id);
+CREATE INDEX reply_by_native_key ON reply (account, native_key);
 CREATE INDEX reply_by_message_id ON reply (message_id);
 
 -- Receipts that came before the response that tells their id.
 CREATE TABLE receipt_parked (
-    id        TEXT PRIMARY KEY,
-    account   TEXT NOT NULL,
-    native_id TEXT NOT NULL,
-    state     TEXT NOT NULL,
-    reason    TEXT,
-    at        BIGINT NOT NULL
+    account    TEXT NOT NULL,
+    native_key TEXT NOT NULL,            -- one row for every way of writing the id
+    receipt    TEXT NOT NULL,            -- the receipt that these ways belong to
+    state      TEXT NOT NULL,
+    reason     TEXT,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (account, native_key, receipt)
 );
-CREATE INDEX receipt_parked_by_id ON receipt_parked (account, native_id);
 
 -- How many acknowledgements went out lately: per mailbox, and per sender of a mailbox.
 CREATE TABLE breaker (

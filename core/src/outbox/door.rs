@@ -1,0 +1,124 @@
+//! The door itself, and who can send on which channel.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::ReplyRow;
+use super::row::COLUMNS;
+use crate::base::account::{Account, Channel};
+use crate::base::error::{CoreError, Result};
+use crate::base::time::{self, Millis};
+use crate::base::wake::{Listener, Wake};
+use crate::feed::Feed;
+use crate::on;
+use crate::store::Store;
+
+/// An account that can send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// On which channel.
+    pub channel: Channel,
+    /// Which account.
+    pub account: Account,
+    /// The number or address that the citizen sees.
+    pub from: String,
+}
+
+/// The door to replies.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    pub(super) store: Store,
+    pub(super) feed: Feed,
+    wake: Wake,
+    senders: Arc<Mutex<Vec<Sender>>>,
+}
+
+/// How long a reply waits at most before its channel looks again, should a wake-up of another node be missed.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+impl Outbox {
+    /// Over a store. `wake` rings whenever something was queued; the intake rings it for acknowledgements.
+    #[must_use]
+    pub fn new(store: Store, feed: Feed, wake: Wake) -> Self {
+        Self { store, feed, wake, senders: Arc::default() }
+    }
+
+    /// Enters an account that can send. Called once at start for each, before any reply is taken.
+    pub fn register(&self, sender: Sender) {
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        senders.retain(|known| known.account != sender.account || known.channel != sender.channel);
+        senders.push(sender);
+    }
+
+    /// The account that sends on a channel: the preferred one when it can, else the first that was entered.
+    pub(super) fn sender(&self, channel: Channel, preferred: Option<&str>) -> Option<Sender> {
+        let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut able = senders.iter().filter(|sender| sender.channel == channel);
+        let exact = able.clone().find(|sender| Some(sender.account.key().as_str()) == preferred);
+        exact.or_else(|| able.next()).cloned()
+    }
+
+    /// One reply.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`], or the store's.
+    pub async fn get(&self, id: &str) -> Result<ReplyRow> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM reply WHERE id = $1"));
+        let row: Option<ReplyRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        row.ok_or(CoreError::NotFound { what: "reply" })
+    }
+
+    /// The replies of a request, the first first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn of_request(&self, request_id: &str) -> Result<Vec<ReplyRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM reply WHERE request_id = $1 ORDER BY position"));
+        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?)
+    }
+
+    /// How many replies of an account wait.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn waiting(&self, account: &Account) -> Result<u64> {
+        let sql = "SELECT COUNT(*) FROM reply WHERE account = $1 AND state = 'queued'";
+        let count: i64 = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Something was queued or given back.
+    pub(super) fn ring(&self) {
+        self.wake.ring();
+    }
+
+    /// Hears every reply that is queued on this node from now on.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        self.wake.listen()
+    }
+
+    /// Returns when a reply of the account is due, or after half a minute. `listener` must be older than the last
+    /// look into the outbox, so that nothing queued in between is missed.
+    ///
+    /// # Errors
+    /// The store's; the caller waits a little before it asks again.
+    pub async fn due(&self, account: &Account, listener: &mut Listener) -> Result<()> {
+        loop {
+            let wait = match self.next_due(account).await? {
+                Some(at) if at <= time::now() => return Ok(()),
+                Some(at) => Duration::from_millis(u64::try_from(at - time::now()).unwrap_or(0)).min(LOOK_AGAIN),
+                None => LOOK_AGAIN,
+            };
+            tokio::select! {
+                () = listener.rung() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn next_due(&self, account: &Account) -> Result<Option<Millis>> {
+        let sql = "SELECT MIN(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM reply WHERE account = $1 AND state = 'queued'";
+        Ok(on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?)
+    }
+}

@@ -1,0 +1,154 @@
+//! Handing replies to the channel that sends them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Outbox, ReplyKind};
+use crate::base::account::Account;
+use crate::base::error::Result;
+use crate::base::time::{self, Millis};
+use crate::on;
+use crate::store::{Store, Tx};
+
+/// A reply in the hands of its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// By which it is settled.
+    pub reply_id: String,
+    /// The request that it answers.
+    pub request_id: String,
+    /// The reference of that request, for people.
+    pub reference: String,
+    /// Reply or acknowledgement.
+    pub kind: ReplyKind,
+    /// `sms`, `email`.
+    pub channel: String,
+    /// The citizen's number or address.
+    pub to: String,
+    /// Of a mail, without reference and without "Re:".
+    pub subject: Option<String>,
+    /// What to say.
+    pub text: String,
+    /// Of a mail: fixed, the same on every try.
+    pub message_id: Option<String>,
+    /// Of a mail: the Message-ID that it answers.
+    pub in_reply_to: Option<String>,
+    /// Of a mail: its ancestors, the oldest first.
+    pub references: Vec<String>,
+    /// Tries so far, this one included; 1 on the first.
+    pub attempts: i64,
+    /// When it was queued.
+    pub created_at: Millis,
+}
+
+#[derive(sqlx::FromRow)]
+struct Leased {
+    id: String,
+    position: i64,
+    request_id: String,
+    kind: String,
+    channel: String,
+    recipient: String,
+    subject: Option<String>,
+    text: String,
+    message_id: Option<String>,
+    in_reply_to: Option<String>,
+    mail_references: Option<String>,
+    attempts: i64,
+    created_at: Millis,
+}
+
+const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
+                         attempts, created_at";
+
+/// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
+/// leased before and never settled is not leased again: it may have been sent.
+const DUE: &str = "SELECT r.id FROM reply r WHERE r.account = $1 AND r.state = 'queued' AND r.due_at <= $2 AND r.lease_until <= $2 \
+                   AND (r.channel <> 'sms' OR r.lease_until = 0) \
+                   AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient = r.recipient \
+                   AND e.position < r.position AND (e.due_at > $2 OR e.lease_until > 0)) \
+                   ORDER BY r.position LIMIT $4";
+
+impl Outbox {
+    /// Takes at most `limit` due replies of an account, in their order; nobody else gets them for `hold`.
+    ///
+    /// A mail whose lease runs out is due again. A text is not: nobody knows whether it was sent, and the job
+    /// [`Outbox::expire_leases`] says so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn lease(&self, account: &Account, limit: usize, hold: Duration) -> Result<Vec<Outbound>> {
+        let now = time::now();
+        let until = now + i64::try_from(hold.as_millis()).unwrap_or(i64::MAX / 2);
+        let skip = match &self.store {
+            Store::Sqlite(_) => "",
+            Store::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        };
+        let sql = format!("UPDATE reply SET lease_until = $3, attempts = attempts + 1 WHERE id IN ({DUE}{skip}) {RETURNING}");
+        let mut tx = self.store.begin().await?;
+        let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(db).await)?;
+        let references = references(&mut tx, &leased).await?;
+        tx.commit().await?;
+        leased.sort_by_key(|row| row.position);
+        Ok(leased.into_iter().map(|row| outbound(row, &references)).collect())
+    }
+
+    /// Settles as unknown every text whose lease ran out, and returns how many: its channel died between the lease and
+    /// the answer, and sending it again might tell the citizen twice.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn expire_leases(&self) -> Result<u64> {
+        let sql = "SELECT id FROM reply WHERE state = 'queued' AND channel = 'sms' AND lease_until > 0 AND lease_until < $1 LIMIT 1000";
+        let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(time::now()).fetch_all(db).await)?;
+        let count = ids.len() as u64;
+        let reason = "the daemon was stopped between sending it and hearing the answer";
+        let unknown = |id| (id, super::Settlement::Unknown { reason: reason.to_owned() });
+        self.settle(ids.into_iter().map(unknown).collect()).await?;
+        Ok(count)
+    }
+
+    /// At the start of the one task that owns an account: the leases of its predecessor are over at once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn take_over(&self, account: &Account) -> Result<()> {
+        let sql = "UPDATE reply SET lease_until = 1 WHERE account = $1 AND state = 'queued' AND lease_until > 1";
+        let mut tx = self.store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(account.key()).execute(db).await.map(|_| ()))?;
+        tx.commit().await?;
+        self.expire_leases().await.map(|_| ())
+    }
+}
+
+async fn references(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, String>> {
+    let mut found = HashMap::new();
+    for row in leased {
+        if found.contains_key(&row.request_id) {
+            continue;
+        }
+        let sql = "SELECT ref FROM request WHERE id = $1";
+        let reference: String = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(&row.request_id).fetch_one(db).await)?;
+        found.insert(row.request_id.clone(), reference);
+    }
+    Ok(found)
+}
+
+fn outbound(row: Leased, references: &HashMap<String, String>) -> Outbound {
+    Outbound {
+        reference: references.get(&row.request_id).cloned().unwrap_or_default(),
+        kind: row.kind.parse().unwrap_or(ReplyKind::Reply),
+        reply_id: row.id,
+        request_id: row.request_id,
+        channel: row.channel,
+        to: row.recipient,
+        subject: row.subject,
+        text: row.text,
+        message_id: row.message_id,
+        in_reply_to: row.in_reply_to,
+        references: row.mail_references.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        attempts: row.attempts,
+        created_at: row.created_at,
+    }
+}

@@ -1,0 +1,15 @@
+//! The way out: a reply is queued, leased by its channel, submitted, and settled by what the peer says of it.
+
+mod door;
+mod lease;
+mod receipt;
+mod reply;
+mod row;
+mod settle;
+
+pub use door::{Outbox, Sender};
+pub use lease::Outbound;
+pub use receipt::{ReceiptIn, ReceiptState};
+pub use reply::NewReply;
+pub use row::{ReplyKind, ReplyRow, ReplyState};
+pub use settle::Settlement;
