@@ -24,6 +24,12 @@ pub fn parse_rfc3339(text: &str) -> Option<Millis> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
+/// Whether this is an IANA time zone of the bundled data: `Europe/Paris`.
+#[must_use]
+pub fn is_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
 /// The calendar year of a moment, UTC; references carry it.
 #[must_use]
 pub fn year(at: Millis) -> i16 {
@@ -41,5 +47,6 @@ mod tests {
         assert_eq!(parse_rfc3339("2026-11-24T09:00:00+01:00"), Some(1_795_507_200_000));
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(year(1_795_507_200_000), 2026);
+        assert!(is_zone("Europe/Paris") && !is_zone("Europe/Pari"));
     }
 }
