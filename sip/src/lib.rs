@@ -1,1 +1,6 @@
-//! placeholder
+//! Voxea's telephone: SIP signalling and the deposit call.
+//!
+//! [`wire`], [`sdp`], [`transaction`], [`dialog`], [`call`] and [`endpoint`] are a machine: bytes and the time go
+//! in, bytes, events and the next deadline come out. They know no socket, no clock and no database.
+
+pub mod wire;
