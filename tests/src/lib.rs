@@ -1,1 +1,4 @@
-//! placeholder
+//! The peers of the tests, the demonstration and the benchmark. They know bytes and no crate of the product, so that
+//! our codecs cannot agree with their own mistakes.
+
+pub mod imap_server;
