@@ -1,0 +1,73 @@
+//! `voxea key`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use voxea_core::access::Keys;
+use voxea_core::base::actor::Scopes;
+use voxea_core::base::time::rfc3339;
+
+use super::{Failure, database, say};
+use crate::config::Config;
+
+/// The longest name of a key, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key and print it once. A running daemon accepts it at once.
+    New {
+        /// Whom it is for.
+        #[arg(long)]
+        name: String,
+        /// What it may do: read, reply, intake, admin (all). May be given several times.
+        #[arg(long, required = true, num_args = 1.., value_delimiter = ',')]
+        scope: Vec<String>,
+    },
+    /// Every key, without its secret.
+    List,
+    /// Take a key back. A running daemon refuses it at once.
+    Revoke {
+        /// The part of the key between `vx_` and the next `_`; `voxea key list` shows it.
+        id: String,
+    },
+}
+
+/// Makes, lists or revokes keys; an empty database is migrated first.
+///
+/// # Errors
+/// What was typed, or the database's.
+pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<ExitCode, Failure> {
+    // What was typed is looked at before a database is made for it.
+    if let KeyCommand::New { name, scope } = &command {
+        scopes(scope)?;
+        let chars = name.chars().count();
+        if chars == 0 || chars > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(Failure::Usage(format!("--name must have 1 to {LONGEST_NAME} visible characters")));
+        }
+    }
+    let store = database(config).await?;
+    let done = act(&Keys::new(store.clone()), command).await;
+    store.close().await;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn act(keys: &Keys, command: KeyCommand) -> Result<(), Failure> {
+    match command {
+        KeyCommand::New { name, scope } => say(keys.create(&name, scopes(&scope)?).await?),
+        KeyCommand::List => {
+            for key in keys.list().await? {
+                let state = key.revoked_at.map_or_else(|| "in force".to_owned(), |at| format!("revoked {}", rfc3339(at)));
+                say(format_args!("{}\t{}\t{}\tmade {}\t{state}", key.id, key.name, key.scopes, rfc3339(key.created_at)));
+            }
+        }
+        KeyCommand::Revoke { id } => keys.revoke(&id).await?,
+    }
+    Ok(())
+}
+
+fn scopes(names: &[String]) -> Result<Scopes, Failure> {
+    Scopes::from_names(names.iter().map(String::as_str))
+        .map_err(|name| Failure::Usage(format!("{name:?} is no scope; there are {}", Scopes::NAMES.join(", "))))
+}

@@ -1,0 +1,87 @@
+//! `[api]`.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use voxea_core::base::settings::Section;
+
+use crate::http::tls;
+
+/// Where the API listens when nobody says.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// The REST API.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiSettings {
+    /// Its address; port 0 lets the kernel choose.
+    pub(crate) listen: SocketAddr,
+    /// Its certificate and key, read and matched.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// A proxy in front speaks TLS and writes X-Forwarded-For.
+    pub(crate) behind_proxy: bool,
+    /// Where `/metrics` is, if anywhere.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Within this time of SIGTERM the process has ended.
+    pub(crate) stop: Duration,
+    /// Clients connected at once.
+    pub(crate) connections: usize,
+}
+
+impl ApiSettings {
+    /// Reads `[api]`.
+    pub(crate) fn read(section: Option<&Section<'_>>) -> Self {
+        let Some(section) = section else {
+            return Self { listen: LISTEN, tls: None, behind_proxy: false, metrics_listen: None, stop: Duration::from_secs(10), connections: 1024 };
+        };
+        let listen = section.parsed("listen", "127.0.0.1:8080").unwrap_or(LISTEN);
+        let wants_tls = section.has("tls");
+        let tls = section.sub("tls").and_then(|section| certificate(&section));
+        let behind_proxy = section.bool_or("behind_proxy", false);
+        if !listen.ip().is_loopback() && !wants_tls && !behind_proxy {
+            section.problem(
+                "listen",
+                format!("{listen} is reachable from other machines, and keys would travel in clear; add tls = {{ certificate = \"cert.pem\", key_file = \"key.pem\" }}, or behind_proxy = true when a proxy in front speaks TLS"),
+            );
+        }
+        let metrics_listen = section.parsed("metrics_listen", "127.0.0.1:9090");
+        let stop = section.int_or("stop_seconds", 10, 1..=600);
+        let connections = section.int_or("connections", 1024, 16..=60_000);
+        Self {
+            listen,
+            tls,
+            behind_proxy,
+            metrics_listen,
+            stop: Duration::from_secs(stop.unsigned_abs()),
+            connections: usize::try_from(connections).unwrap_or(1024),
+        }
+    }
+}
+
+fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
+    for (key, example) in [("certificate", "cert.pem"), ("key_file", "key.pem")] {
+        if !section.has(key) {
+            section.problem(key, format!("is missing; an example: {key} = \"{example}\""));
+        }
+    }
+    let (chain, secret) = (section.file("certificate")?, section.file("key_file")?);
+    if let Some(message) = readable_by_all(&secret) {
+        section.problem("key_file", message);
+        return None;
+    }
+    match tls::server(&chain, &secret) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            section.problem(if error.in_key { "key_file" } else { "certificate" }, error.to_string());
+            None
+        }
+    }
+}
+
+fn readable_by_all(path: &Path) -> Option<String> {
+    let facts = std::fs::metadata(path).ok()?;
+    (facts.permissions().mode() & 0o007 != 0).then(|| format!("{}: everybody on this machine may read it; run chmod o-rwx on it", path.display()))
+}

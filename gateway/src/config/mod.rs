@@ -1,0 +1,126 @@
+//! The configuration: found, laid over with the environment, read by whoever owns each section.
+
+pub(crate) mod api;
+pub(crate) mod find;
+mod names;
+mod overlay;
+pub(crate) mod store;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use voxea_core::CoreConfig;
+use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
+
+use find::{FindError, Found};
+
+/// Where the configuration is looked for when nobody names it.
+const USUAL: [&str; 2] = ["./voxea.toml", "/etc/voxea/voxea.toml"];
+
+/// Everything that the configuration says.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Whose daemon this is.
+    pub(crate) organisation: store::Organisation,
+    /// Where things are kept.
+    pub(crate) store: store::StoreSettings,
+    /// The REST API.
+    pub(crate) api: api::ApiSettings,
+    /// The SIP endpoint, if there is one.
+    pub(crate) sip: Option<Arc<voxea_sip::Config>>,
+    /// The binds to SMSCs, by name.
+    pub(crate) smpp: Vec<(String, Arc<voxea_smpp::Config>)>,
+    /// The mailboxes, by name.
+    pub(crate) mailboxes: Vec<(String, Arc<voxea_imap::Config>)>,
+}
+
+impl Config {
+    /// What the core must know of it.
+    pub(crate) fn core(&self, migrate: bool) -> CoreConfig {
+        CoreConfig {
+            url: self.store.url.reveal().to_owned(),
+            blobs: self.store.blobs.clone(),
+            migrate,
+            organisation: self.organisation.name.clone(),
+            time_zone: self.organisation.time_zone.clone(),
+        }
+    }
+}
+
+/// Why there is no configuration to run with.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// There is no file, or it is no text.
+    Find(FindError),
+    /// Everything that is wrong in it.
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// By place.
+        problems: Vec<Problem>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Find(error) => error.fmt(f),
+            Self::Wrong { file, problems } => {
+                for (index, problem) in problems.iter().enumerate() {
+                    let gap = if index == 0 { "" } else { "\n" };
+                    write!(f, "{gap}{}: {problem}", file.display())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Finds and reads the configuration, the process's environment laid over it.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(crate) fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
+    let usual: Vec<&Path> = USUAL.iter().map(Path::new).collect();
+    let found = find::find(named, &usual).map_err(ConfigError::Find)?;
+    // A variable that is not UTF-8 cannot be one of ours.
+    let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+    read(&found, variables)
+}
+
+/// Reads a found configuration with these variables laid over it.
+pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let problems = Problems::new();
+    let config = match parse(&found.text) {
+        Ok(mut root) => {
+            overlay::lay(&mut root, variables, &problems);
+            Some(sections(&Section::root(&root, &found.folder, &problems)))
+        }
+        Err((line, message)) => {
+            let message = message.lines().collect::<Vec<_>>().join("; ");
+            problems.add(Place::Line(line), "", format!("not TOML: {message}"));
+            None
+        }
+    };
+    let problems = problems.into_sorted();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(ConfigError::Wrong { file: found.path.clone(), problems }),
+    }
+}
+
+fn sections(root: &Section<'_>) -> Config {
+    let organisation = store::Organisation::read(root.sub("organisation").as_ref());
+    let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
+    let api = api::ApiSettings::read(root.sub("api").as_ref());
+    let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
+    let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
+    let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
+    Config { organisation, store, api, sip, smpp, mailboxes }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Who calls: the bearer key, its scopes, and the throttle on failures.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use voxea_core::base::actor::{Actor, Scopes};
+
+use super::Api;
+use super::problem::{Kind, Problem};
+
+/// The address of the peer on the socket, put into each request by the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What a handler demands of a key.
+pub(crate) trait Scope {
+    /// Its name, as `voxea key new --scope` takes it.
+    const NAME: &'static str;
+    /// Whether these scopes contain it.
+    fn granted(scopes: Scopes) -> bool;
+}
+
+/// Reading requests, interactions, recordings, the feed.
+#[derive(Debug)]
+pub(crate) struct Read;
+/// Changing requests and answering citizens.
+#[derive(Debug)]
+pub(crate) struct Reply;
+/// Bringing contacts in.
+#[derive(Debug)]
+pub(crate) struct Intake;
+
+impl Scope for Read {
+    const NAME: &'static str = "read";
+    fn granted(scopes: Scopes) -> bool {
+        scopes.may_read()
+    }
+}
+
+impl Scope for Reply {
+    const NAME: &'static str = "reply";
+    fn granted(scopes: Scopes) -> bool {
+        scopes.may_reply()
+    }
+}
+
+impl Scope for Intake {
+    const NAME: &'static str = "intake";
+    fn granted(scopes: Scopes) -> bool {
+        scopes.may_intake()
+    }
+}
+
+/// A caller whose key holds the scope `S`. First argument of every handler under `/v1`.
+#[derive(Debug)]
+pub(crate) struct Caller<S> {
+    /// The key's owner, for the door.
+    pub(crate) actor: Actor,
+    /// The key's public id.
+    pub(crate) key_id: String,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope> FromRequestParts<Api> for Caller<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let known = match token(&parts.headers) {
+            Some(token) => api.core().keys.verify(token).await.map_err(Problem::from)?,
+            None => None,
+        };
+        let Some(actor) = known else {
+            let address = address(parts, api.settings().behind_proxy);
+            return Err(match api.throttle().failed(address, Instant::now()) {
+                Ok(()) => Problem::new(Kind::UNAUTHENTICATED, "send `Authorization: Bearer vx_…` with a key that `voxea key new` made")
+                    .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"voxea\"")),
+                Err(seconds) => Problem::new(Kind::THROTTLED, "too many requests without a valid key from this address").retry_after(seconds),
+            });
+        };
+        let Actor::Client { key_id, scopes, .. } = &actor else {
+            return Err(Problem::new(Kind::FORBIDDEN, "only keys may call the API"));
+        };
+        if !S::granted(*scopes) {
+            return Err(Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()));
+        }
+        Ok(Self { key_id: key_id.clone(), actor, scope: PhantomData })
+    }
+}
+
+/// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110 §11.1).
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The client's address. Behind a proxy, the last entry of X-Forwarded-For: the only one that the proxy itself wrote.
+fn address(parts: &Parts, behind_proxy: bool) -> IpAddr {
+    let socket = parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+    if !behind_proxy {
+        return socket;
+    }
+    let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok()).unwrap_or(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn parts(forwarded: &[&str]) -> Parts {
+        let mut builder = Request::builder().extension(Peer(IpAddr::from([192, 0, 2, 9])));
+        for value in forwarded {
+            builder = builder.header("x-forwarded-for", *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn only_a_proxys_own_word_is_believed() {
+        let socket = IpAddr::from([192, 0, 2, 9]);
+        let client = IpAddr::from([198, 51, 100, 7]);
+        assert_eq!(address(&parts(&["198.51.100.7"]), false), socket);
+        assert_eq!(address(&parts(&["10.0.0.1, 198.51.100.7"]), true), client);
+        assert_eq!(address(&parts(&["10.0.0.1", "198.51.100.7"]), true), client);
+        assert_eq!(address(&parts(&["nonsense"]), true), socket);
+    }
+
+    #[test]
+    fn the_scheme_may_be_written_in_any_case() {
+        let headers = |text: &'static str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(text))]);
+        assert_eq!(token(&headers("bearer vx_a_b")), Some("vx_a_b"));
+        assert_eq!(token(&headers("Basic vx_a_b")), None);
+        assert_eq!(token(&headers("vx_a_b")), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Bodies and queries, refused in our own words.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use super::Api;
+use super::problem::{Kind, Problem};
+
+/// Bodies longer than this are refused, in bytes. The longest legal text is far shorter.
+pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Time for a whole body to arrive.
+const BODY_TIME: Duration = Duration::from_secs(20);
+
+/// A JSON body, and its bytes as they came (an Idempotency-Key is compared with them).
+#[derive(Debug)]
+pub(crate) struct Body<T> {
+    /// What it says.
+    pub(crate) value: T,
+    /// As it came.
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let merge_patch = request.method() == axum::http::Method::PATCH;
+        if !is_json(request.headers(), merge_patch) {
+            let accepted = if merge_patch { "application/merge-patch+json or application/json" } else { "application/json" };
+            return Err(Problem::new(Kind::MEDIA_TYPE, format!("send the body as {accepted}")));
+        }
+        let bytes = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, api))
+            .await
+            .map_err(|_| Problem::new(Kind::TIMEOUT, "the body did not arrive in time"))?
+            .map_err(unreadable)?;
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+/// Reads JSON: what is no JSON is 400, what is JSON of another shape is 422.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Problem::new(Kind::INVALID, plain(&error)),
+        _ => Problem::new(Kind::BAD_REQUEST, format!("the body is not JSON: {}", plain(&error))),
+    })
+}
+
+/// The parser's message. It may quote the citizen's text, but goes back to who sent it and into no log.
+fn plain(error: &serde_json::Error) -> String {
+    error.to_string()
+}
+
+fn unreadable(rejection: BytesRejection) -> Problem {
+    if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(Kind::TOO_LARGE, format!("a body may have {LARGEST_BODY} bytes"))
+    } else {
+        Problem::new(Kind::BAD_REQUEST, "the body broke off")
+    }
+}
+
+fn is_json(headers: &HeaderMap, merge_patch: bool) -> bool {
+    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || (merge_patch && essence.eq_ignore_ascii_case("application/merge-patch+json"))
+}
+
+/// The query of a list or a filter: what cannot be read is 400.
+#[derive(Debug)]
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Query(value) = Query::<T>::from_request_parts(parts, api)
+            .await
+            .map_err(|rejection| Problem::new(Kind::BAD_REQUEST, rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// How many items a page holds when nobody says.
+const PAGE: usize = 100;
+/// How many it may hold.
+const LARGEST_PAGE: usize = 500;
+
+/// Reads `limit`, a number from 1 to 500.
+pub(crate) fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(PAGE) };
+    match text.parse() {
+        Ok(limit) if (1..=LARGEST_PAGE).contains(&limit) => Ok(limit),
+        _ => Err(Problem::new(Kind::BAD_REQUEST, format!("`limit` must be a number from 1 to {LARGEST_PAGE}"))),
+    }
+}
+
+/// JSON with the entity tag of its version.
+pub(crate) fn tagged<T: serde::Serialize>(value: T, version: i64) -> Response {
+    ([(axum::http::header::ETAG, super::etag::of(version))], Json(value)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn a_limit_lies_between_one_and_five_hundred() {
+        assert_eq!(limit(None).ok(), Some(100));
+        assert_eq!(limit(Some("500")).ok(), Some(500));
+        for bad in ["0", "501", "-1", "ten", "", "1e2"] {
+            assert_eq!(limit(Some(bad)).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn broken_json_is_400_and_another_shape_422() {
+        assert_eq!(parse::<Vec<u8>>(b"[1,").unwrap_err().status(), 400);
+        assert_eq!(parse::<Vec<u8>>(b"").unwrap_err().status(), 400);
+        assert_eq!(parse::<Vec<u8>>(b"{\"a\":1}").unwrap_err().status(), 422);
+        assert_eq!(parse::<Vec<Value>>(b"[1]").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn content_types() {
+        let of = |text: &'static str| HeaderMap::from_iter([(CONTENT_TYPE, axum::http::HeaderValue::from_static(text))]);
+        assert!(is_json(&of("application/json; charset=utf-8"), false));
+        assert!(!is_json(&of("application/merge-patch+json"), false));
+        assert!(is_json(&of("application/merge-patch+json"), true));
+        assert!(!is_json(&of("text/plain"), true));
+        assert!(!is_json(&HeaderMap::new(), true));
+    }
+}

@@ -1,0 +1,70 @@
+//! Around every call: a time limit, a net for panics, the security headers, the count.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+
+use super::Api;
+use super::problem::{Kind, Problem};
+
+/// Time until the headers of an answer; its body may take longer.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The route under which calls to nowhere are counted.
+const NOWHERE: &str = "none";
+
+/// The outermost layer.
+pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = known(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str);
+    // A handler that is dropped half-way has committed or has not: doors work in one transaction.
+    let answer = tokio::time::timeout(LIMIT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let mut response = match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place").into_response(),
+        Err(_) => Problem::new(Kind::UNAVAILABLE, "the answer took too long").retry_after(5).into_response(),
+    };
+    harden(response.headers_mut(), api.settings().tls);
+    api.metrics().called(method, route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// Methods are the client's to invent; the metrics keep to the ones there are.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Nothing of the API is a page, so nothing of it may be framed, sniffed or cached, unless a handler said otherwise.
+fn harden(headers: &mut HeaderMap, tls: bool) {
+    let defaults: [(HeaderName, &'static str); 5] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}

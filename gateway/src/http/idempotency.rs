@@ -1,0 +1,90 @@
+//! `Idempotency-Key`: the same call twice is answered twice and done once.
+
+use axum::http::{HeaderMap, StatusCode};
+use ring::digest::{SHA256, digest};
+use voxea_core::access::Slot;
+
+use super::Api;
+use super::problem::{Kind, Problem};
+
+/// The longest key, in bytes.
+const LONGEST: usize = 200;
+
+/// The key of a call, if it brings one.
+///
+/// # Errors
+/// 400 when it is empty, too long or not ASCII.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if !text.is_empty() && text.len() <= LONGEST => Ok(Some(text.to_owned())),
+        _ => Err(Problem::new(Kind::BAD_REQUEST, format!("Idempotency-Key must have 1 to {LONGEST} visible ASCII characters"))),
+    }
+}
+
+/// What to do with a call that brings a key.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// Do it, then remember or release.
+    Fresh(Held),
+    /// It was done: answer this.
+    Done(StatusCode, String),
+}
+
+/// A key that is ours until the answer is known.
+#[derive(Debug)]
+pub(crate) struct Held {
+    api: Api,
+    client: String,
+    key: String,
+}
+
+/// Claims a key for this client, route and body.
+///
+/// # Errors
+/// 422 when the key came with another body or on another route, 409 while the first call is at work.
+pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body: &[u8]) -> Result<Claim, Problem> {
+    let hash = hex(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref());
+    match api.core().idempotency.begin(client, key, &hash).await? {
+        Slot::Fresh => Ok(Claim::Fresh(Held { api: api.clone(), client: client.to_owned(), key: key.to_owned() })),
+        Slot::Done(status, body) => Ok(Claim::Done(StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED), body)),
+        Slot::InFlight => Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1)),
+        Slot::Mismatch => Err(Problem::new(Kind::KEY_REUSED, "use a new Idempotency-Key for a new contact")),
+    }
+}
+
+impl Held {
+    /// Remembers the answer. Failing to is no failure of the call: the contact's own dedup key still makes a
+    /// repetition harmless.
+    pub(crate) async fn remember(self, status: StatusCode, body: &str) {
+        if let Err(error) = self.api.core().idempotency.finish(&self.client, &self.key, status.as_u16(), body).await {
+            tracing::warn!(error = %error, "an answer could not be remembered for its Idempotency-Key");
+        }
+    }
+
+    /// Gives the key back after a refusal.
+    pub(crate) async fn release(self) {
+        if let Err(error) = self.api.core().idempotency.release(&self.client, &self.key).await {
+            tracing::warn!(error = %error, "an Idempotency-Key could not be given back");
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn keys_are_bounded() {
+        let with = |text: &str| HeaderMap::from_iter([("idempotency-key".parse().unwrap(), HeaderValue::from_str(text).unwrap())]);
+        assert_eq!(key(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(key(&with("a-1")).unwrap().as_deref(), Some("a-1"));
+        assert_eq!(key(&with("")).unwrap_err().status(), 400);
+        assert_eq!(key(&with(&"x".repeat(201))).unwrap_err().status(), 400);
+    }
+}

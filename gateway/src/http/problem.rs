@@ -1,0 +1,188 @@
+//! Errors as RFC 9457 problem details: one type from which every refusal of the API is made.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use voxea_core::base::error::CoreError;
+use voxea_core::contact::IntakeError;
+
+/// One kind of refusal: the end of its `type` URI, its status, its title.
+///
+/// The set is closed, so that a client can switch on `type` (RFC 9457 §3.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    slug: &'static str,
+    status: StatusCode,
+    title: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
+        impl Kind {
+            $(#[doc = $title] pub(crate) const $name: Self = Self { slug: $slug, status: StatusCode::$status, title: $title };)*
+        }
+    };
+}
+
+kinds! {
+    BAD_REQUEST = "bad-request", BAD_REQUEST, "The request cannot be read";
+    BAD_CURSOR = "bad-cursor", BAD_REQUEST, "The cursor cannot be read";
+    UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A valid key is needed";
+    FORBIDDEN = "forbidden", FORBIDDEN, "The key lacks the scope";
+    NOT_FOUND = "not-found", NOT_FOUND, "There is no such thing";
+    METHOD = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not offered here";
+    TIMEOUT = "timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    CONFLICT = "conflict", CONFLICT, "The state does not allow it";
+    STALE = "stale", PRECONDITION_FAILED, "The thing has changed since it was read";
+    TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    MEDIA_TYPE = "media-type", UNSUPPORTED_MEDIA_TYPE, "The body's type is not accepted";
+    RANGE = "range", RANGE_NOT_SATISFIABLE, "The range lies outside";
+    INVALID = "invalid", UNPROCESSABLE_ENTITY, "The content is not acceptable";
+    TEXT_TOO_LONG = "text-too-long", UNPROCESSABLE_ENTITY, "The text does not fit one message";
+    KEY_REUSED = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key came with another body before";
+    PRECONDITION = "precondition-required", PRECONDITION_REQUIRED, "If-Match is needed";
+    THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many failed attempts";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "Not possible at this moment";
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    members: Map<String, Value>,
+    headers: HeaderMap,
+}
+
+/// The media type of a problem (RFC 9457 §3).
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+impl Problem {
+    /// A problem of this kind; `detail` says what happened and what would be right.
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }
+    }
+
+    /// The content is well-formed but `pointer` (RFC 6901) is not acceptable.
+    pub(crate) fn invalid(pointer: &str, detail: &str) -> Self {
+        Self::new(Kind::INVALID, detail).with("errors", json!([{ "pointer": pointer, "detail": detail }]))
+    }
+
+    /// There is no such thing, or the caller may not know that there is.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(Kind::NOT_FOUND, format!("there is no {what} with this id"))
+    }
+
+    /// Adds an extension member.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds a response header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Says when to come back.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// The status that the client sees.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.status
+    }
+
+    /// The JSON body.
+    fn body(mut self) -> Value {
+        let mut body = Map::new();
+        body.insert("type".into(), format!("urn:voxea:problem:{}", self.kind.slug).into());
+        body.insert("title".into(), self.kind.title.into());
+        body.insert("status".into(), self.kind.status.as_u16().into());
+        body.insert("detail".into(), self.detail.into());
+        body.append(&mut self.members);
+        Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        let status = self.status();
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        (status, headers, self.body().to_string()).into_response()
+    }
+}
+
+impl From<CoreError> for Problem {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::NotFound { what } => Self::not_found(what),
+            CoreError::Stale { .. } => Self::new(Kind::STALE, error.to_string()),
+            CoreError::Conflict(detail) => Self::new(Kind::CONFLICT, detail),
+            CoreError::Invalid { pointer, message } => Self::invalid(&pointer, &message),
+            CoreError::TextTooLong(preview) => {
+                let mut problem = Self::new(Kind::TEXT_TOO_LONG, format!("the text needs {} of {} units", preview.units, preview.limit));
+                if let Ok(Value::Object(members)) = serde_json::to_value(super::v1::sms::Preview::from(*preview)) {
+                    problem.members = members;
+                }
+                problem
+            }
+            CoreError::Fenced { .. } | CoreError::Unavailable(_) => {
+                tracing::warn!(error = %error, "a door could not serve the API");
+                Self::new(Kind::UNAVAILABLE, "the database cannot be reached or is full; nothing was stored").retry_after(5)
+            }
+            CoreError::Store(_) | CoreError::File { .. } => {
+                tracing::error!(error = %error, "a door failed under the API");
+                Self::new(Kind::INTERNAL, "the daemon's log says more; nothing was stored")
+            }
+        }
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Invalid(detail) => Self::new(Kind::INVALID, detail),
+            IntakeError::Fenced | IntakeError::Unavailable(_) => {
+                Self::new(Kind::UNAVAILABLE, "the contact could not be stored; send it again").retry_after(5)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_the_five_members_of_the_standard_and_its_own() {
+        let body = Problem::new(Kind::STALE, "version 3 is current").with("current", 3.into()).body();
+        assert_eq!(body["type"], "urn:voxea:problem:stale");
+        assert_eq!(body["status"], 412);
+        assert_eq!(body["title"], "The thing has changed since it was read");
+        assert_eq!(body["detail"], "version 3 is current");
+        assert_eq!(body["current"], 3);
+    }
+
+    #[test]
+    fn a_response_has_the_media_type_and_its_headers() {
+        let response = Problem::new(Kind::THROTTLED, "slow down").retry_after(60).into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
+        assert_eq!(response.headers()["retry-after"], "60");
+    }
+
+    #[test]
+    fn what_the_store_said_stays_in_the_log() {
+        let body = Problem::from(CoreError::Store("constraint failed: citizen 0612345678".into())).body();
+        assert!(!body.to_string().contains("0612345678"));
+        let invalid = Problem::from(CoreError::invalid("/status", "no such status")).body();
+        assert_eq!(invalid["errors"][0]["pointer"], "/status");
+    }
+}

@@ -1,0 +1,212 @@
+//! `/v1/intake/…`: contacts that a person or a form takes in.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use voxea_core::base::account::{Account, Channel, Kind as AccountKind};
+use voxea_core::base::time::{self, Millis};
+use voxea_core::base::{failpoint, id};
+use voxea_core::contact::{Contact, Dedup, Joining, Raw};
+use voxea_rules::phone;
+
+use super::requests::Request;
+use crate::http::auth::{Caller, Intake};
+use crate::http::extract::Body;
+use crate::http::idempotency::{self, Claim};
+use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
+use crate::http::problem::Problem;
+use crate::http::{Api, etag};
+
+/// The longest text, in characters.
+const TEXT: usize = 100_000;
+/// The longest of the other members, in characters.
+const MEMBER: usize = 500;
+/// A clock may be this far ahead of ours.
+const AHEAD: Millis = 5 * 60 * 1000;
+
+/// A contact as a person noted it or a form sent it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Taken {
+    /// The citizen's number or address, if there is one.
+    #[schema(example = "+33612345678")]
+    from: Option<String>,
+    /// The citizen's name.
+    name: Option<String>,
+    /// What it is about.
+    subject: Option<String>,
+    /// What the citizen said or wrote.
+    text: String,
+    /// When, RFC 3339; now when left out.
+    #[schema(example = "2026-11-24T08:00:00Z")]
+    occurred_at: Option<String>,
+    /// The theme's code.
+    theme: Option<String>,
+}
+
+impl Taken {
+    /// The contact, or the first member that is not acceptable.
+    fn contact(self, channel: Channel, dedup: String, body: Bytes, now: Millis) -> Result<Contact, Problem> {
+        bounded("/text", Some(&self.text), TEXT)?;
+        if self.text.trim().is_empty() {
+            return Err(Problem::invalid("/text", "must hold what the citizen said or wrote"));
+        }
+        for (pointer, member) in [("/from", &self.from), ("/name", &self.name), ("/subject", &self.subject), ("/theme", &self.theme)] {
+            bounded(pointer, member.as_deref(), MEMBER)?;
+        }
+        let occurred_at = match self.occurred_at.as_deref() {
+            None => now,
+            Some(text) => time::parse_rfc3339(text)
+                .filter(|at| *at <= now + AHEAD)
+                .ok_or_else(|| Problem::invalid("/occurred_at", "must be a time of the past as in RFC 3339, such as 2026-11-24T08:00:00Z"))?,
+        };
+        let account = Account::new(AccountKind::Api, channel.as_str());
+        Ok(Contact {
+            to: account.name.clone(),
+            account,
+            epoch: 1,
+            channel,
+            dedup: Dedup::Key(dedup),
+            native_id: None,
+            from: self.from.as_deref().map(address).unwrap_or_default(),
+            from_name: self.name,
+            subject: self.subject,
+            text: Some(self.text),
+            text_stripped: None,
+            occurred_at,
+            received_at: now,
+            flags: Vec::new(),
+            raw: Some(Raw { media_type: "application/json", bytes: body }),
+            attachments: Vec::new(),
+            call: None,
+            recording: None,
+            joining: Joining::New,
+            message_ids: Vec::new(),
+            acknowledgement: None,
+            theme: self.theme,
+        })
+    }
+}
+
+/// E.164 where it can be; a mail address and whatever else stay as they are.
+fn address(text: &str) -> String {
+    let text = text.trim();
+    if text.contains('@') { text.to_owned() } else { phone::normalise(text, "FR").into_string() }
+}
+
+fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Problem> {
+    let Some(text) = text else { return Ok(()) };
+    // PostgreSQL keeps no NUL in a text.
+    if text.chars().count() > limit || text.contains('\0') {
+        return Err(Problem::invalid(pointer, &format!("must have at most {limit} characters and no NUL")));
+    }
+    Ok(())
+}
+
+/// Takes a contact in, once for each Idempotency-Key.
+async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: &HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
+    let Some(key) = idempotency::key(headers)? else {
+        let contact = body.value.contact(channel, id::new(), body.bytes, time::now())?;
+        let (request, location) = accept(&api, &caller, contact).await?;
+        return Ok(answer(StatusCode::CREATED, request, location));
+    };
+    // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
+    let contact = body.value.contact(channel, format!("{}/{key}", caller.key_id), body.bytes.clone(), time::now())?;
+    let held = match idempotency::claim(&api, &caller.key_id, &key, channel.as_str(), &body.bytes).await? {
+        Claim::Fresh(held) => held,
+        Claim::Done(status, text) => return Ok(repeated(status, text)),
+    };
+    match accept(&api, &caller, contact).await {
+        Ok((request, location)) => {
+            let text = serde_json::to_string(&request).unwrap_or_default();
+            failpoint::hit("http.intake.before_remember");
+            held.remember(StatusCode::CREATED, &text).await;
+            Ok(answer(StatusCode::CREATED, request, location))
+        }
+        Err(problem) => {
+            held.release().await;
+            Err(problem)
+        }
+    }
+}
+
+async fn accept(api: &Api, caller: &Caller<Intake>, contact: Contact) -> Result<(Request, String), Problem> {
+    let accepted = api.core().intake.accept(contact).await?;
+    let row = api.core().desk.get(&caller.actor, &accepted.request_id).await?;
+    let location = format!("/v1/requests/{}", row.id);
+    Ok((row.into(), location))
+}
+
+fn answer(status: StatusCode, request: Request, location: String) -> Response {
+    (status, [(LOCATION, header(&location)), (ETAG, etag::of(request.version))], Json(request)).into_response()
+}
+
+/// The answer that was given before, with the same headers.
+fn repeated(status: StatusCode, text: String) -> Response {
+    let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let location = body["links"]["self"].as_str().unwrap_or_default().to_owned();
+    let tag = etag::of(body["version"].as_i64().unwrap_or_default());
+    (status, [(LOCATION, header(&location)), (ETAG, tag), (CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+macro_rules! intakes {
+    ($($name:ident = $path:literal, $channel:ident, $doc:literal;)*) => {$(
+        #[doc = $doc]
+        #[utoipa::path(post, path = $path, tag = "intake", security(("key" = ["intake"])), request_body = Taken,
+            params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the same answer, and one contact")),
+            responses((status = 201, description = "The request that was opened", body = Request, headers(("Location" = String), ("ETag" = String))),
+                Keyed, Sent,
+                (status = 409, description = "A call with this key is at work", body = ProblemBody, content_type = "application/problem+json")))]
+        pub(super) async fn $name(
+            State(api): State<Api>,
+            caller: Caller<Intake>,
+            headers: HeaderMap,
+            body: Body<Taken>,
+        ) -> Result<Response, Problem> {
+            take(api, caller, Channel::$channel, &headers, body).await
+        }
+    )*};
+}
+
+intakes! {
+    counter = "/v1/intake/counter", Counter, "A visit to the counter.";
+    letters = "/v1/intake/letters", Letter, "A letter on paper.";
+    calls = "/v1/intake/calls", Call, "A conversation by phone, noted by hand.";
+    fax = "/v1/intake/fax", Fax, "A fax.";
+    web = "/v1/intake/web", Web, "The contact form of the web site.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(json: &str) -> Result<Contact, u16> {
+        let taken: Taken = serde_json::from_str(json).unwrap();
+        taken.contact(Channel::Counter, "k".into(), Bytes::new(), 1_795_507_200_000).map_err(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn a_number_becomes_e164_and_an_address_stays() {
+        assert_eq!(taken(r#"{"text":"a","from":"06 12 34 56 78"}"#).unwrap().from, "+33612345678");
+        assert_eq!(taken(r#"{"text":"a","from":" x@example.fr "}"#).unwrap().from, "x@example.fr");
+        assert_eq!(taken(r#"{"text":"a"}"#).unwrap().from, "");
+    }
+
+    #[test]
+    fn what_is_not_acceptable_is_422() {
+        let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(TEXT + 1));
+        for bad in [r#"{"text":"  "}"#, r#"{"text":"a\u0000"}"#, r#"{"text":"a","occurred_at":"yesterday"}"#, r#"{"text":"a","occurred_at":"2999-01-01T00:00:00Z"}"#, &long] {
+            assert_eq!(taken(bad).unwrap_err(), 422, "{}", &bad[..bad.len().min(60)]);
+        }
+        assert_eq!(taken(r#"{"text":"a","occurred_at":"2026-11-01T09:00:00+01:00"}"#).unwrap().occurred_at, 1_793_520_000_000);
+    }
+}

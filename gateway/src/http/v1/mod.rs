@@ -1,0 +1,46 @@
+//! Version 1: one file a resource, one door call a handler.
+
+mod attachments;
+mod changes;
+mod channels;
+mod health;
+mod intake;
+mod interactions;
+mod recordings;
+mod replies;
+mod requests;
+pub(super) mod sms;
+mod waveform;
+
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::openapi::{self, Frame};
+
+/// Every route, and its document.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::get, requests::patch))
+        //.routes(routes!(interactions::of_request))
+        //.routes(routes!(interactions::raw))
+        .routes(routes!(replies::post))
+        .routes(routes!(replies::get))
+        .routes(routes!(sms::preview))
+        .routes(routes!(recordings::get))
+        .routes(routes!(recordings::audio))
+        .routes(routes!(waveform::get))
+        .routes(routes!(attachments::get))
+        .routes(routes!(changes::list))
+        .routes(routes!(channels::list))
+        .routes(routes!(intake::counter))
+        .routes(routes!(intake::letters))
+        .routes(routes!(intake::calls))
+        .routes(routes!(intake::fax))
+        .routes(routes!(intake::web))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::document))
+}

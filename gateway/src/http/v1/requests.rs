@@ -1,0 +1,233 @@
+//! `/v1/requests`: what citizens ask for.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use voxea_core::base::error::CoreError;
+use voxea_core::base::time::rfc3339;
+use voxea_core::request::{Filter, Patch, RequestRow, Status};
+
+use crate::http::auth::{Caller, Read, Reply};
+use crate::http::extract::{Body, Params, limit, tagged};
+use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
+use crate::http::problem::{Kind, Problem};
+use crate::http::{Api, cursor, etag};
+
+/// Which requests, and how many.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// Only those that came by this channel.
+    #[param(example = "sms")]
+    channel: Option<String>,
+    /// Only those in this state.
+    #[param(example = "received")]
+    status: Option<String>,
+    /// `next` of an earlier page.
+    after: Option<String>,
+    /// 1 to 500, 100 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500)]
+    limit: Option<String>,
+}
+
+/// A page of requests.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Requests {
+    /// In commit order.
+    items: Vec<Request>,
+    /// Where to continue; null at the end.
+    next: Option<String>,
+}
+
+/// What a citizen asks for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Request {
+    /// UUIDv7.
+    id: String,
+    /// For people, with a check digit.
+    #[schema(example = "2026-0001234-7")]
+    r#ref: String,
+    /// Of its first contact.
+    #[schema(example = "voicemail")]
+    channel: String,
+    /// Where it stands.
+    #[schema(example = "received")]
+    status: String,
+    /// What it is about.
+    subject: Option<String>,
+    /// As the citizen is known: a number, an address.
+    from: String,
+    /// When its first contact came.
+    received_at: String,
+    /// When it changed last.
+    updated_at: String,
+    /// The theme's code.
+    theme: Option<String>,
+    /// Who works on it.
+    assignee: Option<String>,
+    /// Rises with every change; the ETag.
+    pub(super) version: i64,
+    /// Where to go from here.
+    links: Links,
+}
+
+/// Paths of this API.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Links {
+    /// The request itself.
+    #[serde(rename = "self")]
+    this: String,
+    /// Its contacts, in and out.
+    interactions: String,
+    /// Where answers are posted.
+    replies: String,
+}
+
+impl From<RequestRow> for Request {
+    fn from(row: RequestRow) -> Self {
+        let path = format!("/v1/requests/{}", row.id);
+        Self {
+            r#ref: row.reference,
+            channel: row.channel,
+            status: row.status,
+            subject: row.subject,
+            from: row.from_address,
+            received_at: rfc3339(row.received_at),
+            updated_at: rfc3339(row.updated_at),
+            theme: row.theme,
+            assignee: row.assignee,
+            version: row.version,
+            links: Links { interactions: format!("{path}/interactions"), replies: format!("{path}/replies"), this: path },
+            id: row.id,
+        }
+    }
+}
+
+/// A merge patch (RFC 7396): members left out stay, `null` empties.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    /// The new state; moves follow one table, others are refused with 409.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, example = "in_progress")]
+    status: Option<Option<String>>,
+    /// What it is about.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    subject: Option<Option<String>>,
+    /// The theme's code.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    theme: Option<Option<String>>,
+    /// Who works on it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    assignee: Option<Option<String>>,
+}
+
+/// Tells `null` from a member that is left out.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Change {
+    fn patch(self) -> Result<Patch, Problem> {
+        let status = match self.status {
+            None => None,
+            Some(None) => return Err(Problem::invalid("/status", "a request always has a status; it cannot be null")),
+            Some(Some(text)) => Some(status(&text).ok_or_else(|| Problem::invalid("/status", &format!("must be one of {}", names())))?),
+        };
+        Ok(Patch { status, subject: self.subject, theme: self.theme, assignee: self.assignee })
+    }
+}
+
+fn status(text: &str) -> Option<Status> {
+    text.parse().ok()
+}
+
+fn names() -> String {
+    Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Requests in commit order: continuing from `next` skips none.
+#[utoipa::path(get, path = "/v1/requests", tag = "requests", security(("key" = ["read"])), params(Asked),
+    responses((status = 200, description = "A page", body = Requests), Keyed,
+        (status = 422, description = "No such channel or status", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Requests>, Problem> {
+    let channel = match asked.channel.as_deref() {
+        Some(text) => Some(text.parse().map_err(|_| Problem::new(Kind::INVALID, "`channel` is none of ours"))?),
+        None => None,
+    };
+    let status = match asked.status.as_deref() {
+        Some(text) => Some(status(text).ok_or_else(|| Problem::new(Kind::INVALID, format!("`status` must be one of {}", names())))?),
+        None => None,
+    };
+    let filter = Filter { channel, status, after: cursor::read(asked.after.as_deref())? };
+    let listed = api.core().desk.list(&caller.actor, filter, limit(asked.limit.as_deref())?).await?;
+    Ok(Json(Requests { items: listed.items.into_iter().map(Request::from).collect(), next: listed.next.map(cursor::write) }))
+}
+
+/// One request, with its ETag.
+#[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", security(("key" = ["read"])), params(("id" = String, Path)),
+    responses((status = 200, description = "The request", body = Request, headers(("ETag" = String, description = "Its version"))), Keyed, One))]
+pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let row = api.core().desk.get(&caller.actor, &id).await?;
+    let version = row.version;
+    Ok(tagged(Request::from(row), version))
+}
+
+/// Changes status, subject, theme or assignee of the version that was read.
+#[utoipa::path(patch, path = "/v1/requests/{id}", tag = "requests", security(("key" = ["reply"])),
+    params(("id" = String, Path), ("If-Match" = String, Header, description = "The ETag of the version that was read")),
+    request_body(content((Change = "application/merge-patch+json"), (Change = "application/json"))),
+    responses((status = 200, description = "The request as it is now", body = Request, headers(("ETag" = String, description = "Its new version"))),
+        Keyed, One, Sent,
+        (status = 409, description = "The table of moves does not have this one", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster: read it again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn patch(
+    State(api): State<Api>,
+    caller: Caller<Reply>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    change: Body<Change>,
+) -> Result<Response, Problem> {
+    let wanted = etag::if_match(&headers)?;
+    let patch = change.value.patch()?;
+    let row = match wanted {
+        etag::Match::Any => patch_current(&api, &caller, &id, &patch).await?,
+        etag::Match::Versions(versions) => patch_one_of(&api, &caller, &id, &versions, &patch).await?,
+    };
+    let version = row.version;
+    Ok(tagged(Request::from(row), version))
+}
+
+/// A moment's race between reading and changing is tried again a few times.
+const RACES: usize = 5;
+
+/// `If-Match: *`: whatever the version is.
+async fn patch_current(api: &Api, caller: &Caller<Reply>, id: &str, patch: &Patch) -> Result<RequestRow, Problem> {
+    let mut tries = 0;
+    loop {
+        let current = api.core().desk.get(&caller.actor, id).await?.version;
+        tries += 1;
+        match api.core().desk.patch(&caller.actor, id, current, patch).await {
+            Err(CoreError::Stale { .. }) if tries < RACES => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+async fn patch_one_of(api: &Api, caller: &Caller<Reply>, id: &str, versions: &[i64], patch: &Patch) -> Result<RequestRow, Problem> {
+    // A tag that is no version of ours matches nothing, and no version is negative.
+    let mut outcome = api.core().desk.patch(&caller.actor, id, versions.first().copied().unwrap_or(-1), patch).await;
+    if let Err(CoreError::Stale { current, .. }) = outcome
+        && versions.contains(&current)
+    {
+        outcome = api.core().desk.patch(&caller.actor, id, current, patch).await;
+    }
+    Ok(outcome?)
+}

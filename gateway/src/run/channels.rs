@@ -1,0 +1,52 @@
+//! Which channels the configuration asks for, and how each is run and probed.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use voxea_core::Core;
+use voxea_core::base::account::{Account, Kind};
+
+use super::supervisor::Start;
+use crate::config::Config;
+
+/// The one SIP endpoint's name.
+const SIP: &str = "sip";
+
+/// Every configured channel and what runs it.
+pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
+    let mut starts: Vec<(Account, Start)> = Vec::new();
+    if let Some(sip) = config.sip.clone() {
+        let core = core.clone();
+        let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_sip::run(Arc::clone(&sip), core.clone(), reporter, stop)));
+        starts.push((Account::new(Kind::Sip, SIP), start));
+    }
+    for (name, smpp) in &config.smpp {
+        let (smpp, core) = (Arc::clone(smpp), core.clone());
+        let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_smpp::run(Arc::clone(&smpp), core.clone(), reporter, stop)));
+        starts.push((Account::new(Kind::Smpp, name), start));
+    }
+    for (name, mailbox) in &config.mailboxes {
+        let (mailbox, core) = (Arc::clone(mailbox), core.clone());
+        let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_imap::run(Arc::clone(&mailbox), core.clone(), reporter, stop)));
+        starts.push((Account::new(Kind::Mailbox, name), start));
+    }
+    starts
+}
+
+/// What was found, or what failed and what to do about it.
+pub(crate) type Probe = BoxFuture<'static, Result<String, String>>;
+
+/// Every configured channel and what tries it.
+pub(crate) fn probes(config: &Config) -> Vec<(Account, Probe)> {
+    let mut probes: Vec<(Account, Probe)> = Vec::new();
+    if let Some(sip) = config.sip.clone() {
+        probes.push((Account::new(Kind::Sip, SIP), Box::pin(async move { voxea_sip::probe(&sip).await })));
+    }
+    for (name, smpp) in config.smpp.iter().cloned() {
+        probes.push((Account::new(Kind::Smpp, name), Box::pin(async move { voxea_smpp::probe(&smpp).await })));
+    }
+    for (name, mailbox) in config.mailboxes.iter().cloned() {
+        probes.push((Account::new(Kind::Mailbox, name), Box::pin(async move { voxea_imap::probe(&mailbox).await })));
+    }
+    probes
+}

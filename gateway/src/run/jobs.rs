@@ -1,0 +1,58 @@
+//! The loop that runs what is due. The steps are the core's.
+
+use std::time::Duration;
+
+use voxea_core::Core;
+use voxea_core::base::stop::Stop;
+
+use super::pulse::Pulse;
+
+/// Between two looks into the table.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks while the table cannot be read.
+const PAUSE: Duration = Duration::from_secs(5);
+/// A step that takes longer is given up and tried again; its transaction is rolled back.
+const LIMIT: Duration = Duration::from_secs(100);
+
+/// Runs jobs until the soft stop.
+pub(crate) async fn work(core: Core, pulse: Pulse, stop: Stop) {
+    loop {
+        pulse.beat();
+        let wait = match stop.soft.run_until_cancelled(turn(&core, &pulse)).await {
+            None => return,
+            Some(wait) => wait,
+        };
+        if stop.soft.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Runs one job and says how long to wait before the next look.
+async fn turn(core: &Core, pulse: &Pulse) -> Duration {
+    let job = tokio::time::timeout(LIMIT, core.run_due_job());
+    tokio::pin!(job);
+    // A step may take its time; waiting for it is progress until its limit.
+    let mut ticks = tokio::time::interval(PAUSE);
+    let done = loop {
+        tokio::select! {
+            done = &mut job => break done,
+            _ = ticks.tick() => pulse.beat(),
+        }
+    };
+    match done {
+        Ok(Ok(Some(kind))) => {
+            tracing::debug!(job = kind, "a job ran");
+            Duration::ZERO
+        }
+        Ok(Ok(None)) => LOOK,
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error, "the job table cannot be used");
+            PAUSE
+        }
+        Err(_) => {
+            tracing::error!(seconds = LIMIT.as_secs(), "a job took too long and was given up");
+            PAUSE
+        }
+    }
+}

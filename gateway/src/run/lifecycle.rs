@@ -1,0 +1,138 @@
+//! From the first moment to the last: open, listen, start the channels, say so, wait, stop in two stages.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use voxea_core::Core;
+use voxea_core::base::account::{Account, Kind};
+use voxea_core::base::stop::Stop;
+
+use super::health::Health;
+use super::metrics::{self, Metrics};
+use super::pulse::Pulses;
+use super::signals::Signals;
+use super::supervisor::{Pace, Supervisor};
+use super::{channels, jobs, logs, notify};
+use crate::commands::Failure;
+use crate::config::Config;
+use crate::http::{Api, Settings, server};
+
+/// Scrapers connected at once.
+const SCRAPERS: usize = 16;
+/// Of the time for stopping, this much is kept for the hard stop and for closing the store.
+const HARD: Duration = Duration::from_millis(1000);
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It could not start, or a task that it cannot live without has ended.
+pub(crate) async fn run(config: Config, migrate: bool) -> Result<ExitCode, Failure> {
+    logs::start();
+    let mut signals = Signals::hear().map_err(Failure::system("hearing signals"))?;
+    let mut daemon = tokio::select! {
+        started = Daemon::start(&config, migrate) => started?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped while starting");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let outcome = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+        ended = &mut daemon.api => {
+            // The acceptor only ends when it is told to, or by a bug.
+            tracing::error!(panicked = ended.is_err(), "the API ended unasked");
+            Err(Failure::Broken("the API ended unasked; the log says more".into()))
+        }
+    };
+    daemon.stop(config.api.stop, signals).await;
+    outcome
+}
+
+/// What runs.
+struct Daemon {
+    core: Core,
+    stop: Stop,
+    tracker: TaskTracker,
+    health: Health,
+    api: JoinHandle<()>,
+}
+
+impl Daemon {
+    async fn start(config: &Config, migrate: bool) -> Result<Self, Failure> {
+        let core = crate::commands::open(config, migrate).await?;
+        let (stop, tracker, health, pulses, metrics) = (Stop::new(), TaskTracker::new(), Health::default(), Pulses::default(), Metrics::new());
+        core.enter_jobs().await?;
+
+        // Channels come before the API's first answer, so that /v1/channels names them all from the start.
+        let supervisor = Supervisor { channels: core.channels.clone(), counters: core.counters.clone(), pace: Pace::default(), tracker: tracker.clone(), stop: stop.clone() };
+        let api_reporter = core.channels.register(Account::new(Kind::Api, "api"));
+        let starts: Vec<_> = channels::starts(config, &core).into_iter().map(|(account, start)| (core.channels.register(account), start)).collect();
+
+        let settings = Settings { behind_proxy: config.api.behind_proxy, tls: config.api.tls.is_some() };
+        let (listener, address) = listen(config.api.listen).await?;
+        if let Some(wanted) = config.api.metrics_listen {
+            let (listener, address) = listen(wanted).await?;
+            let router: Router = metrics::router(metrics.clone(), core.clone());
+            tracker.spawn(server::serve(listener, None, router, SCRAPERS, pulses.watch("metrics"), stop.clone()));
+            tracing::info!(address = %address, "metrics listening");
+        }
+        let router = Api::new(core.clone(), settings, health.clone(), metrics).router();
+        let serving = server::serve(listener, config.api.tls.clone(), router, config.api.connections, pulses.watch("api"), stop.clone());
+        let api = tracker.spawn(serving);
+        health.listening();
+        let scheme = if settings.tls { "tls" } else { "tcp" };
+        api_reporter.up(vec![format!("{scheme}:{address}")]);
+        tracing::info!(address = %address, tls = settings.tls, "api listening");
+
+        for (reporter, start) in starts {
+            supervisor.keep(reporter, start);
+        }
+        tracker.spawn(jobs::work(core.clone(), pulses.watch("jobs"), stop.clone()));
+        tracker.spawn(notify::feed(pulses, stop.soft.clone()));
+        notify::ready(&address.to_string());
+        Ok(Self { core, stop, tracker, health, api })
+    }
+
+    /// Soft, then hard when the time is nearly over or a second signal comes. Ends within `limit` whatever hangs.
+    async fn stop(self, limit: Duration, mut signals: Signals) {
+        let began = Instant::now();
+        let left = |until: Duration| until.saturating_sub(began.elapsed());
+        notify::stopping(limit);
+        self.health.stopping();
+        self.stop.soft.cancel();
+        self.tracker.close();
+        let soft = limit.saturating_sub(HARD.min(limit / 2));
+        let clean = tokio::select! {
+            () = self.tracker.wait() => true,
+            () = tokio::time::sleep(left(soft)) => false,
+            signal = signals.next() => {
+                tracing::warn!(signal, "stopping at once");
+                false
+            }
+        };
+        self.stop.hard.cancel();
+        if !clean {
+            tracing::warn!(tasks = self.tracker.len(), "the soft stop was not over in time");
+            let _ = tokio::time::timeout(left(limit - (HARD.min(limit / 2)) / 2), self.tracker.wait()).await;
+        }
+        let closing = left(limit.saturating_sub(Duration::from_millis(300))).max(Duration::from_millis(50));
+        if tokio::time::timeout(closing, self.core.store.close()).await.is_err() {
+            tracing::warn!("the store was not closed in time; it loses nothing by that");
+        }
+        tracing::info!(clean, milliseconds = began.elapsed().as_millis(), "stopped");
+    }
+}
+
+async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(wanted).await.map_err(Failure::system(format!("listening at {wanted}")))?;
+    let address = listener.local_addr().map_err(Failure::system("asking for the bound address"))?;
+    Ok((listener, address))
+}

@@ -1,0 +1,158 @@
+//! What Prometheus sees: calls of the API as they happen, everything else at the moment of the scrape.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::core::Collector;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use voxea_core::Core;
+use voxea_core::channel::State as ChannelState;
+
+/// Counters of the API. Without a registry they count all the same and nobody reads them.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    calls: Option<IntCounterVec>,
+    seconds: Option<HistogramVec>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let calls = IntCounterVec::new(Opts::new("voxea_http_requests_total", "Calls of the API."), &["method", "route", "status"]).ok();
+        let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+        let options = HistogramOpts::new("voxea_http_request_seconds", "Time from the headers of a call to those of its answer.");
+        let seconds = HistogramVec::new(options.buckets(buckets), &["route"]).ok();
+        if let Some(calls) = &calls {
+            let _ = registry.register(Box::new(calls.clone()));
+        }
+        if let Some(seconds) = &seconds {
+            let _ = registry.register(Box::new(seconds.clone()));
+        }
+        Self(Arc::new(Inner { registry, calls, seconds }))
+    }
+
+    /// One call was answered. `route` is the pattern, never the path: ids would make the set unbounded.
+    pub(crate) fn called(&self, method: &str, route: &str, status: u16, time: Duration) {
+        if let Some(calls) = &self.0.calls {
+            calls.with_label_values(&[method, route, &status.to_string()]).inc();
+        }
+        if let Some(seconds) = &self.0.seconds {
+            seconds.with_label_values(&[route]).observe(time.as_secs_f64());
+        }
+    }
+
+    /// The text format 0.0.4.
+    async fn text(&self, core: &Core) -> Result<String, prometheus::Error> {
+        let mut families = self.0.registry.gather();
+        families.extend(channels(core)?);
+        families.extend(events(core)?);
+        families.extend(gauges(core).await?);
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+type Families = Vec<prometheus::proto::MetricFamily>;
+
+fn channels(core: &Core) -> Result<Families, prometheus::Error> {
+    let state = IntGaugeVec::new(Opts::new("voxea_channel_state", "1 for the state that a channel is in."), &["kind", "name", "state"])?;
+    let queue = IntGaugeVec::new(Opts::new("voxea_channel_queue", "Work that waits on a channel."), &["kind", "name"])?;
+    let attempts = IntGaugeVec::new(Opts::new("voxea_channel_attempts", "Failed attempts since a channel last worked."), &["kind", "name"])?;
+    for status in core.channels.list() {
+        let (kind, name) = (status.account.kind.as_str(), status.account.name.as_str());
+        for each in [ChannelState::Connecting, ChannelState::Up, ChannelState::Retrying, ChannelState::Halted, ChannelState::Stopping] {
+            state.with_label_values(&[kind, name, each.as_str()]).set(i64::from(each == status.state));
+        }
+        queue.with_label_values(&[kind, name]).set(i64::try_from(status.queue).unwrap_or(i64::MAX));
+        attempts.with_label_values(&[kind, name]).set(i64::from(status.attempts));
+    }
+    Ok([state.collect(), queue.collect(), attempts.collect()].concat())
+}
+
+fn events(core: &Core) -> Result<Families, prometheus::Error> {
+    let events = IntCounterVec::new(Opts::new("voxea_events_total", "What happened on each account."), &["kind", "name", "event"])?;
+    for (kind, name, event, count) in core.counters.snapshot() {
+        events.with_label_values(&[kind.as_str(), name.as_str(), event]).inc_by(count);
+    }
+    Ok(events.collect())
+}
+
+async fn gauges(core: &Core) -> Result<Families, prometheus::Error> {
+    let mut families = Vec::new();
+    let mut gauge = |name: &str, help: &str, value: i64| -> Result<(), prometheus::Error> {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(value);
+        families.extend(gauge.collect());
+        Ok(())
+    };
+    // A scrape must not wait for a database that hangs; the position is then left out.
+    if let Ok(Ok(head)) = tokio::time::timeout(Duration::from_secs(2), core.feed.head()).await {
+        gauge("voxea_feed_position", "The last position of the feed.", head)?;
+    }
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    gauge("voxea_tasks", "Tasks alive in the runtime.", i64::try_from(tasks).unwrap_or(i64::MAX))?;
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        gauge("process_open_fds", "Open descriptors.", i64::try_from(open.count()).unwrap_or(i64::MAX))?;
+    }
+    if let Some(bytes) = resident() {
+        gauge("process_resident_memory_bytes", "Memory in use.", bytes)?;
+    }
+    Ok(families)
+}
+
+/// `VmRSS` in bytes.
+fn resident() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse::<i64>().ok()?.checked_mul(1024)
+}
+
+/// The router behind `[api] metrics_listen`.
+pub(crate) fn router(metrics: Metrics, core: Core) -> Router {
+    Router::new().route("/metrics", get(scrape)).with_state((metrics, core))
+}
+
+async fn scrape(State((metrics, core)): State<(Metrics, Core)>) -> Response {
+    match metrics.text(&core).await {
+        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "the metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_route_and_status() {
+        let metrics = Metrics::new();
+        metrics.called("GET", "/v1/requests/{id}", 200, Duration::from_millis(3));
+        metrics.called("GET", "/v1/requests/{id}", 200, Duration::from_millis(3));
+        let text = TextEncoder::new().encode_to_string(&metrics.0.registry.gather()).unwrap();
+        assert!(text.contains(r#"voxea_http_requests_total{method="GET",route="/v1/requests/{id}",status="200"} 2"#), "{text}");
+        assert!(text.contains("voxea_http_request_seconds_count"), "{text}");
+    }
+
+    #[test]
+    fn memory_is_known_on_linux() {
+        assert!(resident().is_some_and(|bytes| bytes > 1_000_000));
+    }
+}
