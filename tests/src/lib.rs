@@ -1,4 +1,6 @@
 //! The peers of the tests, the demonstration and the benchmark. They know bytes and no crate of the product, so that
 //! our codecs cannot agree with their own mistakes.
 
+pub mod dovecot;
 pub mod imap_server;
+pub mod smtp_sink;
