@@ -18,6 +18,17 @@ pub mod name;
 pub mod planner;
 pub mod prescan;
 pub mod quote;
+pub mod utf7;
+
+#[cfg(feature = "shell")]
+pub mod config;
+#[cfg(feature = "shell")]
+mod connection;
+#[cfg(feature = "shell")]
+pub mod limit;
+#[cfg(feature = "shell")]
+mod tls;
+
 
 /// Log targets that must never be enabled, whatever the operator's filter says: async-imap traces every line it
 /// writes, `LOGIN user password` included, and lettre traces the SMTP dialogue with its `AUTH` answers.
