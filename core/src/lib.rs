@@ -7,6 +7,7 @@ pub mod access;
 pub mod artefact;
 pub mod base;
 pub mod channel;
+pub mod contact;
 pub mod feed;
 pub mod outbox;
 pub mod request;

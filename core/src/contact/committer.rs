@@ -1,0 +1,265 @@
+//! The one task that writes contacts: what waits at the same moment shares a transaction.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{self, Done, Item, Written};
+use super::contact::{Accepted, IntakeError, Outcome};
+use super::marks::{Marks, Waiting};
+use super::part::PartAccepted;
+use super::parts::WholeKey;
+use super::prepare::{Prepared, PreparedPart};
+use crate::base::account::Account;
+use crate::base::count::Counters;
+use crate::base::error::CoreError;
+use crate::base::time::Millis;
+use crate::base::wake::Wake;
+use crate::base::{failpoint, mutant};
+use crate::feed::Feed;
+use crate::store::Store;
+
+/// Contacts a transaction.
+const BATCH: usize = 256;
+/// How long marks wait for a batch to be saved with.
+const LAZY: Duration = Duration::from_secs(1);
+/// How often a batch that lost a race is written again before it is taken apart.
+const RACES: usize = 3;
+
+type Answer<T> = oneshot::Sender<Result<T, IntakeError>>;
+
+/// What waits for the committer.
+#[derive(Debug)]
+pub(super) enum Work {
+    Contact(Box<Prepared>, Answer<Accepted>),
+    Part(Box<PreparedPart>, Answer<PartAccepted>),
+    /// A long text that stays incomplete; answers whether it was still there.
+    Expire(WholeKey, Millis, Answer<bool>),
+    /// Answered when all that came before is committed.
+    Settle(oneshot::Sender<()>),
+}
+
+enum Reply {
+    Contact(Answer<Accepted>),
+    Part(Answer<PartAccepted>),
+    Expire(Answer<bool>),
+}
+
+/// Why a set was not written.
+enum Failure {
+    /// The store is away: nothing can be written now.
+    Unavailable(String),
+    /// Another node wrote at the same moment; the same set may succeed now.
+    Raced(String),
+    /// Something in the set is refused.
+    Refused(String),
+}
+
+impl From<CoreError> for Failure {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::Unavailable(reason) => Self::Unavailable(reason),
+            CoreError::Conflict(reason) => Self::Raced(reason),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// The task's own.
+#[derive(Debug)]
+pub(super) struct Committer {
+    pub(super) store: Store,
+    pub(super) feed: Feed,
+    pub(super) outbox: Wake,
+    pub(super) counters: Counters,
+    pub(super) marks: Marks,
+}
+
+impl Committer {
+    /// Runs until every [`super::Intake`] is gone.
+    pub(super) async fn run(self, mut queue: mpsc::Receiver<Work>) {
+        let mut work = Vec::with_capacity(BATCH);
+        loop {
+            let waiting = !self.marks.is_empty();
+            let taken = tokio::select! {
+                biased;
+                taken = queue.recv_many(&mut work, BATCH) => Some(taken),
+                () = tokio::time::sleep(LAZY), if waiting => None,
+                () = self.marks.arrived(), if !waiting => continue,
+            };
+            match taken {
+                Some(0) => break,
+                Some(_) => self.serve(work.drain(..)).await,
+                None => self.save_marks().await,
+            }
+        }
+        self.save_marks().await;
+    }
+
+    async fn serve(&self, work: impl Iterator<Item = Work>) {
+        let (mut items, mut replies, mut settles) = (Vec::new(), Vec::new(), Vec::new());
+        for work in work {
+            match work {
+                Work::Contact(contact, answer) => {
+                    items.push(Item::Contact(contact));
+                    replies.push(Reply::Contact(answer));
+                }
+                Work::Part(part, answer) => {
+                    items.push(Item::Part(part));
+                    replies.push(Reply::Part(answer));
+                }
+                Work::Expire(key, now, answer) => {
+                    items.push(Item::Expire(key, now));
+                    replies.push(Reply::Expire(answer));
+                }
+                Work::Settle(answer) => settles.push(answer),
+            }
+        }
+        if !items.is_empty() {
+            self.write_all(&items, replies).await;
+        }
+        if !settles.is_empty() {
+            self.save_marks().await;
+            settles.into_iter().for_each(|answer| drop(answer.send(())));
+        }
+    }
+
+    /// Writes a set; when it is refused, each of its members alone, so that one that is poisonous stays alone.
+    async fn write_all(&self, items: &[Item], replies: Vec<Reply>) {
+        let mut replies: Vec<Option<Reply>> = replies.into_iter().map(Some).collect();
+        match self.with_races(items, &mut replies).await {
+            Ok(()) => (),
+            Err(Failure::Unavailable(reason)) => self.unavailable(&reason, &mut replies),
+            Err(Failure::Raced(reason) | Failure::Refused(reason)) => {
+                tracing::warn!(members = items.len(), reason, "a set of contacts was refused; each is tried alone");
+                self.one_by_one(items, &mut replies).await;
+            }
+        }
+    }
+
+    async fn one_by_one(&self, items: &[Item], replies: &mut [Option<Reply>]) {
+        for (at, item) in items.iter().enumerate() {
+            let alone = std::slice::from_ref(item);
+            let mut outcome = self.with_races(alone, &mut replies[at..=at]).await;
+            if let (Err(Failure::Refused(reason)), Item::Contact(contact)) = (&outcome, item) {
+                tracing::error!(account = contact.account, reason, "the store refuses a contact; only its artefact is kept");
+                outcome = self.with_races(&[Item::Contact(Box::new(contact.bare()))], &mut replies[at..=at]).await;
+            }
+            match outcome {
+                Ok(()) => (),
+                Err(Failure::Unavailable(reason)) => return self.unavailable(&reason, &mut replies[at..]),
+                Err(Failure::Raced(reason)) => self.unavailable(&reason, &mut replies[at..=at]),
+                Err(Failure::Refused(reason)) => {
+                    self.count(item, "contacts_refused");
+                    give(&mut replies[at], Err(IntakeError::Invalid(reason)));
+                }
+            }
+        }
+    }
+
+    async fn with_races(&self, items: &[Item], replies: &mut [Option<Reply>]) -> Result<(), Failure> {
+        let mut outcome = self.write(items, replies).await;
+        for _ in 1..RACES {
+            if !matches!(outcome, Err(Failure::Raced(_))) {
+                break;
+            }
+            outcome = self.write(items, replies).await;
+        }
+        outcome
+    }
+
+    /// One transaction.
+    async fn write(&self, items: &[Item], replies: &mut [Option<Reply>]) -> Result<(), Failure> {
+        let marks = self.marks.take();
+        // A fault of ours in one contact must not end the only committer.
+        let attempt = AssertUnwindSafe(self.attempt(items, &marks, replies)).catch_unwind().await;
+        let outcome = attempt.unwrap_or_else(|_| Err(Failure::Refused("a fault inside the intake".to_owned())));
+        match outcome {
+            Ok(written) => {
+                self.committed(items, &written);
+                for (reply, done) in replies.iter_mut().zip(written.done) {
+                    give(reply, done);
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                self.marks.give_back(marks);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn attempt(&self, items: &[Item], marks: &Waiting, replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
+        let mut tx = self.store.begin().await?;
+        let written = batch::write(&mut tx, items, marks).await?;
+        if mutant::active("acknowledge_before_commit") {
+            for (reply, done) in replies.iter_mut().zip(&written.done) {
+                give(reply, done.clone());
+            }
+        }
+        failpoint::hit("intake.before_commit");
+        tx.commit().await?;
+        failpoint::hit("intake.after_commit");
+        Ok(written)
+    }
+
+    fn committed(&self, items: &[Item], written: &Written) {
+        if written.events > 0 {
+            self.feed.committed();
+        }
+        if written.acknowledgements > 0 {
+            self.outbox.ring();
+        }
+        for (item, done) in items.iter().zip(&written.done) {
+            let event = match done {
+                Ok(Done::Contact(accepted)) if accepted.outcome == Outcome::Fresh => "contacts_taken",
+                Ok(Done::Part(part)) if part.outcome == Outcome::Fresh => "parts_taken",
+                Ok(Done::Contact(_) | Done::Part(_)) => "contacts_known",
+                Ok(Done::Expired(_)) => "texts_partial",
+                Err(_) => "contacts_fenced",
+            };
+            self.count(item, event);
+        }
+    }
+
+    fn count(&self, item: &Item, event: &'static str) {
+        if let Ok(account) = Account::parse(item.account()) {
+            self.counters.add(&account, event, 1);
+        }
+    }
+
+    fn unavailable(&self, reason: &str, replies: &mut [Option<Reply>]) {
+        tracing::warn!(contacts = replies.len(), reason, "contacts could not be stored and are not acknowledged");
+        for reply in replies {
+            give(reply, Err(IntakeError::Unavailable(reason.to_owned())));
+        }
+    }
+
+    async fn save_marks(&self) {
+        if self.marks.is_empty() {
+            return;
+        }
+        if let Err(Failure::Unavailable(reason) | Failure::Raced(reason) | Failure::Refused(reason)) = self.write(&[], &mut []).await {
+            tracing::warn!(reason, "marks of responses could not be saved; they wait");
+        }
+    }
+}
+
+/// Answers, once. A caller that has gone does not matter: what it handed over is committed.
+fn give(reply: &mut Option<Reply>, done: Result<Done, IntakeError>) {
+    let Some(reply) = reply.take() else { return };
+    let astray = || IntakeError::Unavailable("the answer went astray".to_owned());
+    match reply {
+        Reply::Contact(answer) => {
+            let _ = answer.send(done.and_then(|done| if let Done::Contact(accepted) = done { Ok(accepted) } else { Err(astray()) }));
+        }
+        Reply::Part(answer) => {
+            let _ = answer.send(done.and_then(|done| if let Done::Part(part) = done { Ok(part) } else { Err(astray()) }));
+        }
+        Reply::Expire(answer) => {
+            let _ = answer.send(done.and_then(|done| if let Done::Expired(was) = done { Ok(was) } else { Err(astray()) }));
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A contact, as a channel hands it over.
+
+use bytes::Bytes;
+
+use super::acknowledgement::NewAcknowledgement;
+use super::redelivery::Redelivery;
+use crate::artefact::StoredBlob;
+use crate::base::account::{Account, Channel};
+use crate::base::actor::Actor;
+use crate::base::time::Millis;
+
+/// The largest artefact that is kept in its row, in bytes; a larger one goes to the blob store first.
+pub const RAW_INLINE_BYTES: usize = 256 * 1024;
+
+/// One contact of a citizen. Make it with [`Contact::new`] and set what is known beyond that.
+///
+/// Texts may hold anything: NUL is taken out, over-long addresses and ids are cut, nothing is refused for its content.
+#[derive(Debug, Clone)]
+pub struct Contact {
+    /// The account that took it in.
+    pub account: Account,
+    /// The epoch that [`super::Intake::register`] gave for the account.
+    pub epoch: i64,
+    /// Who brings it in, when it is not the account itself: an agent at the counter, through the API.
+    pub actor: Option<Actor>,
+    /// The channel that the citizen used.
+    pub channel: Channel,
+    /// By what it would be known again.
+    pub dedup: Dedup,
+    /// The peer's own id: Message-ID, Call-ID.
+    pub native_id: Option<String>,
+    /// The citizen's number (E.164 where it can be) or address; empty when it was withheld.
+    pub from: String,
+    /// The citizen's name, as they gave it.
+    pub from_name: Option<String>,
+    /// The number or address that was reached.
+    pub to: String,
+    /// Of a mail or form.
+    pub subject: Option<String>,
+    /// The full text, with LF.
+    pub text: Option<String>,
+    /// The text without what it quotes.
+    pub text_stripped: Option<String>,
+    /// When the citizen acted, by the peer's word: milliseconds UTC.
+    pub occurred_at: Millis,
+    /// When it reached us: milliseconds UTC. The rules of redelivery and of joining count from here.
+    pub received_at: Millis,
+    /// What there is to say of it.
+    pub flags: Vec<Flag>,
+    /// The artefact as it came.
+    pub raw: Option<Raw>,
+    /// Files that came with it, each in the blob store already.
+    pub attachments: Vec<NewAttachment>,
+    /// Of a call.
+    pub call: Option<NewCall>,
+    /// Of a call that will be recorded.
+    pub recording: Option<NewRecording>,
+    /// Whether it may belong to a request that is there.
+    pub joining: Joining,
+    /// Its own Message-IDs, angle brackets included: remembered, so that answers to it find its request.
+    pub message_ids: Vec<String>,
+    /// Sent only when the contact opened a request, and the breakers allow it.
+    pub acknowledgement: Option<NewAcknowledgement>,
+    /// The theme's code, when a keyword or an agent chose one.
+    pub theme: Option<String>,
+}
+
+impl Contact {
+    /// A contact of which no more is known than this; `occurred_at` is `received_at`, and it opens a request.
+    #[must_use]
+    pub fn new(account: Account, epoch: i64, channel: Channel, dedup: Dedup, from: String, to: String, received_at: Millis) -> Self {
+        Self {
+            account,
+            epoch,
+            actor: None,
+            channel,
+            dedup,
+            native_id: None,
+            from,
+            from_name: None,
+            to,
+            subject: None,
+            text: None,
+            text_stripped: None,
+            occurred_at: received_at,
+            received_at,
+            flags: Vec::new(),
+            raw: None,
+            attachments: Vec::new(),
+            call: None,
+            recording: None,
+            joining: Joining::New,
+            message_ids: Vec::new(),
+            acknowledgement: None,
+            theme: None,
+        }
+    }
+}
+
+/// By what a contact is known again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dedup {
+    /// It can only be new: an agent noted it, under an Idempotency-Key of its own.
+    Never,
+    /// One key, unique within the account.
+    Key(String),
+    /// Several keys: one that is known makes the contact known. All are remembered.
+    Keys(Vec<String>),
+    /// A text, by the rule of redelivery.
+    Redelivery(Redelivery),
+}
+
+/// Whether a contact may belong to a request that is there. Only an open request takes one in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joining {
+    /// It opens its own.
+    New,
+    /// A text: the open request of the same number and account whose latest contact is at most `within` old, neither
+    /// that contact nor this one with a keyword; or the request of the reference, when it is the same citizen's.
+    Conversation {
+        /// Milliseconds.
+        within: Millis,
+        /// A reference with a sound check digit that stands in the text.
+        reference: Option<String>,
+        /// Whether its first word is a keyword.
+        keyword: bool,
+    },
+    /// A mail.
+    Thread {
+        /// In-Reply-To, then References from the last to the first: the first that is known decides. Unknown ones are
+        /// remembered for the same citizen.
+        message_ids: Vec<String>,
+        /// A reference with a sound check digit in the subject; it counts only for the same citizen.
+        reference: Option<String>,
+        /// Equal for the same mail in two mailboxes of ours: both are kept, on one request.
+        twin: Option<String>,
+    },
+}
+
+macro_rules! flags {
+    ($($variant:ident = $name:literal, $doc:literal;)*) => {
+        /// What there is to say of an interaction.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Flag { $(#[doc = $doc] $variant,)* }
+
+        impl Flag {
+            /// Every flag.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name that the API and the database use.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+flags! {
+    Undecodable = "undecodable", "Some of its text could not be read; the raw artefact has it all.";
+    Partial = "partial", "Parts of a long text never came.";
+    Redelivered = "redelivered", "The peer delivered it more than once.";
+    Oversize = "oversize", "Too large to be taken in whole.";
+    Truncated = "truncated", "Its text or its list of attachments was cut; the raw artefact has it all.";
+    Automatic = "automatic", "A machine wrote it (RFC 3834).";
+    Quarantined = "quarantined", "It could not be processed; only the raw artefact is sound.";
+    Withheld = "withheld", "The citizen withheld their number.";
+}
+
+/// The artefact as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// Kept in a row; at most [`RAW_INLINE_BYTES`].
+    Inline {
+        /// `message/rfc822`, `message/sip`, `application/vnd.voxea.smpp`.
+        media_type: &'static str,
+        /// All of it.
+        bytes: Bytes,
+    },
+    /// In the blob store already.
+    Stored {
+        /// As above.
+        media_type: &'static str,
+        /// Where.
+        blob: StoredBlob,
+    },
+}
+
+/// A file that came with a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAttachment {
+    /// Cleaned: no path, no control characters.
+    pub name: String,
+    /// What the sender called it, or what it was seen to be.
+    pub media_type: String,
+    /// Its content, in the blob store already.
+    pub blob: StoredBlob,
+}
+
+/// What is particular to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCall {
+    /// The user part of the Request-URI.
+    pub dialled: String,
+    /// User parts, the first diversion first (RFC 5806, RFC 7044).
+    pub diverted_from: Vec<String>,
+}
+
+/// A recording that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecording {
+    /// UUIDv7, given by the caller because the file bears it.
+    pub id: String,
+    /// Below the blob folder.
+    pub path: String,
+    /// `pcma` or `pcmu`.
+    pub codec: String,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// Whether a contact was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not.
+    Fresh,
+    /// It was; nothing was added.
+    Known,
+}
+
+/// What became of a contact. It is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its interaction, the first one when it is known.
+    pub interaction_id: String,
+    /// The request it opened or joined.
+    pub request_id: String,
+    /// That request's reference, for people.
+    pub reference: String,
+    /// Whether it was there before.
+    pub outcome: Outcome,
+    /// Of a text: to be handed back by [`super::Intake::flushed`] when the response has left.
+    pub delivery: Option<super::DeliveryMark>,
+}
+
+/// Why a contact was not taken in. Nothing of it was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// Another node has taken the account over; stop serving it.
+    #[error("the account is fenced: another node has taken it over")]
+    Fenced,
+    /// The store cannot be reached, is full, or died in the commit. Do not acknowledge; the peer's repetition is harmless.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It will never be taken in as it is.
+    #[error("{0}")]
+    Invalid(String),
+}

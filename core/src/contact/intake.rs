@@ -1,0 +1,144 @@
+//! The door by which contacts come in.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::contact::{Accepted, Contact, IntakeError};
+use super::committer::{self, Work};
+use super::marks::Marks;
+use super::part::{Part, PartAccepted};
+use super::prepare;
+use super::redelivery::DeliveryMark;
+use super::{cleanup, fence, parts};
+use crate::base::account::Account;
+use crate::base::count::Counters;
+use crate::base::error::{CoreError, Result};
+use crate::base::time::Millis;
+use crate::base::wake::Wake;
+use crate::feed::Feed;
+use crate::store::Store;
+
+/// Contacts that may wait for the committer. Beyond that, callers wait, and so do their peers.
+const QUEUE: usize = 1024;
+
+/// The door. Clones share one committer, which ends with the last of them.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    store: Store,
+    queue: mpsc::Sender<Work>,
+    marks: Marks,
+    registered: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Intake {
+    /// Starts the committer on the current runtime. `outbox` rings when an acknowledgement was queued.
+    #[must_use]
+    pub fn start(store: Store, feed: Feed, outbox: Wake, counters: Counters) -> Self {
+        let (queue, work) = mpsc::channel(QUEUE);
+        let marks = Marks::default();
+        let committer = committer::Committer { store: store.clone(), feed, outbox, counters, marks: marks.clone() };
+        tokio::spawn(committer.run(work));
+        Self { store, queue, marks, registered: Arc::default() }
+    }
+
+    /// Enters an account when its task starts, and returns the epoch that its contacts must carry. Links of an earlier
+    /// process, whose end nobody noted, are ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn register(&self, account: &Account) -> Result<i64> {
+        let key = account.key();
+        let first = self.registered.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        let entered = fence::register(&self.store, &key, first).await;
+        if entered.is_err() && first {
+            self.registered.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
+        entered
+    }
+
+    /// Takes an account over: from now on only contacts with the returned epoch are taken in for it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn take_over(&self, account: &Account) -> Result<i64> {
+        fence::take_over(&self.store, &account.key()).await
+    }
+
+    /// Takes a contact in, and returns when it is committed. Only then may the peer be told that we have it.
+    ///
+    /// # Errors
+    /// See [`IntakeError`]; nothing of the contact was stored.
+    pub async fn accept(&self, contact: Contact) -> std::result::Result<Accepted, IntakeError> {
+        let prepared = prepare::contact(contact)?;
+        let (answer, answered) = oneshot::channel();
+        self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
+    }
+
+    /// Takes a part of a long text in, and returns when it is committed. With the last one the text becomes a contact
+    /// in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Intake::accept`].
+    pub async fn part(&self, part: Part) -> std::result::Result<PartAccepted, IntakeError> {
+        let prepared = prepare::part(part)?;
+        let (answer, answered) = oneshot::channel();
+        self.hand_over(Work::Part(Box::new(prepared), answer), answered).await
+    }
+
+    async fn hand_over<T>(
+        &self,
+        work: Work,
+        answered: oneshot::Receiver<std::result::Result<T, IntakeError>>,
+    ) -> std::result::Result<T, IntakeError> {
+        let gone = || IntakeError::Unavailable("the daemon is stopping".to_owned());
+        self.queue.send(work).await.map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Notes that the responses to these deliveries have left. Saved with the next batch, or after a second; a mark that
+    /// is lost makes a redelivery known that would be anyway.
+    pub fn flushed(&self, marks: Vec<DeliveryMark>, at: Millis) {
+        self.marks.flushed(marks, at);
+    }
+
+    /// Notes that a link has ended: responses that left shortly before may not have arrived.
+    pub fn link_ended(&self, account: &Account, link: &str, at: Millis) {
+        self.marks.link_ended(account, link, at);
+    }
+
+    /// Returns when everything that was handed over before is committed, marks included. For an orderly stop.
+    pub async fn settled(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Work::Settle(answer)).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    /// Delivers what came of long texts whose time is over, flagged `partial`. Returns how many there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn expire_parts(&self, now: Millis) -> Result<usize> {
+        let mut delivered = 0;
+        for key in parts::expired(&self.store, now).await? {
+            let (answer, answered) = oneshot::channel();
+            match self.hand_over(Work::Expire(key, now, answer), answered).await {
+                Ok(true) => delivered += 1,
+                Ok(false) => (),
+                Err(error) => return Err(CoreError::Unavailable(error.to_string())),
+            }
+        }
+        Ok(delivered)
+    }
+
+    /// Drops what the rule of redelivery no longer needs: deliveries and links after 48 h, parts of whole texts after
+    /// as long. Returns how many rows. The keys of mails and calls stay.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget(&self, now: Millis) -> Result<u64> {
+        cleanup::forget(&self.store, now).await
+    }
+}

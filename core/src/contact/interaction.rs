@@ -1,0 +1,280 @@
+//! Reading contacts as they were taken in.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::artefact::Blobs;
+use crate::base::error::{CoreError, Result};
+use crate::base::time::Millis;
+use crate::on;
+use crate::store::Store;
+
+/// One row of `interaction`.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct InteractionRow {
+    /// UUIDv7.
+    pub id: String,
+    /// Its place in the order of commits.
+    pub position: i64,
+    /// See [`crate::base::account::Channel`].
+    pub channel: String,
+    /// `kind/name`.
+    pub account: Option<String>,
+    /// `in` or `out`.
+    pub direction: String,
+    /// The peer's own id.
+    pub native_id: Option<String>,
+    /// Who speaks; empty when withheld.
+    pub from_address: String,
+    /// Their name.
+    pub from_name: Option<String>,
+    /// Who is spoken to.
+    pub to_address: String,
+    /// Of a mail or form.
+    pub subject: Option<String>,
+    /// The full text.
+    pub text: Option<String>,
+    /// The text without quotes.
+    pub text_stripped: Option<String>,
+    /// By the peer's word.
+    pub occurred_at: Millis,
+    /// When it reached us.
+    pub received_at: Millis,
+    /// JSON array of texts; [`Shown::flags`] has it read.
+    pub flags: String,
+    /// How often the peer delivered it.
+    pub deliveries: i64,
+    /// Of the artefact.
+    pub raw_sha256: Option<String>,
+    /// Of an outgoing one.
+    pub reply_id: Option<String>,
+}
+
+/// An attachment, as an interaction lists it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct AttachmentOf {
+    /// UUIDv7.
+    pub id: String,
+    /// The interaction it came with.
+    pub interaction_id: String,
+    /// A cleaned file name.
+    pub name: String,
+    /// `application/pdf`.
+    pub media_type: String,
+    /// Bytes.
+    pub size: i64,
+    /// Of its content.
+    pub sha256: String,
+}
+
+/// What is particular to a call.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct CallOf {
+    /// The call.
+    pub interaction_id: String,
+    /// The dialled user part.
+    pub dialled: String,
+    /// JSON array of texts, the first diversion first.
+    pub diverted_from: String,
+    /// When the caller confirmed our 200.
+    pub answered_at: Option<Millis>,
+    /// When it was over.
+    pub ended_at: Option<Millis>,
+    /// What ended it.
+    pub ended_by: Option<String>,
+}
+
+impl CallOf {
+    /// The diversions as a list.
+    #[must_use]
+    pub fn diversions(&self) -> Vec<String> {
+        texts(&self.diverted_from)
+    }
+}
+
+/// A recording, as an interaction shows it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RecordingOf {
+    /// UUIDv7.
+    pub id: String,
+    /// The call.
+    pub interaction_id: String,
+    /// See [`crate::artefact::RecordingState`].
+    pub state: String,
+    /// Of each channel.
+    pub samples: i64,
+    /// Samples a second.
+    pub rate: i64,
+}
+
+impl RecordingOf {
+    /// Its length in milliseconds.
+    #[must_use]
+    pub const fn duration_ms(&self) -> i64 {
+        if self.rate > 0 { self.samples * 1000 / self.rate } else { 0 }
+    }
+}
+
+/// An interaction with all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The row itself.
+    pub row: InteractionRow,
+    /// Its flags.
+    pub flags: Vec<String>,
+    /// The requests it belongs to, the first it was linked to first.
+    pub request_ids: Vec<String>,
+    /// In the order in which they came.
+    pub attachments: Vec<AttachmentOf>,
+    /// Of a call.
+    pub call: Option<CallOf>,
+    /// Of a recorded call.
+    pub recording: Option<RecordingOf>,
+}
+
+/// The artefact of an interaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawRow {
+    /// All of it.
+    Inline {
+        /// What it is.
+        media_type: String,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+    /// In a file.
+    File {
+        /// What it is.
+        media_type: String,
+        /// Where.
+        path: PathBuf,
+        /// Bytes.
+        size: i64,
+    },
+}
+
+#[derive(sqlx::FromRow)]
+struct Link {
+    interaction_id: String,
+    request_id: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredRaw {
+    media_type: String,
+    sha256: String,
+    size: i64,
+    body: Option<Vec<u8>>,
+}
+
+/// How many interactions of a request are shown.
+const SHOWN: i64 = 10_000;
+
+const COLUMNS: &str = "i.id, i.position, i.channel, i.account, i.direction, i.native_id, i.from_address, i.from_name, i.to_address, i.subject, \
+                       i.text, i.text_stripped, i.occurred_at, i.received_at, i.flags, i.deliveries, i.raw_sha256, i.reply_id";
+
+/// The door to contacts as they were taken in.
+#[derive(Debug, Clone)]
+pub struct Interactions {
+    store: Store,
+}
+
+impl Interactions {
+    /// Over a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The interactions of a request in order; empty when there is no such request.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn of_request(&self, request_id: &str) -> Result<Vec<Shown>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
+             WHERE l.request_id = $1 ORDER BY i.position LIMIT {SHOWN}"
+        ));
+        let rows: Vec<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
+        self.with_all(rows).await
+    }
+
+    /// One interaction.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`], or the store's.
+    pub async fn get(&self, id: &str) -> Result<Shown> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM interaction i WHERE i.id = $1"));
+        let row: Option<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        let shown = self.with_all(row.into_iter().collect()).await?;
+        shown.into_iter().next().ok_or(CoreError::NotFound { what: "interaction" })
+    }
+
+    /// The artefact as it came.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`] when the interaction has none, or the store's.
+    pub async fn raw(&self, id: &str, blobs: &Blobs) -> Result<RawRow> {
+        let sql = "SELECT media_type, sha256, size, body FROM raw WHERE interaction_id = $1";
+        let row: Option<StoredRaw> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        let row = row.ok_or(CoreError::NotFound { what: "raw artefact" })?;
+        Ok(match row.body {
+            Some(bytes) => RawRow::Inline { media_type: row.media_type, bytes },
+            None => RawRow::File { media_type: row.media_type, path: blobs.find(&row.sha256)?, size: row.size },
+        })
+    }
+
+    /// One query a table, however many interactions there are.
+    async fn with_all(&self, rows: Vec<InteractionRow>) -> Result<Vec<Shown>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = Value::from(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>()).to_string();
+        let links: Vec<Link> = self.of(&ids, "SELECT interaction_id, request_id FROM request_interaction", "position, request_id").await?;
+        let attachments: Vec<AttachmentOf> =
+            self.of(&ids, "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment", "ordinal").await?;
+        let calls: Vec<CallOf> =
+            self.of(&ids, "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail", "interaction_id").await?;
+        let recordings: Vec<RecordingOf> = self.of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id").await?;
+        let mut links = grouped(links, |link| link.interaction_id.clone());
+        let mut attachments = grouped(attachments, |attachment| attachment.interaction_id.clone());
+        let mut calls = grouped(calls, |call| call.interaction_id.clone());
+        let mut recordings = grouped(recordings, |recording| recording.interaction_id.clone());
+        let shown = rows.into_iter().map(|row| Shown {
+            flags: texts(&row.flags),
+            request_ids: links.remove(&row.id).unwrap_or_default().into_iter().map(|link| link.request_id).collect(),
+            attachments: attachments.remove(&row.id).unwrap_or_default(),
+            call: calls.remove(&row.id).and_then(|found| found.into_iter().next()),
+            recording: recordings.remove(&row.id).and_then(|found| found.into_iter().next()),
+            row,
+        });
+        Ok(shown.collect())
+    }
+
+    async fn of<T>(&self, ids: &str, select: &str, order: &str) -> Result<Vec<T>>
+    where
+        T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        let set = match &self.store {
+            Store::Sqlite(_) => "SELECT value FROM json_each($1)",
+            Store::Postgres(_) => "SELECT jsonb_array_elements_text($1::jsonb)",
+        };
+        let sql = sqlx::AssertSqlSafe(format!("{select} WHERE interaction_id IN ({set}) ORDER BY {order}"));
+        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(ids).fetch_all(db).await)?)
+    }
+}
+
+fn grouped<T, K: Eq + Hash>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Vec<T>> {
+    let mut groups: HashMap<K, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(key(&row)).or_default().push(row);
+    }
+    groups
+}
+
+fn texts(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}

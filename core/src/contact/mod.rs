@@ -1,0 +1,25 @@
+//! The way in: a contact is claimed, finds or opens its request, and is committed; then, and only then, the channel
+//! acknowledges it.
+
+mod acknowledgement;
+mod batch;
+mod cleanup;
+mod committer;
+mod contact;
+mod fence;
+mod intake;
+mod interaction;
+mod marks;
+mod part;
+mod parts;
+mod prepare;
+mod redelivery;
+
+pub use acknowledgement::{NewAcknowledgement, REFERENCE};
+pub use contact::{
+    Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,
+};
+pub use intake::Intake;
+pub use interaction::{AttachmentOf, CallOf, InteractionRow, Interactions, RawRow, RecordingOf, Shown};
+pub use part::{Coding, Part, PartAccepted};
+pub use redelivery::{DeliveryMark, Earlier, REMEMBERED, Redelivery};
