@@ -24,6 +24,13 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The disk once refused to keep what had been written; the file may have
+    /// holes that only a reading after a restart would show.
+    #[error("{}: an earlier write did not reach the disk", path.display())]
+    Unsafe {
+        /// The recording.
+        path: PathBuf,
+    },
     /// The file is there, but is not one of our recordings.
     #[error("{}: not a recording: {problem}", path.display())]
     NotARecording {

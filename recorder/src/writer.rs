@@ -35,12 +35,19 @@ pub enum Channel {
 #[derive(Debug)]
 pub struct Writer {
     file: Arc<File>,
-    dirty: Arc<AtomicBool>,
+    disk: Arc<Disk>,
     path: PathBuf,
     silence: u8,
     written: u64,
     caller: Vec<u8>,
     us: Vec<u8>,
+}
+
+/// What writer and sync handle tell each other.
+#[derive(Debug)]
+struct Disk {
+    dirty: AtomicBool,
+    failed: AtomicBool,
 }
 
 /// A finished recording.
@@ -82,7 +89,10 @@ impl Writer {
             .map_err(|source| Error::file(&path, "write", source))?;
         Ok(Self {
             file: Arc::new(file),
-            dirty: Arc::new(AtomicBool::new(true)),
+            disk: Arc::new(Disk {
+                dirty: AtomicBool::new(true),
+                failed: AtomicBool::new(false),
+            }),
             path,
             silence: codec.silence(),
             written: 0,
@@ -143,6 +153,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::File`]; the file then holds what could be written.
+    /// [`Error::Unsafe`] if a [`SyncHandle`] had failed before.
     pub fn finish(mut self, total: u64) -> Result<Sealed, Error> {
         const STEP: u64 = 80_000;
         self.write(self.caller.len().min(self.us.len()))?;
@@ -167,6 +178,9 @@ impl Writer {
             .map_err(failed("cut"))?;
         self.file.sync_all().map_err(failed("bring to the disk"))?;
         sync_folder(&path)?;
+        if self.disk.failed.load(Ordering::Acquire) {
+            return Err(Error::Unsafe { path });
+        }
         Ok(Sealed {
             path,
             samples: total,
@@ -186,7 +200,7 @@ impl Writer {
     pub fn sync_handle(&self) -> SyncHandle {
         SyncHandle {
             file: Arc::clone(&self.file),
-            dirty: Arc::clone(&self.dirty),
+            disk: Arc::clone(&self.disk),
             folder_synced: false,
             path: self.path.clone(),
         }
@@ -210,7 +224,7 @@ impl Writer {
         self.file
             .write_all_at(&frames, HEADER + self.written * FRAME)
             .map_err(|source| Error::file(&self.path, "write", source))?;
-        self.dirty.store(true, Ordering::Release);
+        self.disk.dirty.store(true, Ordering::Release);
         self.written += samples as u64;
         self.caller.drain(..samples);
         self.us.drain(..samples);
@@ -222,7 +236,7 @@ impl Writer {
 #[derive(Debug)]
 pub struct SyncHandle {
     file: Arc<File>,
-    dirty: Arc<AtomicBool>,
+    disk: Arc<Disk>,
     folder_synced: bool,
     path: PathBuf,
 }
@@ -235,10 +249,13 @@ impl SyncHandle {
     /// [`Error::File`]: what was written before is not to be trusted to be on
     /// the disk; a later success does not make up for it.
     pub fn sync(&mut self) -> Result<(), Error> {
-        if self.dirty.swap(false, Ordering::AcqRel) {
-            self.file
-                .sync_data()
-                .map_err(|source| Error::file(&self.path, "bring to the disk", source))?;
+        if self.disk.dirty.swap(false, Ordering::AcqRel)
+            && let Err(source) = self.file.sync_data()
+        {
+            // The kernel tells a failure once and then forgets it; the writer
+            // must still know when it seals.
+            self.disk.failed.store(true, Ordering::Release);
+            return Err(Error::file(&self.path, "bring to the disk", source));
         }
         if !self.folder_synced {
             sync_folder(&self.path)?;
@@ -250,7 +267,7 @@ impl SyncHandle {
     /// True once the writer is gone: nothing more will come.
     #[must_use]
     pub fn is_orphan(&self) -> bool {
-        Arc::strong_count(&self.dirty) == 1
+        Arc::strong_count(&self.disk) == 1
     }
 }
 

@@ -20,7 +20,11 @@ pub(super) struct Latch {
 
 impl Latch {
     pub(super) fn new(negotiated: SocketAddr) -> Self {
-        Self { negotiated, source: None, other: None }
+        Self {
+            negotiated,
+            source: None,
+            other: None,
+        }
     }
 
     /// Is a packet from there, which came then, the peer's?
@@ -81,12 +85,19 @@ mod tests {
         let mut latch = Latch::new(at("192.0.2.1:4000"));
         let other = at("192.0.2.1:61234");
         assert!(!latch.accepts(other, now));
-        assert_eq!(latch.target(), at("192.0.2.1:4000"), "nothing is sent there yet");
+        assert_eq!(
+            latch.target(),
+            at("192.0.2.1:4000"),
+            "nothing is sent there yet"
+        );
         assert!(!latch.accepts(other, now + Duration::from_millis(299)));
         assert!(latch.accepts(other, now + Duration::from_millis(300)));
         assert_eq!(latch.target(), other);
         assert!(!latch.accepts(at("192.0.2.1:7"), now + Duration::from_secs(5)));
-        assert!(latch.accepts(at("192.0.2.1:4000"), now + Duration::from_secs(5)), "the negotiated one wins");
+        assert!(
+            latch.accepts(at("192.0.2.1:4000"), now + Duration::from_secs(5)),
+            "the negotiated one wins"
+        );
         assert!(!latch.accepts(other, now + Duration::from_secs(5)));
     }
 

@@ -53,12 +53,22 @@ pub(super) struct Sent {
 impl Outgoing {
     /// `entropy` gives SSRC, first sequence number and timestamp, which must
     /// not be guessable (RFC 3550 §5.1).
-    pub(super) fn new(codec: Codec, greeting: Arc<[u8]>, with_beep: bool, now: Instant, entropy: [u8; 10]) -> Self {
+    pub(super) fn new(
+        codec: Codec,
+        greeting: Arc<[u8]>,
+        with_beep: bool,
+        now: Instant,
+        entropy: [u8; 10],
+    ) -> Self {
         let [a, b, c, d, e, f, g, h, i, j] = entropy;
         let beep = if with_beep { beep(codec) } else { &[] };
         Self {
             codec,
-            script: Script { greeting, beep, silence: codec.silence() },
+            script: Script {
+                greeting,
+                beep,
+                silence: codec.silence(),
+            },
             packets: 0,
             next: now,
             marker: true,
@@ -86,7 +96,9 @@ impl Outgoing {
         if now - self.next > CATCH_UP {
             let missed = (now - self.next).as_millis() / PACKET.as_millis();
             self.next = now;
-            self.timestamp = self.timestamp.wrapping_add((missed as u32).wrapping_mul(FRAME as u32));
+            self.timestamp = self
+                .timestamp
+                .wrapping_add((missed as u32).wrapping_mul(FRAME as u32));
             self.marker = true;
         }
         let mut payload = [0; FRAME];
@@ -100,7 +112,10 @@ impl Outgoing {
             .payload(&payload)
             .build_into(buf);
         debug_assert_eq!(built, Ok(PACKET_LEN));
-        let sent = Sent { due: self.next, last_of_script: self.packets + 1 == self.script.packets() };
+        let sent = Sent {
+            due: self.next,
+            last_of_script: self.packets + 1 == self.script.packets(),
+        };
         self.marker = false;
         self.packets += 1;
         self.next += PACKET;
@@ -118,9 +133,14 @@ impl Script {
     /// Frame number `index`; beyond the script it is silence.
     fn frame(&self, index: u64, out: &mut [u8; FRAME]) {
         let greeting = self.greeting.len().div_ceil(FRAME) as u64;
-        let (source, index) =
-            if index < greeting { (&*self.greeting, index) } else { (self.beep, index - greeting) };
-        let rest = usize::try_from(index).ok().and_then(|index| source.get(index.checked_mul(FRAME)?..));
+        let (source, index) = if index < greeting {
+            (&*self.greeting, index)
+        } else {
+            (self.beep, index - greeting)
+        };
+        let rest = usize::try_from(index)
+            .ok()
+            .and_then(|index| source.get(index.checked_mul(FRAME)?..));
         let rest = rest.unwrap_or_default();
         let count = rest.len().min(FRAME);
         out[..count].copy_from_slice(&rest[..count]);
@@ -146,7 +166,12 @@ mod tests {
 
     fn collect(outgoing: &mut Outgoing, now: Instant) -> Vec<(Vec<u8>, Sent)> {
         let mut buf = [0; PACKET_LEN];
-        std::iter::from_fn(|| outgoing.next_packet(now, &mut buf).map(|sent| (buf.to_vec(), sent))).collect()
+        std::iter::from_fn(|| {
+            outgoing
+                .next_packet(now, &mut buf)
+                .map(|sent| (buf.to_vec(), sent))
+        })
+        .collect()
     }
 
     #[test]
@@ -162,7 +187,10 @@ mod tests {
         assert_eq!(packets.len(), 30, "one a tick");
         for (index, (packet, sent)) in packets.iter().enumerate() {
             let rtp = RtpReader::new(packet).unwrap();
-            assert_eq!(u16::from(rtp.sequence_number()), 0xFFFFu16.wrapping_add(index as u16));
+            assert_eq!(
+                u16::from(rtp.sequence_number()),
+                0xFFFFu16.wrapping_add(index as u16)
+            );
             assert_eq!(rtp.timestamp(), u32::MAX.wrapping_add(index as u32 * 160));
             assert_eq!((rtp.payload_type(), rtp.mark()), (8, index == 0));
             assert_eq!(sent.last_of_script, index == 17);

@@ -53,7 +53,12 @@ impl Ports {
         let first = range.start().saturating_add(range.start() % 2);
         let count = u32::from(*range.end()) + 1;
         let pairs = (count.saturating_sub(u32::from(first)) / 2) as u16;
-        Self { bind, first, pairs, state: Mutex::default() }
+        Self {
+            bind,
+            first,
+            pairs,
+            state: Mutex::default(),
+        }
     }
 
     /// How many calls fit.
@@ -72,8 +77,14 @@ impl Ports {
             let Some(lease) = self.lease() else { break };
             let port = lease.port();
             // A failure gives the lease back at the end of the turn.
-            if let (Ok(rtp), Ok(rtcp)) = (self.socket(port, None), self.socket(port + 1, Some(4_096))) {
-                return Ok(Pair { rtp, _rtcp: rtcp, lease });
+            if let (Ok(rtp), Ok(rtcp)) =
+                (self.socket(port, None), self.socket(port + 1, Some(4_096)))
+            {
+                return Ok(Pair {
+                    rtp,
+                    _rtcp: rtcp,
+                    lease,
+                });
             }
         }
         Err(NoPort)
@@ -85,7 +96,10 @@ impl Ports {
             let pair = state.next;
             state.next = (pair + 1) % self.pairs;
             if state.used.insert(pair) {
-                return Some(Lease { ports: Arc::clone(self), pair });
+                return Some(Lease {
+                    ports: Arc::clone(self),
+                    pair,
+                });
             }
         }
         None
@@ -93,12 +107,20 @@ impl Ports {
 
     fn socket(&self, port: u16, buffer: Option<usize>) -> io::Result<UdpSocket> {
         let address = SocketAddr::new(self.bind, port);
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
         socket.set_nonblocking(true)?;
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer)?;
         }
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
+        nix::sys::socket::setsockopt(
+            &socket,
+            nix::sys::socket::sockopt::ReceiveTimestampns,
+            &true,
+        )?;
         socket.bind(&address.into())?;
         Ok(socket.into())
     }

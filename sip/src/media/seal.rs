@@ -1,0 +1,167 @@
+//! The thread that may wait for the disk: it brings running recordings to it
+//! every 500 ms, and seals those that ended.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use voxea_recorder::error::Error as RecorderError;
+use voxea_recorder::writer::{SyncHandle, Writer};
+
+use super::session::Events;
+use super::{Finished, MediaEvent, Outcome};
+
+/// From one round of `fdatasync` to the next.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How soon events that found no room are offered again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A recording that has ended and is to be settled.
+#[derive(Debug)]
+pub(super) struct Seal {
+    pub(super) writer: Writer,
+    pub(super) samples: u64,
+    /// What made it end, if the recording failed.
+    pub(super) error: Option<RecorderError>,
+    pub(super) finished: Finished,
+    pub(super) events: Events,
+}
+
+/// The queue of that thread; as long as there are legs, at most.
+#[derive(Debug, Default)]
+pub(super) struct Sealer {
+    inbox: Mutex<Inbox>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    watch: Vec<SyncHandle>,
+    seals: Vec<Seal>,
+    last: bool,
+}
+
+impl Sealer {
+    /// Begins to bring a recording to the disk.
+    pub(super) fn watch(&self, handle: SyncHandle) {
+        self.lock().watch.push(handle);
+        self.wake.notify_one();
+    }
+
+    /// Settles a recording.
+    pub(super) fn seal(&self, seal: Seal) {
+        self.lock().seals.push(seal);
+        self.wake.notify_one();
+    }
+
+    /// No more will come: the thread ends when all is settled.
+    pub(super) fn close(&self) {
+        self.lock().last = true;
+        self.wake.notify_one();
+    }
+
+    /// The thread's whole life.
+    pub(super) fn run(&self) {
+        let mut watched: Vec<SyncHandle> = Vec::new();
+        let mut unsent: Vec<Events> = Vec::new();
+        let mut round = Instant::now();
+        loop {
+            let idle = watched.is_empty() && unsent.is_empty();
+            let patience = if unsent.is_empty() {
+                round.saturating_duration_since(Instant::now())
+            } else {
+                RETRY
+            };
+            self.wait((!idle).then_some(patience));
+            let last = self.settle_all(&mut watched, &mut unsent);
+            unsent.retain_mut(|events| !events.flush());
+            if last {
+                return;
+            }
+            if Instant::now() >= round {
+                round = Instant::now() + ROUND;
+                for handle in std::mem::take(&mut watched) {
+                    watched.extend(sync(handle));
+                    // Whoever hung up does not wait for the round to end.
+                    self.settle_all(&mut watched, &mut unsent);
+                }
+            }
+        }
+    }
+
+    /// Waits for work; without end if there is nothing to come back to.
+    fn wait(&self, patience: Option<Duration>) {
+        let inbox = self.lock();
+        let idle =
+            |inbox: &mut Inbox| inbox.seals.is_empty() && inbox.watch.is_empty() && !inbox.last;
+        // A poisoned lock only means that another thread is gone.
+        match patience {
+            Some(patience) => drop(self.wake.wait_timeout_while(inbox, patience, idle)),
+            None => drop(self.wake.wait_while(inbox, idle)),
+        }
+    }
+
+    /// Takes all that came, and settles what is to be settled; true if no more
+    /// will come.
+    fn settle_all(&self, watched: &mut Vec<SyncHandle>, unsent: &mut Vec<Events>) -> bool {
+        let (seals, last) = {
+            let mut inbox = self.lock();
+            watched.append(&mut inbox.watch);
+            (std::mem::take(&mut inbox.seals), inbox.last)
+        };
+        unsent.extend(seals.into_iter().map(settle));
+        last
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings one recording to the disk; gives the handle back if there is more to
+/// come of it.
+fn sync(mut handle: SyncHandle) -> Option<SyncHandle> {
+    if handle.is_orphan() {
+        return None;
+    }
+    match handle.sync() {
+        Ok(()) => Some(handle),
+        Err(error) => {
+            // Not tried again: the writer learns of it when it seals.
+            tracing::error!(%error, "recording did not reach the disk");
+            None
+        }
+    }
+}
+
+/// Seals, or says what is wrong; the events still have to be flushed.
+fn settle(seal: Seal) -> Events {
+    let Seal {
+        writer,
+        samples,
+        error,
+        mut finished,
+        mut events,
+    } = seal;
+    let path = writer.path().to_path_buf();
+    let written = writer.written().min(samples);
+    let nothing = finished.started.is_none() || samples == 0;
+    let settled = match error {
+        Some(error) => Err(error),
+        None if nothing => writer.discard().map(|()| Outcome::Nothing),
+        None => writer.finish(samples).map(|sealed| Outcome::Sealed {
+            path: sealed.path,
+            samples: sealed.samples,
+        }),
+    };
+    finished.outcome = settled.unwrap_or_else(|error| {
+        tracing::error!(%error, "recording is not whole");
+        Outcome::Partial {
+            path,
+            samples: written,
+            error,
+        }
+    });
+    events.send(MediaEvent::Finished(finished));
+    events
+}

@@ -1,0 +1,350 @@
+//! One leg on its media thread.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use voxea_recorder::activity::Activity;
+use voxea_recorder::error::Error as RecorderError;
+use voxea_recorder::packet::Packet;
+use voxea_recorder::timeline::{Placed, Timeline};
+use voxea_recorder::writer::{Channel, SyncHandle, Writer};
+
+use super::latch::Latch;
+use super::outgoing::{Outgoing, PACKET, PACKET_LEN};
+use super::ports::Pair;
+use super::seal::Seal;
+use super::socket::Receiver;
+use super::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
+
+/// Ticks of 20 ms from one sweep of a leg's socket to the next.
+const SWEEP: u64 = 5;
+
+/// Datagrams read in one sweep at most: a flood on one leg is not to hold up
+/// the others. The kernel's buffer holds less.
+const SWEEP_PACKETS: usize = 512;
+
+/// Everything of one started leg.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: LegId,
+    pair: Pair,
+    control: Arc<Control>,
+    outgoing: Outgoing,
+    latch: Latch,
+    timeline: Timeline,
+    activity: Activity,
+    writer: Writer,
+    limits: Limits,
+    events: Events,
+    tick: u64,
+    /// Sample 0, once the beep is out.
+    begun: Option<Instant>,
+    /// Samples that `activity` has heard.
+    heard: u64,
+    last_rtp: Instant,
+    emptied: Instant,
+    rejected: u64,
+    malformed: u64,
+    write_failing: bool,
+}
+
+#[derive(Debug)]
+struct Limits {
+    max: u64,
+    silence: u64,
+    rtp_timeout: Duration,
+}
+
+/// How and where the recording ends.
+#[derive(Debug)]
+pub(super) struct End {
+    reason: Option<MediaEnd>,
+    samples: u64,
+    error: Option<RecorderError>,
+}
+
+/// Events on their way, kept in order when the shell is slow to take them.
+#[derive(Debug)]
+pub(super) struct Events {
+    id: LegId,
+    sender: mpsc::Sender<(LegId, MediaEvent)>,
+    kept: VecDeque<MediaEvent>,
+}
+
+impl Session {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once; each is a part of the leg made by its own file"
+    )]
+    pub(super) fn new(
+        id: LegId,
+        pair: Pair,
+        control: Arc<Control>,
+        outgoing: Outgoing,
+        writer: Writer,
+        call: &Call,
+        sender: mpsc::Sender<(LegId, MediaEvent)>,
+        now: Instant,
+    ) -> Self {
+        let samples = |span: Duration| {
+            u64::try_from(span.as_millis())
+                .unwrap_or(u64::MAX)
+                .saturating_mul(8)
+        };
+        let limits = Limits {
+            max: samples(call.max),
+            silence: samples(call.silence),
+            rtp_timeout: call.rtp_timeout,
+        };
+        let mut session = Self {
+            id,
+            pair,
+            control,
+            outgoing,
+            latch: Latch::new(call.remote),
+            timeline: Timeline::new(call.codec, now),
+            activity: Activity::new(call.codec),
+            writer,
+            limits,
+            events: Events {
+                id,
+                sender,
+                kept: VecDeque::new(),
+            },
+            // Legs take turns at being swept.
+            tick: id.0,
+            begun: None,
+            heard: 0,
+            last_rtp: now,
+            // What came before the ACK only tells the peer's clock.
+            emptied: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
+            rejected: 0,
+            malformed: 0,
+            write_failing: false,
+        };
+        if session.outgoing.is_mute() {
+            session.begin(now);
+        }
+        session
+    }
+
+    /// For the thread that brings files to the disk.
+    pub(super) fn sync_handle(&self) -> SyncHandle {
+        self.writer.sync_handle()
+    }
+
+    /// Does what is due now. Some when the leg has ended.
+    pub(super) fn tick(&mut self, receiver: &mut Receiver, now: Instant) -> Option<End> {
+        self.events.flush();
+        let (stop, remote) = {
+            let mut wishes = self.control.lock();
+            (wishes.stop, wishes.remote.take())
+        };
+        if let Some(remote) = remote {
+            self.latch = Latch::new(remote);
+        }
+        self.tick += 1;
+        if let Some(at) = stop {
+            self.sweep(receiver, now);
+            return Some(self.end_at(None, at));
+        }
+        self.send(now);
+        if !self.tick.is_multiple_of(SWEEP) {
+            return None;
+        }
+        self.sweep(receiver, now);
+        self.timeline.advance(now);
+        let end = self.drain().or_else(|| self.limit(now));
+        match self.flush() {
+            Err(error) => Some(End {
+                error: Some(error),
+                ..self.end_at(Some(MediaEnd::Failed), now)
+            }),
+            Ok(()) => end,
+        }
+    }
+
+    /// Ends the leg because the engine stops.
+    pub(super) fn abort(&mut self, now: Instant) -> End {
+        self.end_at(Some(MediaEnd::Failed), now)
+    }
+
+    /// Closes the sockets, and hands the recording to the thread that seals it.
+    pub(super) fn into_seal(mut self, end: End) -> Seal {
+        if let Some(reason) = end.reason {
+            self.events.send(MediaEvent::Ended { end: reason });
+        }
+        self.timeline.finish(end.samples);
+        while let Some(placed) = self.timeline.poll() {
+            self.write(&placed);
+        }
+        let finished = Finished {
+            end: end.reason,
+            started: self.begun,
+            outcome: Outcome::Nothing,
+            gaps: self.timeline.gaps().to_vec(),
+            counts: self.timeline.counts(),
+            rejected: self.rejected,
+            malformed: self.malformed,
+        };
+        drop(self.pair);
+        Seal {
+            writer: self.writer,
+            samples: end.samples,
+            error: end.error,
+            finished,
+            events: self.events,
+        }
+    }
+
+    fn begin(&mut self, at: Instant) {
+        self.begun = Some(at);
+        self.timeline.begin(at);
+        self.events.send(MediaEvent::RecordingStarted { at });
+    }
+
+    fn send(&mut self, now: Instant) {
+        let mut packet = [0; PACKET_LEN];
+        while let Some(sent) = self.outgoing.next_packet(now, &mut packet) {
+            // A packet that the system does not take is lost like any other.
+            let _ = self.pair.rtp.send_to(&packet, self.latch.target());
+            if sent.last_of_script {
+                self.begin(sent.due + PACKET);
+            }
+        }
+    }
+
+    fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
+        for _ in 0..SWEEP_PACKETS {
+            match receiver.receive(&self.pair.rtp, self.emptied) {
+                Ok(Some(datagram)) => {
+                    if !self.latch.accepts(datagram.from, datagram.arrival) {
+                        self.rejected += 1;
+                    } else if let Ok(packet) = Packet::parse(datagram.octets) {
+                        self.last_rtp = self.last_rtp.max(datagram.arrival);
+                        self.timeline.push(&packet, datagram.arrival);
+                    } else {
+                        self.malformed += 1;
+                    }
+                }
+                Ok(None) => {
+                    self.emptied = now;
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(leg = self.id.0, %error, "RTP socket");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what the timeline has ready; some when the caller fell silent.
+    fn drain(&mut self) -> Option<End> {
+        while let Some(placed) = self.timeline.poll() {
+            self.write(&placed);
+            let limit = self.limits.silence;
+            let (silent_at, length) = match &placed {
+                Placed::Octets { octets, .. } => (
+                    self.activity.push(octets, limit).map(|at| at as u64),
+                    octets.len() as u64,
+                ),
+                Placed::Silence { samples, .. } => {
+                    (self.activity.push_silence(*samples, limit), *samples)
+                }
+            };
+            if let Some(at) = silent_at {
+                let samples = (self.heard + at).min(self.limits.max);
+                let reason = if samples == self.limits.max {
+                    MediaEnd::MaxLength
+                } else {
+                    MediaEnd::Silence
+                };
+                return Some(End {
+                    reason: Some(reason),
+                    samples,
+                    error: None,
+                });
+            }
+            self.heard += length;
+        }
+        None
+    }
+
+    fn write(&mut self, placed: &Placed) {
+        // After the beep our side is silent.
+        match placed {
+            Placed::Octets { octets, .. } => {
+                self.writer.push(Channel::Caller, octets);
+                self.writer.push_silence(Channel::Us, octets.len() as u64);
+            }
+            Placed::Silence { samples, .. } => {
+                self.writer.push_silence(Channel::Caller, *samples);
+                self.writer.push_silence(Channel::Us, *samples);
+            }
+        }
+    }
+
+    fn limit(&self, now: Instant) -> Option<End> {
+        let recorded = self.timeline.offset_of(now).unwrap_or(0).max(0) as u64;
+        if recorded >= self.limits.max {
+            return Some(End {
+                reason: Some(MediaEnd::MaxLength),
+                samples: self.limits.max,
+                error: None,
+            });
+        }
+        let quiet = now.saturating_duration_since(self.last_rtp) >= self.limits.rtp_timeout;
+        quiet.then(|| self.end_at(Some(MediaEnd::RtpTimeout), now))
+    }
+
+    /// Writes; an error is the recording's end only when too much waits.
+    fn flush(&mut self) -> Result<(), RecorderError> {
+        match self.writer.flush() {
+            Ok(()) => self.write_failing = false,
+            Err(error @ RecorderError::Backlog { .. }) => return Err(error),
+            Err(error) => {
+                if !self.write_failing {
+                    tracing::warn!(leg = self.id.0, %error, "recording cannot be written, trying on");
+                }
+                self.write_failing = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_at(&self, reason: Option<MediaEnd>, at: Instant) -> End {
+        let samples = self.timeline.offset_of(at).unwrap_or(0).max(0) as u64;
+        End {
+            reason,
+            samples: samples.min(self.limits.max),
+            error: None,
+        }
+    }
+}
+
+impl Events {
+    pub(super) fn send(&mut self, event: MediaEvent) {
+        self.kept.push_back(event);
+        self.flush();
+    }
+
+    /// Hands over what the shell has room for; true when nothing is left, or
+    /// nobody listens any more.
+    pub(super) fn flush(&mut self) -> bool {
+        while !self.kept.is_empty() {
+            match self.sender.try_reserve() {
+                Ok(permit) => {
+                    if let Some(event) = self.kept.pop_front() {
+                        permit.send((self.id, event));
+                    }
+                }
+                Err(mpsc::error::TrySendError::Full(())) => return false,
+                Err(mpsc::error::TrySendError::Closed(())) => self.kept.clear(),
+            }
+        }
+        true
+    }
+}
