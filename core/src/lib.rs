@@ -8,7 +8,11 @@ pub mod artefact;
 pub mod base;
 pub mod channel;
 pub mod contact;
+mod doors;
 pub mod feed;
+pub mod jobs;
 pub mod outbox;
 pub mod request;
 pub mod store;
+
+pub use doors::{Core, CoreConfig};

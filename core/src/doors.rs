@@ -1,0 +1,107 @@
+//! Every door of the core, opened together.
+
+use std::path::PathBuf;
+
+use crate::access::{Idempotency, Keys};
+use crate::artefact::{Attachments, Blobs, Recordings};
+use crate::base::count::Counters;
+use crate::base::error::Result;
+use crate::base::wake::Wake;
+use crate::channel::{Channels, Mailboxes};
+use crate::contact::{Intake, Interactions};
+use crate::feed::Feed;
+use crate::jobs::Jobs;
+use crate::outbox::Outbox;
+use crate::request::Desk;
+use crate::store::Store;
+
+/// What the core must know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// The folder of files.
+    pub blobs: PathBuf,
+    /// Whether to bring the database up to date first.
+    pub migrate: bool,
+    /// The body whose contacts these are: "Mairie de Saint-Exemple".
+    pub organisation: String,
+    /// The zone in which citizens read times: `Europe/Paris`.
+    pub time_zone: String,
+}
+
+/// The doors. Clones share them; each holder uses those it needs.
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// The body whose contacts these are.
+    pub organisation: String,
+    /// The zone in which citizens read times.
+    pub time_zone: String,
+    /// The database itself, for health checks.
+    pub store: Store,
+    /// The way in.
+    pub intake: Intake,
+    /// Contacts as they were taken in.
+    pub interactions: Interactions,
+    /// Requests.
+    pub desk: Desk,
+    /// The way out.
+    pub outbox: Outbox,
+    /// The stream of changes.
+    pub feed: Feed,
+    /// Files by content.
+    pub blobs: Blobs,
+    /// Recordings and their calls.
+    pub recordings: Recordings,
+    /// Attachments by id.
+    pub attachments: Attachments,
+    /// API keys.
+    pub keys: Keys,
+    /// Answers to repeated calls.
+    pub idempotency: Idempotency,
+    /// The states of channel tasks.
+    pub channels: Channels,
+    /// How far mailboxes were read.
+    pub mailboxes: Mailboxes,
+    /// What happens later.
+    pub jobs: Jobs,
+    /// What happened, for metrics.
+    pub counters: Counters,
+}
+
+impl Core {
+    /// Opens the database and the folder, and starts the committer.
+    ///
+    /// # Errors
+    /// The store's, the folder's.
+    pub async fn open(config: CoreConfig) -> Result<Self> {
+        let store = Store::open(&config.url).await?;
+        if config.migrate {
+            store.migrate().await?;
+        }
+        let blobs = Blobs::open(config.blobs)?;
+        blobs.sweep();
+        let feed = Feed::new(store.clone());
+        let wake = Wake::new();
+        let counters = Counters::default();
+        Ok(Self {
+            organisation: config.organisation,
+            time_zone: config.time_zone,
+            intake: Intake::start(store.clone(), feed.clone(), wake.clone(), counters.clone()),
+            interactions: Interactions::new(store.clone()),
+            desk: Desk::new(store.clone(), feed.clone()),
+            outbox: Outbox::new(store.clone(), feed.clone(), wake),
+            recordings: Recordings::new(store.clone(), feed.clone()),
+            attachments: Attachments::new(store.clone(), blobs.clone()),
+            keys: Keys::new(store.clone()),
+            idempotency: Idempotency::new(store.clone()),
+            channels: Channels::default(),
+            mailboxes: Mailboxes::new(store.clone()),
+            jobs: Jobs::new(store.clone()),
+            counters,
+            blobs,
+            feed,
+            store,
+        })
+    }
+}

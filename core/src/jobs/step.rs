@@ -1,0 +1,85 @@
+//! The steps themselves.
+
+use crate::Core;
+use crate::base::error::Result;
+use crate::base::time::{self, Millis};
+
+macro_rules! steps {
+    ($($variant:ident = $name:literal every $pause:expr, $doc:literal;)*) => {
+        /// A kind of job.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Step { $(#[doc = $doc] $variant,)* }
+
+        impl Step {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in the table.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Milliseconds between two runs.
+            const fn pause(self) -> Millis {
+                match self { $(Self::$variant => $pause,)* }
+            }
+        }
+    };
+}
+
+const SECOND: Millis = 1000;
+const HOUR: Millis = 3600 * SECOND;
+
+steps! {
+    ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown.";
+    ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard become unknown.";
+    ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
+    Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
+}
+
+/// How long a receipt may take: three days, the longest validity that French SMSCs grant.
+const RECEIPT_MS: Millis = 72 * HOUR;
+/// How long an answer is remembered for its Idempotency-Key.
+const ANSWER_MS: Millis = 48 * HOUR;
+
+impl Core {
+    /// Enters the steps that care for everything. Once at start.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn enter_jobs(&self) -> Result<()> {
+        for step in Step::ALL {
+            self.jobs.ensure(step.as_str(), "", time::now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the job that has been due longest and returns its name, or `None` when nothing is due.
+    ///
+    /// # Errors
+    /// The store's, when the table itself cannot be used; a failing step is noted in the table instead.
+    pub async fn run_due_job(&self) -> Result<Option<String>> {
+        let Some(job) = self.jobs.lease(time::now()).await? else { return Ok(None) };
+        let step = Step::ALL.iter().copied().find(|step| step.as_str() == job.kind);
+        let outcome = match step {
+            Some(step) => self.step(step).await.map(|()| time::now() + step.pause()).map_err(|error| error.to_string()),
+            None => Err("this build knows no such job".to_owned()),
+        };
+        self.jobs.finish(&job, time::now(), outcome).await?;
+        Ok(Some(job.kind))
+    }
+
+    async fn step(&self, step: Step) -> Result<()> {
+        let now = time::now();
+        match step {
+            Step::ExpireLeases => self.outbox.expire_leases().await.map(|_| ()),
+            Step::ExpireReceipts => self.outbox.expire_receipts(now - RECEIPT_MS).await.map(|_| ()),
+            Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| ()),
+            Step::Forget => {
+                self.idempotency.forget(now - ANSWER_MS).await?;
+                self.intake.forget(now).await.map(|_| ())
+            }
+        }
+    }
+}
