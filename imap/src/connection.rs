@@ -132,6 +132,11 @@ impl Connection {
         Ok((validity, selected.uid_next.unwrap_or(0)))
     }
 
+    /// EXAMINE: how many mails the folder holds. Changes nothing, not even `\\Recent`.
+    pub(crate) async fn examine(&mut self, folder: &str) -> Result<u32, Trouble> {
+        Ok(within(COMMAND, self.session()?.examine(utf7::encode(folder))).await?.exists)
+    }
+
     /// NOOP, so that the server shows what came, then UID SEARCH.
     pub(crate) async fn search(&mut self, from: u32, also: &[u32]) -> Result<Vec<u32>, Trouble> {
         let session = self.session()?;

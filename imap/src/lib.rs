@@ -8,13 +8,11 @@
 
 pub mod automatic;
 pub mod compose;
-
 pub mod dedup;
 pub mod dsn;
 pub mod html;
 pub mod mime;
 pub mod name;
-
 pub mod planner;
 pub mod prescan;
 pub mod quote;
@@ -25,10 +23,22 @@ pub mod config;
 #[cfg(feature = "shell")]
 mod connection;
 #[cfg(feature = "shell")]
+mod follow;
+#[cfg(feature = "shell")]
 pub mod limit;
+#[cfg(feature = "shell")]
+mod run;
+#[cfg(feature = "shell")]
+mod submission;
+#[cfg(feature = "shell")]
+mod take;
 #[cfg(feature = "shell")]
 mod tls;
 
+#[cfg(feature = "shell")]
+pub use config::Config;
+#[cfg(feature = "shell")]
+pub use run::{probe, run};
 
 /// Log targets that must never be enabled, whatever the operator's filter says: async-imap traces every line it
 /// writes, `LOGIN user password` included, and lettre traces the SMTP dialogue with its `AUTH` answers.

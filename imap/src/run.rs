@@ -1,0 +1,74 @@
+//! A mailbox as the supervisor sees it: a task that runs until something ends it, and a probe.
+
+use std::sync::Arc;
+
+use voxea_core::Core;
+use voxea_core::base::exit::Exit;
+use voxea_core::base::stop::Stop;
+use voxea_core::channel::Reporter;
+use voxea_rules::moment::Zone;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::follow::follow;
+use crate::submission::Sender;
+use crate::take::Desk;
+
+/// Follows the mailbox and sends what is due by its submission server, until it is stopped or the mailbox fails.
+///
+/// Ends with [`Exit::Retry`] when the connection is lost and [`Exit::Halt`] when the login, the certificate or the
+/// folder are refused. The submission server's failures end nothing.
+pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
+    reporter.connecting();
+    let account = config.account();
+    let epoch = match core.intake.register(&account).await {
+        Ok(epoch) => epoch,
+        Err(error) => return Exit::Retry(error.to_string()),
+    };
+    let zone = match Zone::named(&core.time_zone) {
+        Ok(zone) => zone,
+        Err(error) => return Exit::Halt(error.to_string()),
+    };
+    if let Some(sender) = config.sender() {
+        core.outbox.register(sender);
+    }
+    let desk = Desk { config: &config, core: &core, account: account.clone(), epoch, zone, validity: 0 };
+    let inner = stop.child();
+    let followed = async {
+        let exit = follow(desk, &reporter, &stop).await;
+        // What is being sent is finished and settled before the task ends.
+        inner.soft.cancel();
+        exit
+    };
+    let sent = async {
+        if let Some(submission) = &config.submission {
+            match Sender::new(submission, &core, account.clone(), &reporter) {
+                Ok(sender) => sender.run(&inner).await,
+                Err(words) => reporter.trouble(&format!("submission: {words}")),
+            }
+        }
+    };
+    tokio::select! {
+        (exit, ()) = async { tokio::join!(followed, sent) } => exit,
+        () = stop.hard.cancelled() => Exit::Stopped,
+    }
+}
+
+/// Tries the login, the folder and the submission server, and changes nothing.
+///
+/// # Errors
+/// What failed and what to do about it.
+pub async fn probe(config: &Config) -> Result<String, String> {
+    let mut connection = Connection::open(config).await.map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
+    let counted = connection.examine(&config.folder).await;
+    let idle = if connection.offers.idle { "IDLE" } else { "no IDLE, so it is polled" };
+    connection.close().await;
+    let mails = counted.map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
+    let mailbox = format!("{}: logged in, {} holds {mails} mails, {idle}", config.server.authority(), config.folder);
+    let Some(submission) = &config.submission else {
+        return Ok(format!("{mailbox}; no submission server, so nothing is sent"));
+    };
+    let server = submission.server.authority();
+    Sender::probe(submission).await.map_err(|words| format!("{mailbox}; but submission by {server}: {words}"))?;
+    Ok(format!("{mailbox}; submission by {server} works"))
+}
