@@ -1,0 +1,127 @@
+//! The configuration as people write it: what is right, and what is said of what is wrong.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::*;
+
+/// The sample that is shipped.
+const SAMPLE: &str = include_str!("../../../config/voxea.toml");
+
+fn read_in(folder: &Path, text: &str) -> Result<Config, Vec<String>> {
+    let found = Found { path: folder.join("voxea.toml"), folder: folder.to_path_buf(), text: text.to_owned() };
+    read(&found, []).map_err(|error| match error {
+        ConfigError::Wrong { problems, .. } => problems.iter().map(ToString::to_string).collect(),
+        ConfigError::Find(error) => vec![error.to_string()],
+    })
+}
+
+fn wrong(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    read_in(folder.path(), text).expect_err("a wrong configuration")
+}
+
+#[test]
+fn each_mistake_has_its_line_its_key_and_its_remedy() {
+    let table: &[(&str, &[&str])] = &[
+        ("[api\nlisten = 1\n", &["line 1", "not TOML"]),
+        ("[api]\nlisten = \"127.0.0.1\"\n", &["line 2", "api.listen", "127.0.0.1:8080"]),
+        ("[api]\n\nlisten = \"0.0.0.0:8080\"\n", &["line 3", "api.listen", "tls", "behind_proxy = true"]),
+        ("[api]\nstop_seconds = 0\n", &["line 2", "api.stop_seconds", "between 1 and 600"]),
+        ("[api]\nstop_seconds = \"ten\"\n", &["line 2", "api.stop_seconds", "without quotes"]),
+        ("[api]\nlissten = \"127.0.0.1:0\"\n", &["line 2", "api.lissten", "did you mean listen?"]),
+        ("[orgnisation]\nname = \"a\"\n", &["line 1", "orgnisation", "did you mean organisation?"]),
+        ("[api]\ntls = { certificate = \"no.pem\" }\n", &["line 2", "api.tls.key_file", "is missing"]),
+        ("[store]\nurl = \"mysql://u:hunter2@h/d\"\n", &["line 2", "store.url", "sqlite:voxea.db"]),
+        ("[store]\nblobs = \"s3://bucket/town\"\n", &["line 2", "store.blobs", "object storage", "blobs = \"blobs\""]),
+        ("[organisation]\ntime_zone = \"Europe/Pari\"\n", &["line 2", "organisation.time_zone", "Europe/Paris"]),
+        ("[organisation]\nname = \"\"\n", &["line 2", "organisation.name", "is empty"]),
+        ("api = 3\n", &["line 1", "api", "must be a section"]),
+    ];
+    for (text, expected) in table {
+        let problems = wrong(text);
+        let said = problems.join("\n");
+        for part in *expected {
+            assert!(said.contains(part), "{text:?} said {said:?}, without {part:?}");
+        }
+        assert!(!said.contains("hunter2"), "a password was repeated: {said}");
+    }
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_in_the_order_of_lines() {
+    let problems = wrong("[api]\nlisten = \"x\"\nstop_seconds = -1\n[store]\nurl = \"x\"\ncolour = \"red\"\n");
+    let lines: Vec<&str> = problems.iter().map(|problem| problem.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["line 2", "line 3", "line 5", "line 6"], "{problems:?}");
+}
+
+#[test]
+fn two_accounts_of_a_kind_need_two_names() {
+    let link = "[[smpp]]\nname = \"a\"\naddress = \"127.0.0.1:2775\"\nsystem_id = \"voxea\"\npassword = \"x\"\nnumber = \"36123\"\n";
+    let problems = wrong(&format!("{link}{link}"));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("line 8: smpp[1].name") && problems[0].contains("must differ"), "{problems:?}");
+    let problems = wrong(&link.replace("\"a\"", "\"Numéro court\""));
+    assert!(problems[0].contains("smpp[0].name"), "{problems:?}");
+}
+
+#[test]
+fn the_sample_is_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sample, nothing) = (read_in(folder.path(), SAMPLE).unwrap(), read_in(folder.path(), "").unwrap());
+    assert_eq!(sample.organisation, nothing.organisation);
+    assert_eq!(sample.store, nothing.store);
+    let api = |config: &Config| {
+        let api = &config.api;
+        (api.listen, api.tls.is_some(), api.behind_proxy, api.metrics_listen, api.stop, api.connections)
+    };
+    assert_eq!(api(&sample), api(&nothing));
+    assert!(sample.sip.is_none() && sample.smpp.is_empty() && sample.mailboxes.is_empty());
+}
+
+#[test]
+fn every_example_in_the_sample_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("smsc.password", "secret\n"), ("mail.password", "secret\n")] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    // TLS needs real certificates; http's own tests cover it.
+    let lines = SAMPLE.lines().filter(|line| !line.starts_with("#tls"));
+    let uncommented: Vec<&str> = lines.map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase())).unwrap_or(line)).collect();
+    let config = read_in(folder.path(), &uncommented.join("\n")).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
+    assert!(config.sip.is_some());
+    assert_eq!(config.smpp.len(), 1);
+    assert_eq!(config.mailboxes.len(), 1);
+    assert!(config.api.metrics_listen.is_some());
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
+    let key = folder.path().join("key.pem");
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let text = "[api]\nlisten = \"0.0.0.0:8443\"\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n";
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let problems = read_in(folder.path(), text).unwrap_err();
+    assert!(problems[0].contains("api.tls.key_file") && problems[0].contains("chmod"), "{problems:?}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(read_in(folder.path(), text).unwrap().api.tls.is_some());
+    // A key that is not the certificate's.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
+    let problems = read_in(folder.path(), text).unwrap_err();
+    assert!(problems[0].contains("does not belong"), "{problems:?}");
+}
+
+#[test]
+fn the_environment_is_named_when_it_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = Found { path: folder.path().join("voxea.toml"), folder: folder.path().to_path_buf(), text: "[api]\n".into() };
+    let variables = [("VOXEA__API__LISTEN".to_owned(), "nowhere".to_owned())];
+    let error = read(&found, variables).unwrap_err().to_string();
+    assert!(error.contains("environment VOXEA__API__LISTEN: api.listen"), "{error}");
+}

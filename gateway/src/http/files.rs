@@ -1,16 +1,33 @@
 //! Files on their way out, a bounded piece at a time.
 
+use std::path::Path;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
+use super::problem::{Kind, Problem};
+
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
 
+/// Opens a file whose row says that it has `size` bytes; its length, and its content.
+///
+/// # Errors
+/// 500: the row promised a file, so its absence is ours to explain.
+pub(crate) async fn open(path: &Path, size: i64) -> Result<(u64, impl Stream<Item = std::io::Result<Bytes>> + Send + use<>), Problem> {
+    let file = File::open(path).await.map_err(|error| {
+        tracing::error!(error = %error, path = %path.display(), "a stored file cannot be opened");
+        Problem::new(Kind::INTERNAL, "the file cannot be read; the daemon's log says more")
+    })?;
+    let length = u64::try_from(size).unwrap_or(0);
+    Ok((length, stream(file, length)))
+}
+
 /// The next `length` bytes of a file. A file that is shorter ends the answer with an error, so that the client does
 /// not take it for whole.
-pub(crate) fn stream(file: File, length: u64) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+fn stream(file: File, length: u64) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
     futures_util::stream::try_unfold((file, length), |(mut file, left)| async move {
         if left == 0 {
             return Ok(None);

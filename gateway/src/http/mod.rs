@@ -25,6 +25,7 @@ use axum::{Extension, Router};
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use voxea_core::Core;
+use voxea_core::base::account::{Account, Kind as AccountKind};
 
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
@@ -40,6 +41,11 @@ pub(crate) struct Settings {
     pub(crate) tls: bool,
 }
 
+/// The account by which persons and forms bring contacts in.
+pub(crate) fn account() -> Account {
+    Account::new(AccountKind::Api, "api")
+}
+
 /// What every handler shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Api(Arc<Shared>);
@@ -47,6 +53,7 @@ pub(crate) struct Api(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     core: Core,
+    epoch: i64,
     settings: Settings,
     health: Health,
     metrics: Metrics,
@@ -54,14 +61,19 @@ struct Shared {
 }
 
 impl Api {
-    /// Over the core's doors.
-    pub(crate) fn new(core: Core, settings: Settings, health: Health, metrics: Metrics) -> Self {
-        Self(Arc::new(Shared { core, settings, health, metrics, throttle: Throttle::default() }))
+    /// Over the core's doors. `epoch` is the one under which [`account`] was registered.
+    pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics) -> Self {
+        Self(Arc::new(Shared { core, epoch, settings, health, metrics, throttle: Throttle::default() }))
     }
 
     /// The doors.
     pub(crate) fn core(&self) -> &Core {
         &self.0.core
+    }
+
+    /// The epoch under which contacts are taken in.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.0.epoch
     }
 
     /// The settings.

@@ -47,9 +47,12 @@ kinds! {
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "Not possible at this moment";
 }
 
-/// A refusal on its way to the client.
+/// A refusal on its way to the client. Boxed, since every handler's `Result` is as large as this.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     kind: Kind,
     detail: String,
     members: Map<String, Value>,
@@ -62,7 +65,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 impl Problem {
     /// A problem of this kind; `detail` says what happened and what would be right.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }
+        Self(Box::new(Parts { kind, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }))
     }
 
     /// The content is well-formed but `pointer` (RFC 6901) is not acceptable.
@@ -77,13 +80,13 @@ impl Problem {
 
     /// Adds an extension member.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
+        self.0.members.insert(name.to_owned(), value);
         self
     }
 
     /// Adds a response header.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -94,17 +97,18 @@ impl Problem {
 
     /// The status that the client sees.
     pub(crate) const fn status(&self) -> StatusCode {
-        self.kind.status
+        self.0.kind.status
     }
 
     /// The JSON body.
-    fn body(mut self) -> Value {
+    fn body(self) -> Value {
+        let mut parts = self.0;
         let mut body = Map::new();
-        body.insert("type".into(), format!("urn:voxea:problem:{}", self.kind.slug).into());
-        body.insert("title".into(), self.kind.title.into());
-        body.insert("status".into(), self.kind.status.as_u16().into());
-        body.insert("detail".into(), self.detail.into());
-        body.append(&mut self.members);
+        body.insert("type".into(), format!("urn:voxea:problem:{}", parts.kind.slug).into());
+        body.insert("title".into(), parts.kind.title.into());
+        body.insert("status".into(), parts.kind.status.as_u16().into());
+        body.insert("detail".into(), parts.detail.into());
+        body.append(&mut parts.members);
         Value::Object(body)
     }
 }
@@ -112,7 +116,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = self.status();
-        let mut headers = std::mem::take(&mut self.headers);
+        let mut headers = std::mem::take(&mut self.0.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         (status, headers, self.body().to_string()).into_response()
@@ -129,7 +133,7 @@ impl From<CoreError> for Problem {
             CoreError::TextTooLong(preview) => {
                 let mut problem = Self::new(Kind::TEXT_TOO_LONG, format!("the text needs {} of {} units", preview.units, preview.limit));
                 if let Ok(Value::Object(members)) = serde_json::to_value(super::v1::sms::Preview::from(*preview)) {
-                    problem.members = members;
+                    problem.0.members = members;
                 }
                 problem
             }

@@ -122,3 +122,120 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T,
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use rustls::pki_types::ServerName;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    struct Running {
+        address: SocketAddr,
+        stop: Stop,
+        task: JoinHandle<()>,
+    }
+
+    async fn start(tls: Option<Arc<ServerConfig>>, connections: usize) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), Stop::new());
+        let router = Router::new().route("/", get(async || "it works")).route("/never", get(async || std::future::pending::<()>().await));
+        let task = tokio::spawn(serve(listener, tls, router, connections, Pulse::default(), stop.clone()));
+        Running { address, stop, task }
+    }
+
+    impl Running {
+        async fn ended(self) {
+            tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("it ends").unwrap();
+        }
+    }
+
+    /// Asks for `/` and reads the whole answer.
+    async fn ask<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut T) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        // A peer that closes TLS without a notice after `Connection: close` has said all.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_does_not_hold_the_stop() {
+        let running = start(None, 8).await;
+        let mut idle = TcpStream::connect(running.address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        idle.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        running.stop.soft.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_hangs_is_left_at_the_hard_stop() {
+        let running = start(None, 8).await;
+        let mut hanging = TcpStream::connect(running.address).await.unwrap();
+        hanging.write_all(b"GET /never HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
+        // Whoever is answered second was accepted after the hanging one.
+        assert!(ask(&mut TcpStream::connect(running.address).await.unwrap()).await.contains("it works"));
+        running.stop.soft.cancel();
+        running.stop.hard.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_clients_wait_for_a_place() {
+        let running = start(None, 1).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
+        let mut piece = [0; 12];
+        first.read_exact(&mut piece).await.unwrap();
+        let mut second = TcpStream::connect(running.address).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n").await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await.is_err(), "no place yet");
+        drop(first);
+        let got = tokio::time::timeout(Duration::from_secs(10), second.read_u8()).await.expect("a place");
+        assert_eq!(got.unwrap(), b'H');
+        running.stop.soft.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn tls_speaks_both_versions_of_http() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+        std::fs::write(&chain, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let running = start(Some(super::super::tls::server(&chain, &key).unwrap()), 8).await;
+
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client.clone()));
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        assert!(ask(&mut stream).await.contains("it works"));
+
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+
+        // A client that speaks no TLS is let go, and the next one is served.
+        let mut plain = TcpStream::connect(running.address).await.unwrap();
+        assert!(!ask(&mut plain).await.contains("it works"));
+        running.stop.soft.cancel();
+        running.stop.hard.cancel();
+        running.ended().await;
+    }
+}

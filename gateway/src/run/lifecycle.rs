@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use voxea_core::Core;
-use voxea_core::base::account::{Account, Kind};
 use voxea_core::base::stop::Stop;
 
 use super::health::Health;
@@ -20,7 +19,7 @@ use super::supervisor::{Pace, Supervisor};
 use super::{channels, jobs, logs, notify};
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::http::{Api, Settings, server};
+use crate::http::{self, Api, Settings, server};
 
 /// Scrapers connected at once.
 const SCRAPERS: usize = 16;
@@ -70,10 +69,11 @@ impl Daemon {
         let core = crate::commands::open(config, migrate).await?;
         let (stop, tracker, health, pulses, metrics) = (Stop::new(), TaskTracker::new(), Health::default(), Pulses::default(), Metrics::new());
         core.enter_jobs().await?;
+        let epoch = core.intake.register(&http::account()).await?;
 
         // Channels come before the API's first answer, so that /v1/channels names them all from the start.
         let supervisor = Supervisor { channels: core.channels.clone(), counters: core.counters.clone(), pace: Pace::default(), tracker: tracker.clone(), stop: stop.clone() };
-        let api_reporter = core.channels.register(Account::new(Kind::Api, "api"));
+        let api_reporter = core.channels.register(http::account());
         let starts: Vec<_> = channels::starts(config, &core).into_iter().map(|(account, start)| (core.channels.register(account), start)).collect();
 
         let settings = Settings { behind_proxy: config.api.behind_proxy, tls: config.api.tls.is_some() };
@@ -84,7 +84,7 @@ impl Daemon {
             tracker.spawn(server::serve(listener, None, router, SCRAPERS, pulses.watch("metrics"), stop.clone()));
             tracing::info!(address = %address, "metrics listening");
         }
-        let router = Api::new(core.clone(), settings, health.clone(), metrics).router();
+        let router = Api::new(core.clone(), epoch, settings, health.clone(), metrics).router();
         let serving = server::serve(listener, config.api.tls.clone(), router, config.api.connections, pulses.watch("api"), stop.clone());
         let api = tracker.spawn(serving);
         health.listening();
@@ -124,7 +124,12 @@ impl Daemon {
             let _ = tokio::time::timeout(left(limit - (HARD.min(limit / 2)) / 2), self.tracker.wait()).await;
         }
         let closing = left(limit.saturating_sub(Duration::from_millis(300))).max(Duration::from_millis(50));
-        if tokio::time::timeout(closing, self.core.store.close()).await.is_err() {
+        let close = async {
+            // Responses that have left are noted before the store is closed.
+            self.core.intake.settled().await;
+            self.core.store.close().await;
+        };
+        if tokio::time::timeout(closing, close).await.is_err() {
             tracing::warn!("the store was not closed in time; it loses nothing by that");
         }
         tracing::info!(clean, milliseconds = began.elapsed().as_millis(), "stopped");

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use voxea_core::base::account::{Account, Channel, Kind as AccountKind};
+use voxea_core::base::account::Channel;
+use voxea_core::base::actor::Actor;
+use voxea_core::base::failpoint;
 use voxea_core::base::time::{self, Millis};
-use voxea_core::base::{failpoint, id};
-use voxea_core::contact::{Contact, Dedup, Joining, Raw};
+use voxea_core::contact::{Contact, Dedup, RAW_INLINE_BYTES, Raw};
 use voxea_rules::phone;
 
 use super::requests::Request;
@@ -51,7 +52,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// The contact, or the first member that is not acceptable.
-    fn contact(self, channel: Channel, dedup: String, body: Bytes, now: Millis) -> Result<Contact, Problem> {
+    fn contact(self, channel: Channel, by: By, body: Bytes, now: Millis) -> Result<Contact, Problem> {
         bounded("/text", Some(&self.text), TEXT)?;
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("/text", "must hold what the citizen said or wrote"));
@@ -65,32 +66,25 @@ impl Taken {
                 .filter(|at| *at <= now + AHEAD)
                 .ok_or_else(|| Problem::invalid("/occurred_at", "must be a time of the past as in RFC 3339, such as 2026-11-24T08:00:00Z"))?,
         };
-        let account = Account::new(AccountKind::Api, channel.as_str());
-        Ok(Contact {
-            to: account.name.clone(),
-            account,
-            epoch: 1,
-            channel,
-            dedup: Dedup::Key(dedup),
-            native_id: None,
-            from: self.from.as_deref().map(address).unwrap_or_default(),
-            from_name: self.name,
-            subject: self.subject,
-            text: Some(self.text),
-            text_stripped: None,
-            occurred_at,
-            received_at: now,
-            flags: Vec::new(),
-            raw: Some(Raw { media_type: "application/json", bytes: body }),
-            attachments: Vec::new(),
-            call: None,
-            recording: None,
-            joining: Joining::New,
-            message_ids: Vec::new(),
-            acknowledgement: None,
-            theme: self.theme,
-        })
+        let account = crate::http::account();
+        let (from, to) = (self.from.as_deref().map(address).unwrap_or_default(), channel.as_str().to_owned());
+        let mut contact = Contact::new(account, by.epoch, channel, by.dedup, from, to, now);
+        contact.actor = Some(by.actor);
+        contact.from_name = self.name;
+        contact.subject = self.subject;
+        contact.text = Some(self.text);
+        contact.occurred_at = occurred_at;
+        contact.raw = (body.len() <= RAW_INLINE_BYTES).then_some(Raw::Inline { media_type: "application/json", bytes: body });
+        contact.theme = self.theme;
+        Ok(contact)
     }
+}
+
+/// Who brings a contact in, and how it would be known again.
+struct By {
+    actor: Actor,
+    epoch: i64,
+    dedup: Dedup,
 }
 
 /// E.164 where it can be; a mail address and whatever else stay as they are.
@@ -110,13 +104,14 @@ fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Proble
 
 /// Takes a contact in, once for each Idempotency-Key.
 async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: &HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
+    let by = |dedup| By { actor: caller.actor.clone(), epoch: api.epoch(), dedup };
     let Some(key) = idempotency::key(headers)? else {
-        let contact = body.value.contact(channel, id::new(), body.bytes, time::now())?;
+        let contact = body.value.contact(channel, by(Dedup::Never), body.bytes, time::now())?;
         let (request, location) = accept(&api, &caller, contact).await?;
         return Ok(answer(StatusCode::CREATED, request, location));
     };
     // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
-    let contact = body.value.contact(channel, format!("{}/{key}", caller.key_id), body.bytes.clone(), time::now())?;
+    let contact = body.value.contact(channel, by(Dedup::Key(format!("{}/{key}", caller.key_id))), body.bytes.clone(), time::now())?;
     let held = match idempotency::claim(&api, &caller.key_id, &key, channel.as_str(), &body.bytes).await? {
         Claim::Fresh(held) => held,
         Claim::Done(status, text) => return Ok(repeated(status, text)),
@@ -191,7 +186,8 @@ mod tests {
 
     fn taken(json: &str) -> Result<Contact, u16> {
         let taken: Taken = serde_json::from_str(json).unwrap();
-        taken.contact(Channel::Counter, "k".into(), Bytes::new(), 1_795_507_200_000).map_err(|problem| problem.status().as_u16())
+        let by = By { actor: Actor::System, epoch: 1, dedup: Dedup::Never };
+        taken.contact(Channel::Counter, by, Bytes::new(), 1_795_507_200_000).map_err(|problem| problem.status().as_u16())
     }
 
     #[test]

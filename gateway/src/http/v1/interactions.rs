@@ -1,1 +1,195 @@
-//! stub
+//! Interactions: each contact as it was taken in or sent, and its artefact.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use voxea_core::base::time::rfc3339;
+use voxea_core::contact::{AttachmentOf, CallOf, RawRow, RecordingOf, Shown};
+
+use crate::http::auth::{Caller, Read};
+use crate::http::openapi::{Keyed, One};
+use crate::http::problem::Problem;
+use crate::http::{Api, download, files};
+
+/// The contacts of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Interactions {
+    /// In order.
+    items: Vec<Interaction>,
+}
+
+/// Evidence of one contact. Only its links and its delivery change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Interaction {
+    /// UUIDv7.
+    id: String,
+    /// The requests it belongs to.
+    request_ids: Vec<String>,
+    /// `sms`, `voicemail`, …
+    channel: String,
+    /// `in`, `out`.
+    #[schema(example = "in")]
+    direction: String,
+    /// Who speaks: a number in E.164 where it can be, an address; empty when it was withheld.
+    from: String,
+    /// Who is spoken to.
+    to: String,
+    /// Of a mail or form.
+    subject: Option<String>,
+    /// The full text, with LF.
+    text: Option<String>,
+    /// The text without what it quotes, of a mail.
+    text_stripped: Option<String>,
+    /// When the citizen acted, by the peer's word.
+    occurred_at: String,
+    /// When it reached us.
+    received_at: String,
+    /// The peer's own id: Message-ID, Call-ID.
+    native_id: Option<String>,
+    /// `undecodable`, `partial`, `redelivered`, `oversize`, `automatic`, …
+    flags: Vec<String>,
+    /// How often the peer delivered it.
+    deliveries: i64,
+    /// Of the artefact at `/v1/interactions/{id}/raw`, hexadecimal.
+    raw_sha256: Option<String>,
+    /// Files that came with it.
+    attachments: Vec<Attachment>,
+    /// Of a recorded call.
+    recording: Option<Recording>,
+    /// Of a call.
+    call: Option<Call>,
+}
+
+/// A file at `/v1/attachments/{id}`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Attachment {
+    /// UUIDv7.
+    id: String,
+    /// As the sender called it, cleaned.
+    name: String,
+    /// The media type that the sender gave.
+    r#type: String,
+    /// Bytes.
+    size: i64,
+    /// Of its content, hexadecimal.
+    sha256: String,
+}
+
+/// A recording at `/v1/recordings/{id}`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InteractionRecording)]
+pub(super) struct Recording {
+    /// UUIDv7.
+    id: String,
+    /// `recording`, `sealing`, `sealed`, `partial`, `failed`, `purged`.
+    #[schema(example = "sealed")]
+    state: String,
+    /// Its length.
+    duration_ms: i64,
+}
+
+/// What is particular to a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Call {
+    /// The dialled user part.
+    dialled: String,
+    /// The first diversion first.
+    diverted_from: Vec<String>,
+    /// When the caller confirmed our answer.
+    answered_at: Option<String>,
+    /// When it was over.
+    ended_at: Option<String>,
+    /// `caller`, `silence`, `max_length`, `rtp_timeout`, `cancelled`, `abandoned`, `refused_recording`, `operator`, `shutdown`, `crash`.
+    end: Option<String>,
+}
+
+impl From<Shown> for Interaction {
+    fn from(shown: Shown) -> Self {
+        let row = shown.row;
+        Self {
+            id: row.id,
+            request_ids: shown.request_ids,
+            channel: row.channel,
+            direction: row.direction,
+            from: row.from_address,
+            to: row.to_address,
+            subject: row.subject,
+            text: row.text,
+            text_stripped: row.text_stripped,
+            occurred_at: rfc3339(row.occurred_at),
+            received_at: rfc3339(row.received_at),
+            native_id: row.native_id,
+            flags: shown.flags,
+            deliveries: row.deliveries,
+            raw_sha256: row.raw_sha256,
+            attachments: shown.attachments.into_iter().map(Attachment::from).collect(),
+            recording: shown.recording.map(Recording::from),
+            call: shown.call.map(Call::from),
+        }
+    }
+}
+
+impl From<AttachmentOf> for Attachment {
+    fn from(row: AttachmentOf) -> Self {
+        Self { id: row.id, name: row.name, r#type: row.media_type, size: row.size, sha256: row.sha256 }
+    }
+}
+
+impl From<RecordingOf> for Recording {
+    fn from(row: RecordingOf) -> Self {
+        Self { duration_ms: row.duration_ms(), id: row.id, state: row.state }
+    }
+}
+
+impl From<CallOf> for Call {
+    fn from(row: CallOf) -> Self {
+        Self {
+            diverted_from: row.diversions(),
+            dialled: row.dialled,
+            answered_at: row.answered_at.map(rfc3339),
+            ended_at: row.ended_at.map(rfc3339),
+            end: row.ended_by,
+        }
+    }
+}
+
+/// The contacts of a request, in and out, in order.
+#[utoipa::path(get, path = "/v1/requests/{id}/interactions", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
+    responses((status = 200, description = "In order", body = Interactions), Keyed, One))]
+pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<Interactions>, Problem> {
+    let shown = api.core().interactions.of_request(&id).await?;
+    if shown.is_empty() {
+        // A request without contacts does not exist, but who asks for none at all must hear so.
+        api.core().desk.get(&caller.actor, &id).await?;
+    }
+    Ok(Json(Interactions { items: shown.into_iter().map(Interaction::from).collect() }))
+}
+
+/// The artefact as it came: the mail, the PDU, the INVITE, the form.
+#[utoipa::path(get, path = "/v1/interactions/{id}/raw", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
+    responses((status = 200, description = "As it came, as a download", content_type = "application/octet-stream"), Keyed, One))]
+pub(super) async fn raw(State(api): State<Api>, _caller: Caller<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
+    match api.core().interactions.raw(&id, &api.core().blobs).await? {
+        RawRow::Inline { media_type, bytes } => Ok((download::headers(&media_type, &name(&id, &media_type)), bytes).into_response()),
+        RawRow::File { media_type, path, size } => {
+            let (length, stream) = files::open(&path, size).await?;
+            let mut headers = download::headers(&media_type, &name(&id, &media_type));
+            headers.insert(axum::http::header::CONTENT_LENGTH, length.into());
+            Ok((headers, Body::from_stream(stream)).into_response())
+        }
+    }
+}
+
+/// A file name that the program for the type opens.
+fn name(id: &str, media_type: &str) -> String {
+    let ending = match media_type {
+        "message/rfc822" => "eml",
+        "message/sip" => "sip.txt",
+        "application/json" => "json",
+        _ => "bin",
+    };
+    format!("{id}.{ending}")
+}
