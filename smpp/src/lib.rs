@@ -1,1 +1,15 @@
-//! placeholder
+//! Texts over SMPP 3.4 (and 5.0 where asked): an ESME that loses none.
+//!
+//! The machine is pure: bytes and `now` go in; bytes, events and the next deadline come out.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`frame`] | PDUs cut out of a byte stream by their command_length |
+//! | [`pdu`] | PDUs read and written, with rusmpp's types underneath |
+//! | [`session`] | one bind: states, windows, timers, exactly one answer to every request |
+//! | [`content`] | what a message says: alphabets, user data headers, delivery receipts |
+
+pub mod content;
+pub mod frame;
+pub mod pdu;
+pub mod session;
