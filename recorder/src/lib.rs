@@ -9,6 +9,8 @@
 //! The crate knows neither SIP nor a socket nor a database, and reads no
 //! clock: instants are arguments. All audio is G.711 at 8,000 samples a second
 //! and one octet a sample; a *sample offset* counts from the recording's start.
+//!
+//! Absent so far: encryption, tamper evidence, G.722, export to PCM16.
 
 pub mod activity;
 pub mod codec;

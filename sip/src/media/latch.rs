@@ -55,9 +55,11 @@ impl Latch {
         }
     }
 
-    /// Where our packets go.
-    pub(super) fn target(&self) -> SocketAddr {
-        self.source.unwrap_or(self.negotiated)
+    /// Where our packets go; nowhere while the peer holds us with `0.0.0.0`,
+    /// which the system would take for this host.
+    pub(super) fn target(&self) -> Option<SocketAddr> {
+        let target = self.source.unwrap_or(self.negotiated);
+        (!target.ip().is_unspecified() && target.port() != 0).then_some(target)
     }
 }
 
@@ -76,7 +78,7 @@ mod tests {
         assert!(!latch.accepts(at("192.0.2.9:4000"), now));
         assert!(latch.accepts(at("192.0.2.1:4000"), now));
         assert!(!latch.accepts(at("192.0.2.1:4002"), now + Duration::from_secs(9)));
-        assert_eq!(latch.target(), at("192.0.2.1:4000"));
+        assert_eq!(latch.target(), Some(at("192.0.2.1:4000")));
     }
 
     #[test]
@@ -92,7 +94,7 @@ mod tests {
         );
         assert!(!latch.accepts(other, now + Duration::from_millis(299)));
         assert!(latch.accepts(other, now + Duration::from_millis(300)));
-        assert_eq!(latch.target(), other);
+        assert_eq!(latch.target(), Some(other));
         assert!(!latch.accepts(at("192.0.2.1:7"), now + Duration::from_secs(5)));
         assert!(
             latch.accepts(at("192.0.2.1:4000"), now + Duration::from_secs(5)),
@@ -108,6 +110,13 @@ mod tests {
         for second in 0..60 {
             assert!(!latch.accepts(at("192.0.2.66:4000"), now + Duration::from_secs(second)));
         }
-        assert_eq!(latch.target(), at("192.0.2.1:4000"));
+        assert_eq!(latch.target(), Some(at("192.0.2.1:4000")));
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_peer_on_hold() {
+        for held in ["0.0.0.0:4000", "[::]:4000", "192.0.2.1:0"] {
+            assert_eq!(Latch::new(at(held)).target(), None);
+        }
     }
 }

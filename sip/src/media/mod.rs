@@ -113,8 +113,10 @@ pub enum MediaEnd {
     MaxLength,
     /// No packet came for `rtp_timeout`.
     RtpTimeout,
-    /// The recording can no longer be written, or the engine was shut down.
+    /// The recording can no longer be written.
     Failed,
+    /// The engine was shut down.
+    Shutdown,
 }
 
 /// What became of a leg.
@@ -146,7 +148,7 @@ pub enum Outcome {
         /// Its length; `duration_ms` is this divided by 8.
         samples: u64,
     },
-    /// The call ended before anything was recorded; there is no file.
+    /// The call ended before a single sample; there is no file.
     Nothing,
     /// The file holds only the beginning.
     Partial {
@@ -173,7 +175,8 @@ pub enum StartError {
     NotReserved,
 }
 
-/// All media of this process. Clones are the same engine.
+/// All media of this process. Clones are the same engine; dropping the last of
+/// them and of its legs is a [`shutdown`](Self::shutdown), and waits like one.
 #[derive(Debug, Clone)]
 pub struct MediaEngine {
     inner: Arc<Inner>,
@@ -336,7 +339,9 @@ impl Leg {
         }
     }
 
-    /// A re-INVITE moved the peer's media to another address.
+    /// A re-INVITE moved the peer's media to another address; an unspecified
+    /// one is a hold of the old kind (RFC 2543 §B.5): nothing is sent, nothing
+    /// is taken.
     pub fn redirect(&self, remote: SocketAddr) {
         if let LegState::Started(control) = &self.state {
             control.lock().remote = Some(remote);

@@ -168,7 +168,7 @@ impl Session {
 
     /// Ends the leg because the engine stops.
     pub(super) fn abort(&mut self, now: Instant) -> End {
-        self.end_at(Some(MediaEnd::Failed), now)
+        self.end_at(Some(MediaEnd::Shutdown), now)
     }
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
@@ -208,8 +208,10 @@ impl Session {
     fn send(&mut self, now: Instant) {
         let mut packet = [0; PACKET_LEN];
         while let Some(sent) = self.outgoing.next_packet(now, &mut packet) {
-            // A packet that the system does not take is lost like any other.
-            let _ = self.pair.rtp.send_to(&packet, self.latch.target());
+            if let Some(target) = self.latch.target() {
+                // A packet that the system does not take is lost like any other.
+                let _ = self.pair.rtp.send_to(&packet, target);
+            }
             if sent.last_of_script {
                 self.begin(sent.due + PACKET);
             }

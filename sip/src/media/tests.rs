@@ -382,7 +382,7 @@ fn shutdown_seals_what_runs() {
     bench.begun();
     (0..15).for_each(|_| drop(caller.receive()));
     bench.engine.shutdown();
-    assert_eq!(bench.ended(), MediaEnd::Failed);
+    assert_eq!(bench.ended(), MediaEnd::Shutdown);
     let finished = bench.finished();
     let (path, samples) = sealed(&finished);
     assert!(samples > 1_600, "{samples}");
