@@ -42,6 +42,12 @@ impl Reply {
         Self { status, reason: None, headers, body: Bytes::new() }
     }
 
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// Another reason phrase than the standard's.
     #[must_use]
     pub const fn because(mut self, reason: &'static str) -> Self {

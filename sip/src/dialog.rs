@@ -1,0 +1,123 @@
+//! Dialogs: what two ends share about one call (RFC 3261 §12).
+
+use std::net::SocketAddr;
+
+use crate::flow::{Flow, Transport};
+use crate::wire::Request;
+use crate::wire::addr::NameAddr;
+use crate::wire::build;
+use crate::wire::header::Headers;
+use crate::wire::method::Method;
+use crate::wire::uri::Uri;
+
+/// A dialog of which we are the called side.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialog {
+    call_id: String,
+    pub(crate) local_tag: String,
+    remote_tag: String,
+    /// To of the INVITE with our tag: who we are in requests of ours.
+    local: String,
+    /// From of the INVITE.
+    remote: String,
+    /// Where requests of ours are addressed to; a re-INVITE or UPDATE may move it (§12.2.2).
+    target: Uri,
+    /// Record-Route of the INVITE, in its order (§12.1.1).
+    routes: Vec<String>,
+    local_cseq: u32,
+    remote_cseq: u32,
+    /// How the INVITE came.
+    flow: Flow,
+    /// Whether the INVITE came through an address translation that its Via did not know of.
+    translated: bool,
+}
+
+/// The name under which a dialog is found: by the tags as the peer writes them in its requests.
+pub(crate) fn key(call_id: &str, local_tag: &str, remote_tag: &str) -> String {
+    format!("{call_id}|{local_tag}|{remote_tag}")
+}
+
+impl Dialog {
+    /// The dialog that a 2xx to this INVITE makes. `flow.remote` is where the INVITE really came from.
+    pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow) -> Self {
+        let contact = contact(&invite.headers);
+        let to = invite.headers.get("To").unwrap_or_default();
+        Self {
+            call_id: invite.call_id.clone(),
+            local_tag: local_tag.to_owned(),
+            remote_tag: invite.from.tag().unwrap_or_default().to_owned(),
+            local: format!("{to};tag={local_tag}"),
+            remote: invite.headers.get("From").unwrap_or_default().to_owned(),
+            target: contact.unwrap_or_else(|| invite.from.uri.clone()),
+            routes: invite.headers.elements("Record-Route").map(str::to_owned).collect(),
+            local_cseq: 0,
+            remote_cseq: invite.cseq,
+            flow,
+            translated: invite.via.host.parse() != Ok(flow.remote.ip()),
+        }
+    }
+
+    pub(crate) fn key(&self) -> String {
+        key(&self.call_id, &self.local_tag, &self.remote_tag)
+    }
+
+    /// Whether a request of the peer is in order; notes its number (§12.2.2).
+    pub(crate) fn follows(&mut self, request: &Request) -> bool {
+        if request.cseq < self.remote_cseq {
+            return false;
+        }
+        self.remote_cseq = request.cseq;
+        true
+    }
+
+    /// A target refresh (§12.2.2, RFC 3311 §5.2).
+    pub(crate) fn refresh(&mut self, request: &Request) {
+        if let Some(uri) = contact(&request.headers) {
+            self.target = uri;
+        }
+    }
+
+    /// A request of ours in this dialog (§12.2.1.1), and where it goes.
+    pub(crate) fn request(&mut self, method: &Method, branch: &str) -> (bytes::Bytes, Flow) {
+        self.local_cseq += 1;
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
+        let strict = first.as_ref().and_then(Uri::sip).is_some_and(|sip| !sip.is_loose());
+        let target = format!("<{}>", self.target);
+        let (uri, routes): (&Uri, Vec<&str>) = match &first {
+            // A strict router wants its own address in the Request-URI and the target at the end.
+            Some(hop) if strict => (hop, self.routes.iter().skip(1).map(String::as_str).chain([target.as_str()]).collect()),
+            _ => (&self.target, self.routes.iter().map(String::as_str).collect()),
+        };
+        let mut headers = Headers::default();
+        headers.push("Via", &format!("SIP/2.0/{} {};branch={branch};rport", self.flow.transport.as_str(), self.flow.local));
+        for route in routes {
+            headers.push("Route", route);
+        }
+        headers.push("Max-Forwards", "70");
+        headers.push("From", &self.local);
+        headers.push("To", &self.remote);
+        headers.push("Call-ID", &self.call_id);
+        headers.push("CSeq", &format!("{} {method}", self.local_cseq));
+        let flow = self.next_hop(first.as_ref().unwrap_or(&self.target));
+        (build::request(method, uri.as_str(), &headers), flow)
+    }
+
+    /// Addresses are followed; names are not looked up, and a stream is used again: then it goes where the
+    /// INVITE came from. So it does when the INVITE came through an address translation and the hop is
+    /// an address behind it.
+    fn next_hop(&self, hop: &Uri) -> Flow {
+        let sip = hop.sip();
+        let other = sip.and_then(|sip| crate::wire::list::param(&sip.params, "transport"));
+        let moved = other.is_some_and(|name| !name.eq_ignore_ascii_case("udp"));
+        match sip.and_then(|sip| Some(SocketAddr::new(sip.ip()?, sip.port.unwrap_or(5060)))) {
+            Some(remote) if self.flow.transport == Transport::Udp && !moved && !self.translated => {
+                Flow { remote, ..self.flow }
+            }
+            _ => self.flow,
+        }
+    }
+}
+
+fn contact(headers: &Headers) -> Option<Uri> {
+    headers.elements("Contact").next().and_then(NameAddr::parse).map(|found| found.uri).filter(|uri| uri.sip().is_some())
+}

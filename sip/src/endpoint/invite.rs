@@ -1,0 +1,198 @@
+//! INVITEs: new calls, and changes to those that go on.
+
+use std::time::{Duration, Instant};
+
+use super::receive::{ALLOW, SUPPORTED};
+use super::{Call, Endpoint, Event, Timer};
+use crate::call::{CallHandle, IncomingCall, Offered, Pending, Phase, facts};
+use crate::flow::Flow;
+use crate::sdp::{self, Description, Local};
+use crate::wire::Request;
+use crate::wire::build::Reply;
+use crate::wire::multipart::{self, Session};
+
+/// The shortest session interval (RFC 4028 §4), in seconds.
+const MIN_SE: u64 = 90;
+
+/// How long the user may think about a call. Longer than any store takes to say that it is not there.
+const DECISION: Duration = Duration::from_secs(60);
+
+impl Endpoint {
+    pub(super) fn on_invite(&mut self, id: u64, invite: Box<Request>, source: Flow, trunk: usize, now: Instant) {
+        let tag = self.servers.get(&id).map(|server| server.tag.clone()).unwrap_or_default();
+        let reply = |status| Reply::to(status, &invite.headers, &invite.via, &tag);
+        if self.draining || self.calls.len() >= self.limits.calls {
+            self.event(Event::Counted("overload"));
+            return self.respond(id, reply(503).with("Retry-After", &self.limits.retry_after.to_string()), now);
+        }
+        let dialled = invite.uri.user().unwrap_or_default();
+        let line = self.lines.iter().find(|line| **line == dialled).or_else(|| self.lines.iter().find(|line| *line == "*"));
+        let Some(line) = line.cloned() else {
+            self.event(Event::Counted("no_line"));
+            return self.respond(id, reply(404), now);
+        };
+        let (offer, codec) = match read_offer(&invite, reply) {
+            Ok(None) => (None, None),
+            Ok(Some((offer, codec))) => (Some(offer), Some(codec)),
+            Err(refusal) => {
+                self.event(Event::Counted("refused"));
+                return self.respond(id, refusal, now);
+            }
+        };
+        let session_expires = match session_timer(&invite) {
+            Ok(value) => value,
+            Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
+        };
+        // RFC 3261 §17.2.1: at once, because nobody knows how long a commit takes.
+        self.respond(id, reply(100), now);
+        let call = CallHandle(self.next_id());
+        let (caller, caller_name) = facts::caller(&invite);
+        let event = IncomingCall {
+            call,
+            trunk: self.trunks.get(trunk).map(|trunk| trunk.name.clone()).unwrap_or_default(),
+            line,
+            caller,
+            caller_name,
+            diversions: facts::diversions(&invite, &dialled),
+            dialled,
+            call_id: invite.call_id.clone(),
+            codec,
+            invite: invite.raw.clone(),
+        };
+        let offered = Box::new(Offered { invite, source, offer, session_expires });
+        self.calls.insert(call, Call::Offered { transaction: id, offered });
+        self.offered.insert(id, call);
+        self.timers.set(Timer::CallGiveUp(call), now + DECISION);
+        self.event(Event::IncomingCall(Box::new(event)));
+    }
+
+    /// Hold, resume, a move, or a session refresh (RFC 3261 §14.2). The call survives whatever is wrong with it.
+    pub(super) fn on_reinvite(&mut self, id: u64, call: CallHandle, invite: &Request, now: Instant) {
+        let reply = |status| Reply::to(status, &invite.headers, &invite.via, "");
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
+        if established.pending.is_some() || established.phase != Phase::Talking {
+            return self.respond(id, reply(491), now);
+        }
+        let session_expires = match session_timer(invite) {
+            Ok(value) => value,
+            Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
+        };
+        let offer = match read_offer(invite, reply) {
+            Ok(offer) => offer.map(|(offer, _)| offer),
+            Err(refusal) => return self.respond(id, refusal, now),
+        };
+        let mut local = established.local;
+        local.version += 1;
+        let (sdp, media) = match &offer {
+            None => (sdp::offer(&local), None),
+            Some(offer) => match sdp::answer(offer, &local, established.media.map(|media| media.codec)) {
+                Ok(answer) => (answer.sdp, Some(answer.media)),
+                Err(sdp::NotAcceptable) => return self.respond(id, reply(488), now),
+            },
+        };
+        established.local = local;
+        established.dialog.refresh(invite);
+        if let Some(media) = media {
+            established.media = Some(media);
+            self.event(Event::Renegotiated { call, media });
+        }
+        let flow = self.servers.get(&id).map(|server| server.flow);
+        let reply = success(reply(200), invite, flow, session_expires.as_deref()).with_sdp(sdp);
+        self.answer(id, call, reply, invite.cseq, media.is_none(), now);
+    }
+
+    /// A change without an INVITE (RFC 3311).
+    pub(super) fn on_update(&mut self, id: u64, call: CallHandle, update: &Request, now: Instant) {
+        let mut reply = Reply::to(200, &update.headers, &update.via, "");
+        let refusal = |status| Reply::to(status, &update.headers, &update.via, "");
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
+        let flow = self.servers.get(&id).map(|server| server.flow);
+        match session_timer(update) {
+            Ok(value) => reply = success(reply, update, flow, value.as_deref()),
+            Err(()) => return self.respond(id, refusal(422).with("Min-SE", &MIN_SE.to_string()), now),
+        }
+        match read_offer(update, refusal) {
+            Err(refusal) => return self.respond(id, refusal, now),
+            Ok(None) => {}
+            // RFC 3311 §5.2: our own offer is still unanswered.
+            Ok(Some(_)) if established.media.is_none() => return self.respond(id, refusal(491), now),
+            Ok(Some((offer, _))) => {
+                established.local.version += 1;
+                match sdp::answer(&offer, &established.local, established.media.map(|media| media.codec)) {
+                    Ok(answer) => {
+                        established.media = Some(answer.media);
+                        reply = reply.with_sdp(answer.sdp);
+                        let media = answer.media;
+                        self.event(Event::Renegotiated { call, media });
+                    }
+                    Err(sdp::NotAcceptable) => return self.respond(id, refusal(488), now),
+                }
+            }
+        }
+        if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
+            established.dialog.refresh(update);
+        }
+        self.respond(id, reply, now);
+    }
+
+    /// Sends a 2xx to an INVITE and keeps repeating it until the ACK comes.
+    pub(super) fn answer(&mut self, id: u64, call: CallHandle, reply: Reply, cseq: u32, offers: bool, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let flow = server.flow;
+        let bytes = reply.into_bytes();
+        let step = server.respond(200, bytes.clone(), now);
+        self.perform(flow, step, Timer::ServerResend(id), Timer::ServerEnd(id));
+        let (again, give_up) = Pending::deadlines(now);
+        if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
+            established.pending = Some(Pending::new(cseq, bytes, flow, offers));
+            self.timers.set(Timer::CallResend(call), again);
+            self.timers.set(Timer::CallGiveUp(call), give_up);
+        }
+    }
+}
+
+/// The offer of a request and the codec that its answer agrees on; `None` when there is no body.
+fn read_offer(
+    request: &Request,
+    reply: impl Fn(u16) -> Reply,
+) -> Result<Option<(Description, sdp::Codec)>, Reply> {
+    let text = match multipart::session(request) {
+        Session::None => return Ok(None),
+        Session::Unknown => return Err(reply(415).with("Accept", "application/sdp")),
+        Session::Sdp(text) => text,
+    };
+    let nowhere = Local { address: ([0, 0, 0, 0], 0).into(), session: 0, version: 0 };
+    let offer = Description::parse(&text).ok_or_else(|| reply(488))?;
+    let codec = sdp::answer(&offer, &nowhere, None).map_err(|_| reply(488))?.media.codec;
+    Ok(Some((offer, codec)))
+}
+
+/// What every 2xx within a dialog carries (RFC 3261 §12.1.1, §13.3.1.4).
+pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, session_expires: Option<&str>) -> Reply {
+    let mut reply = reply.copying("Record-Route", &request.headers);
+    if let Some(flow) = flow {
+        let suffix = if flow.transport.is_reliable() { ";transport=tcp" } else { "" };
+        reply = reply.with("Contact", &format!("<sip:{}{suffix}>", flow.local));
+    }
+    reply = reply.with("Allow", ALLOW).with("Supported", SUPPORTED);
+    match session_expires {
+        Some(value) => reply.with("Require", "timer").with("Session-Expires", value),
+        None => reply,
+    }
+}
+
+/// Session-Expires of our answer (RFC 4028 §9): the peer's own interval, refreshed by the peer. Where it would
+/// have us refresh, or does not know the extension, there is no session timer; the missing sound ends such a call.
+fn session_timer(request: &Request) -> Result<Option<String>, ()> {
+    let Some(value) = request.headers.get("Session-Expires") else { return Ok(None) };
+    let (seconds, params) = value.split_at(value.find(';').unwrap_or(value.len()));
+    let Ok(seconds) = seconds.trim().parse::<u64>() else { return Ok(None) };
+    let knows = request.headers.elements("Supported").chain(request.headers.elements("Require"));
+    let knows = knows.into_iter().any(|option| option.eq_ignore_ascii_case("timer"));
+    if knows && seconds < MIN_SE {
+        return Err(());
+    }
+    let params = crate::wire::list::params(params).unwrap_or_default();
+    let refresher = crate::wire::list::param(&params, "refresher").unwrap_or("uac");
+    Ok((knows && refresher.eq_ignore_ascii_case("uac")).then(|| format!("{seconds};refresher=uac")))
+}

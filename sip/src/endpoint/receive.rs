@@ -1,0 +1,221 @@
+//! What comes off the wire, up to the point where it is a request that may be treated.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Call, Endpoint, Event, Timer};
+use crate::flow::{Flow, Transport};
+use crate::transaction::server::{Server, State};
+use crate::transaction;
+use crate::wire::build::Reply;
+use crate::wire::header::Headers;
+use crate::wire::method::Method;
+use crate::wire::uri::Kind;
+use crate::wire::via::Via;
+use crate::wire::{self, Message, Refused, Request, Response};
+
+/// The methods that are understood (RFC 3261 §20.5).
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+
+/// The extensions that are understood.
+pub(super) const SUPPORTED: &str = "timer";
+
+impl Endpoint {
+    /// Takes one datagram, or one frame of a stream. `flow.local` is our address as the peer knows it.
+    pub fn handle_input(&mut self, bytes: Bytes, flow: Flow, now: Instant) {
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return; // a keep-alive
+        }
+        let parsed = wire::parse(&bytes);
+        if let Ok(Message::Response(response)) = parsed {
+            return self.on_response(&response, now);
+        }
+        let Some(trunk) = self.trunk_of(flow) else {
+            return self.forbid(parsed, flow, now);
+        };
+        match parsed {
+            Ok(Message::Request(request)) => self.on_request(request, flow, trunk, now),
+            Ok(Message::Response(_)) => {}
+            Err(refused) => {
+                self.event(Event::Counted("malformed"));
+                if let Some(broken) = refused.answerable {
+                    let (to, reply) = self.stateless(refused.status, &broken.headers, broken.via, flow);
+                    self.transmit(to, reply.because(refused.flaw).into_bytes());
+                }
+            }
+        }
+    }
+
+    fn trunk_of(&self, flow: Flow) -> Option<usize> {
+        let ip = flow.remote.ip();
+        self.trunks.iter().position(|trunk| trunk.allow.iter().any(|network| network.contains(ip)))
+    }
+
+    /// A stranger: one answer that tells nothing, from no state, and not too often.
+    fn forbid(&mut self, parsed: Result<Message, Refused>, flow: Flow, now: Instant) {
+        self.event(Event::Counted("forbidden"));
+        if !self.refusals.take(now) {
+            return;
+        }
+        let (via, headers) = match parsed {
+            Ok(Message::Request(request)) if request.method != Method::ACK => (request.via, request.headers),
+            Err(Refused { answerable: Some(broken), .. }) => (broken.via, broken.headers),
+            _ => return,
+        };
+        let (to, reply) = self.stateless(403, &headers, via, flow);
+        self.transmit(to, reply.into_bytes());
+    }
+
+    /// An answer for which nothing is remembered.
+    fn stateless(&self, status: u16, headers: &Headers, mut via: Via, flow: Flow) -> (Flow, Reply) {
+        let tag = self.ids.stateless(&[
+            headers.get("Call-ID").unwrap_or_default(),
+            headers.get("CSeq").unwrap_or_default(),
+            via.branch().unwrap_or_default(),
+        ]);
+        let to = answer_flow(&via, flow);
+        via.received(flow.remote);
+        (to, Reply::to(status, headers, &via, &tag))
+    }
+
+    fn on_response(&mut self, response: &Response, now: Instant) {
+        let id = response.via.branch().and_then(|branch| self.branches.get(branch)).copied();
+        let Some(id) = id else { return self.event(Event::Counted("stray_response")) };
+        let Some((client, purpose)) = self.clients.get_mut(&id) else { return };
+        let (flow, purpose) = (client.flow, *purpose);
+        let (is_final, step) = client.response(response.status, now);
+        self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
+        if is_final {
+            self.answered_with(id, purpose, Some(response.status));
+        }
+    }
+
+    fn on_request(&mut self, mut request: Box<Request>, flow: Flow, trunk: usize, now: Instant) {
+        if request.method == Method::ACK {
+            return self.on_ack(&request, now);
+        }
+        let key = transaction::key(&request, &request.method.to_string());
+        if let Some(server) = self.keys.get(&key).and_then(|id| self.servers.get(id)) {
+            let (to, again) = (server.flow, server.repeated());
+            self.event(Event::Counted("retransmission"));
+            if let Some(bytes) = again {
+                self.transmit(to, bytes);
+            }
+            return;
+        }
+        if self.servers.len() >= self.limits.transactions {
+            self.event(Event::Counted("overload"));
+            let (to, reply) = self.stateless(503, &request.headers, request.via, flow);
+            let reply = reply.with("Retry-After", &self.limits.retry_after.to_string());
+            return self.transmit(to, reply.into_bytes());
+        }
+        let to = answer_flow(&request.via, flow);
+        request.via.received(flow.remote);
+        let is_new = request.to.tag().is_none() && request.method != Method::CANCEL;
+        let merge = is_new.then(|| transaction::merge_key(&request));
+        let merged = merge.as_ref().is_some_and(|merge| self.merges.contains_key(merge));
+        let tag = self.ids.token();
+        let id = self.open(Server::new(key, merge, to, tag.clone(), request.method == Method::INVITE));
+        let reply = |status| Reply::to(status, &request.headers, &request.via, &tag);
+        if request.method == Method::CANCEL {
+            return self.on_cancel(id, &request, now);
+        }
+        if let Err(refusal) = check(&request, merged, reply) {
+            self.event(Event::Counted("refused"));
+            return self.respond(id, refusal, now);
+        }
+        if request.to.tag().is_some() {
+            return self.in_dialog(id, &request, now);
+        }
+        match request.method {
+            Method::INVITE => self.on_invite(id, request, flow, trunk, now),
+            Method::OPTIONS if self.draining => self.respond(id, reply(503), now),
+            Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
+            _ => self.respond(id, reply(481), now),
+        }
+    }
+
+    /// CANCEL has an effect only while the INVITE has no final answer (RFC 3261 §9.2).
+    fn on_cancel(&mut self, id: u64, cancel: &Request, now: Instant) {
+        let key = transaction::key(cancel, "INVITE");
+        let found = self.keys.get(&key).and_then(|id| Some((*id, self.servers.get(id)?)));
+        let Some((invite, server)) = found else {
+            let tag = self.servers.get(&id).map(|server| server.tag.clone()).unwrap_or_default();
+            return self.respond(id, Reply::to(481, &cancel.headers, &cancel.via, &tag), now);
+        };
+        let open = server.state == State::Proceeding;
+        let ok = Reply::to(200, &cancel.headers, &cancel.via, &server.tag);
+        self.respond(id, ok, now);
+        if open && let Some(call) = self.offered.get(&invite).copied() {
+            self.refuse(call, 487, None, now);
+            self.event(Event::Cancelled { call });
+        }
+    }
+
+    fn on_ack(&mut self, ack: &Request, now: Instant) {
+        if let Some(&id) = self.keys.get(&transaction::key(ack, "INVITE"))
+            && let Some(server) = self.servers.get_mut(&id)
+        {
+            let (flow, (of_refusal, step)) = (server.flow, server.acknowledged(now));
+            self.perform(flow, step, Timer::ServerResend(id), Timer::ServerEnd(id));
+            if of_refusal {
+                return;
+            }
+        }
+        self.confirmed(ack, now);
+    }
+
+    /// Refuses an offered call; the handle is void afterwards.
+    pub(super) fn refuse(&mut self, call: crate::call::CallHandle, status: u16, retry_after: Option<u32>, now: Instant) {
+        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return };
+        self.offered.remove(&transaction);
+        self.timers.cancel(Timer::CallGiveUp(call));
+        let tag = self.servers.get(&transaction).map(|server| server.tag.clone()).unwrap_or_default();
+        let mut reply = Reply::to(status, &offered.invite.headers, &offered.invite.via, &tag);
+        if let Some(seconds) = retry_after {
+            reply = reply.with("Retry-After", &seconds.to_string());
+        }
+        self.respond(transaction, reply, now);
+    }
+
+    /// Whether nothing is going on or remembered any more.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.servers.is_empty() && self.clients.is_empty()
+    }
+}
+
+/// What every request must pass, whatever it is for (RFC 3261 §8.2).
+fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
+    match &request.method {
+        Method::Other(_) => return Err(reply(501).with("Allow", ALLOW)),
+        &Method::INVITE | &Method::BYE | &Method::OPTIONS | &Method::INFO | &Method::UPDATE => {}
+        Method::Known(_) => return Err(reply(405).with("Allow", ALLOW)),
+    }
+    if request.max_forwards == Some(0) {
+        return Err(reply(483));
+    }
+    if matches!(request.uri.kind, Kind::Other(_)) {
+        return Err(reply(416));
+    }
+    if merged {
+        return Err(reply(482));
+    }
+    let unknown: Vec<&str> =
+        request.headers.elements("Require").filter(|option| !option.eq_ignore_ascii_case(SUPPORTED)).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(reply(420).with("Unsupported", &unknown.join(", "))) }
+}
+
+/// What a 2xx to OPTIONS says (RFC 3261 §11.2).
+pub(super) fn capabilities(reply: Reply) -> Reply {
+    reply.with("Allow", ALLOW).with("Accept", "application/sdp").with("Supported", SUPPORTED)
+}
+
+/// Where responses go (RFC 3261 §18.2.2).
+fn answer_flow(via: &Via, flow: Flow) -> Flow {
+    match flow.transport {
+        Transport::Udp => Flow { remote: via.respond_to(flow.remote), ..flow },
+        Transport::Tcp => flow,
+    }
+}

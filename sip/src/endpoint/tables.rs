@@ -1,0 +1,124 @@
+//! The endpoint's tables of transactions, and their deadlines.
+
+use std::time::Instant;
+
+use super::{Call, Endpoint, Event, Purpose, Timer};
+use crate::call::EndedBy;
+use crate::flow::Flow;
+use crate::transaction::client::Client;
+use crate::transaction::server::Server;
+use crate::transaction::{Alarm, Step};
+use crate::wire::build::Reply;
+
+impl Endpoint {
+    pub(super) fn open(&mut self, server: Server) -> u64 {
+        let id = self.next_id();
+        self.keys.insert(server.key.clone(), id);
+        if let Some(merge) = &server.merge {
+            self.merges.entry(merge.clone()).or_insert(id);
+        }
+        self.servers.insert(id, server);
+        id
+    }
+
+    fn close(&mut self, id: u64) {
+        let Some(server) = self.servers.remove(&id) else { return };
+        self.keys.remove(&server.key);
+        if let Some(merge) = &server.merge
+            && self.merges.get(merge) == Some(&id)
+        {
+            self.merges.remove(merge);
+        }
+        self.timers.cancel(Timer::ServerResend(id));
+        self.timers.cancel(Timer::ServerEnd(id));
+    }
+
+    /// Answers through the transaction.
+    pub(super) fn respond(&mut self, id: u64, reply: Reply, now: Instant) {
+        let status = reply.status();
+        let bytes = reply.into_bytes();
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let (flow, step) = (server.flow, server.respond(status, bytes, now));
+        self.perform(flow, step, Timer::ServerResend(id), Timer::ServerEnd(id));
+    }
+
+    /// Sends a request of ours. `branch` is the one in `bytes`.
+    pub(super) fn send(&mut self, branch: String, flow: Flow, bytes: bytes::Bytes, purpose: Purpose, now: Instant) -> u64 {
+        let id = self.next_id();
+        self.branches.insert(branch.clone(), id);
+        let (client, step) = Client::start(branch, flow, bytes, now);
+        self.clients.insert(id, (client, purpose));
+        self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
+        id
+    }
+
+    pub(super) fn perform(&mut self, flow: Flow, step: Step, resend: Timer, end: Timer) {
+        if let Some(bytes) = step.send {
+            self.transmit(flow, bytes);
+        }
+        for (timer, alarm) in [(resend, step.resend), (end, step.end)] {
+            match alarm {
+                Alarm::Keep => {}
+                Alarm::Off => self.timers.cancel(timer),
+                Alarm::At(at) => self.timers.set(timer, at),
+            }
+        }
+    }
+
+    /// Lets every deadline up to `now` have its effect.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.due(now) {
+            match timer {
+                Timer::ServerResend(id) => {
+                    let Some(server) = self.servers.get_mut(&id) else { continue };
+                    let (flow, step) = (server.flow, server.resend(now));
+                    self.perform(flow, step, timer, Timer::ServerEnd(id));
+                }
+                Timer::ServerEnd(id) => self.close(id),
+                Timer::ClientResend(id) => {
+                    let Some((client, _)) = self.clients.get_mut(&id) else { continue };
+                    let (flow, step) = (client.flow, client.resend(now));
+                    self.perform(flow, step, timer, Timer::ClientEnd(id));
+                }
+                Timer::ClientEnd(id) => self.client_over(id),
+                Timer::CallResend(call) => {
+                    let Some(Call::Established(established)) = self.calls.get_mut(&call) else { continue };
+                    let Some(pending) = established.pending.as_mut() else { continue };
+                    let (flow, bytes, next) = (pending.flow, pending.bytes.clone(), pending.sent_again(now));
+                    self.transmit(flow, bytes);
+                    self.timers.set(timer, next);
+                }
+                Timer::CallGiveUp(call) => match self.calls.get_mut(&call) {
+                    Some(Call::Established(established)) => {
+                        established.pending = None;
+                        self.leave(call, EndedBy::NoAck, now);
+                    }
+                    Some(Call::Offered { .. }) => {
+                        self.event(Event::Counted("undecided"));
+                        self.refuse(call, 503, Some(self.limits.retry_after), now);
+                        self.event(Event::Cancelled { call });
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+
+    fn client_over(&mut self, id: u64) {
+        self.timers.cancel(Timer::ClientResend(id));
+        let Some((client, purpose)) = self.clients.remove(&id) else { return };
+        self.branches.remove(&client.branch);
+        if client.is_unanswered() {
+            self.answered_with(id, purpose, None);
+        }
+    }
+
+    /// The final answer to a request of ours; `None` when there was none.
+    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, status: Option<u16>) {
+        match purpose {
+            // Whatever the answer to a BYE is, the call is over (RFC 3261 §15.1.1).
+            Purpose::Bye(call) => self.forget(call),
+            Purpose::Probe => self.event(Event::Probed { probe, status }),
+        }
+    }
+}

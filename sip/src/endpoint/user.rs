@@ -1,0 +1,106 @@
+//! What the user of the endpoint decides.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::invite::success;
+use super::{Call, Endpoint, Purpose};
+use crate::call::{CallHandle, EndedBy, Established, Phase};
+use crate::dialog::Dialog;
+use crate::flow::Flow;
+use crate::sdp::{self, Local};
+use crate::wire::build::{self, Reply};
+use crate::wire::header::Headers;
+use crate::wire::method::Method;
+
+/// The call is no longer there: its caller gave up, or it was decided on before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call is gone")]
+pub struct Gone;
+
+impl Endpoint {
+    /// Answers an offered call with 200. `media` is our RTP socket as the peer reaches it.
+    /// To be called only after the call was committed.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller gave up meanwhile.
+    pub fn accept(&mut self, call: CallHandle, media: SocketAddr, now: Instant) -> Result<(), Gone> {
+        if !matches!(self.calls.get(&call), Some(Call::Offered { .. })) {
+            return Err(Gone);
+        }
+        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return Err(Gone) };
+        self.offered.remove(&transaction);
+        let Some(server) = self.servers.get(&transaction) else { return Err(Gone) };
+        let (tag, flow) = (server.tag.clone(), server.flow);
+        let local = Local { address: media, session: self.ids.number() >> 1, version: 1 };
+        let answer = offered.offer.as_ref().map(|offer| sdp::answer(offer, &local, None));
+        let (text, agreed) = match answer {
+            None => (sdp::offer(&local), None),
+            Some(Ok(answer)) => (answer.sdp, Some(answer.media)),
+            // It was acceptable when the INVITE came, and nothing of it depends on our address.
+            Some(Err(sdp::NotAcceptable)) => return Err(Gone),
+        };
+        let dialog = Dialog::called(&offered.invite, &tag, offered.source);
+        self.dialogs.insert(dialog.key(), call);
+        let established =
+            Established { dialog, local, media: agreed, pending: None, answered: false, phase: Phase::Talking };
+        self.calls.insert(call, Call::Established(Box::new(established)));
+        let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);
+        let reply = success(reply, &offered.invite, Some(flow), offered.session_expires.as_deref()).with_sdp(text);
+        self.answer(transaction, call, reply, offered.invite.cseq, agreed.is_none(), now);
+        Ok(())
+    }
+
+    /// Refuses an offered call. `retry_after` in seconds, for 503.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller gave up meanwhile, or the call was answered.
+    pub fn reject(&mut self, call: CallHandle, status: u16, retry_after: Option<u32>, now: Instant) -> Result<(), Gone> {
+        if !matches!(self.calls.get(&call), Some(Call::Offered { .. })) {
+            return Err(Gone);
+        }
+        self.refuse(call, status, retry_after, now);
+        Ok(())
+    }
+
+    /// Ends a call with our BYE, or with 480 when it is not answered yet. While our 200 is not confirmed,
+    /// the BYE waits for the ACK (RFC 3261 §15). [`Event::Ended`](super::Event::Ended) says when it is sent.
+    ///
+    /// # Errors
+    /// [`Gone`] when it is over already.
+    pub fn hangup(&mut self, call: CallHandle, now: Instant) -> Result<(), Gone> {
+        match self.calls.get_mut(&call) {
+            None => Err(Gone),
+            Some(Call::Offered { .. }) => {
+                self.refuse(call, 480, None, now);
+                Ok(())
+            }
+            Some(Call::Established(established)) => {
+                match established.phase {
+                    Phase::Over => return Err(Gone),
+                    _ if !established.answered => established.phase = Phase::Leaving,
+                    _ => self.leave(call, EndedBy::Us, now),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks a peer whether it is there, with OPTIONS. [`Event::Probed`](super::Event::Probed) brings the answer.
+    pub fn probe(&mut self, flow: Flow, now: Instant) -> u64 {
+        let branch = format!("z9hG4bK{}", self.ids.token());
+        let (tag, call_id) = (self.ids.token(), self.ids.token());
+        let uri = format!("sip:{}", flow.remote);
+        let mut headers = Headers::default();
+        headers.push("Via", &format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.as_str(), flow.local));
+        headers.push("Max-Forwards", "70");
+        headers.push("From", &format!("<sip:{}>;tag={tag}", flow.local));
+        headers.push("To", &format!("<{uri}>"));
+        headers.push("Call-ID", &call_id);
+        headers.push("CSeq", "1 OPTIONS");
+        headers.push("Contact", &format!("<sip:{}>", flow.local));
+        headers.push("Accept", "application/sdp");
+        let bytes = build::request(&Method::OPTIONS, &uri, &headers);
+        self.send(branch, flow, bytes, Purpose::Probe, now)
+    }
+}

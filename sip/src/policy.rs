@@ -1,0 +1,116 @@
+//! Who may call, and which numbers are answered.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// A range of addresses, `192.0.2.0/24`; a single address stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether an address lies in it. IPv4 mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32, self.bits),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128, self.bits),
+            _ => false,
+        }
+    }
+}
+
+fn same(a: u128, b: u128, width: u8, bits: u8) -> bool {
+    bits == 0 || (a ^ b) >> u32::from(width - bits) == 0
+}
+
+/// Why a text is no range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address or a range of them such as 192.0.2.0/24")]
+pub struct BadNetwork;
+
+impl FromStr for Network {
+    type Err = BadNetwork;
+
+    fn from_str(text: &str) -> Result<Self, BadNetwork> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.trim().parse().map_err(|_| BadNetwork)?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.trim().parse().map_err(|_| BadNetwork)?,
+            None => width,
+        };
+        if bits > width { Err(BadNetwork) } else { Ok(Self { address, bits }) }
+    }
+}
+
+/// A peer that may call.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it calls from; empty means nobody.
+    pub allow: Vec<Network>,
+}
+
+/// At most so many a second, with a second's worth saved up.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    per_second: u32,
+    tokens: f64,
+    filled: Option<Instant>,
+}
+
+impl Bucket {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self { per_second, tokens: f64::from(per_second), filled: None }
+    }
+
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let passed = self.filled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.filled = Some(now);
+        let rate = f64::from(self.per_second);
+        self.tokens = (self.tokens + passed.as_secs_f64() * rate).min(rate);
+        let granted = self.tokens >= 1.0;
+        if granted {
+            self.tokens -= 1.0;
+        }
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let range = |text: &str| text.parse::<Network>();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(range("127.0.0.0/8").unwrap().contains(ip("127.9.9.9")));
+        assert!(!range("127.0.0.0/8").unwrap().contains(ip("128.0.0.1")));
+        assert!(range("0.0.0.0/0").unwrap().contains(ip("8.8.8.8")));
+        assert!(!range("0.0.0.0/0").unwrap().contains(ip("::1")));
+        assert!(range("192.0.2.1").unwrap().contains(ip("::ffff:192.0.2.1")));
+        assert!(range("2001:db8::/33").unwrap().contains(ip("2001:db8:7fff::1")));
+        assert!(!range("2001:db8::/33").unwrap().contains(ip("2001:db8:8000::1")));
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/x"] {
+            assert_eq!(range(bad), Err(BadNetwork), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_refills_with_time() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(2);
+        assert_eq!([bucket.take(start), bucket.take(start), bucket.take(start)], [true, true, false]);
+        let later = start + Duration::from_millis(500);
+        assert_eq!([bucket.take(later), bucket.take(later)], [true, false]);
+    }
+}

@@ -1,0 +1,196 @@
+//! Offer and answer (RFC 3264): one stream of sound, PCMA or PCMU.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Codec, Description, Direction, Media};
+
+/// Our side of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local {
+    /// Where our RTP socket is, as the peer reaches it.
+    pub address: SocketAddr,
+    /// `sess-id` of `o=`: stays for the whole call.
+    pub session: u64,
+    /// `sess-version` of `o=`: rises with every description.
+    pub version: u64,
+}
+
+/// What both sides agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Where the peer wants our packets; `None` while it holds the call the old way.
+    pub remote: Option<SocketAddr>,
+    /// The codec, the same both ways.
+    pub codec: Codec,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Payload type of DTMF events (RFC 4733), when the peer knows them.
+    pub events: Option<u8>,
+    /// Who sends, seen from us.
+    pub direction: Direction,
+}
+
+/// An answer and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The description to send.
+    pub sdp: String,
+    /// What it agrees on.
+    pub media: Negotiated,
+}
+
+/// There is no sound that can be recorded in the offer: 488.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no media that can be recorded")]
+pub struct NotAcceptable;
+
+/// Answers an offer. The first codec of the offer that we know is taken, or `keep` when it is still offered.
+///
+/// # Errors
+/// [`NotAcceptable`] when no stream has a codec of ours.
+pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result<Answer, NotAcceptable> {
+    let chosen = offer.media.iter().enumerate().find_map(|(at, media)| Some((at, agree(media, keep)?)));
+    let (at, media) = chosen.ok_or(NotAcceptable)?;
+    let mut sdp = session(local);
+    for (index, section) in offer.media.iter().enumerate() {
+        if index == at {
+            audio(&mut sdp, section.protocol.as_str(), local, &[(media.payload_type, media.codec)], &media);
+        } else {
+            let format = section.formats.first().map_or("0", String::as_str);
+            // RFC 3264 §6: a stream is refused with port 0, in its place.
+            let _ = write!(sdp, "m={} 0 {} {format}\r\n", token(&section.kind), token(&section.protocol));
+        }
+    }
+    Ok(Answer { sdp, media })
+}
+
+/// Our offer, for an INVITE that brought none (RFC 3264 §4, RFC 3261 §13.2.1).
+#[must_use]
+pub fn offer(local: &Local) -> String {
+    let mut sdp = session(local);
+    let ours = Negotiated { remote: None, codec: Codec::Pcma, payload_type: 8, events: Some(101), direction: Direction::BOTH };
+    audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
+    sdp
+}
+
+/// Reads the answer to our offer.
+///
+/// # Errors
+/// [`NotAcceptable`] when it takes none of our codecs.
+pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
+    answer.media.first().and_then(|media| agree(media, None)).ok_or(NotAcceptable)
+}
+
+fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
+    // A name as address would need a resolver between offer and answer; telephone systems send addresses.
+    if !media.is_plain_audio() || media.address.is_none() {
+        return None;
+    }
+    let known = || media.formats.iter().filter_map(|format| Some((format.parse().ok()?, media.codec(format)?)));
+    let (payload_type, codec) = known().find(|(_, codec)| Some(*codec) == keep).or_else(|| known().next())?;
+    let direction = media.effective_direction().mirrored();
+    Some(Negotiated { remote: media.target(), codec, payload_type, events: media.events(), direction })
+}
+
+fn session(local: &Local) -> String {
+    let family = match local.address.ip() {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    };
+    let (ip, session, version) = (local.address.ip(), local.session, local.version);
+    format!("v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n")
+}
+
+fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)], media: &Negotiated) {
+    let _ = write!(sdp, "m=audio {} {protocol}", local.address.port());
+    for (number, _) in codecs {
+        let _ = write!(sdp, " {number}");
+    }
+    if let Some(events) = media.events {
+        let _ = write!(sdp, " {events}");
+    }
+    sdp.push_str("\r\n");
+    for (number, codec) in codecs {
+        let _ = write!(sdp, "a=rtpmap:{number} {}/8000\r\n", codec.name());
+    }
+    if let Some(events) = media.events {
+        let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-16\r\n");
+    }
+    let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
+}
+
+/// What is echoed is cut down to what may stand there.
+fn token(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_')).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local() -> Local {
+        Local { address: "192.0.2.10:40000".parse().unwrap(), session: 7, version: 1 }
+    }
+
+    fn answered(media: &str) -> Result<Answer, NotAcceptable> {
+        let text = format!("v=0\r\no=x 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{media}");
+        answer(&Description::parse(&text).unwrap(), &local(), None)
+    }
+
+    #[test]
+    fn the_offers_order_decides_and_events_are_taken() {
+        let found = answered("m=audio 5000 RTP/AVP 18 0 8 96\r\na=rtpmap:96 telephone-event/8000\r\n").unwrap();
+        assert_eq!((found.media.codec, found.media.payload_type, found.media.events), (Codec::Pcmu, 0, Some(96)));
+        assert_eq!(found.media.remote, Some("192.0.2.1:5000".parse().unwrap()));
+        assert!(found.sdp.contains("m=audio 40000 RTP/AVP 0 96\r\na=rtpmap:0 PCMU/8000\r\n"));
+        assert!(found.sdp.ends_with("a=ptime:20\r\na=sendrecv\r\n"));
+    }
+
+    #[test]
+    fn a_dynamic_number_keeps_its_number() {
+        let found = answered("m=audio 5000 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000/1\r\n").unwrap();
+        assert_eq!((found.media.codec, found.media.payload_type), (Codec::Pcma, 97));
+    }
+
+    #[test]
+    fn other_streams_are_refused_in_their_place() {
+        let found = answered("m=video 6000 RTP/AVP 31\r\nm=audio 5000 RTP/AVP 8\r\nm=audio 5002 RTP/AVP 8\r\n").unwrap();
+        let media: Vec<&str> = found.sdp.lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!(media, ["m=video 0 RTP/AVP 31", "m=audio 40000 RTP/AVP 8", "m=audio 0 RTP/AVP 8"]);
+    }
+
+    #[test]
+    fn hold_is_answered_in_kind() {
+        for (offered, expected) in [("sendonly", "recvonly"), ("inactive", "inactive"), ("recvonly", "sendonly")] {
+            let found = answered(&format!("m=audio 5000 RTP/AVP 8\r\na={offered}\r\n")).unwrap();
+            assert!(found.sdp.ends_with(&format!("a={expected}\r\n")), "{offered}");
+        }
+        let old = answered("m=audio 5000 RTP/AVP 8\r\nc=IN IP4 0.0.0.0\r\n").unwrap();
+        assert_eq!((old.media.remote, old.media.direction.sends), (None, false));
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_is_not_acceptable() {
+        for media in [
+            "",
+            "m=audio 5000 RTP/AVP 18\r\n",
+            "m=audio 0 RTP/AVP 8\r\n",
+            "m=audio 5000 RTP/SAVP 8\r\n",
+            "m=video 5000 RTP/AVP 8\r\n",
+            "m=audio 5000 RTP/AVP 8\r\na=rtpmap:8 G729/8000\r\n",
+            "m=audio 5000 RTP/AVP 8\r\nc=IN IP4 pbx.example\r\n",
+        ] {
+            assert_eq!(answered(media), Err(NotAcceptable), "{media}");
+        }
+    }
+
+    #[test]
+    fn ipv6_and_our_own_offer() {
+        let local = Local { address: "[2001:db8::1]:40002".parse().unwrap(), session: 1, version: 2 };
+        let text = offer(&local);
+        assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
+        let back = accept(&Description::parse(&text).unwrap()).unwrap();
+        assert_eq!((back.codec, back.events, back.direction), (Codec::Pcma, Some(101), Direction::BOTH));
+    }
+}

@@ -1,0 +1,205 @@
+//! Session descriptions (RFC 8866), as far as a telephone call needs them.
+
+mod answer;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use self::answer::{Answer, Local, Negotiated, NotAcceptable, accept, answer, offer};
+
+/// Media lines that are looked at.
+const MAX_MEDIA: usize = 32;
+
+/// A codec that can be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// G.711 A-law, payload type 8.
+    Pcma,
+    /// G.711 µ-law, payload type 0.
+    Pcmu,
+}
+
+impl Codec {
+    /// Its static payload type (RFC 3551).
+    #[must_use]
+    pub const fn payload_type(self) -> u8 {
+        match self {
+            Self::Pcma => 8,
+            Self::Pcmu => 0,
+        }
+    }
+
+    /// Its name in `a=rtpmap`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU",
+        }
+    }
+}
+
+/// Who sends, seen from the one who wrote the description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direction {
+    /// The writer sends.
+    pub sends: bool,
+    /// The writer wants to receive.
+    pub receives: bool,
+}
+
+impl Direction {
+    /// Both ways.
+    pub const BOTH: Self = Self { sends: true, receives: true };
+
+    /// The same, seen from the other side.
+    #[must_use]
+    pub const fn mirrored(self) -> Self {
+        Self { sends: self.receives, receives: self.sends }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match (self.sends, self.receives) {
+            (true, true) => "sendrecv",
+            (true, false) => "sendonly",
+            (false, true) => "recvonly",
+            (false, false) => "inactive",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let of = |sends, receives| Some(Self { sends, receives });
+        match text {
+            "sendrecv" => of(true, true),
+            "sendonly" => of(true, false),
+            "recvonly" => of(false, true),
+            "inactive" => of(false, false),
+            _ => None,
+        }
+    }
+}
+
+/// A description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its media, in their order.
+    pub media: Vec<Media>,
+}
+
+/// One `m=` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// `audio`, `video`, …
+    pub kind: String,
+    /// 0 when it is switched off.
+    pub port: u16,
+    /// `RTP/AVP`, …
+    pub protocol: String,
+    /// Payload types as written.
+    pub formats: Vec<String>,
+    /// Its own address, or the session's; `None` when that is a name.
+    pub address: Option<IpAddr>,
+    /// Who sends.
+    pub direction: Direction,
+    /// Payload type and encoding of each `a=rtpmap`.
+    encodings: Vec<(String, String)>,
+}
+
+impl Description {
+    /// Reads a description. What is not needed is not looked at; `None` when there is no `v=0`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().map(str::trim_end).skip_while(|line| line.is_empty());
+        if lines.next()?.trim() != "v=0" {
+            return None;
+        }
+        let (mut address, mut direction) = (None, None);
+        let mut media: Vec<Media> = Vec::new();
+        for line in lines {
+            let Some((kind, value)) = line.split_once('=') else { continue };
+            match (kind.trim(), media.last_mut()) {
+                ("m", _) => {
+                    if media.len() == MAX_MEDIA {
+                        break;
+                    }
+                    media.push(section(value, address, direction)?);
+                }
+                ("c", None) => address = connection(value),
+                ("c", Some(section)) => section.address = connection(value),
+                ("a", section) => match (Direction::parse(value.trim()), section) {
+                    (Some(found), None) => direction = Some(found),
+                    (Some(found), Some(section)) => section.direction = found,
+                    (None, Some(section)) => section.attribute(value),
+                    (None, None) => {}
+                },
+                _ => {}
+            }
+        }
+        Some(Self { media })
+    }
+}
+
+impl Media {
+    /// Whether it is sound over plain RTP and switched on.
+    #[must_use]
+    pub fn is_plain_audio(&self) -> bool {
+        self.kind == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
+    /// Where its packets are wanted. The old way to hold a call (RFC 2543 §B.5) gives no address.
+    #[must_use]
+    pub fn target(&self) -> Option<SocketAddr> {
+        self.address.filter(|address| !address.is_unspecified()).map(|address| SocketAddr::new(address, self.port))
+    }
+
+    /// Who sends, the old way to hold a call included.
+    #[must_use]
+    pub fn effective_direction(&self) -> Direction {
+        let held = self.address.is_some_and(|address| address.is_unspecified());
+        Direction { receives: self.direction.receives && !held, ..self.direction }
+    }
+
+    /// The codec of a payload type.
+    fn codec(&self, format: &str) -> Option<Codec> {
+        match (self.encoding(format), format) {
+            (Some(name), _) if name.starts_with("pcma/8000") => Some(Codec::Pcma),
+            (Some(name), _) if name.starts_with("pcmu/8000") => Some(Codec::Pcmu),
+            (None, "8") => Some(Codec::Pcma),
+            (None, "0") => Some(Codec::Pcmu),
+            _ => None,
+        }
+    }
+
+    /// The payload type of DTMF events at 8 kHz (RFC 4733).
+    fn events(&self) -> Option<u8> {
+        let is_event = |format: &&String| self.encoding(format) == Some("telephone-event/8000");
+        self.formats.iter().find(is_event).and_then(|format| format.parse().ok())
+    }
+
+    fn encoding(&self, format: &str) -> Option<&str> {
+        self.encodings.iter().find(|(found, _)| found == format).map(|(_, name)| name.as_str())
+    }
+
+    fn attribute(&mut self, value: &str) {
+        let mapping = value.strip_prefix("rtpmap:").and_then(|mapping| mapping.split_once(char::is_whitespace));
+        if let Some((format, name)) = mapping
+            && self.encodings.len() < 128
+        {
+            self.encodings.push((format.trim().to_owned(), name.trim().to_ascii_lowercase()));
+        }
+    }
+}
+
+fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -> Option<Media> {
+    let mut words = value.split_whitespace();
+    let kind = words.next()?.to_ascii_lowercase();
+    // `49170/2` stands for two ports in a row; the first one is meant.
+    let port = words.next()?.split('/').next()?.parse().ok()?;
+    let protocol = words.next()?.to_ascii_uppercase();
+    let formats = words.map(str::to_owned).collect();
+    let direction = direction.unwrap_or(Direction::BOTH);
+    Some(Media { kind, port, protocol, formats, address, direction, encodings: Vec::new() })
+}
+
+fn connection(value: &str) -> Option<IpAddr> {
+    value.split_whitespace().nth(2)?.split('/').next()?.parse().ok()
+}
