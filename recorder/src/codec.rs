@@ -144,11 +144,7 @@ mod tests {
             for octet in 0..=255u8 {
                 let back = codec.encode(codec.decode(octet));
                 // µ-law has two zeros; the negative one comes back as the other.
-                let expected = if codec == Codec::Pcmu && octet == 0x7F {
-                    0xFF
-                } else {
-                    octet
-                };
+                let expected = if codec == Codec::Pcmu && octet == 0x7F { 0xFF } else { octet };
                 assert_eq!(back, expected, "{codec} {octet:#04x}");
             }
         }

@@ -25,11 +25,7 @@ mod tests {
         let prompt = french().unwrap();
         let seconds = prompt.samples().len() / 8_000;
         assert!((5..30).contains(&seconds), "{seconds} s");
-        let loud = prompt
-            .samples()
-            .iter()
-            .filter(|s| s.unsigned_abs() > 2_000)
-            .count();
+        let loud = prompt.samples().iter().filter(|s| s.unsigned_abs() > 2_000).count();
         assert!(loud > prompt.samples().len() / 20, "{loud} loud samples");
     }
 }

@@ -65,10 +65,7 @@ mod tests {
         datagram.extend([0xAA, 0xBB, 0xCC, 0, 0, 3]); // three octets, three of padding
         let packet = Packet::parse(&datagram).unwrap();
         assert_eq!(packet.payload, [0xAA, 0xBB, 0xCC]);
-        assert_eq!(
-            (packet.ssrc, packet.sequence, packet.timestamp),
-            (0xDEAD_BEEF, 0x1234, 160)
-        );
+        assert_eq!((packet.ssrc, packet.sequence, packet.timestamp), (0xDEAD_BEEF, 0x1234, 160));
         assert_eq!((packet.payload_type, packet.marker), (8, true));
     }
 
@@ -76,23 +73,12 @@ mod tests {
     fn refuses_what_is_not_rtp() {
         assert_eq!(Packet::parse(b""), Err(Malformed));
         assert_eq!(Packet::parse(&[0x80; 11]), Err(Malformed));
-        assert_eq!(
-            Packet::parse(&[0x00; 172]),
-            Err(Malformed),
-            "version 0, as STUN has it"
-        );
+        assert_eq!(Packet::parse(&[0x00; 172]), Err(Malformed), "version 0, as STUN has it");
         let mut padded = [0x80u8; 20];
         padded[0] = 0xA0;
         padded[19] = 200;
-        assert_eq!(
-            Packet::parse(&padded),
-            Err(Malformed),
-            "padding longer than the packet"
-        );
-        assert_eq!(
-            Packet::parse(&vec![0x80; 12 + MAX_PAYLOAD + 1]),
-            Err(Malformed)
-        );
+        assert_eq!(Packet::parse(&padded), Err(Malformed), "padding longer than the packet");
+        assert_eq!(Packet::parse(&vec![0x80; 12 + MAX_PAYLOAD + 1]), Err(Malformed));
     }
 
     proptest! {

@@ -37,13 +37,9 @@ impl Prompt {
         let cannot = |source: std::io::Error| refuse(format!("cannot be read: {source}"));
         let file = std::fs::File::open(path).map_err(cannot)?;
         let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(cannot)?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(refuse(format!(
-                "larger than {MAX_FILE} bytes; at most {MAX_SECONDS} s are played"
-            )));
+            return Err(refuse(format!("larger than {MAX_FILE} bytes; at most {MAX_SECONDS} s are played")));
         }
         Self::parse(&bytes, &name)
     }
@@ -113,33 +109,20 @@ fn decode(bytes: &[u8]) -> Result<Vec<i16>, String> {
         return Err(format!("is sampled at {} Hz; {WANTED}", format.rate));
     }
     let samples = match (format.tag, format.bits) {
-        (1, 16) => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&pair| i16::from_le_bytes(pair))
-            .collect(),
+        (1, 16) => data.as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect(),
         (6, 8) => Codec::Pcma.decode_all(data),
         (7, 8) => Codec::Pcmu.decode_all(data),
         (tag, bits) => {
-            return Err(format!(
-                "is in WAV format {tag} with {bits} bits a sample; {WANTED}"
-            ));
+            return Err(format!("is in WAV format {tag} with {bits} bits a sample; {WANTED}"));
         }
     };
     if samples.is_empty() {
         return Err(format!("holds no sound; {WANTED}"));
     }
     if samples.len() as u64 > MAX_SECONDS * u64::from(format.rate) {
-        return Err(format!(
-            "lasts longer than the {MAX_SECONDS} s that are played at most"
-        ));
+        return Err(format!("lasts longer than the {MAX_SECONDS} s that are played at most"));
     }
-    Ok(if format.rate == RATE {
-        samples
-    } else {
-        resample::halve(&samples)
-    })
+    Ok(if format.rate == RATE { samples } else { resample::halve(&samples) })
 }
 
 /// `WAVE_FORMAT_EXTENSIBLE`: the tag stands in the sub-format's first octets.
@@ -172,16 +155,13 @@ fn chunks(bytes: &[u8]) -> Result<(Format, &[u8]), String> {
                 });
             }
             (b"data", data) => {
-                let format =
-                    format.ok_or_else(|| format!("has its data before its format; {WANTED}"))?;
+                let format = format.ok_or_else(|| format!("has its data before its format; {WANTED}"))?;
                 return Ok((format, data));
             }
             _ => {}
         }
         // Chunks are padded to an even length.
-        rest = body
-            .get(length.saturating_add(length % 2)..)
-            .unwrap_or_default();
+        rest = body.get(length.saturating_add(length % 2)..).unwrap_or_default();
     }
     Err(format!("has no sound data; {WANTED}"))
 }
@@ -209,30 +189,16 @@ mod tests {
     }
 
     fn problem(bytes: &[u8]) -> String {
-        Prompt::parse(bytes, "greeting.wav")
-            .unwrap_err()
-            .to_string()
+        Prompt::parse(bytes, "greeting.wav").unwrap_err().to_string()
     }
 
     #[test]
     fn reads_all_three_encodings() {
-        let pcm: Vec<u8> = [0i16, 1000, -1000]
-            .iter()
-            .flat_map(|s| s.to_le_bytes())
-            .collect();
-        assert_eq!(
-            Prompt::parse(&wav(1, 1, 8_000, 16, &pcm), "x")
-                .unwrap()
-                .samples(),
-            [0, 1000, -1000]
-        );
+        let pcm: Vec<u8> = [0i16, 1000, -1000].iter().flat_map(|s| s.to_le_bytes()).collect();
+        assert_eq!(Prompt::parse(&wav(1, 1, 8_000, 16, &pcm), "x").unwrap().samples(), [0, 1000, -1000]);
         let law = [0xD5u8, 0xAA, 0x2A];
         let prompt = Prompt::parse(&wav(6, 1, 8_000, 8, &law), "x").unwrap();
-        assert_eq!(
-            prompt.encoded(Codec::Pcma),
-            law,
-            "A-law is played as it was"
-        );
+        assert_eq!(prompt.encoded(Codec::Pcma), law, "A-law is played as it was");
         let prompt = Prompt::parse(&wav(7, 1, 8_000, 8, &[0xFF, 0x80]), "x").unwrap();
         assert_eq!(prompt.samples(), [0, 32_124]);
     }
@@ -247,26 +213,15 @@ mod tests {
         };
         let mut file = std::io::Cursor::new(Vec::new());
         let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
-        [7i16, -8, i16::MIN]
-            .iter()
-            .for_each(|&sample| writer.write_sample(sample).unwrap());
+        [7i16, -8, i16::MIN].iter().for_each(|&sample| writer.write_sample(sample).unwrap());
         writer.finalize().unwrap();
-        assert_eq!(
-            Prompt::parse(file.get_ref(), "x").unwrap().samples(),
-            [7, -8, i16::MIN]
-        );
+        assert_eq!(Prompt::parse(file.get_ref(), "x").unwrap().samples(), [7, -8, i16::MIN]);
     }
 
     #[test]
     fn sixteen_kilohertz_is_halved() {
         let pcm = vec![0u8; 2 * 16_000];
-        assert_eq!(
-            Prompt::parse(&wav(1, 1, 16_000, 16, &pcm), "x")
-                .unwrap()
-                .samples()
-                .len(),
-            8_000
-        );
+        assert_eq!(Prompt::parse(&wav(1, 1, 16_000, 16, &pcm), "x").unwrap().samples().len(), 8_000);
     }
 
     #[test]
@@ -291,13 +246,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let text = Prompt::read(Path::new("/nowhere/greeting.wav"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.starts_with("/nowhere/greeting.wav: cannot be read"),
-            "{text}"
-        );
+        let text = Prompt::read(Path::new("/nowhere/greeting.wav")).unwrap_err().to_string();
+        assert!(text.starts_with("/nowhere/greeting.wav: cannot be read"), "{text}");
     }
 
     #[test]

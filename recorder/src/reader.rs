@@ -79,10 +79,7 @@ impl Reader {
         let left = self.wav_len().saturating_sub(offset);
         let length = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
         let header = self.wav_header();
-        let from_header = match usize::try_from(offset)
-            .ok()
-            .and_then(|offset| header.get(offset..))
-        {
+        let from_header = match usize::try_from(offset).ok().and_then(|offset| header.get(offset..)) {
             Some(rest) => {
                 let count = rest.len().min(length);
                 buf[..count].copy_from_slice(&rest[..count]);
@@ -104,10 +101,7 @@ impl Reader {
     pub(crate) fn read_frames(&self, sample: u64, buf: &mut [u8]) -> Result<u64, Error> {
         let wanted = (buf.len() as u64 / FRAME).min(self.samples.saturating_sub(sample));
         self.file
-            .read_exact_at(
-                &mut buf[..(wanted * FRAME) as usize],
-                HEADER + sample * FRAME,
-            )
+            .read_exact_at(&mut buf[..(wanted * FRAME) as usize], HEADER + sample * FRAME)
             .map_err(|source| Error::file(&self.path, "read", source))?;
         Ok(wanted)
     }
@@ -150,14 +144,9 @@ impl Reader {
 /// [`Error::File`]; [`Error::NotARecording`] if not even the header was written.
 pub fn repair(path: &Path) -> Result<u64, Error> {
     let failed = |doing| move |source| Error::file(path, doing, source);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(failed("open"))?;
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed("open"))?;
     let (_, samples) = inspect(&file, path)?;
-    file.set_len(HEADER + samples * FRAME)
-        .map_err(failed("cut"))?;
+    file.set_len(HEADER + samples * FRAME).map_err(failed("cut"))?;
     file.sync_all().map_err(failed("bring to the disk"))?;
     crate::writer::sync_folder(path)?;
     Ok(samples)
@@ -168,10 +157,7 @@ fn inspect(file: &File, path: &Path) -> Result<(Header, u64), Error> {
         path: path.to_path_buf(),
         problem,
     };
-    let length = file
-        .metadata()
-        .map_err(|source| Error::file(path, "read", source))?
-        .len();
+    let length = file.metadata().map_err(|source| Error::file(path, "read", source))?.len();
     let mut header = [0; HEADER as usize];
     if length < HEADER {
         return Err(refuse("it is shorter than a header"));
@@ -210,26 +196,13 @@ mod tests {
             let wav = whole(&recording(folder.path(), codec.as_str(), codec, 100));
             assert_eq!(wav.len(), 58 + 200);
             let u16_at = |at: usize| u16::from_le_bytes([wav[at], wav[at + 1]]);
-            let u32_at =
-                |at: usize| u32::from_le_bytes([wav[at], wav[at + 1], wav[at + 2], wav[at + 3]]);
-            assert_eq!(
-                (&wav[..4], u32_at(4), &wav[8..16]),
-                (&b"RIFF"[..], 250, &b"WAVEfmt "[..])
-            );
+            let u32_at = |at: usize| u32::from_le_bytes([wav[at], wav[at + 1], wav[at + 2], wav[at + 3]]);
+            assert_eq!((&wav[..4], u32_at(4), &wav[8..16]), (&b"RIFF"[..], 250, &b"WAVEfmt "[..]));
             assert_eq!((u32_at(16), u16_at(20), u16_at(22)), (18, tag, 2));
-            assert_eq!(
-                (u32_at(24), u32_at(28), u16_at(32), u16_at(34)),
-                (8_000, 16_000, 2, 8)
-            );
-            assert_eq!(
-                (&wav[38..42], u32_at(42), u32_at(46)),
-                (&b"fact"[..], 4, 100)
-            );
+            assert_eq!((u32_at(24), u32_at(28), u16_at(32), u16_at(34)), (8_000, 16_000, 2, 8));
+            assert_eq!((&wav[38..42], u32_at(42), u32_at(46)), (&b"fact"[..], 4, 100));
             assert_eq!((&wav[50..54], u32_at(54)), (&b"data"[..], 200));
-            assert_eq!(
-                wav[58..64],
-                [0, codec.silence(), 1, codec.silence(), 2, codec.silence()]
-            );
+            assert_eq!(wav[58..64], [0, codec.silence(), 1, codec.silence(), 2, codec.silence()]);
         }
     }
 
@@ -239,10 +212,7 @@ mod tests {
         let path = folder.path().join("x.vrec");
         for content in [&b""[..], b"RIFF", &[0; 64]] {
             std::fs::write(&path, content).unwrap();
-            assert!(matches!(
-                Reader::open(&path),
-                Err(Error::NotARecording { .. })
-            ));
+            assert!(matches!(Reader::open(&path), Err(Error::NotARecording { .. })));
             assert!(matches!(repair(&path), Err(Error::NotARecording { .. })));
         }
         assert!(matches!(

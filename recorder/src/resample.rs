@@ -69,10 +69,7 @@ mod tests {
         let expected = tone(1_000.0, 8_000.0, 8_000);
         assert_eq!(out.len(), 8_000);
         for (index, (got, want)) in out.iter().zip(&expected).enumerate().skip(64).take(7_800) {
-            assert!(
-                (i32::from(*got) - i32::from(*want)).abs() < 60,
-                "sample {index}: {got} {want}"
-            );
+            assert!((i32::from(*got) - i32::from(*want)).abs() < 60, "sample {index}: {got} {want}");
         }
     }
 
@@ -84,8 +81,7 @@ mod tests {
             let left = rms(&out[100..7_900]) / (10_000.0 / 2f64.sqrt());
             assert!(left < 0.001, "{frequency} Hz: {left}");
         }
-        let band_edge =
-            rms(&halve(&tone(3_300.0, 16_000.0, 16_000))[100..7_900]) / (10_000.0 / 2f64.sqrt());
+        let band_edge = rms(&halve(&tone(3_300.0, 16_000.0, 16_000))[100..7_900]) / (10_000.0 / 2f64.sqrt());
         assert!(band_edge > 0.95, "{band_edge}");
     }
 

@@ -90,10 +90,7 @@ impl Ring {
             match &mut run {
                 Some(open) if open.received == received => open.samples += 1,
                 _ => {
-                    if let Some(done) = run.replace(Run {
-                        received,
-                        samples: 1,
-                    }) {
+                    if let Some(done) = run.replace(Run { received, samples: 1 }) {
                         runs(done);
                     }
                 }

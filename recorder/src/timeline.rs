@@ -140,8 +140,7 @@ impl Timeline {
     pub fn push(&mut self, packet: &Packet<'_>, arrival: Instant) {
         let arrival = self.position(arrival);
         self.advance_to(arrival);
-        if packet.payload_type != self.codec.payload_type() && packet.payload_type != COMFORT_NOISE
-        {
+        if packet.payload_type != self.codec.payload_type() && packet.payload_type != COMFORT_NOISE {
             self.counts.ignored += 1;
             if let Some(stream) = &mut self.stream
                 && stream.pass(packet)
@@ -223,8 +222,7 @@ impl Timeline {
     }
 
     fn position(&self, instant: Instant) -> i64 {
-        let samples =
-            |span: std::time::Duration| (span.as_nanos().saturating_add(62_500) / 125_000) as i64;
+        let samples = |span: std::time::Duration| (span.as_nanos().saturating_add(62_500) / 125_000) as i64;
         match instant.checked_duration_since(self.epoch) {
             Some(after) => samples(after),
             None => -samples(self.epoch.duration_since(instant)),
@@ -244,9 +242,7 @@ impl Timeline {
 
     /// Keeps a packet that is not the stream's, as what may be the next one.
     fn consider(&mut self, packet: &Packet<'_>, arrival: i64) {
-        let candidate = self
-            .candidate
-            .get_or_insert_with(|| Candidate::new(packet, arrival));
+        let candidate = self.candidate.get_or_insert_with(|| Candidate::new(packet, arrival));
         if candidate.take_in(packet, arrival) {
             return;
         }
@@ -281,10 +277,7 @@ impl Timeline {
         self.counts.received += 1;
         if payload_type == COMFORT_NOISE {
             // RFC 3389 §4: from here on silence is meant, until speech comes.
-            self.quiet_from = Some(
-                self.quiet_from
-                    .map_or(position, |earlier| earlier.min(position)),
-            );
+            self.quiet_from = Some(self.quiet_from.map_or(position, |earlier| earlier.min(position)));
             return;
         }
         if let Some(quiet) = self.quiet_from.take_if(|quiet| *quiet < position) {

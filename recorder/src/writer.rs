@@ -173,18 +173,13 @@ impl Writer {
             let path = &path;
             move |source| Error::file(path, doing, source)
         };
-        self.file
-            .set_len(HEADER + total * FRAME)
-            .map_err(failed("cut"))?;
+        self.file.set_len(HEADER + total * FRAME).map_err(failed("cut"))?;
         self.file.sync_all().map_err(failed("bring to the disk"))?;
         sync_folder(&path)?;
         if self.disk.failed.load(Ordering::Acquire) {
             return Err(Error::Unsafe { path });
         }
-        Ok(Sealed {
-            path,
-            samples: total,
-        })
+        Ok(Sealed { path, samples: total })
     }
 
     /// Takes the file away: the call ended before there was anything to record.
@@ -328,13 +323,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let create = |id| Writer::create(folder.path(), id, Codec::Pcma, 0);
         create("same").unwrap();
-        assert!(matches!(
-            create("same"),
-            Err(Error::File {
-                doing: "create",
-                ..
-            })
-        ));
+        assert!(matches!(create("same"), Err(Error::File { doing: "create", .. })));
         for id in ["", "../up", "a/b", ".hidden", "a.b", &"x".repeat(65)] {
             assert!(matches!(create(id), Err(Error::BadId(_))), "{id}");
         }

@@ -63,11 +63,7 @@ fn all_but_the_last_second_survives_a_kill() {
     for enough in [9_000u64, 50_000, 123_456] {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "child_that_records_until_it_is_killed",
-                "--nocapture",
-            ])
+            .args(["--exact", "child_that_records_until_it_is_killed", "--nocapture"])
             .env(FOLDER, folder.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -75,12 +71,7 @@ fn all_but_the_last_second_survives_a_kill() {
         let mut received = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             // The harness's own words stand before the first of ours.
-            if let Some(count) = line
-                .unwrap()
-                .rsplit("received ")
-                .next()
-                .and_then(|count| count.parse().ok())
-            {
+            if let Some(count) = line.unwrap().rsplit("received ").next().and_then(|count| count.parse().ok()) {
                 received = count;
             }
             if received >= enough {
@@ -93,10 +84,7 @@ fn all_but_the_last_second_survives_a_kill() {
 
         let path = path_of(folder.path(), "killed").unwrap();
         let samples = repair(&path).unwrap();
-        assert!(
-            samples + 8_000 >= received,
-            "{samples} of {received} samples are there"
-        );
+        assert!(samples + 8_000 >= received, "{samples} of {received} samples are there");
         let reader = Reader::open(&path).unwrap();
         let mut wav = vec![0; reader.wav_len() as usize];
         assert_eq!(reader.read_at(0, &mut wav).unwrap(), wav.len());

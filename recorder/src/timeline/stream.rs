@@ -86,10 +86,7 @@ impl Stream {
             return Fit::Elsewhere;
         }
         let step = packet.sequence.wrapping_sub(self.sequence as u16) as i16;
-        if step <= 0
-            && u32::from(step.unsigned_abs()) < u128::BITS
-            && self.seen >> step.unsigned_abs() & 1 == 1
-        {
+        if step <= 0 && u32::from(step.unsigned_abs()) < u128::BITS && self.seen >> step.unsigned_abs() & 1 == 1 {
             return Fit::Duplicate;
         }
         let position = self.extend_timestamp(packet.timestamp) + self.offset;
@@ -130,10 +127,7 @@ impl Stream {
         let Some(correction) = self.drift.correction else {
             return false;
         };
-        if payload
-            .iter()
-            .any(|&octet| codec.decode(octet).unsigned_abs() > QUIET)
-        {
+        if payload.iter().any(|&octet| codec.decode(octet).unsigned_abs() > QUIET) {
             return false;
         }
         self.offset += correction;
@@ -155,11 +149,7 @@ impl Stream {
             self.seen = 1;
         } else if step > 0 {
             self.sequence += i64::from(step);
-            self.seen = self
-                .seen
-                .checked_shl(u32::from(step.unsigned_abs()))
-                .unwrap_or(0)
-                | 1;
+            self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
         } else if u32::from(step.unsigned_abs()) < u128::BITS {
             self.seen |= 1 << step.unsigned_abs();
         }
@@ -169,11 +159,7 @@ impl Stream {
 impl DriftWindow {
     fn note(&mut self, arrival: i64, lateness: i64) {
         let opened = *self.opened.get_or_insert(arrival);
-        self.least = if self.packets == 0 {
-            lateness
-        } else {
-            self.least.min(lateness)
-        };
+        self.least = if self.packets == 0 { lateness } else { self.least.min(lateness) };
         self.packets += 1;
         if arrival - opened >= DRIFT_WINDOW && self.packets >= DRIFT_PACKETS {
             let correction = (self.least.abs() > DRIFT).then_some(self.least);
@@ -257,28 +243,18 @@ impl Candidate {
 
     /// Anchors on the packet that had the shortest way.
     pub(super) fn into_stream(self) -> (Stream, Vec<Positioned>) {
-        let offset = self
-            .packets
-            .iter()
-            .map(|held| held.arrival - held.timestamp)
-            .min();
+        let offset = self.packets.iter().map(|held| held.arrival - held.timestamp).min();
         let offset = offset.unwrap_or(self.since - self.timestamp);
         let mut packets = self.packets;
         packets.sort_by_key(|held| held.sequence);
         let first = packets.first().map_or(self.sequence, |held| held.sequence);
         let last = packets.last().map_or(self.sequence, |held| held.sequence);
-        let latest = packets
-            .iter()
-            .map(|held| held.timestamp)
-            .max()
-            .unwrap_or(self.timestamp);
+        let latest = packets.iter().map(|held| held.timestamp).max().unwrap_or(self.timestamp);
         let mut stream = Stream::new(self.ssrc, last, latest, offset);
         stream.first_sequence = first;
         stream.received = packets.len() as u64;
         for held in &packets {
-            stream.seen |= 1u128
-                .checked_shl((last - held.sequence) as u32)
-                .unwrap_or(0);
+            stream.seen |= 1u128.checked_shl((last - held.sequence) as u32).unwrap_or(0);
         }
         let positioned = packets.into_iter().map(|held| Positioned {
             payload_type: held.payload_type,

@@ -46,11 +46,7 @@ impl Leg {
                 Placed::Octets { offset, octets } => (offset, octets),
                 Placed::Silence { offset, samples } => (offset, vec![0xD5; samples as usize]),
             };
-            assert_eq!(
-                at,
-                self.octets.len() as u64,
-                "each stretch follows the one before"
-            );
+            assert_eq!(at, self.octets.len() as u64, "each stretch follows the one before");
             self.octets.append(&mut octets);
         }
     }
@@ -59,11 +55,7 @@ impl Leg {
         self.timeline.finish(ms * 8);
         self.drain();
         self.octets.truncate(ms as usize * 8);
-        (
-            self.octets,
-            self.timeline.gaps().to_vec(),
-            self.timeline.counts(),
-        )
+        (self.octets, self.timeline.gaps().to_vec(), self.timeline.counts())
     }
 }
 
@@ -95,13 +87,7 @@ fn nth(first_sequence: u16, first_timestamp: u32, n: u32, payload: &[u8]) -> Pac
 /// The file that `count` frames make from 0 ms on, frames in `missing` silent.
 fn expected(count: u32, missing: &[u32]) -> Vec<u8> {
     (0..count)
-        .flat_map(|n| {
-            if missing.contains(&n) {
-                vec![0xD5; FRAME]
-            } else {
-                frame(n)
-            }
-        })
+        .flat_map(|n| if missing.contains(&n) { vec![0xD5; FRAME] } else { frame(n) })
         .collect()
 }
 
@@ -139,10 +125,7 @@ fn what_came_before_the_start_is_cut_and_its_clock_is_kept() {
         octets: Vec::new(),
     };
     for n in 0..100 {
-        leg.push(
-            &nth(65_500, u32::MAX - 4_000, n, &frame(n)),
-            u64::from(n * 20),
-        );
+        leg.push(&nth(65_500, u32::MAX - 4_000, n, &frame(n)), u64::from(n * 20));
         if n == 50 {
             // In the middle of frame 50, as announced a little late.
             leg.timeline.begin(ms(1_010));
@@ -157,10 +140,7 @@ fn what_came_before_the_start_is_cut_and_its_clock_is_kept() {
 fn sequence_and_timestamp_wrap() {
     let mut leg = Leg::new();
     for n in 0..200 {
-        leg.push(
-            &nth(65_436, 0u32.wrapping_sub(16_000), n, &frame(n)),
-            u64::from(n * 20),
-        );
+        leg.push(&nth(65_436, 0u32.wrapping_sub(16_000), n, &frame(n)), u64::from(n * 20));
     }
     let (octets, gaps, counts) = leg.finish(4_000);
     assert!(octets == expected(200, &[]));
@@ -177,19 +157,13 @@ fn a_long_gap_is_silence_in_its_place() {
         for n in 50..100 {
             // 2 s of nothing; some senders' timestamps stand still meanwhile.
             let timestamp = n * 160 + if timestamps_go_on { 16_000 } else { 0 };
-            leg.push(
-                &packet(7, n as u16, timestamp, &frame(n)),
-                u64::from(n * 20) + 2_000,
-            );
+            leg.push(&packet(7, n as u16, timestamp, &frame(n)), u64::from(n * 20) + 2_000);
         }
         let (octets, gaps, counts) = leg.finish(4_000);
         let all = expected(100, &[]);
         assert!(octets[..8_000] == all[..8_000]);
         assert!(octets[8_000..24_000].iter().all(|&o| o == 0xD5));
-        assert!(
-            octets[24_000..] == all[8_000..],
-            "timestamps go on: {timestamps_go_on}"
-        );
+        assert!(octets[24_000..] == all[8_000..], "timestamps go on: {timestamps_go_on}");
         assert_eq!(
             gaps,
             [Gap {
@@ -208,16 +182,10 @@ fn another_ssrc_is_followed_once_the_first_is_silent() {
         leg.push(&nth(0, 0, n, &frame(n)), u64::from(n * 20));
     }
     for n in 50..100 {
-        leg.push(
-            &packet(99, (n + 30_000) as u16, 5_000_000 + n * 160, &frame(n)),
-            u64::from(n * 20),
-        );
+        leg.push(&packet(99, (n + 30_000) as u16, 5_000_000 + n * 160, &frame(n)), u64::from(n * 20));
     }
     let (octets, gaps, counts) = leg.finish(2_000);
-    assert!(
-        octets == expected(100, &[]),
-        "nothing is lost in the change"
-    );
+    assert!(octets == expected(100, &[]), "nothing is lost in the change");
     assert_eq!((gaps.len(), counts.anchored_again, counts.lost), (0, 1, 0));
 }
 
@@ -226,10 +194,7 @@ fn an_injector_over_a_living_stream_is_not_heard() {
     let mut leg = Leg::new();
     for n in 0..200 {
         leg.push(&nth(0, 0, n, &frame(n)), u64::from(n * 20));
-        leg.push(
-            &packet(666, n as u16, n * 160, &[0x2A; FRAME]),
-            u64::from(n * 20 + 3),
-        );
+        leg.push(&packet(666, n as u16, n * 160, &[0x2A; FRAME]), u64::from(n * 20 + 3));
         leg.push(
             &packet(7, (n + 20_000) as u16, n * 160 + 900_000, &[0x2A; FRAME]),
             u64::from(n * 20 + 4),
@@ -246,11 +211,7 @@ fn a_burst_after_a_stall_is_late_and_moves_nothing() {
     let mut leg = Leg::new();
     for n in 0..200u32 {
         // Nothing comes from 1 s to 2 s, then all of it at once.
-        let ms = if (50..100).contains(&n) {
-            2_000
-        } else {
-            n * 20
-        };
+        let ms = if (50..100).contains(&n) { 2_000 } else { n * 20 };
         leg.push(&nth(0, 0, n, &frame(n)), u64::from(ms));
     }
     let (octets, gaps, counts) = leg.finish(4_000);

@@ -195,9 +195,7 @@ impl MediaEngine {
     ///
     /// # Errors
     /// The system's, if a thread cannot be started.
-    pub fn start(
-        config: &MediaConfig,
-    ) -> std::io::Result<(Self, mpsc::Receiver<(LegId, MediaEvent)>)> {
+    pub fn start(config: &MediaConfig) -> std::io::Result<(Self, mpsc::Receiver<(LegId, MediaEvent)>)> {
         let (events, receiver) = mpsc::channel(EVENTS);
         let threads = Threads::start(config.threads.max(1))?;
         let ports = Arc::new(Ports::new(config.bind, &config.ports));
@@ -207,12 +205,7 @@ impl MediaEngine {
             next_id: AtomicU64::new(1),
             events,
         };
-        Ok((
-            Self {
-                inner: Arc::new(inner),
-            },
-            receiver,
-        ))
+        Ok((Self { inner: Arc::new(inner) }, receiver))
     }
 
     /// Binds a pair of ports for a call that is about to be answered.
@@ -289,38 +282,18 @@ impl Leg {
             return Err(StartError::NotReserved);
         }
         let mut entropy = [0; 10];
-        SystemRandom::new()
-            .fill(&mut entropy)
-            .map_err(|_| StartError::NoEntropy)?;
+        SystemRandom::new().fill(&mut entropy).map_err(|_| StartError::NoEntropy)?;
         let now = Instant::now();
-        let outgoing = outgoing::Outgoing::new(
-            call.codec,
-            Arc::clone(&call.greeting),
-            call.beep,
-            now,
-            entropy,
-        );
+        let outgoing = outgoing::Outgoing::new(call.codec, Arc::clone(&call.greeting), call.beep, now, entropy);
         let begins = SystemTime::now() + outgoing.script_length();
-        let begins = begins
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis();
+        let begins = begins.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let writer = Writer::create(&call.folder, &call.recording, call.codec, begins as i64)?;
         let LegState::Reserved(pair) = std::mem::replace(&mut self.state, LegState::Stopped) else {
             return Err(StartError::NotReserved);
         };
         let control = Arc::new(Control::default());
         let events = self.inner.events.clone();
-        let session = Session::new(
-            self.id,
-            pair,
-            Arc::clone(&control),
-            outgoing,
-            writer,
-            call,
-            events,
-            now,
-        );
+        let session = Session::new(self.id, pair, Arc::clone(&control), outgoing, writer, call, events, now);
         if !self.inner.threads.take_in(session) {
             return Err(StartError::NotReserved);
         }

@@ -53,13 +53,7 @@ pub(super) struct Sent {
 impl Outgoing {
     /// `entropy` gives SSRC, first sequence number and timestamp, which must
     /// not be guessable (RFC 3550 §5.1).
-    pub(super) fn new(
-        codec: Codec,
-        greeting: Arc<[u8]>,
-        with_beep: bool,
-        now: Instant,
-        entropy: [u8; 10],
-    ) -> Self {
+    pub(super) fn new(codec: Codec, greeting: Arc<[u8]>, with_beep: bool, now: Instant, entropy: [u8; 10]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j] = entropy;
         let beep = if with_beep { beep(codec) } else { &[] };
         Self {
@@ -96,9 +90,7 @@ impl Outgoing {
         if now - self.next > CATCH_UP {
             let missed = (now - self.next).as_millis() / PACKET.as_millis();
             self.next = now;
-            self.timestamp = self
-                .timestamp
-                .wrapping_add((missed as u32).wrapping_mul(FRAME as u32));
+            self.timestamp = self.timestamp.wrapping_add((missed as u32).wrapping_mul(FRAME as u32));
             self.marker = true;
         }
         let mut payload = [0; FRAME];
@@ -166,12 +158,7 @@ mod tests {
 
     fn collect(outgoing: &mut Outgoing, now: Instant) -> Vec<(Vec<u8>, Sent)> {
         let mut buf = [0; PACKET_LEN];
-        std::iter::from_fn(|| {
-            outgoing
-                .next_packet(now, &mut buf)
-                .map(|sent| (buf.to_vec(), sent))
-        })
-        .collect()
+        std::iter::from_fn(|| outgoing.next_packet(now, &mut buf).map(|sent| (buf.to_vec(), sent))).collect()
     }
 
     #[test]
@@ -187,10 +174,7 @@ mod tests {
         assert_eq!(packets.len(), 30, "one a tick");
         for (index, (packet, sent)) in packets.iter().enumerate() {
             let rtp = RtpReader::new(packet).unwrap();
-            assert_eq!(
-                u16::from(rtp.sequence_number()),
-                0xFFFFu16.wrapping_add(index as u16)
-            );
+            assert_eq!(u16::from(rtp.sequence_number()), 0xFFFFu16.wrapping_add(index as u16));
             assert_eq!(rtp.timestamp(), u32::MAX.wrapping_add(index as u32 * 160));
             assert_eq!((rtp.payload_type(), rtp.mark()), (8, index == 0));
             assert_eq!(sent.last_of_script, index == 17);

@@ -77,14 +77,8 @@ impl Ports {
             let Some(lease) = self.lease() else { break };
             let port = lease.port();
             // A failure gives the lease back at the end of the turn.
-            if let (Ok(rtp), Ok(rtcp)) =
-                (self.socket(port, None), self.socket(port + 1, Some(4_096)))
-            {
-                return Ok(Pair {
-                    rtp,
-                    _rtcp: rtcp,
-                    lease,
-                });
+            if let (Ok(rtp), Ok(rtcp)) = (self.socket(port, None), self.socket(port + 1, Some(4_096))) {
+                return Ok(Pair { rtp, _rtcp: rtcp, lease });
             }
         }
         Err(NoPort)
@@ -107,20 +101,12 @@ impl Ports {
 
     fn socket(&self, port: u16, buffer: Option<usize>) -> io::Result<UdpSocket> {
         let address = SocketAddr::new(self.bind, port);
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer)?;
         }
-        nix::sys::socket::setsockopt(
-            &socket,
-            nix::sys::socket::sockopt::ReceiveTimestampns,
-            &true,
-        )?;
+        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
         socket.bind(&address.into())?;
         Ok(socket.into())
     }

@@ -92,8 +92,7 @@ impl Sealer {
     /// Waits for work; without end if there is nothing to come back to.
     fn wait(&self, patience: Option<Duration>) {
         let inbox = self.lock();
-        let idle =
-            |inbox: &mut Inbox| inbox.seals.is_empty() && inbox.watch.is_empty() && !inbox.last;
+        let idle = |inbox: &mut Inbox| inbox.seals.is_empty() && inbox.watch.is_empty() && !inbox.last;
         // A poisoned lock only means that another thread is gone.
         match patience {
             Some(patience) => drop(self.wake.wait_timeout_while(inbox, patience, idle)),

@@ -74,10 +74,7 @@ pub(super) struct Events {
 }
 
 impl Session {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once; each is a part of the leg made by its own file"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "called once; each is a part of the leg made by its own file")]
     pub(super) fn new(
         id: LegId,
         pair: Pair,
@@ -88,11 +85,7 @@ impl Session {
         sender: mpsc::Sender<(LegId, MediaEvent)>,
         now: Instant,
     ) -> Self {
-        let samples = |span: Duration| {
-            u64::try_from(span.as_millis())
-                .unwrap_or(u64::MAX)
-                .saturating_mul(8)
-        };
+        let samples = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX).saturating_mul(8);
         let limits = Limits {
             max: samples(call.max),
             silence: samples(call.silence),
@@ -249,13 +242,8 @@ impl Session {
             self.write(&placed);
             let limit = self.limits.silence;
             let (silent_at, length) = match &placed {
-                Placed::Octets { octets, .. } => (
-                    self.activity.push(octets, limit).map(|at| at as u64),
-                    octets.len() as u64,
-                ),
-                Placed::Silence { samples, .. } => {
-                    (self.activity.push_silence(*samples, limit), *samples)
-                }
+                Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
+                Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
             };
             if let Some(at) = silent_at {
                 let samples = (self.heard + at).min(self.limits.max);

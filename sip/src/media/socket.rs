@@ -42,9 +42,7 @@ impl Receiver {
 
     /// Reads the clocks, for the sweep that begins.
     pub(super) fn read_clocks(&mut self) -> Instant {
-        self.wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        self.wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.now = Instant::now();
         self.now
     }
@@ -52,19 +50,10 @@ impl Receiver {
     /// The next datagram that waits, if any. It cannot have come before
     /// `since`, when the socket was last found empty: that bounds what a step
     /// of the wall clock can do.
-    pub(super) fn receive(
-        &mut self,
-        socket: &UdpSocket,
-        since: Instant,
-    ) -> io::Result<Option<Datagram<'_>>> {
+    pub(super) fn receive(&mut self, socket: &UdpSocket, since: Instant) -> io::Result<Option<Datagram<'_>>> {
         let mut slices = [IoSliceMut::new(&mut self.buffer[..])];
         let flags = MsgFlags::MSG_DONTWAIT;
-        let received = recvmsg::<SockaddrStorage>(
-            socket.as_raw_fd(),
-            &mut slices,
-            Some(&mut self.control),
-            flags,
-        );
+        let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut self.control), flags);
         let message = match received {
             Ok(message) => message,
             Err(Errno::EAGAIN) => return Ok(None),
@@ -74,20 +63,11 @@ impl Receiver {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
             _ => None,
         });
-        let from = message
-            .address
-            .as_ref()
-            .and_then(address)
-            .ok_or(io::ErrorKind::Unsupported)?;
+        let from = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::Unsupported)?;
         let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
         let length = if cut { 0 } else { message.bytes };
-        let age = stamp
-            .and_then(|stamp| self.wall.checked_sub(stamp))
-            .unwrap_or_default();
-        let arrival = self
-            .now
-            .checked_sub(age)
-            .map_or(since, |arrival| arrival.max(since));
+        let age = stamp.and_then(|stamp| self.wall.checked_sub(stamp)).unwrap_or_default();
+        let arrival = self.now.checked_sub(age).map_or(since, |arrival| arrival.max(since));
         Ok(Some(Datagram {
             from,
             octets: &self.buffer[..length],

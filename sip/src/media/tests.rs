@@ -81,9 +81,7 @@ impl Bench {
 impl Caller {
     fn new(leg: &Leg) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         Self {
             socket,
             to: (Ipv4Addr::LOCALHOST, leg.port()).into(),
@@ -116,12 +114,7 @@ impl Caller {
         let mut buf = [0; 2_048];
         let length = self.socket.recv(&mut buf).unwrap();
         let rtp = RtpReader::new(&buf[..length]).unwrap();
-        (
-            rtp.sequence_number().into(),
-            rtp.timestamp(),
-            rtp.mark(),
-            rtp.payload().to_vec(),
-        )
+        (rtp.sequence_number().into(), rtp.timestamp(), rtp.mark(), rtp.payload().to_vec())
     }
 }
 
@@ -134,12 +127,7 @@ fn channels(path: &Path) -> (Vec<u8>, Vec<u8>) {
     let reader = Reader::open(path).unwrap();
     let mut wav = vec![0; reader.wav_len() as usize];
     reader.read_at(0, &mut wav).unwrap();
-    wav[58..]
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|&[left, right]| (left, right))
-        .unzip()
+    wav[58..].as_chunks::<2>().0.iter().map(|&[left, right]| (left, right)).unzip()
 }
 
 fn sealed(finished: &Finished) -> (&Path, u64) {
@@ -158,10 +146,7 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
     caller.send(0, &[0x11; FRAME]);
     caller.socket.set_nonblocking(true).unwrap();
     std::thread::sleep(Duration::from_millis(60));
-    assert!(
-        caller.socket.recv(&mut [0; 64]).is_err(),
-        "no RTP before the ACK"
-    );
+    assert!(caller.socket.recv(&mut [0; 64]).is_err(), "no RTP before the ACK");
     caller.socket.set_nonblocking(false).unwrap();
 
     leg.start(&bench.call(caller.address(), "call")).unwrap();
@@ -181,10 +166,7 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
     assert!(heard[..5].iter().all(|packet| packet.3 == [0x55; FRAME]));
     let begun = bench.begun();
     let apart = begun.max(end_of_beep) - begun.min(end_of_beep);
-    assert!(
-        apart < Duration::from_millis(10),
-        "sample 0 is the end of the beep: {apart:?}"
-    );
+    assert!(apart < Duration::from_millis(10), "sample 0 is the end of the beep: {apart:?}");
 
     // 50 frames from 100 ms on; some lost, some exchanged, one twice, and a
     // stranger on another port of the same host.
@@ -198,8 +180,7 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
         sleep_until(first + Duration::from_millis(20) * u32::from((slot as u16).max(number)));
         let sent = caller.send(number + 100, &[number as u8; FRAME]);
         if number < 5 {
-            expected_start =
-                expected_start.min(sent - Duration::from_millis(20) * u32::from(number));
+            expected_start = expected_start.min(sent - Duration::from_millis(20) * u32::from(number));
         }
         stranger.send_to(&[0x80; 172], caller.to).unwrap();
     }
@@ -212,16 +193,10 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
     let (path, samples) = sealed(&finished);
     assert_eq!(finished.end, None);
     let expected = ((bye - begun).as_micros() * 8 / 1_000) as i64;
-    assert!(
-        (samples as i64 - expected).abs() <= 1,
-        "{samples} {expected}"
-    );
+    assert!((samples as i64 - expected).abs() <= 1, "{samples} {expected}");
     let (left, right) = channels(path);
     assert_eq!(left.len() as u64, samples);
-    assert!(
-        right.iter().all(|&octet| octet == 0xD5),
-        "our side is silent"
-    );
+    assert!(right.iter().all(|&octet| octet == 0xD5), "our side is silent");
     let start = left.iter().position(|&octet| octet == 0).unwrap();
     let expected_start = ((expected_start - begun).as_micros() * 8 / 1_000) as usize;
     assert!(
@@ -231,15 +206,8 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
     for number in 0..50u8 {
         let at = start + usize::from(number) * FRAME;
         let frame = &left[at..at + FRAME];
-        let expected = if [20, 21, 30].contains(&number) {
-            0xD5
-        } else {
-            number
-        };
-        assert!(
-            frame.iter().all(|&octet| octet == expected),
-            "frame {number}"
-        );
+        let expected = if [20, 21, 30].contains(&number) { 0xD5 } else { number };
+        assert!(frame.iter().all(|&octet| octet == expected), "frame {number}");
     }
     assert_eq!((finished.counts.duplicated, finished.rejected), (1, 47));
     let at = |number: u64| start as u64 + number * 160;
@@ -341,19 +309,13 @@ fn a_recording_that_exists_is_not_overwritten_and_the_leg_stays() {
     let caller = Caller::new(&leg);
     std::fs::write(bench.folder.path().join("taken.vrec"), b"older").unwrap();
     let refused = leg.start(&bench.call(caller.address(), "taken"));
-    assert!(
-        matches!(refused, Err(StartError::Recorder(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StartError::Recorder(_))), "{refused:?}");
     leg.start(&bench.call(caller.address(), "free")).unwrap();
     assert!(matches!(
         leg.start(&bench.call(caller.address(), "again")),
         Err(StartError::NotReserved)
     ));
-    assert_eq!(
-        std::fs::read(bench.folder.path().join("taken.vrec")).unwrap(),
-        b"older"
-    );
+    assert_eq!(std::fs::read(bench.folder.path().join("taken.vrec")).unwrap(), b"older");
 }
 
 #[test]
@@ -398,12 +360,7 @@ fn cpu_of_engine() -> u64 {
         .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok())
         .filter(|stat| stat.contains("(voxea-"))
         .map(|stat| {
-            let fields: Vec<&str> = stat
-                .rsplit(')')
-                .next()
-                .unwrap()
-                .split_whitespace()
-                .collect();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
             fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
         })
         .sum();
@@ -420,8 +377,7 @@ fn what_a_hundred_calls_cost() {
     for index in 0..CALLS {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);
-        leg.start(&bench.call(caller.address(), &format!("cost-{index}")))
-            .unwrap();
+        leg.start(&bench.call(caller.address(), &format!("cost-{index}"))).unwrap();
         legs.push((leg, caller));
     }
     let before = cpu_of_engine();
@@ -441,10 +397,7 @@ fn what_a_hundred_calls_cost() {
         if let (_, MediaEvent::Finished(finished)) = bench.next() {
             let (_, samples) = sealed(&finished);
             assert!(samples > 8_000 * (u64::from(SECONDS) - 1), "{samples}");
-            assert!(
-                finished.counts.lost == 0 && finished.rejected == 0,
-                "{finished:?}"
-            );
+            assert!(finished.counts.lost == 0 && finished.rejected == 0, "{finished:?}");
             sealed_calls += 1;
         }
     }

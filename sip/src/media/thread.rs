@@ -37,9 +37,7 @@ impl Threads {
     pub(super) fn start(count: usize) -> std::io::Result<Self> {
         let sealer = Arc::new(Sealer::default());
         let worker = Arc::clone(&sealer);
-        let disk = std::thread::Builder::new()
-            .name("voxea-disk".into())
-            .spawn(move || worker.run())?;
+        let disk = std::thread::Builder::new().name("voxea-disk".into()).spawn(move || worker.run())?;
         let threads = Self {
             lanes: (0..count).map(|_| Arc::default()).collect(),
             sealer,
@@ -132,10 +130,7 @@ impl Lane {
         let mut inbox = self.lock();
         if sessions.is_empty() {
             let idle = |inbox: &mut Inbox| inbox.fresh.is_empty() && !inbox.stop;
-            inbox = self
-                .wake
-                .wait_while(inbox, idle)
-                .unwrap_or_else(PoisonError::into_inner);
+            inbox = self.wake.wait_while(inbox, idle).unwrap_or_else(PoisonError::into_inner);
         } else {
             drop(inbox);
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
