@@ -8,7 +8,6 @@ mod run;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
@@ -17,13 +16,8 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let mut code = ExitCode::FAILURE;
-    let done = command.execute().inspect_err(|failure| code = failure.code()).context("voxea");
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr().lock(), "{error:#}");
-            code
-        }
-    }
+    command.execute().unwrap_or_else(|failure| {
+        let _ = writeln!(std::io::stderr().lock(), "voxea: {failure}");
+        failure.code()
+    })
 }

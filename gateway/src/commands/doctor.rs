@@ -53,14 +53,15 @@ async fn database(config: &Config) -> Result<String, String> {
     probed.map(|()| "migrated, and takes writes".to_owned()).map_err(|error| format!("{error}; `voxea migrate` brings it up to date"))
 }
 
-/// Whether a file can be made, flushed and removed where the blobs are.
-fn disk(folder: &Path) -> Result<String, String> {
+/// Whether a file can be made, flushed and removed where the blobs are, or will be.
+fn disk(blobs: &Path) -> Result<String, String> {
+    let folder = blobs.ancestors().find(|folder| folder.is_dir()).unwrap_or(blobs);
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let tried = std::fs::File::options().write(true).create_new(true).open(&path).and_then(|file| file.sync_all());
     let _ = std::fs::remove_file(&path);
     match tried {
         Ok(()) => Ok(format!("{} takes files", folder.display())),
-        Err(error) => Err(format!("{}: {error}; the folder must exist and belong to the daemon's user (`voxea run` makes it)", folder.display())),
+        Err(error) => Err(format!("{}: {error}; the folder must belong to the daemon's user", folder.display())),
     }
 }
 

@@ -154,6 +154,7 @@ impl From<IntakeError> for Problem {
         match error {
             IntakeError::Invalid(detail) => Self::new(Kind::INVALID, detail),
             IntakeError::Fenced | IntakeError::Unavailable(_) => {
+                tracing::warn!(error = %error, "a contact could not be taken in");
                 Self::new(Kind::UNAVAILABLE, "the contact could not be stored; send it again").retry_after(5)
             }
         }

@@ -26,6 +26,10 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
         starts.push((Account::new(Kind::Smpp, name), start));
     }
     for (name, mailbox) in &config.mailboxes {
+        // Before the API takes replies, so that none is refused for want of a sender.
+        if let Some(sender) = mailbox.sender() {
+            core.outbox.register(sender);
+        }
         let (mailbox, core) = (Arc::clone(mailbox), core.clone());
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_imap::run(Arc::clone(&mailbox), core.clone(), reporter, stop)));
         starts.push((Account::new(Kind::Mailbox, name), start));

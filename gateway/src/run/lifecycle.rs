@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use voxea_core::Core;
 use voxea_core::base::stop::Stop;
 
+use super::announce::announce;
 use super::health::Health;
 use super::metrics::{self, Metrics};
 use super::pulse::Pulses;
@@ -95,6 +96,7 @@ impl Daemon {
         for (reporter, start) in starts {
             supervisor.keep(reporter, start);
         }
+        tracker.spawn(announce(core.clone(), stop.clone()));
         tracker.spawn(jobs::work(core.clone(), pulses.watch("jobs"), stop.clone()));
         tracker.spawn(notify::feed(pulses, stop.soft.clone()));
         notify::ready(&address.to_string());
@@ -132,7 +134,7 @@ impl Daemon {
         if tokio::time::timeout(closing, close).await.is_err() {
             tracing::warn!("the store was not closed in time; it loses nothing by that");
         }
-        tracing::info!(clean, milliseconds = began.elapsed().as_millis(), "stopped");
+        tracing::info!(clean, seconds = began.elapsed().as_secs_f32(), "stopped");
     }
 }
 

@@ -8,8 +8,9 @@ use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Libraries that write what they read and send, passwords and citizens' texts included: never heard.
-const SILENT: [&str; 5] = ["async_imap", "imap_proto", "lettre", "mail_parser", "rsip"];
+/// Libraries that may quote what they read, citizens' texts included: never heard, nor are
+/// [`voxea_imap::BANNED_LOG_TARGETS`].
+const SILENT: [&str; 2] = ["mail_parser", "rsip"];
 /// Libraries whose debug output quotes statements, values or handshakes: heard from `warn` up.
 const CAPPED: [&str; 9] = ["sqlx", "rustls", "tokio_rustls", "hyper", "hyper_util", "h2", "axum", "rusmpp", "tower"];
 
@@ -39,7 +40,7 @@ fn capped() -> FilterFn<fn(&Metadata<'_>) -> bool> {
 
 fn may_speak(target: &str, level: Level) -> bool {
     let library = target.split("::").next().unwrap_or(target);
-    if SILENT.contains(&library) {
+    if SILENT.contains(&library) || voxea_imap::BANNED_LOG_TARGETS.contains(&library) {
         return false;
     }
     !CAPPED.contains(&library) || level <= Level::WARN

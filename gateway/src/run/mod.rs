@@ -1,5 +1,6 @@
 //! The running daemon: starting, watching, stopping.
 
+mod announce;
 mod backoff;
 pub(crate) mod channels;
 pub(crate) mod health;

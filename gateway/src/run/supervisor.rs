@@ -101,7 +101,7 @@ impl Supervisor {
 
     fn retrying(&self, reporter: &Reporter, reason: &str, wait: Duration, attempts: u32) -> Duration {
         self.counters.add(reporter.account(), "retry", 1);
-        tracing::warn!(account = %reporter.account(), reason, milliseconds = wait.as_millis(), attempts, "a channel failed; it is tried again");
+        tracing::warn!(account = %reporter.account(), reason, seconds = wait.as_secs_f32(), attempts, "a channel failed; it is tried again");
         reporter.retrying(reason, after(wait), attempts);
         wait
     }
