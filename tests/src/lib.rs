@@ -3,4 +3,5 @@
 
 pub mod dovecot;
 pub mod imap_server;
+pub mod sip;
 pub mod smtp_sink;

@@ -98,10 +98,7 @@ fn quoted(rest: &[u8]) -> (String, &[u8]) {
         match byte {
             b'\\' if !escaped => escaped = true,
             b'"' if !escaped => {
-                return (
-                    String::from_utf8_lossy(&word).into_owned(),
-                    &rest[index + 1..],
-                );
+                return (String::from_utf8_lossy(&word).into_owned(), &rest[index + 1..]);
             }
             _ => {
                 escaped = false;
@@ -166,10 +163,7 @@ mod tests {
             ")",
         ];
         assert_eq!(split(line), expected);
-        assert_eq!(
-            split(r#"a LOGIN "m\"x" "" end"#),
-            ["a", "LOGIN", "m\"x", "", "end"]
-        );
+        assert_eq!(split(r#"a LOGIN "m\"x" "" end"#), ["a", "LOGIN", "m\"x", "", "end"]);
     }
 
     #[test]
@@ -185,10 +179,7 @@ mod tests {
         let mut input: &[u8] = b"a LOGIN {6}\r\nmairie {3+}\r\na b\r\n";
         let mut output = Vec::new();
         let command = read(&mut input, &mut output).await?;
-        assert_eq!(
-            command,
-            Some(["a", "LOGIN", "mairie", "a b"].map(String::from).to_vec())
-        );
+        assert_eq!(command, Some(["a", "LOGIN", "mairie", "a b"].map(String::from).to_vec()));
         assert_eq!(output, b"+ go ahead\r\n");
         Ok(())
     }

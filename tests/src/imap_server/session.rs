@@ -40,9 +40,7 @@ pub(super) async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         selected: false,
         told: 0,
     };
-    session
-        .line(&format!("* OK [CAPABILITY {CAPABILITIES}] ready"))
-        .await?;
+    session.line(&format!("* OK [CAPABILITY {CAPABILITIES}] ready")).await?;
     loop {
         session.writer.flush().await?;
         let next = timeout(SILENCE, command::read(&mut reader, &mut session.writer));
@@ -77,12 +75,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
         Ok(self.writer.write_all(b"\r\n").await?)
     }
 
-    async fn command<R: AsyncBufRead + Unpin>(
-        &mut self,
-        name: &str,
-        arguments: &[&str],
-        reader: &mut R,
-    ) -> Result<Said> {
+    async fn command<R: AsyncBufRead + Unpin>(&mut self, name: &str, arguments: &[&str], reader: &mut R) -> Result<Said> {
         match (name, arguments) {
             ("CAPABILITY", []) => self.line(&format!("* CAPABILITY {CAPABILITIES}")).await?,
             ("NOOP" | "CHECK", []) => self.announce().await?,
@@ -108,18 +101,13 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
             }
             ("STATUS", [folder, ..]) => {
                 let (exists, next, validity) = self.counts();
-                let line = format!(
-                    "* STATUS {folder} (MESSAGES {exists} UIDNEXT {next} UIDVALIDITY {validity})"
-                );
+                let line = format!("* STATUS {folder} (MESSAGES {exists} UIDNEXT {next} UIDVALIDITY {validity})");
                 self.line(&line).await?;
             }
             _ if !self.selected => return Ok(Err("BAD not now")),
             ("IDLE", []) => return self.idle(reader).await,
             ("CLOSE" | "UNSELECT", []) => self.selected = false,
-            ("EXPUNGE" | "UID EXPUNGE", _) => {
-                self.expunge(|mail| mail.flags.contains("\\Deleted"))
-                    .await?
-            }
+            ("EXPUNGE" | "UID EXPUNGE", _) => self.expunge(|mail| mail.flags.contains("\\Deleted")).await?,
             ("SEARCH" | "UID SEARCH", criteria) => {
                 return self.search(criteria, name == "UID SEARCH").await;
             }
@@ -146,12 +134,10 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
         let (exists, next, validity) = self.counts();
         self.selected = true;
         self.told = exists;
-        self.line("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)")
-            .await?;
+        self.line("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)").await?;
         self.line(&format!("* {exists} EXISTS")).await?;
         self.line("* 0 RECENT").await?;
-        self.line(&format!("* OK [UIDVALIDITY {validity}] valid"))
-            .await?;
+        self.line(&format!("* OK [UIDVALIDITY {validity}] valid")).await?;
         self.line(&format!("* OK [UIDNEXT {next}] next")).await?;
         self.line("* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] kept")
             .await
@@ -196,19 +182,13 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
                     "UNSEEN" => with_flag(inbox, "\\Seen", false),
                     "DELETED" => with_flag(inbox, "\\Deleted", true),
                     "UNDELETED" => with_flag(inbox, "\\Deleted", false),
-                    "UID" => indexes(inbox, criteria.next()?, true)?
-                        .into_iter()
-                        .collect(),
+                    "UID" => indexes(inbox, criteria.next()?, true)?.into_iter().collect(),
                     set => indexes(inbox, set, false)?.into_iter().collect(),
                 };
                 keep = keep.intersection(&matching).copied().collect();
             }
             let number = |index: usize| {
-                if by_uid {
-                    inbox.mails[index].uid
-                } else {
-                    index as u32 + 1
-                }
+                if by_uid { inbox.mails[index].uid } else { index as u32 + 1 }
             };
             Some(keep.into_iter().map(number).collect::<Vec<u32>>())
         });
@@ -224,11 +204,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
         let Some(chosen) = self.choose(set, by_uid) else {
             return Ok(Err("BAD no such set"));
         };
-        let items: Vec<&str> = items
-            .iter()
-            .filter(|item| !matches!(**item, "(" | ")"))
-            .copied()
-            .collect();
+        let items: Vec<&str> = items.iter().filter(|item| !matches!(**item, "(" | ")")).copied().collect();
         if !items.iter().all(|item| known(&item.to_ascii_uppercase())) {
             return Ok(Err("BAD unknown item"));
         }
@@ -261,9 +237,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
             }
             // RFC 3501 §6.4.8: a UID FETCH says the UID, asked or not.
             if by_uid && !uid_said {
-                self.writer
-                    .write_all(format!("{separator}UID {}", mail.uid).as_bytes())
-                    .await?;
+                self.writer.write_all(format!("{separator}UID {}", mail.uid).as_bytes()).await?;
             }
             self.line(")").await?;
         }
@@ -271,14 +245,10 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
     }
 
     async fn literal(&mut self, label: &str, bytes: &[u8]) -> Result<()> {
-        self.writer
-            .write_all(format!("{label} {{{}}}\r\n", bytes.len()).as_bytes())
-            .await?;
+        self.writer.write_all(format!("{label} {{{}}}\r\n", bytes.len()).as_bytes()).await?;
         let cut = self.shared.cut.swap(-1, Ordering::SeqCst);
         if let Ok(cut) = usize::try_from(cut) {
-            self.writer
-                .write_all(&bytes[..cut.min(bytes.len())])
-                .await?;
+            self.writer.write_all(&bytes[..cut.min(bytes.len())]).await?;
             self.writer.flush().await?;
             bail!("cut on purpose");
         }
@@ -314,32 +284,25 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
             return Ok(Err("BAD no such set or change"));
         };
         for (sequence, uid, flags) in changed.into_iter().filter(|_| !silent) {
-            self.line(&format!("* {sequence} FETCH (UID {uid} FLAGS ({flags}))"))
-                .await?;
+            self.line(&format!("* {sequence} FETCH (UID {uid} FLAGS ({flags}))")).await?;
         }
         Ok(Ok("stored"))
     }
 
     // RFC 6851 §3.3, with the COPYUID of RFC 4315.
     async fn relocate(&mut self, set: &str, folder: &str, by_uid: bool) -> Result<Said> {
-        let uids = self.choose(set, by_uid).map(|chosen| {
-            chosen
-                .into_iter()
-                .map(|(_, mail)| mail.uid)
-                .collect::<Vec<_>>()
-        });
+        let uids = self
+            .choose(set, by_uid)
+            .map(|chosen| chosen.into_iter().map(|(_, mail)| mail.uid).collect::<Vec<_>>());
         let Some(uids) = uids else {
             return Ok(Err("BAD no such set"));
         };
         self.shared.mailbox.write(|inbox| {
             let leaving = inbox.mails.iter().filter(|mail| uids.contains(&mail.uid));
-            inbox
-                .moved
-                .extend(leaving.map(|mail| (folder.to_owned(), mail.clone())));
+            inbox.moved.extend(leaving.map(|mail| (folder.to_owned(), mail.clone())));
         });
         for uid in &uids {
-            self.line(&format!("* OK [COPYUID 1 {uid} {uid}] moved"))
-                .await?;
+            self.line(&format!("* OK [COPYUID 1 {uid} {uid}] moved")).await?;
         }
         self.expunge(|mail| uids.contains(&mail.uid)).await?;
         Ok(Ok("moved"))
@@ -348,10 +311,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
     /// Removes mails, the last first, so that each sequence number is right when it is said.
     async fn expunge(&mut self, gone: impl Fn(&Mail) -> bool) -> Result<()> {
         let removed = self.shared.mailbox.write(|inbox| {
-            let removed: Vec<usize> = (0..inbox.mails.len())
-                .rev()
-                .filter(|&index| gone(&inbox.mails[index]))
-                .collect();
+            let removed: Vec<usize> = (0..inbox.mails.len()).rev().filter(|&index| gone(&inbox.mails[index])).collect();
             inbox.mails.retain(|mail| !gone(mail));
             removed
         });
@@ -365,12 +325,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
     fn choose(&self, set: &str, by_uid: bool) -> Option<Vec<(usize, Mail)>> {
         self.shared.mailbox.read(|inbox| {
             let indexes = indexes(inbox, set, by_uid)?;
-            Some(
-                indexes
-                    .into_iter()
-                    .map(|index| (index + 1, inbox.mails[index].clone()))
-                    .collect(),
-            )
+            Some(indexes.into_iter().map(|index| (index + 1, inbox.mails[index].clone())).collect())
         })
     }
 }
@@ -397,11 +352,7 @@ fn with_flag(inbox: &Inbox, flag: &str, present: bool) -> BTreeSet<usize> {
 }
 
 fn joined(flags: &BTreeSet<String>) -> String {
-    flags
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ")
+    flags.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn known(item: &str) -> bool {
