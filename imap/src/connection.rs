@@ -54,8 +54,8 @@ pub(crate) enum Trouble {
     TooLarge,
 }
 
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Socket for S {}
 
 type Stream = Limited<Box<dyn Socket>>;
 

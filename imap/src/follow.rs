@@ -267,8 +267,13 @@ impl Follower<'_> {
 
     /// The contacts of mails, with their files on disk.
     async fn contacts(&self, mails: &[Read]) -> Result<Vec<Contact>, End> {
-        let contacts = stream::iter(mails).map(|read| self.store(move || self.desk.contact(read, time::now()))).buffered(FLUSHES);
-        contacts.collect::<Vec<_>>().await.into_iter().collect()
+        let making: Vec<_> = mails.iter().map(|read| self.contact(read)).collect();
+        let contacts: Vec<_> = stream::iter(making).buffered(FLUSHES).collect().await;
+        contacts.into_iter().collect()
+    }
+
+    async fn contact(&self, read: &Read) -> Result<Contact, End> {
+        self.store(|| self.desk.contact(read, time::now())).await
     }
 
     /// A contact that the core refuses, reduced to its bytes; nothing when even that was refused.

@@ -117,15 +117,9 @@ impl<'a> Sender<'a> {
     /// Sends leased mails and settles each. Says what is wrong with the server, when something is.
     async fn send_all(&self, leased: Vec<Outbound>, stop: &Stop) -> Option<String> {
         let down: Mutex<Option<String>> = Mutex::default();
-        let down_seen = &down;
-        let mut tries = stream::iter(leased).map(|mail| async move {
-            if lock(down_seen).is_some() || stop.soft.is_cancelled() {
-                return (mail.reply_id, Settlement::Return);
-            }
-            let tried = self.send(&mail).await;
-            let settlement = self.settlement(&mail, tried, time::now(), &mut lock(down_seen));
-            (mail.reply_id, settlement)
-        }).buffer_unordered(CONNECTIONS);
+        // Futures first, then the stream: a closure inside the stream would keep the task from being Send.
+        let tries: Vec<_> = leased.into_iter().map(|mail| self.attempt(mail, &down, stop)).collect();
+        let mut tries = stream::iter(tries).buffer_unordered(CONNECTIONS);
         while let Some(settled) = tries.next().await {
             // At once: what was sent must not be sent again because its neighbour is slow.
             let mut pause = PAUSE;
@@ -140,6 +134,15 @@ impl<'a> Sender<'a> {
         }
         drop(tries);
         down.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn attempt(&self, mail: Outbound, down: &Mutex<Option<String>>, stop: &Stop) -> (String, Settlement) {
+        if lock(down).is_some() || stop.soft.is_cancelled() {
+            return (mail.reply_id, Settlement::Return);
+        }
+        let tried = self.send(&mail).await;
+        let settlement = self.settlement(&mail, tried, time::now(), &mut lock(down));
+        (mail.reply_id, settlement)
     }
 
     fn settlement(&self, mail: &Outbound, tried: Try, now: Millis, down: &mut Option<String>) -> Settlement {
