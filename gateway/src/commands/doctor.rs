@@ -36,7 +36,9 @@ fn tell(what: &str, found: Result<String, String>) -> bool {
 }
 
 async fn within(probe: impl Future<Output = Result<String, String>>) -> Result<String, String> {
-    tokio::time::timeout(PATIENCE, probe).await.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+    tokio::time::timeout(PATIENCE, probe)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
 }
 
 async fn database(config: &Config) -> Result<String, String> {
@@ -50,18 +52,27 @@ async fn database(config: &Config) -> Result<String, String> {
     let store = Store::open(url).await.map_err(|error| error.to_string())?;
     let probed = store.probe().await;
     store.close().await;
-    probed.map(|()| "migrated, and takes writes".to_owned()).map_err(|error| format!("{error}; `voxea migrate` brings it up to date"))
+    probed
+        .map(|()| "migrated, and takes writes".to_owned())
+        .map_err(|error| format!("{error}; `voxea migrate` brings it up to date"))
 }
 
 /// Whether a file can be made, flushed and removed where the blobs are, or will be.
 fn disk(blobs: &Path) -> Result<String, String> {
     let folder = blobs.ancestors().find(|folder| folder.is_dir()).unwrap_or(blobs);
     let path = folder.join(format!(".doctor-{}", std::process::id()));
-    let tried = std::fs::File::options().write(true).create_new(true).open(&path).and_then(|file| file.sync_all());
+    let tried = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|file| file.sync_all());
     let _ = std::fs::remove_file(&path);
     match tried {
         Ok(()) => Ok(format!("{} takes files", folder.display())),
-        Err(error) => Err(format!("{}: {error}; the folder must belong to the daemon's user", folder.display())),
+        Err(error) => Err(format!(
+            "{}: {error}; the folder must belong to the daemon's user",
+            folder.display()
+        )),
     }
 }
 

@@ -58,8 +58,16 @@ async fn act(keys: &Keys, command: KeyCommand) -> Result<(), Failure> {
         KeyCommand::New { name, scope } => say(keys.create(&name, scopes(&scope)?).await?),
         KeyCommand::List => {
             for key in keys.list().await? {
-                let state = key.revoked_at.map_or_else(|| "in force".to_owned(), |at| format!("revoked {}", rfc3339(at)));
-                say(format_args!("{}\t{}\t{}\tmade {}\t{state}", key.id, key.name, key.scopes, rfc3339(key.created_at)));
+                let state = key
+                    .revoked_at
+                    .map_or_else(|| "in force".to_owned(), |at| format!("revoked {}", rfc3339(at)));
+                say(format_args!(
+                    "{}\t{}\t{}\tmade {}\t{state}",
+                    key.id,
+                    key.name,
+                    key.scopes,
+                    rfc3339(key.created_at)
+                ));
             }
         }
         KeyCommand::Revoke { id } => keys.revoke(&id).await?,

@@ -95,7 +95,10 @@ impl Cli {
     /// # Errors
     /// What a person must see; [`Failure::code`] is the exit code.
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::system("starting the runtime"))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::system("starting the runtime"))?;
         let load = || config::load(self.config.as_deref());
         let done = match self.command {
             Command::Check => check::check(load()),

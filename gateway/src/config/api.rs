@@ -35,7 +35,14 @@ impl ApiSettings {
     /// Reads `[api]`.
     pub(crate) fn read(section: Option<&Section<'_>>) -> Self {
         let Some(section) = section else {
-            return Self { listen: LISTEN, tls: None, behind_proxy: false, metrics_listen: None, stop: Duration::from_secs(10), connections: 1024 };
+            return Self {
+                listen: LISTEN,
+                tls: None,
+                behind_proxy: false,
+                metrics_listen: None,
+                stop: Duration::from_secs(10),
+                connections: 1024,
+            };
         };
         let listen = section.parsed("listen", "127.0.0.1:8080").unwrap_or(LISTEN);
         let wants_tls = section.has("tls");
@@ -83,5 +90,6 @@ fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
 
 fn readable_by_all(path: &Path) -> Option<String> {
     let facts = std::fs::metadata(path).ok()?;
-    (facts.permissions().mode() & 0o007 != 0).then(|| format!("{}: everybody on this machine may read it; run chmod o-rwx on it", path.display()))
+    (facts.permissions().mode() & 0o007 != 0)
+        .then(|| format!("{}: everybody on this machine may read it; run chmod o-rwx on it", path.display()))
 }

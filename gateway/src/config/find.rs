@@ -54,14 +54,20 @@ pub(crate) fn find(named: Option<&Path>, usual: &[&Path]) -> Result<Found, FindE
 fn read(path: &Path) -> Result<Found, FindError> {
     let shown = || path.display().to_string();
     let unreadable = |source| FindError::Unreadable { path: shown(), source };
-    let unusable = |reason: &str| FindError::Unusable { path: shown(), reason: reason.to_owned() };
+    let unusable = |reason: &str| FindError::Unusable {
+        path: shown(),
+        reason: reason.to_owned(),
+    };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > LARGEST {
         return Err(unusable(&format!("it has {size} bytes; a configuration has at most {LARGEST}")));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         unusable(&format!("line {line}: not UTF-8; save it as UTF-8"))
     })?;
     let path = std::path::absolute(path).map_err(unreadable)?;

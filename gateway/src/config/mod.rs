@@ -108,7 +108,10 @@ pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, S
     let problems = problems.into_sorted();
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(ConfigError::Wrong { file: found.path.clone(), problems }),
+        _ => Err(ConfigError::Wrong {
+            file: found.path.clone(),
+            problems,
+        }),
     }
 }
 
@@ -119,7 +122,14 @@ fn sections(root: &Section<'_>) -> Config {
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
-    Config { organisation, store, api, sip, smpp, mailboxes }
+    Config {
+        organisation,
+        store,
+        api,
+        sip,
+        smpp,
+        mailboxes,
+    }
 }
 
 #[cfg(test)]

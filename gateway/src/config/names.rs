@@ -15,9 +15,16 @@ pub(crate) fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&mut Section
     for mut section in sections {
         let config = read(&mut section);
         // A missing or mistyped name is the owner's to report.
-        let name = if section.has("name") { section.string("name").unwrap_or_default() } else { String::new() };
+        let name = if section.has("name") {
+            section.string("name").unwrap_or_default()
+        } else {
+            String::new()
+        };
         if !name.is_empty() && !is_name(&name) {
-            section.problem("name", format!("is {name:?}, but may have letters a to z, digits, '-', '_' and '.' only, {LONGEST} at most"));
+            section.problem(
+                "name",
+                format!("is {name:?}, but may have letters a to z, digits, '-', '_' and '.' only, {LONGEST} at most"),
+            );
         }
         if !name.is_empty() && !taken.insert(name.clone()) {
             section.problem("name", format!("{name:?} is taken by another one above; names must differ"));
@@ -28,5 +35,8 @@ pub(crate) fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&mut Section
 }
 
 fn is_name(text: &str) -> bool {
-    text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte))
+    text.len() <= LONGEST
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte))
 }

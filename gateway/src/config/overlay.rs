@@ -30,18 +30,29 @@ fn set(node: &mut Node, path: &[String], text: &str, place: &Place) -> Result<()
     let Some((first, rest)) = path.split_first() else { return Ok(()) };
     let empty = |next: Option<&String>| {
         let list = next.is_some_and(|key| key.parse::<usize>().is_ok());
-        let value = if list { Value::List(Vec::new()) } else { Value::Table(BTreeMap::new()) };
-        Node { place: place.clone(), value }
+        let value = if list {
+            Value::List(Vec::new())
+        } else {
+            Value::Table(BTreeMap::new())
+        };
+        Node {
+            place: place.clone(),
+            value,
+        }
     };
     let child = match &mut node.value {
         Value::Table(members) => members.entry(first.clone()).or_insert_with(|| empty(rest.first())),
         Value::List(items) => {
-            let index: usize = first.parse().map_err(|_| format!("there are several of these: write their number, from 0, before {first}"))?;
+            let index: usize = first
+                .parse()
+                .map_err(|_| format!("there are several of these: write their number, from 0, before {first}"))?;
             if index == items.len() {
                 items.push(empty(rest.first()));
             }
             let count = items.len();
-            items.get_mut(index).ok_or_else(|| format!("there are only {count}, counted from 0"))?
+            items
+                .get_mut(index)
+                .ok_or_else(|| format!("there are only {count}, counted from 0"))?
         }
         other => return Err(format!("lies inside {}, which is no section", other.kind())),
     };
@@ -108,7 +119,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_placed_is_said() {
-        let (_, problems) = laid("[[smpp]]\nname = \"a\"\n", &[("VOXEA__SMPP__7__NAME", "x"), ("VOXEA__SMPP__NAME", "y"), ("VOXEA____X", "z")]);
+        let (_, problems) = laid(
+            "[[smpp]]\nname = \"a\"\n",
+            &[("VOXEA__SMPP__7__NAME", "x"), ("VOXEA__SMPP__NAME", "y"), ("VOXEA____X", "z")],
+        );
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems.iter().any(|text| text.contains("there are only 1")), "{problems:?}");
     }

@@ -24,7 +24,10 @@ impl Organisation {
                 section.problem("name", "is empty; an example: name = \"Mairie de Saint-Exemple\"");
             }
             if !voxea_core::base::time::is_zone(&time_zone) {
-                section.problem("time_zone", format!("{time_zone:?} is no time zone; an example: time_zone = \"Europe/Paris\""));
+                section.problem(
+                    "time_zone",
+                    format!("{time_zone:?} is no time zone; an example: time_zone = \"Europe/Paris\""),
+                );
             }
         }
         Self { name, time_zone }
@@ -53,12 +56,18 @@ impl StoreSettings {
         let blobs = section.map_or_else(|| "blobs".to_owned(), |section| section.string_or("blobs", "blobs"));
         if let Some(section) = section {
             if blobs.contains("://") {
-                section.problem("blobs", "object storage is not built into this version; name a folder: blobs = \"blobs\"");
+                section.problem(
+                    "blobs",
+                    "object storage is not built into this version; name a folder: blobs = \"blobs\"",
+                );
             } else if blobs.is_empty() {
                 section.problem("blobs", "is empty; name a folder: blobs = \"blobs\"");
             }
         }
-        Self { url: Secret::new(absolute(url, folder)), blobs: folder.join(blobs) }
+        Self {
+            url: Secret::new(absolute(url, folder)),
+            blobs: folder.join(blobs),
+        }
     }
 }
 

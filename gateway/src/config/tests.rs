@@ -9,7 +9,11 @@ use super::*;
 const SAMPLE: &str = include_str!("../../../config/voxea.toml");
 
 fn read_in(folder: &Path, text: &str) -> Result<Config, Vec<String>> {
-    let found = Found { path: folder.join("voxea.toml"), folder: folder.to_path_buf(), text: text.to_owned() };
+    let found = Found {
+        path: folder.join("voxea.toml"),
+        folder: folder.to_path_buf(),
+        text: text.to_owned(),
+    };
     read(&found, []).map_err(|error| match error {
         ConfigError::Wrong { problems, .. } => problems.iter().map(ToString::to_string).collect(),
         ConfigError::Find(error) => vec![error.to_string()],
@@ -26,15 +30,36 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
     let table: &[(&str, &[&str])] = &[
         ("[api\nlisten = 1\n", &["line 1", "not TOML"]),
         ("[api]\nlisten = \"127.0.0.1\"\n", &["line 2", "api.listen", "127.0.0.1:8080"]),
-        ("[api]\n\nlisten = \"0.0.0.0:8080\"\n", &["line 3", "api.listen", "tls", "behind_proxy = true"]),
+        (
+            "[api]\n\nlisten = \"0.0.0.0:8080\"\n",
+            &["line 3", "api.listen", "tls", "behind_proxy = true"],
+        ),
         ("[api]\nstop_seconds = 0\n", &["line 2", "api.stop_seconds", "between 1 and 600"]),
         ("[api]\nstop_seconds = \"ten\"\n", &["line 2", "api.stop_seconds", "without quotes"]),
-        ("[api]\nlissten = \"127.0.0.1:0\"\n", &["line 2", "api.lissten", "did you mean listen?"]),
-        ("[orgnisation]\nname = \"a\"\n", &["line 1", "orgnisation", "did you mean organisation?"]),
-        ("[api]\ntls = { certificate = \"no.pem\" }\n", &["line 2", "api.tls.key_file", "is missing"]),
-        ("[store]\nurl = \"mysql://u:hunter2@h/d\"\n", &["line 2", "store.url", "sqlite:voxea.db"]),
-        ("[store]\nblobs = \"s3://bucket/town\"\n", &["line 2", "store.blobs", "object storage", "blobs = \"blobs\""]),
-        ("[organisation]\ntime_zone = \"Europe/Pari\"\n", &["line 2", "organisation.time_zone", "Europe/Paris"]),
+        (
+            "[api]\nlissten = \"127.0.0.1:0\"\n",
+            &["line 2", "api.lissten", "did you mean listen?"],
+        ),
+        (
+            "[orgnisation]\nname = \"a\"\n",
+            &["line 1", "orgnisation", "did you mean organisation?"],
+        ),
+        (
+            "[api]\ntls = { certificate = \"no.pem\" }\n",
+            &["line 2", "api.tls.key_file", "is missing"],
+        ),
+        (
+            "[store]\nurl = \"mysql://u:hunter2@h/d\"\n",
+            &["line 2", "store.url", "sqlite:voxea.db"],
+        ),
+        (
+            "[store]\nblobs = \"s3://bucket/town\"\n",
+            &["line 2", "store.blobs", "object storage", "blobs = \"blobs\""],
+        ),
+        (
+            "[organisation]\ntime_zone = \"Europe/Pari\"\n",
+            &["line 2", "organisation.time_zone", "Europe/Paris"],
+        ),
         ("[organisation]\nname = \"\"\n", &["line 2", "organisation.name", "is empty"]),
         ("api = 3\n", &["line 1", "api", "must be a section"]),
     ];
@@ -60,7 +85,10 @@ fn two_accounts_of_a_kind_need_two_names() {
     let link = "[[smpp]]\nname = \"a\"\naddress = \"127.0.0.1:2775\"\nsystem_id = \"voxea\"\npassword = \"x\"\nnumber = \"36123\"\n";
     let problems = wrong(&format!("{link}{link}"));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("line 8: smpp[1].name") && problems[0].contains("must differ"), "{problems:?}");
+    assert!(
+        problems[0].contains("line 8: smpp[1].name") && problems[0].contains("must differ"),
+        "{problems:?}"
+    );
     let problems = wrong(&link.replace("\"a\"", "\"Numéro court\""));
     assert!(problems[0].contains("smpp[0].name"), "{problems:?}");
 }
@@ -73,7 +101,14 @@ fn the_sample_is_the_defaults() {
     assert_eq!(sample.store, nothing.store);
     let api = |config: &Config| {
         let api = &config.api;
-        (api.listen, api.tls.is_some(), api.behind_proxy, api.metrics_listen, api.stop, api.connections)
+        (
+            api.listen,
+            api.tls.is_some(),
+            api.behind_proxy,
+            api.metrics_listen,
+            api.stop,
+            api.connections,
+        )
     };
     assert_eq!(api(&sample), api(&nothing));
     assert!(sample.sip.is_none() && sample.smpp.is_empty() && sample.mailboxes.is_empty());
@@ -89,7 +124,13 @@ fn every_example_in_the_sample_is_accepted() {
     }
     // TLS needs real certificates; http's own tests cover it.
     let lines = SAMPLE.lines().filter(|line| !line.starts_with("#tls"));
-    let uncommented: Vec<&str> = lines.map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase())).unwrap_or(line)).collect();
+    let uncommented: Vec<&str> = lines
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()))
+                .unwrap_or(line)
+        })
+        .collect();
     let config = read_in(folder.path(), &uncommented.join("\n")).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
     assert!(config.sip.is_some());
     assert_eq!(config.smpp.len(), 1);
@@ -107,7 +148,10 @@ fn a_key_that_everybody_may_read_is_refused() {
     let text = "[api]\nlisten = \"0.0.0.0:8443\"\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n";
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let problems = read_in(folder.path(), text).unwrap_err();
-    assert!(problems[0].contains("api.tls.key_file") && problems[0].contains("chmod"), "{problems:?}");
+    assert!(
+        problems[0].contains("api.tls.key_file") && problems[0].contains("chmod"),
+        "{problems:?}"
+    );
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(read_in(folder.path(), text).unwrap().api.tls.is_some());
     // A key that is not the certificate's.
@@ -120,7 +164,11 @@ fn a_key_that_everybody_may_read_is_refused() {
 #[test]
 fn the_environment_is_named_when_it_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let found = Found { path: folder.path().join("voxea.toml"), folder: folder.path().to_path_buf(), text: "[api]\n".into() };
+    let found = Found {
+        path: folder.path().join("voxea.toml"),
+        folder: folder.path().to_path_buf(),
+        text: "[api]\n".into(),
+    };
     let variables = [("VOXEA__API__LISTEN".to_owned(), "nowhere".to_owned())];
     let error = read(&found, variables).unwrap_err().to_string();
     assert!(error.contains("environment VOXEA__API__LISTEN: api.listen"), "{error}");

@@ -77,18 +77,29 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
         let Some(actor) = known else {
             let address = address(parts, api.settings().behind_proxy);
             return Err(match api.throttle().failed(address, Instant::now()) {
-                Ok(()) => Problem::new(Kind::UNAUTHENTICATED, "send `Authorization: Bearer vx_…` with a key that `voxea key new` made")
-                    .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"voxea\"")),
-                Err(seconds) => Problem::new(Kind::THROTTLED, "too many requests without a valid key from this address").retry_after(seconds),
+                Ok(()) => Problem::new(
+                    Kind::UNAUTHENTICATED,
+                    "send `Authorization: Bearer vx_…` with a key that `voxea key new` made",
+                )
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"voxea\"")),
+                Err(seconds) => {
+                    Problem::new(Kind::THROTTLED, "too many requests without a valid key from this address").retry_after(seconds)
+                }
             });
         };
         let Actor::Client { key_id, scopes, .. } = &actor else {
             return Err(Problem::new(Kind::FORBIDDEN, "only keys may call the API"));
         };
         if !S::granted(*scopes) {
-            return Err(Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()));
+            return Err(
+                Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()),
+            );
         }
-        Ok(Self { key_id: key_id.clone(), actor, scope: PhantomData })
+        Ok(Self {
+            key_id: key_id.clone(),
+            actor,
+            scope: PhantomData,
+        })
     }
 }
 
@@ -104,8 +115,16 @@ fn address(parts: &Parts, behind_proxy: bool) -> IpAddr {
     if !behind_proxy {
         return socket;
     }
-    let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-    forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok()).unwrap_or(socket)
+    let forwarded = parts
+        .headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .next_back()
+        .and_then(|value| value.to_str().ok());
+    forwarded
+        .and_then(|list| list.rsplit(',').next())
+        .and_then(|last| last.trim().parse().ok())
+        .unwrap_or(socket)
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ pub(crate) fn read(text: Option<&str>) -> Result<i64, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 9]>::try_from(bytes).ok());
     match bytes {
         Some([FORM, position @ ..]) if i64::from_be_bytes(position) >= 0 => Ok(i64::from_be_bytes(position)),
-        _ => Err(Problem::new(Kind::BAD_CURSOR, "`after` must be a cursor as an earlier page gave it in `next`; leave it out to begin")),
+        _ => Err(Problem::new(
+            Kind::BAD_CURSOR,
+            "`after` must be a cursor as an earlier page gave it in `next`; leave it out to begin",
+        )),
     }
 }
 

@@ -21,7 +21,16 @@ pub(crate) fn headers(media_type: &str, name: &str) -> HeaderMap {
 /// `attachment` with an ASCII name for old clients and the true one for the others (RFC 6266 §4.3, RFC 8187).
 pub(crate) fn disposition(name: &str) -> String {
     let name = clean(name);
-    let plain: String = name.chars().map(|c| if c.is_ascii() && c != '"' && c != '\\' && c != '%' { c } else { '_' }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii() && c != '"' && c != '\\' && c != '%' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let mut text = format!("attachment; filename=\"{plain}\"");
     if plain != name {
         text.push_str("; filename*=UTF-8''");
@@ -41,7 +50,9 @@ pub(crate) fn disposition(name: &str) -> String {
 fn clean(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     // U+202A..202E and U+2066..2069 would show `exe.fdp` as `pdf.exe`.
-    let visible = last.chars().filter(|c| !c.is_control() && !matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    let visible = last
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     let name: String = visible.take(LONGEST_NAME).collect();
     let name = name.trim().trim_start_matches('.');
     if name.is_empty() { "file".to_owned() } else { name.to_owned() }
@@ -54,8 +65,14 @@ mod tests {
     #[test]
     fn names_as_in_the_standards() {
         assert_eq!(disposition("plan.pdf"), "attachment; filename=\"plan.pdf\"");
-        assert_eq!(disposition("relevé d'eau.pdf"), "attachment; filename=\"relev_ d'eau.pdf\"; filename*=UTF-8''relev%C3%A9%20d%27eau.pdf");
-        assert_eq!(disposition("a\"b.txt"), "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt");
+        assert_eq!(
+            disposition("relevé d'eau.pdf"),
+            "attachment; filename=\"relev_ d'eau.pdf\"; filename*=UTF-8''relev%C3%A9%20d%27eau.pdf"
+        );
+        assert_eq!(
+            disposition("a\"b.txt"),
+            "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt"
+        );
     }
 
     #[test]

@@ -36,7 +36,10 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
             // RFC 9110 §13.1.1: strong comparison, so a weak tag never matches.
             let opaque = tag.strip_prefix("W/").unwrap_or(tag);
             let Some(inner) = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-                return Err(Problem::new(Kind::BAD_REQUEST, "If-Match must hold the ETag as it came, with its quotes"));
+                return Err(Problem::new(
+                    Kind::BAD_REQUEST,
+                    "If-Match must hold the ETag as it came, with its quotes",
+                ));
             };
             if opaque.len() == tag.len()
                 && let Ok(version) = inner.parse()
@@ -46,7 +49,10 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
         }
     }
     if !seen {
-        return Err(Problem::new(Kind::PRECONDITION, "send If-Match with the ETag of the version that you read"));
+        return Err(Problem::new(
+            Kind::PRECONDITION,
+            "send If-Match with the ETag of the version that you read",
+        ));
     }
     Ok(Match::Versions(versions))
 }

@@ -36,7 +36,11 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let merge_patch = request.method() == axum::http::Method::PATCH;
         if !is_json(request.headers(), merge_patch) {
-            let accepted = if merge_patch { "application/merge-patch+json or application/json" } else { "application/json" };
+            let accepted = if merge_patch {
+                "application/merge-patch+json or application/json"
+            } else {
+                "application/json"
+            };
             return Err(Problem::new(Kind::MEDIA_TYPE, format!("send the body as {accepted}")));
         }
         let bytes = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, api))
@@ -70,7 +74,9 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 }
 
 fn is_json(headers: &HeaderMap, merge_patch: bool) -> bool {
-    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     let essence = text.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json") || (merge_patch && essence.eq_ignore_ascii_case("application/merge-patch+json"))
 }
@@ -100,7 +106,10 @@ pub(crate) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = text else { return Ok(PAGE) };
     match text.parse() {
         Ok(limit) if (1..=LARGEST_PAGE).contains(&limit) => Ok(limit),
-        _ => Err(Problem::new(Kind::BAD_REQUEST, format!("`limit` must be a number from 1 to {LARGEST_PAGE}"))),
+        _ => Err(Problem::new(
+            Kind::BAD_REQUEST,
+            format!("`limit` must be a number from 1 to {LARGEST_PAGE}"),
+        )),
     }
 }
 

@@ -31,7 +31,9 @@ pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     let mut response = match answer {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place").into_response(),
-        Err(_) => Problem::new(Kind::UNAVAILABLE, "the answer took too long").retry_after(5).into_response(),
+        Err(_) => Problem::new(Kind::UNAVAILABLE, "the answer took too long")
+            .retry_after(5)
+            .into_response(),
     };
     harden(response.headers_mut(), api.settings().tls);
     api.metrics().called(method, route, response.status().as_u16(), started.elapsed());

@@ -15,10 +15,15 @@ const LONGEST: usize = 200;
 /// # Errors
 /// 400 when it is empty, too long or not ASCII.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
     match value.to_str() {
         Ok(text) if !text.is_empty() && text.len() <= LONGEST => Ok(Some(text.to_owned())),
-        _ => Err(Problem::new(Kind::BAD_REQUEST, format!("Idempotency-Key must have 1 to {LONGEST} visible ASCII characters"))),
+        _ => Err(Problem::new(
+            Kind::BAD_REQUEST,
+            format!("Idempotency-Key must have 1 to {LONGEST} visible ASCII characters"),
+        )),
     }
 }
 
@@ -46,9 +51,15 @@ pub(crate) struct Held {
 pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body: &[u8]) -> Result<Claim, Problem> {
     let hash = hex(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref());
     match api.core().idempotency.begin(client, key, &hash).await? {
-        Slot::Fresh => Ok(Claim::Fresh(Held { api: api.clone(), client: client.to_owned(), key: key.to_owned() })),
+        Slot::Fresh => Ok(Claim::Fresh(Held {
+            api: api.clone(),
+            client: client.to_owned(),
+            key: key.to_owned(),
+        })),
         Slot::Done(status, body) => Ok(Claim::Done(StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED), body)),
-        Slot::InFlight => Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1)),
+        Slot::InFlight => {
+            Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1))
+        }
         Slot::Mismatch => Err(Problem::new(Kind::KEY_REUSED, "use a new Idempotency-Key for a new contact")),
     }
 }
@@ -57,7 +68,13 @@ impl Held {
     /// Remembers the answer. Failing to is no failure of the call: the contact's own dedup key still makes a
     /// repetition harmless.
     pub(crate) async fn remember(self, status: StatusCode, body: &str) {
-        if let Err(error) = self.api.core().idempotency.finish(&self.client, &self.key, status.as_u16(), body).await {
+        if let Err(error) = self
+            .api
+            .core()
+            .idempotency
+            .finish(&self.client, &self.key, status.as_u16(), body)
+            .await
+        {
             tracing::warn!(error = %error, "an answer could not be remembered for its Idempotency-Key");
         }
     }

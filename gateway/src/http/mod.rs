@@ -21,9 +21,9 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router};
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use axum::{Extension, Router};
 use voxea_core::Core;
 use voxea_core::base::account::{Account, Kind as AccountKind};
 
@@ -63,7 +63,14 @@ struct Shared {
 impl Api {
     /// Over the core's doors. `epoch` is the one under which [`account`] was registered.
     pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics) -> Self {
-        Self(Arc::new(Shared { core, epoch, settings, health, metrics, throttle: Throttle::default() }))
+        Self(Arc::new(Shared {
+            core,
+            epoch,
+            settings,
+            health,
+            metrics,
+            throttle: Throttle::default(),
+        }))
     }
 
     /// The doors.
@@ -114,5 +121,8 @@ async fn nowhere() -> Problem {
 }
 
 async fn not_offered() -> Problem {
-    Problem::new(Kind::METHOD, "this path does not offer the method; the Allow header lists those that it does")
+    Problem::new(
+        Kind::METHOD,
+        "this path does not offer the method; the Allow header lists those that it does",
+    )
 }

@@ -32,9 +32,14 @@ impl Modify for Key {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A key made by `voxea key new`: `vx_…`. Scopes: read, reply, intake, admin (all)."))
+            .description(Some(
+                "A key made by `voxea key new`: `vx_…`. Scopes: read, reply, intake, admin (all).",
+            ))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(scheme));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("key", SecurityScheme::Http(scheme));
     }
 }
 
@@ -98,7 +103,9 @@ fn problems(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Re
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         RefOr::T(ResponseBuilder::new().description(description).content(MEDIA_TYPE, content).build())
     };
-    list.iter().map(|(status, description)| ((*status).to_owned(), one(description))).collect()
+    list.iter()
+        .map(|(status, description)| ((*status).to_owned(), one(description)))
+        .collect()
 }
 
 /// The document's text, written once.
@@ -108,7 +115,12 @@ pub(super) struct Document(Arc<str>);
 impl Document {
     /// Writes the document.
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
-        Self(document.to_json().unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")).into())
+        Self(
+            document
+                .to_json()
+                .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+                .into(),
+        )
     }
 }
 

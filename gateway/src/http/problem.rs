@@ -65,7 +65,12 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 impl Problem {
     /// A problem of this kind; `detail` says what happened and what would be right.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self(Box::new(Parts { kind, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }))
+        Self(Box::new(Parts {
+            kind,
+            detail: detail.into(),
+            members: Map::new(),
+            headers: HeaderMap::new(),
+        }))
     }
 
     /// The content is well-formed but `pointer` (RFC 6901) is not acceptable.
@@ -131,7 +136,10 @@ impl From<CoreError> for Problem {
             CoreError::Conflict(detail) => Self::new(Kind::CONFLICT, detail),
             CoreError::Invalid { pointer, message } => Self::invalid(&pointer, &message),
             CoreError::TextTooLong(preview) => {
-                let mut problem = Self::new(Kind::TEXT_TOO_LONG, format!("the text needs {} of {} units", preview.units, preview.limit));
+                let mut problem = Self::new(
+                    Kind::TEXT_TOO_LONG,
+                    format!("the text needs {} of {} units", preview.units, preview.limit),
+                );
                 if let Ok(Value::Object(members)) = serde_json::to_value(super::v1::sms::Preview::from(*preview)) {
                     problem.0.members = members;
                 }

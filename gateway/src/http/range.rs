@@ -21,12 +21,16 @@ pub(crate) enum Asked {
 /// Several ranges are answered with the whole body, which RFC 9110 §14.2 allows: players never ask for them, and
 /// overlapping ones are an attack.
 pub(crate) fn asked(header: Option<&str>, length: u64) -> Asked {
-    let Some((unit, spec)) = header.and_then(|text| text.split_once('=')) else { return Asked::Whole };
+    let Some((unit, spec)) = header.and_then(|text| text.split_once('=')) else {
+        return Asked::Whole;
+    };
     // RFC 9110 §14.1: range units are case-insensitive; one that we do not know is ignored.
     if !unit.trim().eq_ignore_ascii_case(UNIT) || spec.contains(',') {
         return Asked::Whole;
     }
-    let Some((first, last)) = spec.trim().split_once('-') else { return Asked::Whole };
+    let Some((first, last)) = spec.trim().split_once('-') else {
+        return Asked::Whole;
+    };
     match (number(first), number(last)) {
         // The last n bytes; all of them when there are fewer.
         (Number::Absent, Number::Is(0)) => Asked::Outside,

@@ -31,7 +31,14 @@ const STREAMS: u32 = 64;
 const TURN: Duration = Duration::from_secs(5);
 
 /// Serves `router` until the soft stop; then no new connections, and those at work finish until the hard stop.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: Router, connections: usize, pulse: Pulse, stop: Stop) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    connections: usize,
+    pulse: Pulse,
+    stop: Stop,
+) {
     let permits = Arc::new(Semaphore::new(connections));
     let tracker = TaskTracker::new();
     let acceptor = tls.map(TlsAcceptor::from);
@@ -91,11 +98,18 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T,
         request.extensions_mut().insert(Peer(address.ip()));
         let mut router = router.clone();
         async move {
-            ServiceExt::<Request>::ready(&mut router).await?.call(request.map(axum::body::Body::new)).await
+            ServiceExt::<Request>::ready(&mut router)
+                .await?
+                .call(request.map(axum::body::Body::new))
+                .await
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(64 * 1024);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(64 * 1024);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -141,20 +155,28 @@ mod tests {
     async fn start(tls: Option<Arc<ServerConfig>>, connections: usize) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), Stop::new());
-        let router = Router::new().route("/", get(async || "it works")).route("/never", get(async || std::future::pending::<()>().await));
+        let router = Router::new()
+            .route("/", get(async || "it works"))
+            .route("/never", get(async || std::future::pending::<()>().await));
         let task = tokio::spawn(serve(listener, tls, router, connections, Pulse::default(), stop.clone()));
         Running { address, stop, task }
     }
 
     impl Running {
         async fn ended(self) {
-            tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("it ends").unwrap();
+            tokio::time::timeout(Duration::from_secs(10), self.task)
+                .await
+                .expect("it ends")
+                .unwrap();
         }
     }
 
     /// Asks for `/` and reads the whole answer.
     async fn ask<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut T) -> String {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         // A peer that closes TLS without a notice after `Connection: close` has said all.
         let _ = stream.read_to_string(&mut answer).await;
@@ -179,7 +201,11 @@ mod tests {
         let mut hanging = TcpStream::connect(running.address).await.unwrap();
         hanging.write_all(b"GET /never HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
         // Whoever is answered second was accepted after the hanging one.
-        assert!(ask(&mut TcpStream::connect(running.address).await.unwrap()).await.contains("it works"));
+        assert!(
+            ask(&mut TcpStream::connect(running.address).await.unwrap())
+                .await
+                .contains("it works")
+        );
         running.stop.soft.cancel();
         running.stop.hard.cancel();
         running.ended().await;
@@ -193,10 +219,18 @@ mod tests {
         let mut piece = [0; 12];
         first.read_exact(&mut piece).await.unwrap();
         let mut second = TcpStream::connect(running.address).await.unwrap();
-        second.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n").await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await.is_err(), "no place yet");
+        second
+            .write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await.is_err(),
+            "no place yet"
+        );
         drop(first);
-        let got = tokio::time::timeout(Duration::from_secs(10), second.read_u8()).await.expect("a place");
+        let got = tokio::time::timeout(Duration::from_secs(10), second.read_u8())
+            .await
+            .expect("a place");
         assert_eq!(got.unwrap(), b'H');
         running.stop.soft.cancel();
         running.ended().await;

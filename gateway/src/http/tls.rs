@@ -22,7 +22,11 @@ pub(crate) struct TlsError {
 /// # Errors
 /// [`TlsError`] names the file and what is wrong with it.
 pub(crate) fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let at = |file: &Path, reason: String| TlsError { file: file.display().to_string(), reason, in_key: file == key };
+    let at = |file: &Path, reason: String| TlsError {
+        file: file.display().to_string(),
+        reason,
+        in_key: file == key,
+    };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| at(certificate, format!("no PEM certificate can be read: {error}")))?;

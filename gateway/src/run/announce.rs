@@ -90,7 +90,14 @@ mod tests {
             tell(&core, &changed(&core, &mut said)).await.unwrap();
         }
         let page = core.feed.page(0, 10).await.unwrap();
-        let told: Vec<(&str, &str)> = page.items.iter().map(|event| (event.kind.as_str(), event.subject.as_str())).collect();
-        assert_eq!(told, [("channel.up", "smpp/a"), ("channel.down", "smpp/a"), ("channel.up", "smpp/a")]);
+        let told: Vec<(&str, &str)> = page
+            .items
+            .iter()
+            .map(|event| (event.kind.as_str(), event.subject.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [("channel.up", "smpp/a"), ("channel.down", "smpp/a"), ("channel.up", "smpp/a")]
+        );
     }
 }

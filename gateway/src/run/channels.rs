@@ -47,10 +47,16 @@ pub(crate) fn probes(config: &Config) -> Vec<(Account, Probe)> {
         probes.push((Account::new(Kind::Sip, SIP), Box::pin(async move { voxea_sip::probe(&sip).await })));
     }
     for (name, smpp) in config.smpp.iter().cloned() {
-        probes.push((Account::new(Kind::Smpp, name), Box::pin(async move { voxea_smpp::probe(&smpp).await })));
+        probes.push((
+            Account::new(Kind::Smpp, name),
+            Box::pin(async move { voxea_smpp::probe(&smpp).await }),
+        ));
     }
     for (name, mailbox) in config.mailboxes.iter().cloned() {
-        probes.push((Account::new(Kind::Mailbox, name), Box::pin(async move { voxea_imap::probe(&mailbox).await })));
+        probes.push((
+            Account::new(Kind::Mailbox, name),
+            Box::pin(async move { voxea_imap::probe(&mailbox).await }),
+        ));
     }
     probes
 }

@@ -60,7 +60,9 @@ impl Health {
         if !self.writable(core).await {
             return Readiness::Not("the database does not take writes");
         }
-        Readiness::Ready { degraded: core.channels.list().iter().any(|status| status.state == State::Halted) }
+        Readiness::Ready {
+            degraded: core.channels.list().iter().any(|status| status.state == State::Halted),
+        }
     }
 
     async fn writable(&self, core: &Core) -> bool {

@@ -68,25 +68,57 @@ struct Daemon {
 impl Daemon {
     async fn start(config: &Config, migrate: bool) -> Result<Self, Failure> {
         let core = crate::commands::open(config, migrate).await?;
-        let (stop, tracker, health, pulses, metrics) = (Stop::new(), TaskTracker::new(), Health::default(), Pulses::default(), Metrics::new());
+        let (stop, tracker, health, pulses, metrics) = (
+            Stop::new(),
+            TaskTracker::new(),
+            Health::default(),
+            Pulses::default(),
+            Metrics::new(),
+        );
         core.enter_jobs().await?;
         let epoch = core.intake.register(&http::account()).await?;
 
         // Channels come before the API's first answer, so that /v1/channels names them all from the start.
-        let supervisor = Supervisor { channels: core.channels.clone(), counters: core.counters.clone(), pace: Pace::default(), tracker: tracker.clone(), stop: stop.clone() };
+        let supervisor = Supervisor {
+            channels: core.channels.clone(),
+            counters: core.counters.clone(),
+            pace: Pace::default(),
+            tracker: tracker.clone(),
+            stop: stop.clone(),
+        };
         let api_reporter = core.channels.register(http::account());
-        let starts: Vec<_> = channels::starts(config, &core).into_iter().map(|(account, start)| (core.channels.register(account), start)).collect();
+        let starts: Vec<_> = channels::starts(config, &core)
+            .into_iter()
+            .map(|(account, start)| (core.channels.register(account), start))
+            .collect();
 
-        let settings = Settings { behind_proxy: config.api.behind_proxy, tls: config.api.tls.is_some() };
+        let settings = Settings {
+            behind_proxy: config.api.behind_proxy,
+            tls: config.api.tls.is_some(),
+        };
         let (listener, address) = listen(config.api.listen).await?;
         if let Some(wanted) = config.api.metrics_listen {
             let (listener, address) = listen(wanted).await?;
             let router: Router = metrics::router(metrics.clone(), core.clone());
-            tracker.spawn(server::serve(listener, None, router, SCRAPERS, pulses.watch("metrics"), stop.clone()));
+            tracker.spawn(server::serve(
+                listener,
+                None,
+                router,
+                SCRAPERS,
+                pulses.watch("metrics"),
+                stop.clone(),
+            ));
             tracing::info!(address = %address, "metrics listening");
         }
         let router = Api::new(core.clone(), epoch, settings, health.clone(), metrics).router();
-        let serving = server::serve(listener, config.api.tls.clone(), router, config.api.connections, pulses.watch("api"), stop.clone());
+        let serving = server::serve(
+            listener,
+            config.api.tls.clone(),
+            router,
+            config.api.connections,
+            pulses.watch("api"),
+            stop.clone(),
+        );
         let api = tracker.spawn(serving);
         health.listening();
         let scheme = if settings.tls { "tls" } else { "tcp" };
@@ -100,7 +132,13 @@ impl Daemon {
         tracker.spawn(jobs::work(core.clone(), pulses.watch("jobs"), stop.clone()));
         tracker.spawn(notify::feed(pulses, stop.soft.clone()));
         notify::ready(&address.to_string());
-        Ok(Self { core, stop, tracker, health, api })
+        Ok(Self {
+            core,
+            stop,
+            tracker,
+            health,
+            api,
+        })
     }
 
     /// Soft, then hard when the time is nearly over or a second signal comes. Ends within `limit` whatever hangs.
@@ -139,7 +177,9 @@ impl Daemon {
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(wanted).await.map_err(Failure::system(format!("listening at {wanted}")))?;
+    let listener = TcpListener::bind(wanted)
+        .await
+        .map_err(Failure::system(format!("listening at {wanted}")))?;
     let address = listener.local_addr().map_err(Failure::system("asking for the bound address"))?;
     Ok((listener, address))
 }

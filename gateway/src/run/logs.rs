@@ -12,7 +12,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// [`voxea_imap::BANNED_LOG_TARGETS`].
 const SILENT: [&str; 2] = ["mail_parser", "rsip"];
 /// Libraries whose debug output quotes statements, values or handshakes: heard from `warn` up.
-const CAPPED: [&str; 9] = ["sqlx", "rustls", "tokio_rustls", "hyper", "hyper_util", "h2", "axum", "rusmpp", "tower"];
+const CAPPED: [&str; 9] = [
+    "sqlx",
+    "rustls",
+    "tokio_rustls",
+    "hyper",
+    "hyper_util",
+    "h2",
+    "axum",
+    "rusmpp",
+    "tower",
+];
 
 /// Starts logging to stderr. `VOXEA_LOG` takes directives as in `RUST_LOG` (`voxea_sip=debug,warn`); the caps hold
 /// whatever it says.
@@ -23,9 +33,20 @@ pub(crate) fn start() {
         .from_env_lossy();
     let terminal = std::io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let layer = if terminal { layer.with_ansi(true).boxed() } else { layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed() };
+    let layer = if terminal {
+        layer.with_ansi(true).boxed()
+    } else {
+        layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed()
+    };
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(capped())).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(wanted).with_filter(capped()))
+        .try_init();
     std::panic::set_hook(Box::new(|info| {
         // The place only: a panic's message may quote what it choked on.
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();

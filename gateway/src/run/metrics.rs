@@ -34,9 +34,16 @@ impl Metrics {
     /// Nothing counted yet.
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
-        let calls = IntCounterVec::new(Opts::new("voxea_http_requests_total", "Calls of the API."), &["method", "route", "status"]).ok();
+        let calls = IntCounterVec::new(
+            Opts::new("voxea_http_requests_total", "Calls of the API."),
+            &["method", "route", "status"],
+        )
+        .ok();
         let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-        let options = HistogramOpts::new("voxea_http_request_seconds", "Time from the headers of a call to those of its answer.");
+        let options = HistogramOpts::new(
+            "voxea_http_request_seconds",
+            "Time from the headers of a call to those of its answer.",
+        );
         let seconds = HistogramVec::new(options.buckets(buckets), &["route"]).ok();
         if let Some(calls) = &calls {
             let _ = registry.register(Box::new(calls.clone()));
@@ -70,22 +77,41 @@ impl Metrics {
 type Families = Vec<prometheus::proto::MetricFamily>;
 
 fn channels(core: &Core) -> Result<Families, prometheus::Error> {
-    let state = IntGaugeVec::new(Opts::new("voxea_channel_state", "1 for the state that a channel is in."), &["kind", "name", "state"])?;
+    let state = IntGaugeVec::new(
+        Opts::new("voxea_channel_state", "1 for the state that a channel is in."),
+        &["kind", "name", "state"],
+    )?;
     let queue = IntGaugeVec::new(Opts::new("voxea_channel_queue", "Work that waits on a channel."), &["kind", "name"])?;
-    let attempts = IntGaugeVec::new(Opts::new("voxea_channel_attempts", "Failed attempts since a channel last worked."), &["kind", "name"])?;
+    let attempts = IntGaugeVec::new(
+        Opts::new("voxea_channel_attempts", "Failed attempts since a channel last worked."),
+        &["kind", "name"],
+    )?;
     for status in core.channels.list() {
         let (kind, name) = (status.account.kind.as_str(), status.account.name.as_str());
-        for each in [ChannelState::Connecting, ChannelState::Up, ChannelState::Retrying, ChannelState::Halted, ChannelState::Stopping] {
-            state.with_label_values(&[kind, name, each.as_str()]).set(i64::from(each == status.state));
+        for each in [
+            ChannelState::Connecting,
+            ChannelState::Up,
+            ChannelState::Retrying,
+            ChannelState::Halted,
+            ChannelState::Stopping,
+        ] {
+            state
+                .with_label_values(&[kind, name, each.as_str()])
+                .set(i64::from(each == status.state));
         }
-        queue.with_label_values(&[kind, name]).set(i64::try_from(status.queue).unwrap_or(i64::MAX));
+        queue
+            .with_label_values(&[kind, name])
+            .set(i64::try_from(status.queue).unwrap_or(i64::MAX));
         attempts.with_label_values(&[kind, name]).set(i64::from(status.attempts));
     }
     Ok([state.collect(), queue.collect(), attempts.collect()].concat())
 }
 
 fn events(core: &Core) -> Result<Families, prometheus::Error> {
-    let events = IntCounterVec::new(Opts::new("voxea_events_total", "What happened on each account."), &["kind", "name", "event"])?;
+    let events = IntCounterVec::new(
+        Opts::new("voxea_events_total", "What happened on each account."),
+        &["kind", "name", "event"],
+    )?;
     for (kind, name, event, count) in core.counters.snapshot() {
         events.with_label_values(&[kind.as_str(), name.as_str(), event]).inc_by(count);
     }
@@ -105,9 +131,17 @@ async fn gauges(core: &Core) -> Result<Families, prometheus::Error> {
         gauge("voxea_feed_position", "The last position of the feed.", head)?;
     }
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    gauge("voxea_tasks", "Tasks alive in the runtime.", i64::try_from(tasks).unwrap_or(i64::MAX))?;
+    gauge(
+        "voxea_tasks",
+        "Tasks alive in the runtime.",
+        i64::try_from(tasks).unwrap_or(i64::MAX),
+    )?;
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        gauge("process_open_fds", "Open descriptors.", i64::try_from(open.count()).unwrap_or(i64::MAX))?;
+        gauge(
+            "process_open_fds",
+            "Open descriptors.",
+            i64::try_from(open.count()).unwrap_or(i64::MAX),
+        )?;
     }
     if let Some(bytes) = resident() {
         gauge("process_resident_memory_bytes", "Memory in use.", bytes)?;
@@ -147,7 +181,10 @@ mod tests {
         metrics.called("GET", "/v1/requests/{id}", 200, Duration::from_millis(3));
         metrics.called("GET", "/v1/requests/{id}", 200, Duration::from_millis(3));
         let text = TextEncoder::new().encode_to_string(&metrics.0.registry.gather()).unwrap();
-        assert!(text.contains(r#"voxea_http_requests_total{method="GET",route="/v1/requests/{id}",status="200"} 2"#), "{text}");
+        assert!(
+            text.contains(r#"voxea_http_requests_total{method="GET",route="/v1/requests/{id}",status="200"} 2"#),
+            "{text}"
+        );
         assert!(text.contains("voxea_http_request_seconds_count"), "{text}");
     }
 

@@ -29,7 +29,11 @@ impl Pulses {
     /// A pulse for the loop called `name`.
     pub(crate) fn watch(&self, name: &'static str) -> Pulse {
         let pulse = Pulse::default();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Watched { name, pulse: pulse.clone(), seen: 0 });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Watched {
+            name,
+            pulse: pulse.clone(),
+            seen: 0,
+        });
         pulse
     }
 

@@ -129,7 +129,11 @@ impl Supervisor {
 
     fn was_stable(&self, reporter: &Reporter) -> bool {
         let limit = i64::try_from(self.pace.stable.as_millis()).unwrap_or(i64::MAX);
-        let mine = self.channels.list().into_iter().find(|status| status.account == *reporter.account());
+        let mine = self
+            .channels
+            .list()
+            .into_iter()
+            .find(|status| status.account == *reporter.account());
         mine.is_some_and(|status| status.state == State::Up && time::now().saturating_sub(status.since) >= limit)
     }
 }
@@ -151,7 +155,11 @@ mod tests {
         Supervisor {
             channels: Channels::default(),
             counters: Counters::default(),
-            pace: Pace { retry: short, halt: (Duration::from_secs(3600), Duration::from_secs(3600)), stable: Duration::from_secs(60) },
+            pace: Pace {
+                retry: short,
+                halt: (Duration::from_secs(3600), Duration::from_secs(3600)),
+                stable: Duration::from_secs(60),
+            },
             tracker: TaskTracker::new(),
             stop: Stop::new(),
         }
@@ -161,11 +169,18 @@ mod tests {
     async fn until(supervisor: &Supervisor, name: &str, state: State) {
         let mut changes = supervisor.channels.listen();
         let reached = async {
-            while !supervisor.channels.list().iter().any(|status| status.account.name == name && status.state == state) {
+            while !supervisor
+                .channels
+                .list()
+                .iter()
+                .any(|status| status.account.name == name && status.state == state)
+            {
                 changes.rung().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), reached).await.expect("the state is reached");
+        tokio::time::timeout(Duration::from_secs(10), reached)
+            .await
+            .expect("the state is reached");
     }
 
     #[tokio::test]
@@ -202,7 +217,9 @@ mod tests {
         assert_eq!(count("wrong", "halt"), Some(1));
         supervisor.stop.soft.cancel();
         supervisor.tracker.close();
-        tokio::time::timeout(Duration::from_secs(10), supervisor.tracker.wait()).await.expect("all stop");
+        tokio::time::timeout(Duration::from_secs(10), supervisor.tracker.wait())
+            .await
+            .expect("all stop");
         assert!(supervisor.channels.list().iter().all(|status| status.state == State::Stopping));
     }
 
@@ -220,6 +237,8 @@ mod tests {
         supervisor.tracker.close();
         supervisor.stop.soft.cancel();
         supervisor.stop.hard.cancel();
-        tokio::time::timeout(Duration::from_secs(10), supervisor.tracker.wait()).await.expect("it is ended");
+        tokio::time::timeout(Duration::from_secs(10), supervisor.tracker.wait())
+            .await
+            .expect("it is ended");
     }
 }

@@ -85,5 +85,9 @@ pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>, Params(a
     let (after, limit) = (cursor::read(asked.after.as_deref())?, limit(asked.limit.as_deref())?);
     let page = api.core().feed.page(after, limit).await?;
     let items = page.items.into_iter().map(Event::from).collect();
-    Ok(Json(Changes { items, next: cursor::write(page.next), has_more: page.has_more }))
+    Ok(Json(Changes {
+        items,
+        next: cursor::write(page.next),
+        has_more: page.has_more,
+    }))
 }

@@ -64,5 +64,7 @@ impl From<Status> for Channel {
 #[utoipa::path(get, path = "/v1/channels", tag = "channels", security(("key" = ["read"])),
     responses((status = 200, description = "Every channel of this node", body = Channels), Keyed))]
 pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>) -> Json<Channels> {
-    Json(Channels { items: api.core().channels.list().into_iter().map(Channel::from).collect() })
+    Json(Channels {
+        items: api.core().channels.list().into_iter().map(Channel::from).collect(),
+    })
 }

@@ -57,14 +57,22 @@ impl Taken {
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("/text", "must hold what the citizen said or wrote"));
         }
-        for (pointer, member) in [("/from", &self.from), ("/name", &self.name), ("/subject", &self.subject), ("/theme", &self.theme)] {
+        for (pointer, member) in [
+            ("/from", &self.from),
+            ("/name", &self.name),
+            ("/subject", &self.subject),
+            ("/theme", &self.theme),
+        ] {
             bounded(pointer, member.as_deref(), MEMBER)?;
         }
         let occurred_at = match self.occurred_at.as_deref() {
             None => now,
-            Some(text) => time::parse_rfc3339(text)
-                .filter(|at| *at <= now + AHEAD)
-                .ok_or_else(|| Problem::invalid("/occurred_at", "must be a time of the past as in RFC 3339, such as 2026-11-24T08:00:00Z"))?,
+            Some(text) => time::parse_rfc3339(text).filter(|at| *at <= now + AHEAD).ok_or_else(|| {
+                Problem::invalid(
+                    "/occurred_at",
+                    "must be a time of the past as in RFC 3339, such as 2026-11-24T08:00:00Z",
+                )
+            })?,
         };
         let account = crate::http::account();
         let (from, to) = (self.from.as_deref().map(address).unwrap_or_default(), channel.as_str().to_owned());
@@ -74,7 +82,10 @@ impl Taken {
         contact.subject = self.subject;
         contact.text = Some(self.text);
         contact.occurred_at = occurred_at;
-        contact.raw = (body.len() <= RAW_INLINE_BYTES).then_some(Raw::Inline { media_type: "application/json", bytes: body });
+        contact.raw = (body.len() <= RAW_INLINE_BYTES).then_some(Raw::Inline {
+            media_type: "application/json",
+            bytes: body,
+        });
         contact.theme = self.theme;
         Ok(contact)
     }
@@ -90,28 +101,44 @@ struct By {
 /// E.164 where it can be; a mail address and whatever else stay as they are.
 fn address(text: &str) -> String {
     let text = text.trim();
-    if text.contains('@') { text.to_owned() } else { phone::normalise(text, "FR").into_string() }
+    if text.contains('@') {
+        text.to_owned()
+    } else {
+        phone::normalise(text, "FR").into_string()
+    }
 }
 
 fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Problem> {
     let Some(text) = text else { return Ok(()) };
     // PostgreSQL keeps no NUL in a text.
     if text.chars().count() > limit || text.contains('\0') {
-        return Err(Problem::invalid(pointer, &format!("must have at most {limit} characters and no NUL")));
+        return Err(Problem::invalid(
+            pointer,
+            &format!("must have at most {limit} characters and no NUL"),
+        ));
     }
     Ok(())
 }
 
 /// Takes a contact in, once for each Idempotency-Key.
 async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: &HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
-    let by = |dedup| By { actor: caller.actor.clone(), epoch: api.epoch(), dedup };
+    let by = |dedup| By {
+        actor: caller.actor.clone(),
+        epoch: api.epoch(),
+        dedup,
+    };
     let Some(key) = idempotency::key(headers)? else {
         let contact = body.value.contact(channel, by(Dedup::Never), body.bytes, time::now())?;
         let (request, location) = accept(&api, &caller, contact).await?;
         return Ok(answer(StatusCode::CREATED, request, location));
     };
     // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
-    let contact = body.value.contact(channel, by(Dedup::Key(format!("{}/{key}", caller.key_id))), body.bytes.clone(), time::now())?;
+    let contact = body.value.contact(
+        channel,
+        by(Dedup::Key(format!("{}/{key}", caller.key_id))),
+        body.bytes.clone(),
+        time::now(),
+    )?;
     let held = match idempotency::claim(&api, &caller.key_id, &key, channel.as_str(), &body.bytes).await? {
         Claim::Fresh(held) => held,
         Claim::Done(status, text) => return Ok(repeated(status, text)),
@@ -138,7 +165,12 @@ async fn accept(api: &Api, caller: &Caller<Intake>, contact: Contact) -> Result<
 }
 
 fn answer(status: StatusCode, request: Request, location: String) -> Response {
-    (status, [(LOCATION, header(&location)), (ETAG, etag::of(request.version))], Json(request)).into_response()
+    (
+        status,
+        [(LOCATION, header(&location)), (ETAG, etag::of(request.version))],
+        Json(request),
+    )
+        .into_response()
 }
 
 /// The answer that was given before, with the same headers.
@@ -146,7 +178,16 @@ fn repeated(status: StatusCode, text: String) -> Response {
     let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let location = body["links"]["self"].as_str().unwrap_or_default().to_owned();
     let tag = etag::of(body["version"].as_i64().unwrap_or_default());
-    (status, [(LOCATION, header(&location)), (ETAG, tag), (CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+    (
+        status,
+        [
+            (LOCATION, header(&location)),
+            (ETAG, tag),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ],
+        text,
+    )
+        .into_response()
 }
 
 fn header(text: &str) -> HeaderValue {
@@ -186,8 +227,14 @@ mod tests {
 
     fn taken(json: &str) -> Result<Contact, u16> {
         let taken: Taken = serde_json::from_str(json).unwrap();
-        let by = By { actor: Actor::System, epoch: 1, dedup: Dedup::Never };
-        taken.contact(Channel::Counter, by, Bytes::new(), 1_795_507_200_000).map_err(|problem| problem.status().as_u16())
+        let by = By {
+            actor: Actor::System,
+            epoch: 1,
+            dedup: Dedup::Never,
+        };
+        taken
+            .contact(Channel::Counter, by, Bytes::new(), 1_795_507_200_000)
+            .map_err(|problem| problem.status().as_u16())
     }
 
     #[test]
@@ -200,9 +247,20 @@ mod tests {
     #[test]
     fn what_is_not_acceptable_is_422() {
         let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(TEXT + 1));
-        for bad in [r#"{"text":"  "}"#, r#"{"text":"a\u0000"}"#, r#"{"text":"a","occurred_at":"yesterday"}"#, r#"{"text":"a","occurred_at":"2999-01-01T00:00:00Z"}"#, &long] {
+        for bad in [
+            r#"{"text":"  "}"#,
+            r#"{"text":"a\u0000"}"#,
+            r#"{"text":"a","occurred_at":"yesterday"}"#,
+            r#"{"text":"a","occurred_at":"2999-01-01T00:00:00Z"}"#,
+            &long,
+        ] {
             assert_eq!(taken(bad).unwrap_err(), 422, "{}", &bad[..bad.len().min(60)]);
         }
-        assert_eq!(taken(r#"{"text":"a","occurred_at":"2026-11-01T09:00:00+01:00"}"#).unwrap().occurred_at, 1_793_520_000_000);
+        assert_eq!(
+            taken(r#"{"text":"a","occurred_at":"2026-11-01T09:00:00+01:00"}"#)
+                .unwrap()
+                .occurred_at,
+            1_793_520_000_000
+        );
     }
 }

@@ -134,13 +134,23 @@ impl From<Shown> for Interaction {
 
 impl From<AttachmentOf> for Attachment {
     fn from(row: AttachmentOf) -> Self {
-        Self { id: row.id, name: row.name, r#type: row.media_type, size: row.size, sha256: row.sha256 }
+        Self {
+            id: row.id,
+            name: row.name,
+            r#type: row.media_type,
+            size: row.size,
+            sha256: row.sha256,
+        }
     }
 }
 
 impl From<RecordingOf> for Recording {
     fn from(row: RecordingOf) -> Self {
-        Self { duration_ms: row.duration_ms(), id: row.id, state: row.state }
+        Self {
+            duration_ms: row.duration_ms(),
+            id: row.id,
+            state: row.state,
+        }
     }
 }
 
@@ -159,13 +169,19 @@ impl From<CallOf> for Call {
 /// The contacts of a request, in and out, in order.
 #[utoipa::path(get, path = "/v1/requests/{id}/interactions", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "In order", body = Interactions), Keyed, One))]
-pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<Interactions>, Problem> {
+pub(super) async fn of_request(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    Path(id): Path<String>,
+) -> Result<Json<Interactions>, Problem> {
     let shown = api.core().interactions.of_request(&id).await?;
     if shown.is_empty() {
         // A request without contacts does not exist, but who asks for none at all must hear so.
         api.core().desk.get(&caller.actor, &id).await?;
     }
-    Ok(Json(Interactions { items: shown.into_iter().map(Interaction::from).collect() }))
+    Ok(Json(Interactions {
+        items: shown.into_iter().map(Interaction::from).collect(),
+    }))
 }
 
 /// The artefact as it came: the mail, the PDU, the INVITE, the form.

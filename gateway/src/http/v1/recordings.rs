@@ -90,7 +90,12 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(id):
         Keyed, One,
         (status = 409, description = "It is not closed yet, or there is no sound", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside; Content-Range says how long the whole is", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn audio(State(api): State<Api>, _caller: Caller<Read>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn audio(
+    State(api): State<Api>,
+    _caller: Caller<Read>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (row, reader) = open(&api, &id).await?;
     let length = reader.wav_len();
     // A closed recording never changes, so its id and length are its validator.
@@ -109,10 +114,16 @@ pub(super) async fn audio(State(api): State<Api>, _caller: Caller<Read>, Path(id
     answer.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
     answer.insert(ETAG, tag);
     // A browser that opens the address shows a player, which must be allowed to load its own sound.
-    answer.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"));
+    answer.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    );
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-        answer.insert(CONTENT_RANGE, HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("bytes */*")));
+        answer.insert(
+            CONTENT_RANGE,
+            HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("bytes */*")),
+        );
     }
     Ok((status, answer, Body::from_stream(pieces(reader, part))).into_response())
 }
@@ -131,7 +142,9 @@ pub(super) async fn open(api: &Api, id: &str) -> Result<(RecordingRow, Arc<Reade
     let state = row.state.parse::<RecordingState>().ok();
     if !state.is_some_and(RecordingState::is_audible) {
         let detail = match state {
-            Some(RecordingState::Recording | RecordingState::Sealing) => "the recording is not closed yet; the event recording.available tells when it is",
+            Some(RecordingState::Recording | RecordingState::Sealing) => {
+                "the recording is not closed yet; the event recording.available tells when it is"
+            }
             _ => "there is no sound; the recording's reason says why",
         };
         return Err(Problem::new(Kind::CONFLICT, detail).with("state", row.state.into()));
@@ -152,7 +165,10 @@ pub(super) async fn blocking<T: Send + 'static>(
         Err(error) => error.to_string(),
     };
     tracing::error!(reason, "a recording cannot be read");
-    Err(Problem::new(Kind::INTERNAL, "the recording cannot be read; the daemon's log says more"))
+    Err(Problem::new(
+        Kind::INTERNAL,
+        "the recording cannot be read; the daemon's log says more",
+    ))
 }
 
 fn pieces(reader: Arc<Reader>, part: std::ops::Range<u64>) -> impl Stream<Item = std::io::Result<Bytes>> + Send {

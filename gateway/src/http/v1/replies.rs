@@ -99,10 +99,17 @@ pub(super) async fn post(
 ) -> Result<impl IntoResponse, Problem> {
     let Answer { channel, text, subject } = answer.value;
     let channel = match channel.as_deref() {
-        Some(name) => Some(name.parse::<Channel>().map_err(|_| Problem::invalid("/channel", "is no channel; answers go by sms or email"))?),
+        Some(name) => Some(
+            name.parse::<Channel>()
+                .map_err(|_| Problem::invalid("/channel", "is no channel; answers go by sms or email"))?,
+        ),
         None => None,
     };
-    let row = api.core().outbox.reply(&caller.actor, &id, &NewReply { channel, text, subject }).await?;
+    let row = api
+        .core()
+        .outbox
+        .reply(&caller.actor, &id, &NewReply { channel, text, subject })
+        .await?;
     let location = format!("/v1/replies/{}", row.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(Reply::from(row))))
 }

@@ -100,7 +100,11 @@ impl From<RequestRow> for Request {
             theme: row.theme,
             assignee: row.assignee,
             version: row.version,
-            links: Links { interactions: format!("{path}/interactions"), replies: format!("{path}/replies"), this: path },
+            links: Links {
+                interactions: format!("{path}/interactions"),
+                replies: format!("{path}/replies"),
+                this: path,
+            },
             id: row.id,
         }
     }
@@ -140,7 +144,12 @@ impl Change {
             Some(None) => return Err(Problem::invalid("/status", "a request always has a status; it cannot be null")),
             Some(Some(text)) => Some(status(&text).ok_or_else(|| Problem::invalid("/status", &format!("must be one of {}", names())))?),
         };
-        Ok(Patch { status, subject: self.subject, theme: self.theme, assignee: self.assignee })
+        Ok(Patch {
+            status,
+            subject: self.subject,
+            theme: self.theme,
+            assignee: self.assignee,
+        })
     }
 }
 
@@ -165,9 +174,16 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         Some(text) => Some(status(text).ok_or_else(|| Problem::new(Kind::INVALID, format!("`status` must be one of {}", names())))?),
         None => None,
     };
-    let filter = Filter { channel, status, after: cursor::read(asked.after.as_deref())? };
+    let filter = Filter {
+        channel,
+        status,
+        after: cursor::read(asked.after.as_deref())?,
+    };
     let listed = api.core().desk.list(&caller.actor, filter, limit(asked.limit.as_deref())?).await?;
-    Ok(Json(Requests { items: listed.items.into_iter().map(Request::from).collect(), next: listed.next.map(cursor::write) }))
+    Ok(Json(Requests {
+        items: listed.items.into_iter().map(Request::from).collect(),
+        next: listed.next.map(cursor::write),
+    }))
 }
 
 /// One request, with its ETag.
@@ -223,7 +239,11 @@ async fn patch_current(api: &Api, caller: &Caller<Reply>, id: &str, patch: &Patc
 
 async fn patch_one_of(api: &Api, caller: &Caller<Reply>, id: &str, versions: &[i64], patch: &Patch) -> Result<RequestRow, Problem> {
     // A tag that is no version of ours matches nothing, and no version is negative.
-    let mut outcome = api.core().desk.patch(&caller.actor, id, versions.first().copied().unwrap_or(-1), patch).await;
+    let mut outcome = api
+        .core()
+        .desk
+        .patch(&caller.actor, id, versions.first().copied().unwrap_or(-1), patch)
+        .await;
     if let Err(CoreError::Stale { current, .. }) = outcome
         && versions.contains(&current)
     {

@@ -52,7 +52,14 @@ impl From<sms::Preview> for Preview {
             units: preview.units,
             limit: preview.limit,
             segments: preview.segments,
-            offending: preview.offending.into_iter().map(|one| Offending { char: one.char, index: one.index }).collect(),
+            offending: preview
+                .offending
+                .into_iter()
+                .map(|one| Offending {
+                    char: one.char,
+                    index: one.index,
+                })
+                .collect(),
             suggestion: preview.suggestion,
         }
     }

@@ -58,7 +58,12 @@ pub(super) async fn get(
     let points = match asked.points.as_deref().map(str::parse::<u32>) {
         None => POINTS,
         Some(Ok(points)) if (1..=MAX_POINTS).contains(&points) => points,
-        Some(_) => return Err(Problem::new(Kind::BAD_REQUEST, format!("`points` must be a number from 1 to {MAX_POINTS}"))),
+        Some(_) => {
+            return Err(Problem::new(
+                Kind::BAD_REQUEST,
+                format!("`points` must be a number from 1 to {MAX_POINTS}"),
+            ));
+        }
     };
     let (_, reader) = recordings::open(&api, &id).await?;
     let text = recordings::blocking(move || Ok(Peaks::of(&reader, points)?.to_json())).await?;

@@ -1,105 +1,25 @@
-//! The API as a client sees it, over SQLite in a folder of its own.
+//! Calls and their refusals.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
-use axum::response::Response;
+use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tower::ServiceExt as _;
+use voxea_core::base::account::{Account, Kind as AccountKind};
 use voxea_core::base::actor::Scopes;
-use voxea_core::{Core, CoreConfig};
 
-use super::*;
-
-struct Town {
-    router: Router,
-    core: Core,
-    key: String,
-    _folder: TempDir,
-}
-
-/// What came back.
-struct Got {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Got {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
-    }
-
-    /// A problem of this status and kind, with the headers that every answer has.
-    #[track_caller]
-    fn is_problem(&self, status: u16, slug: &str) {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-        assert_eq!(self.headers["x-content-type-options"], "nosniff");
-        let body = self.json();
-        assert_eq!((body["status"].as_u64(), body["type"].as_str()), (Some(status.into()), Some(format!("urn:voxea:problem:{slug}").as_str())));
-        assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()) && body["title"].is_string());
-    }
-}
-
-impl Town {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let core = Core::open(CoreConfig {
-            url: format!("sqlite://{}", folder.path().join("voxea.db").display()),
-            blobs: folder.path().join("blobs"),
-            migrate: true,
-            organisation: "Mairie de Saint-Exemple".into(),
-            time_zone: "Europe/Paris".into(),
-        })
-        .await
-        .unwrap();
-        let key = core.keys.create("test", Scopes::from_names(["admin"]).unwrap()).await.unwrap();
-        let epoch = core.intake.register(&account()).await.unwrap();
-        let health = Health::default();
-        health.listening();
-        let router = Api::new(core.clone(), epoch, Settings { behind_proxy: false, tls: false }, health, Metrics::new()).router();
-        Self { router, core, key, _folder: folder }
-    }
-
-    async fn send(&self, request: Request<Body>) -> Got {
-        let response: Response = self.router.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
-        Got { status, headers, body }
-    }
-
-    async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.key));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(body.into()).unwrap()).await
-    }
-
-    async fn get(&self, path: &str) -> Got {
-        self.call("GET", path, &[], Body::empty()).await
-    }
-
-    async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Got {
-        let headers = [headers, &[("content-type", "application/json")]].concat();
-        self.call("POST", path, &headers, body.to_string()).await
-    }
-
-    /// A visit to the counter; its request.
-    async fn visit(&self, text: &str) -> Value {
-        let got = self.post("/v1/intake/counter", &[], json!({"from": "06 12 34 56 78", "text": text})).await;
-        assert_eq!(got.status, 201, "{}", String::from_utf8_lossy(&got.body));
-        got.json()
-    }
-}
+use super::town::Town;
+use crate::http::extract;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
 async fn without_a_key_there_is_nothing_and_noise_is_throttled() {
     let town = Town::new().await;
-    let ask = |key: &str| Request::get("/v1/requests").header("authorization", format!("Bearer {key}")).body(Body::empty()).unwrap();
+    let ask = |key: &str| {
+        Request::get("/v1/requests")
+            .header("authorization", format!("Bearer {key}"))
+            .body(Body::empty())
+            .unwrap()
+    };
     let bare = town.send(Request::get("/v1/requests").body(Body::empty()).unwrap()).await;
     bare.is_problem(401, "unauthenticated");
     assert!(bare.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
@@ -115,15 +35,35 @@ async fn without_a_key_there_is_nothing_and_noise_is_throttled() {
 #[tokio::test]
 async fn a_key_does_what_its_scopes_say() {
     let town = Town::new().await;
-    let key = town.core.keys.create("reader", Scopes::from_names(["read"]).unwrap()).await.unwrap();
+    let key = town
+        .core
+        .keys
+        .create("reader", Scopes::from_names(["read"]).unwrap())
+        .await
+        .unwrap();
     let bearer = format!("Bearer {key}");
-    let request = |method: &str, path: &str| Request::builder().method(method).uri(path).header("authorization", &bearer).header(JSON.0, JSON.1);
-    assert_eq!(town.send(request("GET", "/v1/changes").body(Body::empty()).unwrap()).await.status, 200);
-    let refused = town.send(request("POST", "/v1/intake/counter").body(Body::from("{\"text\":\"a\"}")).unwrap()).await;
+    let request = |method: &str, path: &str| {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", &bearer)
+            .header(JSON.0, JSON.1)
+    };
+    assert_eq!(
+        town.send(request("GET", "/v1/changes").body(Body::empty()).unwrap()).await.status,
+        200
+    );
+    let refused = town
+        .send(request("POST", "/v1/intake/counter").body(Body::from("{\"text\":\"a\"}")).unwrap())
+        .await;
     refused.is_problem(403, "forbidden");
     assert_eq!(refused.json()["scope"], "intake");
-    town.send(request("PATCH", "/v1/requests/x").body(Body::from("{}")).unwrap()).await.is_problem(403, "forbidden");
-    town.send(request("POST", "/v1/sms:preview").body(Body::from("{\"text\":\"a\"}")).unwrap()).await.is_problem(403, "forbidden");
+    town.send(request("PATCH", "/v1/requests/x").body(Body::from("{}")).unwrap())
+        .await
+        .is_problem(403, "forbidden");
+    town.send(request("POST", "/v1/sms:preview").body(Body::from("{\"text\":\"a\"}")).unwrap())
+        .await
+        .is_problem(403, "forbidden");
 }
 
 #[tokio::test]
@@ -133,8 +73,27 @@ async fn a_contact_becomes_a_request_that_lists_show_and_the_feed_tells() {
     let id = made["id"].as_str().unwrap();
     let mut names: Vec<&String> = made.as_object().unwrap().keys().collect();
     names.sort();
-    assert_eq!(names, ["assignee", "channel", "from", "id", "links", "received_at", "ref", "status", "subject", "theme", "updated_at", "version"]);
-    assert_eq!((made["channel"].as_str(), made["from"].as_str(), made["status"].as_str()), (Some("counter"), Some("+33612345678"), Some("received")));
+    assert_eq!(
+        names,
+        [
+            "assignee",
+            "channel",
+            "from",
+            "id",
+            "links",
+            "received_at",
+            "ref",
+            "status",
+            "subject",
+            "theme",
+            "updated_at",
+            "version"
+        ]
+    );
+    assert_eq!(
+        (made["channel"].as_str(), made["from"].as_str(), made["status"].as_str()),
+        (Some("counter"), Some("+33612345678"), Some("received"))
+    );
     assert!(made["received_at"].as_str().unwrap().ends_with('Z') && made["received_at"].as_str().unwrap().len() == 24);
 
     let got = town.get(&format!("/v1/requests/{id}")).await;
@@ -148,20 +107,47 @@ async fn a_contact_becomes_a_request_that_lists_show_and_the_feed_tells() {
 
     let interactions = town.get(&format!("/v1/requests/{id}/interactions")).await.json();
     let contact = &interactions["items"][0];
-    assert_eq!((contact["direction"].as_str(), contact["text"].as_str()), (Some("in"), Some("Un trou rue de la Mairie")));
+    assert_eq!(
+        (contact["direction"].as_str(), contact["text"].as_str()),
+        (Some("in"), Some("Un trou rue de la Mairie"))
+    );
     assert_eq!(contact["request_ids"], json!([id]));
     let raw = town.get(&format!("/v1/interactions/{}/raw", contact["id"].as_str().unwrap())).await;
-    assert_eq!((raw.status, raw.headers["content-disposition"].to_str().unwrap().starts_with("attachment")), (StatusCode::OK, true));
+    assert_eq!(
+        (
+            raw.status,
+            raw.headers["content-disposition"].to_str().unwrap().starts_with("attachment")
+        ),
+        (StatusCode::OK, true)
+    );
     assert!(String::from_utf8(raw.body).unwrap().contains("06 12 34 56 78"), "as it came");
 
     let feed = town.get("/v1/changes").await.json();
-    let types: Vec<&str> = feed["items"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let types: Vec<&str> = feed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
     assert_eq!(types, ["fr.voxea.request.created", "fr.voxea.interaction.received"]);
     let event = &feed["items"][0];
-    assert_eq!((event["subject"].as_str(), event["data"]["request_id"].as_str(), event["specversion"].as_str()), (Some(id), Some(id), Some("1.0")));
+    assert_eq!(
+        (
+            event["subject"].as_str(),
+            event["data"]["request_id"].as_str(),
+            event["specversion"].as_str()
+        ),
+        (Some(id), Some(id), Some("1.0"))
+    );
     assert_eq!(event["sequence"].as_str().unwrap().len(), 20);
-    assert!(!feed.to_string().contains("33612345678") && !feed.to_string().contains("trou"), "no personal data in the feed");
-    let end = town.get(&format!("/v1/changes?after={}", feed["next"].as_str().unwrap())).await.json();
+    assert!(
+        !feed.to_string().contains("33612345678") && !feed.to_string().contains("trou"),
+        "no personal data in the feed"
+    );
+    let end = town
+        .get(&format!("/v1/changes?after={}", feed["next"].as_str().unwrap()))
+        .await
+        .json();
     assert_eq!(end, json!({"items": [], "next": feed["next"], "has_more": false}));
 }
 
@@ -181,7 +167,10 @@ async fn pages_follow_each_other_and_skip_nothing() {
     }
     assert_eq!(seen, made);
     let first = town.get("/v1/changes?limit=3").await.json();
-    assert_eq!((first["items"].as_array().unwrap().len(), first["has_more"].as_bool()), (3, Some(true)));
+    assert_eq!(
+        (first["items"].as_array().unwrap().len(), first["has_more"].as_bool()),
+        (3, Some(true))
+    );
 }
 
 #[tokio::test]
@@ -199,7 +188,10 @@ async fn a_change_needs_the_version_that_was_read() {
     let tag = format!("\"{}\"", made["version"]);
     let changed = patch(Some(&tag), r#"{"status":"open","assignee":"Mme Martin","theme":"voirie"}"#).await;
     assert_eq!(changed.status, 200);
-    assert_eq!((changed.json()["status"].as_str(), changed.json()["theme"].as_str()), (Some("open"), Some("voirie")));
+    assert_eq!(
+        (changed.json()["status"].as_str(), changed.json()["theme"].as_str()),
+        (Some("open"), Some("voirie"))
+    );
     assert_ne!(changed.headers["etag"], tag.as_str());
     patch(Some(&tag), r#"{"status":"open"}"#).await.is_problem(412, "stale");
     assert_eq!(patch(Some("*"), r#"{"theme":null}"#).await.json()["theme"], Value::Null);
@@ -209,8 +201,12 @@ async fn a_change_needs_the_version_that_was_read() {
     patch(Some("*"), r#"{"colour":"red"}"#).await.is_problem(422, "invalid");
     patch(Some("*"), "{").await.is_problem(400, "bad-request");
     patch(Some("7"), "{}").await.is_problem(400, "bad-request");
-    town.call("PATCH", &path, &[("if-match", "*"), ("content-type", "text/plain")], "{}").await.is_problem(415, "media-type");
-    town.call("PATCH", "/v1/requests/none", &[("if-match", "*"), JSON], "{}").await.is_problem(404, "not-found");
+    town.call("PATCH", &path, &[("if-match", "*"), ("content-type", "text/plain")], "{}")
+        .await
+        .is_problem(415, "media-type");
+    town.call("PATCH", "/v1/requests/none", &[("if-match", "*"), JSON], "{}")
+        .await
+        .is_problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -222,14 +218,26 @@ async fn an_idempotency_key_makes_one_contact() {
     let again = town.post("/v1/intake/web", &key, body.clone()).await;
     assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
     assert_eq!(first.json(), again.json());
-    assert_eq!((&first.headers["location"], &first.headers["etag"]), (&again.headers["location"], &again.headers["etag"]));
-    town.post("/v1/intake/web", &key, json!({"text": "b"})).await.is_problem(422, "idempotency-key-reused");
-    town.post("/v1/intake/fax", &key, body.clone()).await.is_problem(422, "idempotency-key-reused");
+    assert_eq!(
+        (&first.headers["location"], &first.headers["etag"]),
+        (&again.headers["location"], &again.headers["etag"])
+    );
+    town.post("/v1/intake/web", &key, json!({"text": "b"}))
+        .await
+        .is_problem(422, "idempotency-key-reused");
+    town.post("/v1/intake/fax", &key, body.clone())
+        .await
+        .is_problem(422, "idempotency-key-reused");
     assert_eq!(town.get("/v1/requests").await.json()["items"].as_array().unwrap().len(), 1);
-    assert_eq!(town.post("/v1/intake/web", &[("idempotency-key", "form-2")], body).await.status, 201);
+    assert_eq!(
+        town.post("/v1/intake/web", &[("idempotency-key", "form-2")], body).await.status,
+        201
+    );
     // A refused body leaves its key free.
     let third = [("idempotency-key", "form-3")];
-    town.post("/v1/intake/web", &third, json!({"text": " "})).await.is_problem(422, "invalid");
+    town.post("/v1/intake/web", &third, json!({"text": " "}))
+        .await
+        .is_problem(422, "invalid");
     assert_eq!(town.post("/v1/intake/web", &third, json!({"text": "c"})).await.status, 201);
 }
 
@@ -243,28 +251,60 @@ async fn every_refusal_is_a_problem() {
     town.get("/v1/requests?after=AAAA").await.is_problem(400, "bad-cursor");
     town.get("/v1/requests?status=done").await.is_problem(422, "invalid");
     town.get("/v1/requests?channel=pigeon").await.is_problem(422, "invalid");
-    for path in ["requests/x", "requests/x/interactions", "replies/x", "recordings/x", "recordings/x/audio", "recordings/x/waveform", "attachments/x", "interactions/x/raw"] {
+    for path in [
+        "requests/x",
+        "requests/x/interactions",
+        "replies/x",
+        "recordings/x",
+        "recordings/x/audio",
+        "recordings/x/waveform",
+        "attachments/x",
+        "interactions/x/raw",
+    ] {
         town.get(&format!("/v1/{path}")).await.is_problem(404, "not-found");
     }
     town.get("/v2").await.is_problem(404, "not-found");
     let wrong = town.call("DELETE", "/v1/requests", &[], Body::empty()).await;
     wrong.is_problem(405, "method-not-allowed");
     assert!(wrong.headers["allow"].to_str().unwrap().contains("GET"));
-    town.call("POST", "/v1/intake/counter", &[JSON], "{\"text\":").await.is_problem(400, "bad-request");
-    town.call("POST", "/v1/intake/counter", &[JSON], "[]").await.is_problem(422, "invalid");
-    town.call("POST", "/v1/intake/counter", &[], "{}").await.is_problem(415, "media-type");
-    town.call("POST", "/v1/intake/counter", &[JSON], "x".repeat(extract::LARGEST_BODY + 1)).await.is_problem(413, "too-large");
-    town.post("/v1/requests/x/replies", &[], json!({"text": "a"})).await.is_problem(404, "not-found");
+    town.call("POST", "/v1/intake/counter", &[JSON], "{\"text\":")
+        .await
+        .is_problem(400, "bad-request");
+    town.call("POST", "/v1/intake/counter", &[JSON], "[]")
+        .await
+        .is_problem(422, "invalid");
+    town.call("POST", "/v1/intake/counter", &[], "{}")
+        .await
+        .is_problem(415, "media-type");
+    town.call("POST", "/v1/intake/counter", &[JSON], "x".repeat(extract::LARGEST_BODY + 1))
+        .await
+        .is_problem(413, "too-large");
+    town.post("/v1/requests/x/replies", &[], json!({"text": "a"}))
+        .await
+        .is_problem(404, "not-found");
 }
 
 #[tokio::test]
 async fn a_text_is_counted_before_it_is_sent() {
     let town = Town::new().await;
-    let fits = town.post("/v1/sms:preview", &[], json!({"text": "Votre demande est prise en compte."})).await.json();
-    assert_eq!((fits["coding"].as_str(), fits["limit"].as_u64(), fits["segments"].as_u64()), (Some("gsm7"), Some(160), Some(1)));
+    let fits = town
+        .post("/v1/sms:preview", &[], json!({"text": "Votre demande est prise en compte."}))
+        .await
+        .json();
+    assert_eq!(
+        (fits["coding"].as_str(), fits["limit"].as_u64(), fits["segments"].as_u64()),
+        (Some("gsm7"), Some(160), Some(1))
+    );
     assert_eq!((&fits["offending"], &fits["suggestion"]), (&json!([]), &Value::Null));
     let long = town.post("/v1/sms:preview", &[], json!({"text": "ê".repeat(71)})).await.json();
-    assert_eq!((long["coding"].as_str(), long["units"].as_u64(), long["offending"][0]["index"].as_u64()), (Some("ucs2"), Some(71), Some(0)));
+    assert_eq!(
+        (
+            long["coding"].as_str(),
+            long["units"].as_u64(),
+            long["offending"][0]["index"].as_u64()
+        ),
+        (Some("ucs2"), Some(71), Some(0))
+    );
 }
 
 #[tokio::test]
@@ -279,7 +319,20 @@ async fn health_needs_no_key_and_tells_no_stranger_much() {
     let channels = town.get("/v1/channels").await.json();
     let mut names: Vec<&String> = channels["items"][0].as_object().unwrap().keys().collect();
     names.sort();
-    assert_eq!(names, ["addresses", "kind", "last_activity", "last_error", "name", "next_attempt", "queue", "since", "state"]);
+    assert_eq!(
+        names,
+        [
+            "addresses",
+            "kind",
+            "last_activity",
+            "last_error",
+            "name",
+            "next_attempt",
+            "queue",
+            "since",
+            "state"
+        ]
+    );
     assert_eq!(channels["items"][0]["state"], "halted");
 }
 
@@ -289,17 +342,36 @@ async fn the_document_names_every_call_and_its_refusals() {
     let document = town.send(Request::get("/openapi.json").body(Body::empty()).unwrap()).await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let calls = [
-        ("get", "/v1/requests"), ("get", "/v1/requests/{id}"), ("patch", "/v1/requests/{id}"), ("get", "/v1/requests/{id}/interactions"),
-        ("post", "/v1/requests/{id}/replies"), ("get", "/v1/replies/{id}"), ("post", "/v1/sms:preview"), ("get", "/v1/recordings/{id}"),
-        ("get", "/v1/recordings/{id}/audio"), ("get", "/v1/recordings/{id}/waveform"), ("get", "/v1/attachments/{id}"),
-        ("get", "/v1/interactions/{id}/raw"), ("get", "/v1/changes"), ("get", "/v1/channels"), ("post", "/v1/intake/counter"),
-        ("post", "/v1/intake/letters"), ("post", "/v1/intake/calls"), ("post", "/v1/intake/fax"), ("post", "/v1/intake/web"),
-        ("get", "/livez"), ("get", "/readyz"), ("get", "/openapi.json"),
+        ("get", "/v1/requests"),
+        ("get", "/v1/requests/{id}"),
+        ("patch", "/v1/requests/{id}"),
+        ("get", "/v1/requests/{id}/interactions"),
+        ("post", "/v1/requests/{id}/replies"),
+        ("get", "/v1/replies/{id}"),
+        ("post", "/v1/sms:preview"),
+        ("get", "/v1/recordings/{id}"),
+        ("get", "/v1/recordings/{id}/audio"),
+        ("get", "/v1/recordings/{id}/waveform"),
+        ("get", "/v1/attachments/{id}"),
+        ("get", "/v1/interactions/{id}/raw"),
+        ("get", "/v1/changes"),
+        ("get", "/v1/channels"),
+        ("post", "/v1/intake/counter"),
+        ("post", "/v1/intake/letters"),
+        ("post", "/v1/intake/calls"),
+        ("post", "/v1/intake/fax"),
+        ("post", "/v1/intake/web"),
+        ("get", "/livez"),
+        ("get", "/readyz"),
+        ("get", "/openapi.json"),
     ];
     let mut documented = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            assert!(calls.contains(&(method.as_str(), path.as_str())), "{method} {path} is not in interface.md");
+            assert!(
+                calls.contains(&(method.as_str(), path.as_str())),
+                "{method} {path} is not in interface.md"
+            );
             documented += 1;
         }
     }
@@ -308,7 +380,10 @@ async fn the_document_names_every_call_and_its_refusals() {
         let operation = &document["paths"][path][method];
         for status in ["400", "401", "403", "429", "500", "503"] {
             let content = &operation["responses"][status]["content"]["application/problem+json"];
-            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path} {status}");
+            assert_eq!(
+                content["schema"]["$ref"], "#/components/schemas/Problem",
+                "{method} {path} {status}"
+            );
         }
         assert!(operation["security"][0]["key"].is_array(), "{method} {path}");
     }

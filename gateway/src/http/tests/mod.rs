@@ -1,0 +1,5 @@
+//! The API as a client sees it.
+
+mod calls;
+mod evidence;
+mod town;

@@ -1,0 +1,121 @@
+//! A town's API over SQLite in a folder of its own, and what a client sees of it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use voxea_core::base::actor::Scopes;
+use voxea_core::{Core, CoreConfig};
+
+use crate::http::{Api, Settings, account};
+use crate::run::health::Health;
+use crate::run::metrics::Metrics;
+
+pub(super) struct Town {
+    router: Router,
+    pub(super) core: Core,
+    pub(super) key: String,
+    _folder: TempDir,
+}
+
+/// What came back.
+pub(super) struct Got {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Got {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// A problem of this status and kind, with the headers that every answer has.
+    #[track_caller]
+    pub(super) fn is_problem(&self, status: u16, slug: &str) {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.headers["x-content-type-options"], "nosniff");
+        let body = self.json();
+        assert_eq!(
+            (body["status"].as_u64(), body["type"].as_str()),
+            (Some(status.into()), Some(format!("urn:voxea:problem:{slug}").as_str()))
+        );
+        assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()) && body["title"].is_string());
+    }
+}
+
+impl Town {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(CoreConfig {
+            url: format!("sqlite://{}", folder.path().join("voxea.db").display()),
+            blobs: folder.path().join("blobs"),
+            migrate: true,
+            organisation: "Mairie de Saint-Exemple".into(),
+            time_zone: "Europe/Paris".into(),
+        })
+        .await
+        .unwrap();
+        let key = core.keys.create("test", Scopes::from_names(["admin"]).unwrap()).await.unwrap();
+        let epoch = core.intake.register(&account()).await.unwrap();
+        let health = Health::default();
+        health.listening();
+        let router = Api::new(
+            core.clone(),
+            epoch,
+            Settings {
+                behind_proxy: false,
+                tls: false,
+            },
+            health,
+            Metrics::new(),
+        )
+        .router();
+        Self {
+            router,
+            core,
+            key,
+            _folder: folder,
+        }
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Got {
+        let response: Response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+        Got { status, headers, body }
+    }
+
+    pub(super) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Got {
+        self.call("GET", path, &[], Body::empty()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Got {
+        let headers = [headers, &[("content-type", "application/json")]].concat();
+        self.call("POST", path, &headers, body.to_string()).await
+    }
+
+    /// A visit to the counter; its request.
+    pub(super) async fn visit(&self, text: &str) -> Value {
+        let got = self
+            .post("/v1/intake/counter", &[], json!({"from": "06 12 34 56 78", "text": text}))
+            .await;
+        assert_eq!(got.status, 201, "{}", String::from_utf8_lossy(&got.body));
+        got.json()
+    }
+}
