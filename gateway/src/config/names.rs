@@ -23,7 +23,7 @@ pub(crate) fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&mut Section
         if !name.is_empty() && !is_name(&name) {
             section.problem(
                 "name",
-                format!("is {name:?}, but may have letters a to z, digits, '-', '_' and '.' only, {LONGEST} at most"),
+                format!("is {name:?}, but may have letters without accents, digits, '-', '_' and '.' only, {LONGEST} at most"),
             );
         }
         if !name.is_empty() && !taken.insert(name.clone()) {
@@ -35,8 +35,5 @@ pub(crate) fn each<'a, T>(sections: Vec<Section<'a>>, read: impl Fn(&mut Section
 }
 
 fn is_name(text: &str) -> bool {
-    text.len() <= LONGEST
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte))
+    text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }

@@ -21,12 +21,15 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
         starts.push((Account::new(Kind::Sip, SIP), start));
     }
     for (name, smpp) in &config.smpp {
+        // Before the API takes replies, so that none is refused for want of a sender.
+        if let Some(sender) = smpp.sender() {
+            core.outbox.register(sender);
+        }
         let (smpp, core) = (Arc::clone(smpp), core.clone());
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_smpp::run(Arc::clone(&smpp), core.clone(), reporter, stop)));
         starts.push((Account::new(Kind::Smpp, name), start));
     }
     for (name, mailbox) in &config.mailboxes {
-        // Before the API takes replies, so that none is refused for want of a sender.
         if let Some(sender) = mailbox.sender() {
             core.outbox.register(sender);
         }
