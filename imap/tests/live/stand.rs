@@ -21,35 +21,35 @@ use voxea_tests::smtp_sink::SmtpSink;
 /// How long anything may take.
 const WITHIN: Duration = Duration::from_secs(60);
 
-pub struct Stand {
-    pub dovecot: Dovecot,
-    pub core: Core,
+pub(crate) struct Stand {
+    pub(crate) dovecot: Dovecot,
+    pub(crate) core: Core,
     folder: TempDir,
 }
 
 /// The mailbox's task.
-pub struct Run {
+pub(crate) struct Run {
     task: JoinHandle<Exit>,
     stop: Stop,
 }
 
 impl Run {
-    pub async fn stop(self) -> Exit {
+    pub(crate) async fn stop(self) -> Exit {
         self.stop.soft.cancel();
         self.ended().await
     }
 
-    pub async fn ended(self) -> Exit {
+    pub(crate) async fn ended(self) -> Exit {
         timeout(WITHIN, self.task).await.expect("the task does not end").expect("the task panicked")
     }
 }
 
 impl Stand {
-    pub async fn start() -> Result<Option<Self>> {
+    pub(crate) async fn start() -> Result<Option<Self>> {
         Self::with(None).await
     }
 
-    pub async fn start_tls() -> Result<Option<Self>> {
+    pub(crate) async fn start_tls() -> Result<Option<Self>> {
         let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
         Self::with(Some((signed.cert.pem(), signed.signing_key.serialize_pem()))).await
     }
@@ -78,11 +78,11 @@ impl Stand {
         Ok(Some(Self { dovecot, core, folder }))
     }
 
-    pub fn config(&self, sink: Option<&SmtpSink>) -> Config {
+    pub(crate) fn config(&self, sink: Option<&SmtpSink>) -> Config {
         self.config_with(sink, "none")
     }
 
-    pub fn config_with(&self, sink: Option<&SmtpSink>, security: &str) -> Config {
+    pub(crate) fn config_with(&self, sink: Option<&SmtpSink>, security: &str) -> Config {
         let port = if security == "tls" { self.dovecot.tls_port } else { self.dovecot.port };
         let mut text = format!("name = \"mairie\"\naddress = \"127.0.0.1:{port}\"\nsecurity = \"{security}\"\nuser = \"mairie\"\npassword = \"{PASSWORD}\"\n");
         if security != "none" {
@@ -99,7 +99,7 @@ impl Stand {
         config
     }
 
-    pub fn run(&self, config: Config) -> Run {
+    pub(crate) fn run(&self, config: Config) -> Run {
         let stop = Stop::new();
         let reporter = self.core.channels.register(config.account());
         let task = tokio::spawn(voxea_imap::run(Arc::new(config), self.core.clone(), reporter, stop.clone()));
@@ -107,7 +107,7 @@ impl Stand {
     }
 
     /// Waits until the mailbox is followed: its place is saved, so that what comes now counts as new.
-    pub async fn follows(&self) -> Result<()> {
+    pub(crate) async fn follows(&self) -> Result<()> {
         self.until("the mailbox is followed", async || {
             let status = self.core.channels.list().into_iter().find(|status| status.account.name == "mairie");
             let up = status.is_some_and(|status| status.state == State::Up);
@@ -118,7 +118,7 @@ impl Stand {
     }
 
     /// Waits until there are so many requests, and no more.
-    pub async fn requests(&self, count: usize) -> Result<Vec<RequestRow>> {
+    pub(crate) async fn requests(&self, count: usize) -> Result<Vec<RequestRow>> {
         self.until("the requests are there", async || Ok(self.all().await?.len() >= count)).await?;
         let all = self.all().await?;
         if all.len() > count {
@@ -127,7 +127,7 @@ impl Stand {
         Ok(all)
     }
 
-    pub async fn all(&self) -> Result<Vec<RequestRow>> {
+    pub(crate) async fn all(&self) -> Result<Vec<RequestRow>> {
         let mut rows = Vec::new();
         loop {
             let after = rows.last().map(|row: &RequestRow| row.position);
@@ -140,7 +140,7 @@ impl Stand {
         }
     }
 
-    pub async fn until(&self, what: &str, mut reached: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    pub(crate) async fn until(&self, what: &str, mut reached: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + WITHIN;
         while !reached().await? {
             if Instant::now() > deadline {
@@ -153,7 +153,7 @@ impl Stand {
 }
 
 /// A mail from `citizenN@example.org` with a small PDF.
-pub fn mail(n: usize, text: &str) -> Vec<u8> {
+pub(crate) fn mail(n: usize, text: &str) -> Vec<u8> {
     format!(
         "From: =?utf-8?Q?Zo=C3=A9?= <citizen{n}@example.org>\r\nTo: mairie@example.fr\r\nDate: Tue, 24 Nov 2026 09:00:00 +0100\r\nMessage-ID: <m{n}@example.org>\r\nSubject: Demande {n}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n--b\r\nContent-Type: application/pdf; name*=utf-8''plan%20%C3%A9t%C3%A9.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b--\r\n"
     )
