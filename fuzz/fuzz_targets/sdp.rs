@@ -1,0 +1,17 @@
+//! An offer from anybody: our answer can be read by ourselves and agrees on what was offered.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use voxea_fuzz::bounded;
+use voxea_sip::sdp::{Description, Local, accept, answer};
+
+fuzz_target!(|text: &str| {
+    let Some(offer) = bounded(|| Description::parse(text)) else { return };
+    let _ = accept(&offer);
+    let local = Local { address: ([127, 0, 0, 1], 40_000).into(), session: 1, version: 1 };
+    let Ok(answered) = bounded(|| answer(&offer, &local, None)) else { return };
+    let read = Description::parse(&answered.sdp).expect("our answer is a description");
+    // RFC 3264 §6: as many streams as were offered, in their order.
+    assert_eq!(read.media.len(), offer.media.len());
+    assert_eq!(read.media.iter().filter(|media| media.is_plain_audio()).count(), 1);
+});

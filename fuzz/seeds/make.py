@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Writes the seeds that are not text: RTP, WAV, SMPP. Run once; what it writes is committed.
+
+Without a seed a fuzzer does not get past a magic number or a length field.
+"""
+
+import pathlib
+import struct
+
+here = pathlib.Path(__file__).parent
+
+
+def seed(target, name, data):
+    folder = here / target
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def wav(tag, rate, bits, payload, more=b""):
+    head = struct.pack("<HHIIHH", tag, 1, rate, rate * bits // 8, bits // 8, bits) + more
+    chunks = b"fmt " + struct.pack("<I", len(head)) + head
+    chunks += b"LIST" + struct.pack("<I", 4) + b"INFO"
+    chunks += b"data" + struct.pack("<I", len(payload)) + payload
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+tone = bytes(range(256))
+seed("wav_prompt", "alaw8", wav(6, 8000, 8, tone, b"\0\0"))
+seed("wav_prompt", "mulaw8", wav(7, 8000, 8, tone, b"\0\0"))
+seed("wav_prompt", "pcm8", wav(1, 8000, 16, tone))
+seed("wav_prompt", "pcm16", wav(1, 16000, 16, tone))
+guid = struct.pack("<HHI", 22, 16, 4) + bytes.fromhex("0100000000001000800000aa00389b71")
+seed("wav_prompt", "extensible", wav(0xFFFE, 8000, 16, tone, guid))
+
+
+def rtp(sequence, timestamp, ssrc=0x1234, pt=8, payload=b"\xd5" * 40):
+    return struct.pack(">BBHII", 0x80, pt, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
+
+
+def event(step, packet):
+    return struct.pack(">HB", step, len(packet)) + packet
+
+
+def stream(packets):
+    return b"".join(event(step, packet) for step, packet in packets)
+
+
+seed("rtp_timeline", "steady", stream((5, rtp(i, 40 * i)) for i in range(60)))
+order = [0, 2, 1, 3, 3, 5, 4, 9, 8, 7, 6, 10, 40, 41, 42]
+seed("rtp_timeline", "reordered", stream((5, rtp(i, 40 * i)) for i in order))
+seed("rtp_timeline", "wraps", stream((5, rtp(0xFFF0 + i, 0xFFFFFF00 + 40 * i)) for i in range(40)))
+seed("rtp_timeline", "restarts", stream((5, rtp(i, 40 * i, ssrc=1 + i // 30)) for i in range(90)))
+seed("rtp_timeline", "quiet", stream((1500, rtp(i, 12000 * i, pt=13 if i % 2 else 8)) for i in range(20)))
+
+
+def pdu(command, sequence, body=b"", status=0):
+    return struct.pack(">IIII", 16 + len(body), command, status, sequence) + body
+
+
+def deliver(text, esm=0, coding=0, source=b"+33612345678", tlvs=b""):
+    body = b"\0" + b"\1\1" + source + b"\0" + b"\0\1" + b"36123\0"
+    body += bytes([esm, 0, 0]) + b"\0\0" + bytes([1, 0, coding, 0, len(text)]) + text
+    return body + tlvs
+
+
+bind = b"voxea\0secret\0\0" + bytes([0x34, 0, 0]) + b"\0"
+receipt = b"id:42 sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:DELIVRD err:000 text:Bonjour"
+texts = {
+    "plain": deliver(b"Bonjour, le lampadaire est en panne"),
+    "ucs2": deliver("Très sombre 😀".encode("utf-16-be"), coding=8),
+    "latin1": deliver("reçu".encode("latin-1"), coding=3),
+    "part": deliver(b"\x05\x00\x03\x07\x02\x01premier", esm=0x40),
+    "part16": deliver(b"\x06\x08\x04\x00\x07\x02\x02second", esm=0x40),
+    "receipt": deliver(receipt, esm=4, tlvs=struct.pack(">HH3s", 0x1E, 3, b"42\0") + struct.pack(">HHB", 0x427, 1, 2)),
+    "sar": deliver(b"un", tlvs=struct.pack(">HHHHHBHHB", 0x20C, 2, 9, 0x20E, 1, 2, 0x20F, 1, 1)),
+    "payload": deliver(b"", tlvs=struct.pack(">HH", 0x424, 300) + b"x" * 300),
+}
+for name, body in texts.items():
+    seed("smpp_content", name, pdu(5, 7, body))
+    seed("smpp_frame", name, pdu(5, 7, body))
+talk = pdu(9, 1, bind) + pdu(0x80000009, 1, b"smsc\0") + pdu(0x15, 2) + pdu(0x80000015, 2) + pdu(5, 3, texts["plain"])
+talk += pdu(0x80000004, 4, b"42\0") + pdu(0x80000000, 5, status=3) + pdu(6, 6) + pdu(0x80000006, 6) + pdu(0x77, 8, b"?")
+seed("smpp_frame", "talk", talk)
