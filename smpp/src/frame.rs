@@ -117,7 +117,10 @@ mod tests {
         }
         framer.push(&bytes[17..]);
         let frame = framer.next_frame().unwrap().unwrap();
-        assert_eq!((frame.id(), frame.status(), frame.sequence(), frame.body()), (0x15, 0, 7, &b"ab"[..]));
+        assert_eq!(
+            (frame.id(), frame.status(), frame.sequence(), frame.body()),
+            (0x15, 0, 7, &b"ab"[..])
+        );
         assert_eq!(framer.next_frame(), Ok(None));
     }
 

@@ -8,8 +8,20 @@
 //! | [`pdu`] | PDUs read and written, with rusmpp's types underneath |
 //! | [`session`] | one bind: states, windows, timers, exactly one answer to every request |
 //! | [`content`] | what a message says: alphabets, user data headers, delivery receipts |
+//!
+//! Behind the feature `shell` stand the connection, and the way into and out of the core.
 
 pub mod content;
 pub mod frame;
 pub mod pdu;
 pub mod session;
+
+#[cfg(feature = "shell")]
+mod config;
+#[cfg(feature = "shell")]
+mod shell;
+
+#[cfg(feature = "shell")]
+pub use config::Config;
+#[cfg(feature = "shell")]
+pub use shell::{probe, run};

@@ -10,8 +10,8 @@ use rusmpp::encode::{Length, owned::Encode};
 use rusmpp::pdus::{BindReceiver, BindTransceiver, BindTransmitter, SubmitSm};
 use rusmpp::types::{COctetString, OctetString};
 use rusmpp::values::{
-    Ansi41Specific, EsmClass, GsmFeatures, InterfaceVersion, IntermediateNotification,
-    MCDeliveryReceipt, MessageType, MessagingMode, RegisteredDelivery, SmeOriginatedAcknowledgement,
+    Ansi41Specific, EsmClass, GsmFeatures, InterfaceVersion, IntermediateNotification, MCDeliveryReceipt, MessageType, MessagingMode,
+    RegisteredDelivery, SmeOriginatedAcknowledgement,
 };
 use rusmpp::{Command, CommandStatus, Pdu};
 
@@ -266,7 +266,11 @@ fn delivery(frame: &Frame, end: Option<usize>) -> Result<Delivery, &'static str>
 }
 
 fn address(ton: u8, npi: u8, number: &str) -> Address {
-    Address { ton, npi, number: number.to_owned() }
+    Address {
+        ton,
+        npi,
+        number: number.to_owned(),
+    }
 }
 
 /// Decodes a PDU given without its command_length.
@@ -391,16 +395,37 @@ pub fn bind(bind: Bind, credentials: &Credentials) -> Result<Pdu, Unwritable> {
         interface_version: InterfaceVersion::from(credentials.version),
         ..BindTransceiver::default()
     };
-    let BindTransceiver { system_id, password, system_type, interface_version, addr_ton, addr_npi, address_range } =
-        transceiver.clone();
+    let BindTransceiver {
+        system_id,
+        password,
+        system_type,
+        interface_version,
+        addr_ton,
+        addr_npi,
+        address_range,
+    } = transceiver.clone();
     Ok(match bind {
         Bind::Transceiver => transceiver.into(),
-        Bind::Transmitter => {
-            BindTransmitter::new(system_id, password, system_type, interface_version, addr_ton, addr_npi, address_range).into()
-        }
-        Bind::Receiver => {
-            BindReceiver::new(system_id, password, system_type, interface_version, addr_ton, addr_npi, address_range).into()
-        }
+        Bind::Transmitter => BindTransmitter::new(
+            system_id,
+            password,
+            system_type,
+            interface_version,
+            addr_ton,
+            addr_npi,
+            address_range,
+        )
+        .into(),
+        Bind::Receiver => BindReceiver::new(
+            system_id,
+            password,
+            system_type,
+            interface_version,
+            addr_ton,
+            addr_npi,
+            address_range,
+        )
+        .into(),
     })
 }
 
@@ -431,7 +456,12 @@ pub fn submit(submission: &Submission) -> Result<Pdu, Unwritable> {
         .dest_addr_npi(submission.destination.npi.into())
         .destination_addr(text("the destination number", &submission.destination.number)?)
         // By hand: rusmpp's default is 0x08, a delivery acknowledgement.
-        .esm_class(EsmClass::new(MessagingMode::Default, MessageType::Default, Ansi41Specific::Other(0), GsmFeatures::NotSelected))
+        .esm_class(EsmClass::new(
+            MessagingMode::Default,
+            MessageType::Default,
+            Ansi41Specific::Other(0),
+            GsmFeatures::NotSelected,
+        ))
         // By hand: rusmpp's request_all asks the handset's owner to confirm as well.
         .registered_delivery(RegisteredDelivery::new(
             MCDeliveryReceipt::McDeliveryReceiptRequestedWhereFinalDeliveryOutcomeIsSuccessOrFailure,

@@ -113,7 +113,13 @@ fn text(delivery: &Delivery, default: DefaultAlphabet) -> Text {
     if packed {
         bytes = gsm7::unpack(&bytes, fill(header.len())).into();
     }
-    Text { alphabet, bytes, header, part, damaged }
+    Text {
+        alphabet,
+        bytes,
+        header,
+        part,
+        damaged,
+    }
 }
 
 /// The bits between a header of so many bytes and the first septet (3GPP TS 23.040 §9.2.3.24).
@@ -155,9 +161,17 @@ impl Text {
             Alphabet::Gsm7 => gsm7::decode(&self.bytes),
             Alphabet::Latin1 => charset::latin1(&self.bytes),
             Alphabet::Ucs2 => charset::ucs2(&self.bytes),
-            Alphabet::Binary => return Words { text: None, undecodable: true },
+            Alphabet::Binary => {
+                return Words {
+                    text: None,
+                    undecodable: true,
+                };
+            }
         };
-        Words { text: Some(decoded.text), undecodable: decoded.damaged || self.damaged }
+        Words {
+            text: Some(decoded.text),
+            undecodable: decoded.damaged || self.damaged,
+        }
     }
 }
 
@@ -168,7 +182,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn delivery(esm_class: u8, data_coding: u8, body: &[u8]) -> Delivery {
-        let number = |number: &str| Address { ton: 1, npi: 1, number: number.to_owned() };
+        let number = |number: &str| Address {
+            ton: 1,
+            npi: 1,
+            number: number.to_owned(),
+        };
         Delivery {
             source: number("33612345678"),
             destination: number("36123"),
@@ -192,7 +210,10 @@ mod tests {
     }
 
     fn sound(text: &str) -> Words {
-        Words { text: Some(text.to_owned()), undecodable: false }
+        Words {
+            text: Some(text.to_owned()),
+            undecodable: false,
+        }
     }
 
     #[test]
@@ -204,7 +225,14 @@ mod tests {
         assert_eq!(words(0xF1, b"\x05"), sound("é"));
         assert_eq!(words(0x18, b"\x00\xE9"), sound("é"));
         for binary in [2, 4, 9, 0xF5, 0x14] {
-            assert_eq!(words(binary, b"abc"), Words { text: None, undecodable: true }, "{binary:#x}");
+            assert_eq!(
+                words(binary, b"abc"),
+                Words {
+                    text: None,
+                    undecodable: true
+                },
+                "{binary:#x}"
+            );
         }
         assert!(words(8, b"\x00a\x00").undecodable);
         let latin = text_of(&delivery(0, 0, b"\xE9"), DefaultAlphabet::Latin1);
@@ -217,18 +245,38 @@ mod tests {
         body.extend(gsm7::pack(b"hellohello", fill(6)));
         let text = text_of(&delivery(0x40, 0, &body), DefaultAlphabet::Gsm7Packed);
         assert_eq!(text.words(), sound("hellohello"));
-        assert_eq!(text.part, Some(Part { reference: 42, total: 2, number: 1 }));
+        assert_eq!(
+            text.part,
+            Some(Part {
+                reference: 42,
+                total: 2,
+                number: 1
+            })
+        );
     }
 
     #[test]
     fn a_header_that_runs_over_the_end_keeps_all_bytes() {
         let text = text_of(&delivery(0x40, 0, b"\x20abc"), DefaultAlphabet::Gsm7);
-        assert_eq!((text.words(), &text.bytes[..]), (Words { text: Some(" abc".to_owned()), undecodable: true }, &b"\x20abc"[..]));
+        assert_eq!(
+            (text.words(), &text.bytes[..]),
+            (
+                Words {
+                    text: Some(" abc".to_owned()),
+                    undecodable: true
+                },
+                &b"\x20abc"[..]
+            )
+        );
     }
 
     #[test]
     fn sar_parameters_make_a_part() {
-        let part = Part { reference: 300, total: 3, number: 2 };
+        let part = Part {
+            reference: 300,
+            total: 3,
+            number: 2,
+        };
         let mut delivery = delivery(0, 0, b"abc");
         delivery.tlvs.sar = Some(part);
         assert_eq!(text_of(&delivery, DefaultAlphabet::Gsm7).part, Some(part));
@@ -244,9 +292,15 @@ mod tests {
         bare.tlvs.receipted_message_id = Some("7".to_owned());
         assert!(matches!(read(&bare, DefaultAlphabet::Gsm7), Content::Receipt(_)));
         let written = delivery(0, 0, b"id:7 stat:DELIVRD err:000");
-        assert!(matches!(read(&written, DefaultAlphabet::Gsm7), Content::Text(_)), "a citizen can write that");
+        assert!(
+            matches!(read(&written, DefaultAlphabet::Gsm7), Content::Text(_)),
+            "a citizen can write that"
+        );
         // A peer that is built on rusmpp's defaults marks plain texts so.
-        assert!(matches!(read(&delivery(0x08, 0, b"Bonjour"), DefaultAlphabet::Gsm7), Content::Text(_)));
+        assert!(matches!(
+            read(&delivery(0x08, 0, b"Bonjour"), DefaultAlphabet::Gsm7),
+            Content::Text(_)
+        ));
     }
 
     proptest! {

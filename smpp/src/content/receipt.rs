@@ -40,21 +40,38 @@ const STATES: [(u8, &str, ReceiptState); 10] = [
     (9, "SKIPP", ReceiptState::Failed),
 ];
 
-const FULL: [&str; 10] =
-    ["SCHEDULED", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "SKIPPED"];
+const FULL: [&str; 10] = [
+    "SCHEDULED",
+    "ENROUTE",
+    "DELIVRD",
+    "EXPIRED",
+    "DELETED",
+    "UNDELIV",
+    "ACCEPTD",
+    "UNKNOWN",
+    "REJECTD",
+    "SKIPPED",
+];
 
 /// Reads a receipt.
 pub(super) fn read(text: &str, tlvs: &Tlvs) -> Receipt {
     let fields = Fields::read(text);
     let id = tlvs.receipted_message_id.as_deref().filter(|id| !id.is_empty()).or(fields.id);
-    let by_number = tlvs.message_state.and_then(|state| STATES.iter().find(|(number, ..)| *number == state));
+    let by_number = tlvs
+        .message_state
+        .and_then(|state| STATES.iter().find(|(number, ..)| *number == state));
     let by_word = || {
         let word = fields.stat?.to_ascii_uppercase();
         STATES.iter().find(|(_, begin, _)| word.starts_with(begin))
     };
     let state = by_number.or_else(by_word);
-    let word = fields.stat.or_else(|| state.and_then(|(number, ..)| FULL.get(usize::from(*number)).copied()));
-    let error = fields.err.map(str::to_owned).or_else(|| tlvs.network_error.map(|(_, code)| code.to_string()));
+    let word = fields
+        .stat
+        .or_else(|| state.and_then(|(number, ..)| FULL.get(usize::from(*number)).copied()));
+    let error = fields
+        .err
+        .map(str::to_owned)
+        .or_else(|| tlvs.network_error.map(|(_, code)| code.to_string()));
     let reason = match (word, error) {
         (Some(word), Some(error)) => Some(format!("{word} err {error}")),
         (Some(word), None) => Some(word.to_owned()),
@@ -103,8 +120,18 @@ struct Fields<'a> {
 
 /// Every key that may stand in a receipt; what stands between two keys is the value of the first.
 const KEYS: [&str; 12] = [
-    "id:", "sub:", "dlvrd:", "submit date:", "submit_date:", "done date:", "done_date:", "stat:", "status:", "state:",
-    "err:", "error:",
+    "id:",
+    "sub:",
+    "dlvrd:",
+    "submit date:",
+    "submit_date:",
+    "done date:",
+    "done_date:",
+    "stat:",
+    "status:",
+    "state:",
+    "err:",
+    "error:",
 ];
 
 impl<'a> Fields<'a> {
@@ -126,7 +153,9 @@ impl<'a> Fields<'a> {
         for (at, (start, key)) in found.iter().enumerate() {
             let end = found.get(at + 1).map_or(text.len(), |(next, _)| *next);
             let value = text.get(start + key.len()..end).and_then(|value| {
-                value.split(|char: char| char.is_whitespace() || char == ',' || char == ';').find(|word| !word.is_empty())
+                value
+                    .split(|char: char| char.is_whitespace() || char == ',' || char == ';')
+                    .find(|word| !word.is_empty())
             });
             match *key {
                 "id:" => fields.id = fields.id.or(value),
@@ -159,7 +188,11 @@ mod tests {
     }
 
     fn receipt(ids: &[&str], state: ReceiptState, reason: Option<&str>) -> Receipt {
-        Receipt { ids: ids.iter().map(ToString::to_string).collect(), state, reason: reason.map(str::to_owned) }
+        Receipt {
+            ids: ids.iter().map(ToString::to_string).collect(),
+            state,
+            reason: reason.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -169,11 +202,23 @@ mod tests {
                 "id:42 sub:001 dlvrd:001 submit date:2611240800 done date:2611240801 stat:DELIVRD err:000 text:Votre demande",
                 receipt(&["42", "2a"], ReceiptState::Delivered, Some("DELIVRD err 000")),
             ),
-            ("id:0001 stat:UNDELIV err:011", receipt(&["0001"], ReceiptState::Failed, Some("UNDELIV err 011"))),
-            ("stat:EXPIRED id:x-y.z_1", receipt(&["x-y.z_1"], ReceiptState::Failed, Some("EXPIRED"))),
+            (
+                "id:0001 stat:UNDELIV err:011",
+                receipt(&["0001"], ReceiptState::Failed, Some("UNDELIV err 011")),
+            ),
+            (
+                "stat:EXPIRED id:x-y.z_1",
+                receipt(&["x-y.z_1"], ReceiptState::Failed, Some("EXPIRED")),
+            ),
             ("ID: 7 STAT: acceptd", receipt(&["7"], ReceiptState::OnTheWay, Some("acceptd"))),
-            ("id:7 done date:2611 stat:REJECTD text:id:9 stat:DELIVRD", receipt(&["7"], ReceiptState::Failed, Some("REJECTD"))),
-            ("text:Bonjour id:7 stat:DELIVRD", receipt(&["7"], ReceiptState::Delivered, Some("DELIVRD"))),
+            (
+                "id:7 done date:2611 stat:REJECTD text:id:9 stat:DELIVRD",
+                receipt(&["7"], ReceiptState::Failed, Some("REJECTD")),
+            ),
+            (
+                "text:Bonjour id:7 stat:DELIVRD",
+                receipt(&["7"], ReceiptState::Delivered, Some("DELIVRD")),
+            ),
             ("id:7", receipt(&["7"], ReceiptState::Unknown, None)),
             ("stat:UNKNOWN", receipt(&[], ReceiptState::Unknown, Some("UNKNOWN"))),
             ("", receipt(&[], ReceiptState::Unknown, None)),
@@ -190,7 +235,10 @@ mod tests {
             network_error: Some((3, 11)),
             sar: None,
         };
-        assert_eq!(read("id:9 stat:DELIVRD", &tlvs), receipt(&["abc-1"], ReceiptState::Failed, Some("DELIVRD err 11")));
+        assert_eq!(
+            read("id:9 stat:DELIVRD", &tlvs),
+            receipt(&["abc-1"], ReceiptState::Failed, Some("DELIVRD err 11"))
+        );
         assert_eq!(read("", &tlvs), receipt(&["abc-1"], ReceiptState::Failed, Some("UNDELIV err 11")));
     }
 
@@ -203,7 +251,10 @@ mod tests {
             ("305419896", &["305419896", "12345678", "12973086870"]),
             ("xyz", &["xyz"]),
             ("123e4567-e89b", &["123e4567-e89b"]),
-            ("99999999999999999999999999999999999999999999999999", &["99999999999999999999999999999999999999999999999999"]),
+            (
+                "99999999999999999999999999999999999999999999999999",
+                &["99999999999999999999999999999999999999999999999999"],
+            ),
         ] {
             assert_eq!(spellings(id), all, "{id}");
         }

@@ -20,7 +20,11 @@ pub(super) fn split(body: &Bytes) -> Option<Split> {
     }
     let header = body.slice(..length);
     let part = concatenation(&header[1..]);
-    Some(Split { rest: body.slice(length..), header, part })
+    Some(Split {
+        rest: body.slice(length..),
+        header,
+        part,
+    })
 }
 
 /// The first sound concatenation element, of 8 bits (§9.2.3.24.1) or 16 (§9.2.3.24.8); others are passed over.
@@ -53,13 +57,38 @@ mod tests {
 
     #[test]
     fn elements() {
-        assert_eq!(part_of(b"\x05\x00\x03\x2A\x03\x02rest"), Some(Part { reference: 42, total: 3, number: 2 }));
-        assert_eq!(part_of(b"\x06\x08\x04\x01\x2C\x02\x01"), Some(Part { reference: 300, total: 2, number: 1 }));
+        assert_eq!(
+            part_of(b"\x05\x00\x03\x2A\x03\x02rest"),
+            Some(Part {
+                reference: 42,
+                total: 3,
+                number: 2
+            })
+        );
+        assert_eq!(
+            part_of(b"\x06\x08\x04\x01\x2C\x02\x01"),
+            Some(Part {
+                reference: 300,
+                total: 2,
+                number: 1
+            })
+        );
         // A port element before it; then one that is cut off.
-        assert_eq!(part_of(b"\x0B\x05\x04\x23\xF4\x00\x00\x00\x03\x01\x02\x02"), Some(Part { reference: 1, total: 2, number: 2 }));
+        assert_eq!(
+            part_of(b"\x0B\x05\x04\x23\xF4\x00\x00\x00\x03\x01\x02\x02"),
+            Some(Part {
+                reference: 1,
+                total: 2,
+                number: 2
+            })
+        );
         assert_eq!(part_of(b"\x03\x00\x09\x01"), None);
         // Number 0, number beyond the total, a whole in one part: no parts (§9.2.3.24.1).
-        for bytes in [&b"\x05\x00\x03\x01\x02\x00"[..], b"\x05\x00\x03\x01\x02\x03", b"\x05\x00\x03\x01\x01\x01"] {
+        for bytes in [
+            &b"\x05\x00\x03\x01\x02\x00"[..],
+            b"\x05\x00\x03\x01\x02\x03",
+            b"\x05\x00\x03\x01\x01\x01",
+        ] {
             assert_eq!(concatenation(&bytes[1..]), None);
         }
         assert!(split(&Bytes::from_static(b"\x05\x00")).is_none());

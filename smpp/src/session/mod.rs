@@ -62,6 +62,7 @@ pub struct Session {
     /// The enquire_link that waits for its response.
     probe: Option<(u32, Instant)>,
     heard: Instant,
+    paused: bool,
     /// While nothing is read, no silence is the SMSC's fault before this time.
     grace: Option<Instant>,
 }
@@ -87,6 +88,7 @@ impl Session {
             step: None,
             probe: None,
             heard: now,
+            paused: false,
             grace: None,
         };
         let sequence = session.request(request);
@@ -101,10 +103,15 @@ impl Session {
         self.state
     }
 
-    /// Whether more may be read: false while too much waits for acknowledgement.
+    /// Tells that nothing is read for a while, or again: the SMSC's silence is not its fault then.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Whether more may be read: false while paused, or while too much waits for acknowledgement.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.state != State::Closed && self.inbound.len() < self.settings.inbound_window
+        self.state != State::Closed && !self.paused && self.inbound.len() < self.settings.inbound_window
     }
 
     /// How many of the SMSC's messages wait for `acknowledge`.
@@ -300,7 +307,10 @@ impl Session {
     }
 
     fn handle_delivery(&mut self, frame: &Frame) {
-        let owed = Owed { sequence: frame.sequence(), command: frame.id() };
+        let owed = Owed {
+            sequence: frame.sequence(),
+            command: frame.id(),
+        };
         let handle = self.next_handle();
         self.inbound.insert(handle, owed);
         if !self.state.takes_deliveries() {
@@ -310,7 +320,11 @@ impl Session {
         }
         self.events.push_back(match pdu::read_delivery(frame) {
             Ok(delivery) => Event::Delivery { handle, delivery },
-            Err(unreadable) => Event::Undecodable { handle, raw: frame.bytes().clone(), unreadable },
+            Err(unreadable) => Event::Undecodable {
+                handle,
+                raw: frame.bytes().clone(),
+                unreadable,
+            },
         });
     }
 
@@ -336,16 +350,26 @@ impl Session {
     }
 
     fn handle_submit_response(&mut self, frame: &Frame, nack: bool) {
-        let Some(handle) = self.submits.remove(&frame.sequence()) else { return };
+        let Some(handle) = self.submits.remove(&frame.sequence()) else {
+            return;
+        };
         while let Some((_, sequence, handle)) = self.overdue.front()
             && self.submits.get(sequence) != Some(handle)
         {
             self.overdue.pop_front();
         }
         // A nack with status 0 would be nonsense, and certainly no acceptance.
-        let status = if nack && frame.status() == status::OK { status::INVALID_COMMAND } else { frame.status() };
+        let status = if nack && frame.status() == status::OK {
+            status::INVALID_COMMAND
+        } else {
+            frame.status()
+        };
         let message_id = if status == status::OK { pdu::message_id(frame) } else { None };
-        self.events.push_back(Event::Answered { handle, status, message_id });
+        self.events.push_back(Event::Answered {
+            handle,
+            status,
+            message_id,
+        });
     }
 
     /// Answers the SMSC's unbind.
@@ -370,7 +394,8 @@ impl Session {
         self.inbound.clear();
         let mut unanswered: Vec<Handle> = self.submits.drain().map(|(_, handle)| handle).collect();
         unanswered.sort_unstable();
-        self.events.extend(unanswered.into_iter().map(|handle| Event::Unanswered { handle }));
+        self.events
+            .extend(unanswered.into_iter().map(|handle| Event::Unanswered { handle }));
         self.events.push_back(Event::Ended(end));
     }
 

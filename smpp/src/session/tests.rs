@@ -11,7 +11,14 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A PDU written by hand, so that our codec cannot agree with its own mistake.
 fn pdu(id: u32, status: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(16 + body.len()).unwrap();
-    [&length.to_be_bytes()[..], &id.to_be_bytes(), &status.to_be_bytes(), &sequence.to_be_bytes(), body].concat()
+    [
+        &length.to_be_bytes()[..],
+        &id.to_be_bytes(),
+        &status.to_be_bytes(),
+        &sequence.to_be_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 fn deliver(sequence: u32, text: &[u8]) -> Vec<u8> {
@@ -39,8 +46,16 @@ fn settings() -> Settings {
 
 fn text_out() -> Submission {
     Submission {
-        source: Address { ton: 3, npi: 0, number: "36123".to_owned() },
-        destination: Address { ton: 1, npi: 1, number: "33612345678".to_owned() },
+        source: Address {
+            ton: 3,
+            npi: 0,
+            number: "36123".to_owned(),
+        },
+        destination: Address {
+            ton: 1,
+            npi: 1,
+            number: "33612345678".to_owned(),
+        },
         data_coding: 0,
         message: b"Bonjour".to_vec(),
     }
@@ -54,7 +69,10 @@ struct Bench {
 impl Bench {
     fn open(settings: Settings) -> Self {
         let now = Instant::now();
-        let mut bench = Self { session: Session::new(settings, now).unwrap(), now };
+        let mut bench = Self {
+            session: Session::new(settings, now).unwrap(),
+            now,
+        };
         let (bytes, events) = bench.drain();
         assert_eq!(bytes, pdu(9, 0, 1, b"voxea\0secret\0\0\x34\0\0\0"));
         assert!(events.is_empty());
@@ -90,7 +108,9 @@ impl Bench {
 
     /// Lets time pass to the session's own next deadline, `longest` at most.
     fn sleep(&mut self, longest: Duration) -> (Vec<u8>, Vec<Event>) {
-        let Output::Timeout(timeout) = self.session.poll_output() else { panic!("not drained") };
+        let Output::Timeout(timeout) = self.session.poll_output() else {
+            panic!("not drained")
+        };
         let end = self.now + longest;
         self.now = timeout.map_or(end, |at| at.min(end)).max(self.now);
         self.session.handle_timeout(self.now);
@@ -120,8 +140,13 @@ fn a_text_is_answered_once_and_only_after_acknowledge() {
     let mut bench = Bench::bound();
     let (bytes, events) = bench.feed(&deliver(77, b"Bonjour"));
     assert!(bytes.is_empty(), "nothing before the commit");
-    let [Event::Delivery { handle, delivery }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!((delivery.source.number.as_str(), delivery.source.ton, &delivery.body[..]), ("33612345678", 1, &b"Bonjour"[..]));
+    let [Event::Delivery { handle, delivery }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (delivery.source.number.as_str(), delivery.source.ton, &delivery.body[..]),
+        ("33612345678", 1, &b"Bonjour"[..])
+    );
     assert_eq!((delivery.destination.number.as_str(), delivery.esm_class), ("36123", 0));
     assert!(bench.session.acknowledge(*handle, 0));
     assert!(!bench.session.acknowledge(*handle, 0), "only once");
@@ -156,7 +181,18 @@ fn the_window_is_kept_and_answers_find_their_submit() {
     assert_eq!(bench.session.submit(&text_out(), bench.now), Err(SubmitError::WindowFull));
     bench.drain();
     let (_, events) = bench.feed(&[pdu(0x8000_0004, 0, 3, b"id-2\0"), pdu(0x8000_0004, 0x58, 2, b"")].concat());
-    let [Event::Answered { handle: a, status: 0, message_id: Some(id) }, Event::Answered { handle: b, status: 0x58, message_id: None }] = &events[..]
+    let [
+        Event::Answered {
+            handle: a,
+            status: 0,
+            message_id: Some(id),
+        },
+        Event::Answered {
+            handle: b,
+            status: 0x58,
+            message_id: None,
+        },
+    ] = &events[..]
     else {
         panic!("{events:?}")
     };
@@ -234,7 +270,9 @@ fn malformed_pdus_get_their_answer_and_the_session_lives() {
     let cut = pdu(5, 0, 9, b"\0\x01\x0133612345678\0\x06\x0036123\0\0\0\0\0\0\0\0\0\0\xffab");
     let (bytes, events) = bench.feed(&cut);
     assert!(bytes.is_empty());
-    let [Event::Undecodable { handle, raw, unreadable }] = &events[..] else { panic!("{events:?}") };
+    let [Event::Undecodable { handle, raw, unreadable }] = &events[..] else {
+        panic!("{events:?}")
+    };
     assert_eq!(raw[..], cut[..]);
     assert_eq!(unreadable.source.as_ref().unwrap().number, "33612345678");
     bench.session.acknowledge(*handle, status::PERMANENT_REFUSAL);
@@ -348,7 +386,9 @@ fn data_sm_is_a_delivery_too() {
     let mut body = b"\0\x01\x0133612345678\0\x06\x0036123\0\x00\x00\x08".to_vec();
     body.extend([0x04, 0x24, 0, 2, 0x00, 0xE9]);
     let (_, events) = bench.feed(&pdu(0x103, 0, 6, &body));
-    let [Event::Delivery { handle, delivery }] = &events[..] else { panic!("{events:?}") };
+    let [Event::Delivery { handle, delivery }] = &events[..] else {
+        panic!("{events:?}")
+    };
     assert_eq!((&delivery.body[..], delivery.data_coding), (&[0x00, 0xE9][..], 8));
     bench.session.acknowledge(*handle, 0);
     assert_eq!(bench.drain().0, pdu(0x8000_0103, 0, 6, b"\0"));

@@ -1,0 +1,154 @@
+//! The outbox as a link uses it: at most one look, one lease and one settlement at a time, each kept alive across turns.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use voxea_core::base::account::Account;
+use voxea_core::base::error::Result;
+use voxea_core::base::wake::Listener;
+use voxea_core::outbox::{Outbound, Outbox, Settlement};
+
+/// After a failure, or a look that found nothing where something seemed due.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type Settlements = Vec<(String, Settlement)>;
+/// Replies, and how many wait in all.
+type Lease = (Vec<Outbound>, u64);
+
+/// What the outbox answered.
+pub(super) enum Mail {
+    /// Something is due.
+    Due,
+    /// These are to be sent; so many wait in all.
+    Leased(Vec<Outbound>, u64),
+    /// Settled.
+    Settled,
+    /// Not settled; to be tried again.
+    Unsettled(Settlements),
+    /// The outbox could not be asked.
+    Failed,
+}
+
+pub(super) struct Postbox {
+    outbox: Outbox,
+    account: Account,
+    hold: Duration,
+    listener: Option<Listener>,
+    looking: Option<BoxFuture<'static, (Listener, Result<()>)>>,
+    leasing: Option<BoxFuture<'static, Result<Lease>>>,
+    settling: Option<BoxFuture<'static, (Settlements, Result<()>)>>,
+    due: bool,
+    room: usize,
+    seek_after: Option<Instant>,
+    settle_after: Option<Instant>,
+}
+
+async fn slot<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(running) => {
+            let done = running.await;
+            *future = None;
+            done
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Postbox {
+    /// `hold` is how long a lease must last: longer than any response may take.
+    pub(super) fn new(outbox: Outbox, account: Account, hold: Duration) -> Self {
+        let listener = Some(outbox.listen());
+        Self {
+            outbox,
+            account,
+            hold,
+            listener,
+            looking: None,
+            leasing: None,
+            settling: None,
+            due: false,
+            room: 0,
+            seek_after: None,
+            settle_after: None,
+        }
+    }
+
+    /// Looks for replies, for as many as there is room.
+    pub(super) fn seek(&mut self, room: usize, now: Instant) {
+        if room == 0 || self.leasing.is_some() || later(self.seek_after, now).is_some() {
+            return;
+        }
+        let (outbox, account, hold) = (self.outbox.clone(), self.account.clone(), self.hold);
+        if self.due {
+            self.room = room;
+            self.leasing = Some(Box::pin(async move {
+                let leased = outbox.lease(&account, room, hold).await?;
+                let waiting = outbox.waiting(&account).await?;
+                Ok((leased, waiting))
+            }));
+        } else if let Some(mut listener) = self.listener.take() {
+            self.looking = Some(Box::pin(async move {
+                let due = outbox.due(&account, &mut listener).await;
+                (listener, due)
+            }));
+        }
+    }
+
+    /// Settles, when nothing else is being settled. Returns what must wait.
+    pub(super) fn settle(&mut self, settlements: Settlements, now: Instant) -> Settlements {
+        if self.settling.is_some() || later(self.settle_after, now).is_some() || settlements.is_empty() {
+            return settlements;
+        }
+        let outbox = self.outbox.clone();
+        self.settling = Some(Box::pin(async move {
+            let settled = outbox.settle(settlements.clone()).await;
+            (settlements, settled)
+        }));
+        Vec::new()
+    }
+
+    /// When `seek` or `settle` will do again what it refuses now.
+    pub(super) fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        [later(self.seek_after, now), later(self.settle_after, now)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether a lease or a settlement is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.leasing.is_some() || self.settling.is_some()
+    }
+
+    /// Waits for an answer. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Mail {
+        let mail = tokio::select! {
+            (settlements, settled) = slot(&mut self.settling) => match settled {
+                Ok(()) => Mail::Settled,
+                Err(_) => Mail::Unsettled(settlements),
+            },
+            leased = slot(&mut self.leasing) => leased.map_or(Mail::Failed, |(leased, waiting)| Mail::Leased(leased, waiting)),
+            (listener, due) = slot(&mut self.looking) => {
+                self.listener = Some(listener);
+                due.map_or(Mail::Failed, |()| Mail::Due)
+            }
+        };
+        let later = Some(Instant::now() + PATIENCE);
+        match &mail {
+            Mail::Due => self.due = true,
+            Mail::Leased(leased, _) => {
+                // What was due is held up by an earlier one to the same number.
+                self.seek_after = if leased.is_empty() { later } else { None };
+                self.due = leased.len() == self.room;
+            }
+            Mail::Failed => self.seek_after = later,
+            Mail::Unsettled(_) => self.settle_after = later,
+            Mail::Settled => {}
+        }
+        mail
+    }
+}
+
+fn later(at: Option<Instant>, now: Instant) -> Option<Instant> {
+    at.filter(|at| *at > now)
+}
