@@ -218,3 +218,26 @@ async fn a_reply_is_queued_or_refused_with_what_would_fit() {
         assert_eq!(town.post(&path, &[], body.clone()).await.status, status, "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_long_letter_keeps_its_artefact_in_a_file() {
+    let town = Town::new().await;
+    let body = json!({"text": "é".repeat(100_000), "subject": "s".repeat(500), "name": "é".repeat(500)});
+    // Escaped, the same letter is six times as long.
+    let escaped = body.to_string().replace('é', "\\u00e9");
+    let got = town
+        .call(
+            "POST",
+            "/v1/intake/letters",
+            &[("content-type", "application/json")],
+            escaped.clone(),
+        )
+        .await;
+    assert_eq!(got.status, 201, "{}", String::from_utf8_lossy(&got.body));
+    let request = got.json();
+    let shown = town.get(request["links"]["interactions"].as_str().unwrap()).await.json();
+    let raw = town
+        .get(&format!("/v1/interactions/{}/raw", shown["items"][0]["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(raw.body, escaped.as_bytes());
+}

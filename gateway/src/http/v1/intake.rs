@@ -20,7 +20,7 @@ use crate::http::auth::{Caller, Intake};
 use crate::http::extract::Body;
 use crate::http::idempotency::{self, Claim};
 use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::{Api, etag};
 
 /// The longest text, in characters.
@@ -29,6 +29,9 @@ const TEXT: usize = 100_000;
 const MEMBER: usize = 500;
 /// A clock may be this far ahead of ours.
 const AHEAD: Millis = 5 * 60 * 1000;
+
+/// What the artefact of such a contact is.
+const MEDIA_TYPE: &str = "application/json";
 
 /// A contact as a person noted it or a form sent it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,8 +85,8 @@ impl Taken {
         contact.subject = self.subject;
         contact.text = Some(self.text);
         contact.occurred_at = occurred_at;
-        contact.raw = (body.len() <= RAW_INLINE_BYTES).then_some(Raw::Inline {
-            media_type: "application/json",
+        contact.raw = Some(Raw::Inline {
+            media_type: MEDIA_TYPE,
             bytes: body,
         });
         contact.theme = self.theme;
@@ -120,8 +123,24 @@ fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Proble
     Ok(())
 }
 
+/// Takes a contact in to the end, also when the client does not wait for it: an Idempotency-Key that was claimed must
+/// get its answer.
+async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
+    let work = tokio::spawn(async move { take_once(api, caller, channel, &headers, body).await });
+    work.await.unwrap_or_else(|error| {
+        tracing::error!(panicked = error.is_panic(), "an intake did not end");
+        Err(Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place"))
+    })
+}
+
 /// Takes a contact in, once for each Idempotency-Key.
-async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: &HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
+async fn take_once(
+    api: Api,
+    caller: Caller<Intake>,
+    channel: Channel,
+    headers: &HeaderMap,
+    body: Body<Taken>,
+) -> Result<Response, Problem> {
     let by = |dedup| By {
         actor: caller.actor.clone(),
         epoch: api.epoch(),
@@ -157,7 +176,13 @@ async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: &Head
     }
 }
 
-async fn accept(api: &Api, caller: &Caller<Intake>, contact: Contact) -> Result<(Request, String), Problem> {
+async fn accept(api: &Api, caller: &Caller<Intake>, mut contact: Contact) -> Result<(Request, String), Problem> {
+    if let Some(Raw::Inline { media_type, bytes }) = &contact.raw
+        && bytes.len() > RAW_INLINE_BYTES
+    {
+        let blob = api.core().blobs.put(bytes.clone()).await?;
+        contact.raw = Some(Raw::Stored { media_type, blob });
+    }
     let accepted = api.core().intake.accept(contact).await?;
     let row = api.core().desk.get(&caller.actor, &accepted.request_id).await?;
     let location = format!("/v1/requests/{}", row.id);
@@ -183,7 +208,7 @@ fn repeated(status: StatusCode, text: String) -> Response {
         [
             (LOCATION, header(&location)),
             (ETAG, tag),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
         ],
         text,
     )
@@ -208,7 +233,7 @@ macro_rules! intakes {
             headers: HeaderMap,
             body: Body<Taken>,
         ) -> Result<Response, Problem> {
-            take(api, caller, Channel::$channel, &headers, body).await
+            take(api, caller, Channel::$channel, headers, body).await
         }
     )*};
 }
