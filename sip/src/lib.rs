@@ -1,9 +1,12 @@
 //! Voxea's telephone: SIP signalling and the deposit call.
 //!
 //! [`wire`], [`sdp`], [`call`], [`endpoint`] and their helpers are a machine: bytes and the time go in; bytes,
-//! events and the next deadline come out. They know no socket, no clock and no database.
+//! events and the next deadline come out. They know no socket, no clock and no database. Behind the feature `shell`
+//! stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
 pub mod call;
+#[cfg(feature = "shell")]
+pub mod config;
 mod dialog;
 pub mod endpoint;
 pub mod flow;
@@ -12,6 +15,13 @@ mod ids;
 pub mod media;
 pub mod policy;
 pub mod sdp;
+#[cfg(feature = "shell")]
+mod shell;
 pub mod timers;
 mod transaction;
 pub mod wire;
+
+#[cfg(feature = "shell")]
+pub use config::Config;
+#[cfg(feature = "shell")]
+pub use shell::{probe, run};

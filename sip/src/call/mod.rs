@@ -2,6 +2,7 @@
 
 pub(crate) mod facts;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,6 +36,10 @@ pub struct IncomingCall {
     pub diversions: Vec<String>,
     /// Call-ID.
     pub call_id: String,
+    /// What a repeated INVITE has in common with this one, also for a process that never saw the first.
+    pub identity: String,
+    /// Our address as the peer knows it.
+    pub local: SocketAddr,
     /// The codec that an answer will agree on; `None` when the INVITE brought no offer.
     pub codec: Option<Codec>,
     /// The INVITE as it came.

@@ -7,6 +7,7 @@ use super::{Call, Endpoint, Event, Timer};
 use crate::call::{CallHandle, IncomingCall, Offered, Pending, Phase, facts};
 use crate::flow::Flow;
 use crate::sdp::{self, Description, Local};
+use crate::transaction;
 use crate::wire::Request;
 use crate::wire::build::Reply;
 use crate::wire::multipart::{self, Session};
@@ -56,6 +57,8 @@ impl Endpoint {
             diversions: facts::diversions(&invite, &dialled),
             dialled,
             call_id: invite.call_id.clone(),
+            identity: transaction::merge_key(&invite),
+            local: source.local,
             codec,
             invite: invite.raw.clone(),
         };

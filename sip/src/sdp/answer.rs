@@ -148,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dynamic_number_keeps_its_number() {
-        let found = answered("m=audio 5000 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000/1\r\n").unwrap();
-        assert_eq!((found.media.codec, found.media.payload_type), (Codec::Pcma, 97));
+    fn a_mapping_of_a_static_number_must_not_contradict_it() {
+        let found = answered("m=audio 5000 RTP/AVP 97 8\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:8 PCMA/8000/1\r\n").unwrap();
+        assert_eq!((found.media.codec, found.media.payload_type), (Codec::Pcma, 8));
     }
 
     #[test]

@@ -158,15 +158,15 @@ impl Media {
         Direction { receives: self.direction.receives && !held, ..self.direction }
     }
 
-    /// The codec of a payload type.
+    /// The codec of a payload type. Only the static numbers are taken: every telephone system has them, and the
+    /// media need no table of numbers for each call.
     fn codec(&self, format: &str) -> Option<Codec> {
-        match (self.encoding(format), format) {
-            (Some(name), _) if name.starts_with("pcma/8000") => Some(Codec::Pcma),
-            (Some(name), _) if name.starts_with("pcmu/8000") => Some(Codec::Pcmu),
-            (None, "8") => Some(Codec::Pcma),
-            (None, "0") => Some(Codec::Pcmu),
-            _ => None,
-        }
+        let (codec, name) = match format {
+            "8" => (Codec::Pcma, "pcma/8000"),
+            "0" => (Codec::Pcmu, "pcmu/8000"),
+            _ => return None,
+        };
+        self.encoding(format).is_none_or(|found| found.starts_with(name)).then_some(codec)
     }
 
     /// The payload type of DTMF events at 8 kHz (RFC 4733).

@@ -1,0 +1,110 @@
+//! One deposit call, as the shell follows it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_recorder::codec::Codec;
+
+use crate::config::Line;
+use crate::media::{self, Finished, Leg, LegId, MediaEnd, Outcome};
+use crate::sdp::Negotiated;
+
+/// No packet for so long, and the caller is gone without a BYE.
+const RTP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A call between INVITE and the last row.
+#[derive(Debug)]
+pub(super) struct Deposit {
+    pub(super) stage: Stage,
+    pub(super) leg: LegId,
+    /// The recording's id: of its row and its file.
+    pub(super) recording: String,
+    /// The line's number as configured.
+    pub(super) line: String,
+    /// Our address as the caller knows it.
+    pub(super) local: IpAddr,
+    /// Set by the commit.
+    pub(super) interaction: Option<String>,
+    /// Why and when it ended; the first reason stays.
+    pub(super) end: Option<(CallEnd, Instant)>,
+    /// Where sound goes, once the caller has moved it while the leg was being started.
+    pub(super) moved: Option<SocketAddr>,
+}
+
+/// How far it has come. The leg is in every stage in which it is ours to hold.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The core has it; no answer was sent.
+    Committing(Leg),
+    /// Our 200 is out.
+    Answering(Leg),
+    /// The ACK came; the file is being made.
+    Starting,
+    /// Greeting, beep, message.
+    Talking(Leg),
+    /// The leg was told to stop, or is gone.
+    Over,
+}
+
+impl Deposit {
+    /// Notes why it ended, unless that is known already.
+    pub(super) fn ends(&mut self, end: CallEnd, at: Instant) {
+        self.end.get_or_insert((end, at));
+    }
+}
+
+/// What the leg must know.
+pub(super) fn media_call(line: &Line, recording: &str, folder: std::path::PathBuf, media: &Negotiated) -> media::Call {
+    let codec = Codec::from(media.codec);
+    media::Call {
+        remote: remote(media),
+        codec,
+        greeting: line.greeting.octets(codec),
+        beep: line.beep,
+        max: line.max,
+        silence: line.silence,
+        rtp_timeout: RTP_TIMEOUT,
+        folder,
+        recording: recording.to_owned(),
+    }
+}
+
+/// Where our packets go; nowhere while the caller holds the call.
+pub(super) fn remote(media: &Negotiated) -> SocketAddr {
+    let wanted = media.direction.sends || media.direction.receives;
+    media.remote.filter(|_| wanted).unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// How a call ended that its media ended.
+pub(super) const fn call_end(end: MediaEnd) -> CallEnd {
+    match end {
+        MediaEnd::Silence => CallEnd::Silence,
+        MediaEnd::MaxLength => CallEnd::MaxLength,
+        MediaEnd::RtpTimeout => CallEnd::RtpTimeout,
+        MediaEnd::Failed => CallEnd::Crash,
+        MediaEnd::Shutdown => CallEnd::Shutdown,
+    }
+}
+
+/// What became of the sound, for the core.
+pub(super) fn outcome(finished: &Finished) -> RecordingOutcome {
+    match &finished.outcome {
+        Outcome::Sealed { samples, .. } => RecordingOutcome::Sealed { samples: *samples },
+        Outcome::Nothing => RecordingOutcome::Failed { reason: "the call ended before the beep".to_owned() },
+        Outcome::Partial { samples: 0, error, .. } => RecordingOutcome::Failed { reason: error.to_string() },
+        Outcome::Partial { samples, error, .. } => {
+            RecordingOutcome::Partial { samples: *samples, reason: error.to_string() }
+        }
+    }
+}
+
+/// Why there is no sound of a call that was never recorded.
+pub(super) const fn silent_because(end: CallEnd) -> &'static str {
+    match end {
+        CallEnd::Cancelled => "the caller gave up before the answer",
+        CallEnd::Abandoned => "the caller never confirmed the answer",
+        CallEnd::Shutdown => "the daemon was stopped",
+        _ => "the call ended before the recording began",
+    }
+}

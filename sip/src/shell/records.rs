@@ -1,0 +1,101 @@
+//! What the core is told of a call: before it is answered, and when it is over.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use voxea_core::Core;
+use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::base::account::{Account, Channel};
+use voxea_core::base::time::{self, Millis};
+use voxea_core::base::{failpoint, id};
+use voxea_core::contact::{Accepted, Contact, Dedup, Flag, IntakeError, NewCall, NewRecording, Raw};
+use voxea_recorder::codec::Codec;
+use voxea_rules::phone;
+
+use crate::call::IncomingCall;
+use crate::sdp;
+
+/// By whose dialling plan national numbers are read.
+const COUNTRY: &str = "FR";
+
+/// Below the blob folder, where [`voxea_recorder::writer::path_of`] puts a recording.
+const FOLDER: &str = "recordings";
+
+impl From<sdp::Codec> for Codec {
+    fn from(codec: sdp::Codec) -> Self {
+        match codec {
+            sdp::Codec::Pcma => Self::Pcma,
+            sdp::Codec::Pcmu => Self::Pcmu,
+        }
+    }
+}
+
+/// What a call becomes in the core.
+pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recording: &str) -> Contact {
+    let caller = phone::normalise(&call.caller, COUNTRY);
+    let withheld = caller.is_withheld();
+    let from = if withheld { String::new() } else { caller.into_string() };
+    let to = phone::normalise(&call.dialled, COUNTRY).into_string();
+    let key = Dedup::Key(call.identity.clone());
+    let mut contact = Contact::new(account, epoch, Channel::Voicemail, key, from, to, time::now());
+    contact.native_id = Some(call.call_id.clone());
+    contact.from_name = call.caller_name.clone().filter(|_| !withheld);
+    if withheld {
+        contact.flags.push(Flag::Withheld);
+    }
+    contact.raw = Some(Raw::Inline { media_type: "message/sip", bytes: call.invite.clone() });
+    let diverted_from = call.diversions.iter().map(|number| phone::normalise(number, COUNTRY).into_string()).collect();
+    contact.call = Some(NewCall { dialled: call.dialled.clone(), diverted_from });
+    // Without an offer the codec is the caller's to choose, in its ACK; the file itself says which it was.
+    let codec = call.codec.map_or(Codec::Pcma, Codec::from);
+    contact.recording = Some(NewRecording {
+        id: recording.to_owned(),
+        path: format!("{FOLDER}/{recording}.{}", voxea_recorder::writer::EXTENSION),
+        codec: codec.as_str().to_owned(),
+        rate: voxea_recorder::RATE,
+    });
+    contact
+}
+
+/// Commits the call.
+///
+/// # Errors
+/// The intake's; nothing was stored then.
+pub(super) async fn commit(core: &Core, contact: Contact) -> Result<Accepted, IntakeError> {
+    let accepted = core.intake.accept(contact).await;
+    failpoint::hit("sip.after_commit");
+    accepted
+}
+
+/// The same call under a key of its own: a peer that used its Call-ID for another call before.
+pub(super) fn apart(mut contact: Contact) -> Contact {
+    if let Dedup::Key(key) = &contact.dedup {
+        contact.dedup = Dedup::Key(format!("{key}|{}", id::new()));
+    }
+    contact
+}
+
+/// Notes the end of a call, and does not give up while there is hope: what is lost here is found at the next start.
+pub(super) async fn ended(
+    core: Core,
+    interaction: String,
+    end: CallEnd,
+    at: Millis,
+    started_at: Option<Millis>,
+    outcome: RecordingOutcome,
+    stop: CancellationToken,
+) {
+    let mut wait = Duration::from_millis(250);
+    while let Err(error) = core.recordings.ended(&interaction, end, at, started_at, &outcome).await {
+        tracing::warn!(%error, interaction, "the end of a call could not be stored; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// The civil time of a moment that is over.
+pub(super) fn civil(at: Instant) -> Millis {
+    time::now() - i64::try_from(at.elapsed().as_millis()).unwrap_or(0)
+}

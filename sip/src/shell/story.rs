@@ -1,0 +1,253 @@
+//! The deposit call: commit, 200, ACK, greeting, beep, message, end, recording.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::spawn_blocking;
+use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::base::id;
+use voxea_core::base::time;
+use voxea_core::contact::{Accepted, IntakeError, Outcome};
+
+use super::deposit::{self, Deposit, Stage};
+use super::driver::{Done, Driver};
+use super::records;
+use crate::call::{CallHandle, EndedBy, IncomingCall};
+use crate::media::{Leg, LegId, MediaEvent, StartError};
+use crate::sdp::Negotiated;
+
+/// Commits that may be under way at once; beyond, callers hear 503.
+const COMMITS: usize = 512;
+
+/// Seconds after which a caller may try again.
+const RETRY_AFTER: u32 = 5;
+
+/// Until then a call that the store knows already is one of before a crash; later it is a peer that uses a Call-ID
+/// twice.
+const REPEATED: Duration = Duration::from_secs(40);
+
+impl Driver {
+    /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
+    pub(super) fn offered(&mut self, call: &IncomingCall) {
+        self.count("calls");
+        if self.tasks.len() >= COMMITS {
+            return self.refuse(call.call, "overload");
+        }
+        let Ok(leg) = self.media.reserve() else { return self.refuse(call.call, "no_port") };
+        let recording = id::new();
+        let contact = records::contact(call, self.account.clone(), self.epoch, &recording);
+        let deposit = Deposit {
+            leg: leg.id(),
+            stage: Stage::Committing(leg),
+            recording,
+            line: call.line.clone(),
+            local: call.local.ip(),
+            interaction: None,
+            end: None,
+            moved: None,
+        };
+        self.legs.insert(deposit.leg, call.call);
+        self.calls.insert(call.call, deposit);
+        let may_be_repeated = self.since.elapsed() < REPEATED;
+        let (core, call) = (self.core.clone(), call.call);
+        self.tasks.spawn(async move {
+            let result = records::commit(&core, contact.clone()).await;
+            let known = matches!(&result, Ok(accepted) if accepted.outcome == Outcome::Known);
+            let result = if known && !may_be_repeated { records::commit(&core, records::apart(contact)).await } else { result };
+            Done::Committed { call, result }
+        });
+    }
+
+    fn refuse(&mut self, call: CallHandle, why: &'static str) {
+        self.count(why);
+        let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+    }
+
+    pub(super) fn done(&mut self, done: Done) {
+        match done {
+            Done::Committed { call, result: Ok(accepted) } => self.committed(call, accepted),
+            Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
+            Done::Started { call, leg, result } => self.started(call, leg, result),
+            Done::Noted => {}
+        }
+    }
+
+    /// The store has the call: now, and not before, it may be answered.
+    fn committed(&mut self, call: CallHandle, accepted: Accepted) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        if accepted.outcome == Outcome::Known {
+            // A repetition of an INVITE that a crash left unanswered goes on where it stopped.
+            let Some(orphan) = self.orphans.remove(&accepted.interaction_id) else {
+                self.drop_call(call);
+                let _ = self.endpoint.reject(call, 500, None, Instant::now());
+                return;
+            };
+            deposit.recording = orphan.id;
+        }
+        deposit.interaction = Some(accepted.interaction_id);
+        if let Some((end, _)) = deposit.end {
+            return self.over(call, end);
+        }
+        if self.stopping.is_some() {
+            let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+            return self.over(call, CallEnd::Shutdown);
+        }
+        let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else { return };
+        let address = (deposit.local, leg.port()).into();
+        deposit.stage = Stage::Answering(leg);
+        if self.endpoint.accept(call, address, Instant::now()).is_err() {
+            self.over(call, CallEnd::Cancelled);
+        }
+    }
+
+    fn not_committed(&mut self, call: CallHandle, error: &IntakeError) {
+        tracing::warn!(%error, "a call was not taken in");
+        self.drop_call(call);
+        match error {
+            IntakeError::Invalid(_) => {
+                self.count("invalid");
+                let _ = self.endpoint.reject(call, 500, None, Instant::now());
+            }
+            IntakeError::Fenced => {
+                self.fenced = true;
+                self.refuse(call, "fenced");
+            }
+            IntakeError::Unavailable(_) => self.refuse(call, "store_unavailable"),
+        }
+    }
+
+    /// The ACK came: sound may leave.
+    pub(super) fn answered(&mut self, call: CallHandle, media: &Negotiated) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let Stage::Answering(mut leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else { return };
+        let Some(line) = self.config.line(&deposit.line) else { return };
+        deposit.stage = Stage::Starting;
+        let folder = self.core.blobs.recordings_folder();
+        let start = deposit::media_call(line, &deposit.recording, folder, media);
+        let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
+        // The file is made on another thread: a slow disk must not hold up the signalling.
+        self.tasks.spawn(async move {
+            let begun = spawn_blocking(move || {
+                let result = leg.start(&start);
+                (leg, result)
+            });
+            match begun.await {
+                Ok((leg, result)) => Done::Started { call, leg, result },
+                Err(_) => Done::Noted,
+            }
+        });
+        self.tasks.spawn(async move {
+            if let Some(interaction) = interaction
+                && let Err(error) = core.recordings.answered(&interaction, at).await
+            {
+                tracing::warn!(%error, interaction, "the time of an answer could not be stored");
+            }
+            Done::Noted
+        });
+    }
+
+    fn started(&mut self, call: CallHandle, mut leg: Leg, result: Result<(), StartError>) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return leg.stop(Instant::now()) };
+        if let Err(error) = result {
+            tracing::error!(%error, "a recording could not be started");
+            self.count("recording_failed");
+            let _ = self.endpoint.hangup(call, Instant::now());
+            return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
+        }
+        if let Some(moved) = deposit.moved.take() {
+            leg.redirect(moved);
+        }
+        if let Some((_, at)) = deposit.end {
+            // It ended while the file was being made.
+            leg.stop(at);
+            deposit.stage = Stage::Over;
+        } else {
+            deposit.stage = Stage::Talking(leg);
+        }
+    }
+
+    /// Hold, resume, or sound that moves.
+    pub(super) fn renegotiated(&mut self, call: CallHandle, media: &Negotiated) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        match &deposit.stage {
+            Stage::Talking(leg) => leg.redirect(deposit::remote(media)),
+            _ => deposit.moved = Some(deposit::remote(media)),
+        }
+    }
+
+    /// The machine says that a call is over that we had answered.
+    pub(super) fn ended(&mut self, call: CallHandle, by: EndedBy, answered: bool) {
+        match by {
+            EndedBy::Caller if answered => self.over(call, CallEnd::Caller),
+            EndedBy::Us => self.over(call, CallEnd::Shutdown),
+            EndedBy::Caller | EndedBy::NoAck | EndedBy::NoMedia => self.over(call, CallEnd::Abandoned),
+        }
+    }
+
+    /// We want a call to end. Before the ACK the machine keeps the BYE back.
+    pub(super) fn hang_up(&mut self, call: CallHandle, end: CallEnd) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let committing = matches!(deposit.stage, Stage::Committing(_));
+        if !committing {
+            deposit.ends(end, self.moment);
+            let _ = self.endpoint.hangup(call, Instant::now());
+        }
+    }
+
+    /// A call is over. Its end is noted at once when there is no sound, else when the recording is on the disk.
+    pub(super) fn over(&mut self, call: CallHandle, end: CallEnd) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        deposit.ends(end, self.moment);
+        let end = deposit.end.map_or(end, |(end, _)| end);
+        match &mut deposit.stage {
+            // The store has not answered: its answer will find the end.
+            Stage::Committing(_) if deposit.interaction.is_none() => {}
+            Stage::Committing(_) | Stage::Answering(_) => {
+                self.silent(call, end, deposit::silent_because(end).to_owned());
+            }
+            Stage::Talking(leg) => leg.stop(self.moment),
+            // Its leg comes back, or its last event.
+            Stage::Starting | Stage::Over => {}
+        }
+    }
+
+    /// What the media say.
+    pub(super) fn heard(&mut self, leg: LegId, event: MediaEvent) {
+        let Some(&call) = self.legs.get(&leg) else { return };
+        match event {
+            MediaEvent::RecordingStarted { .. } => {}
+            MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
+            MediaEvent::Finished(finished) => {
+                let Some(deposit) = self.drop_call(call) else { return };
+                if finished.rejected > 0 {
+                    self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
+                }
+                let by_itself = finished.end.map(deposit::call_end);
+                let (end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                let started = finished.started.map(records::civil);
+                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished));
+            }
+        }
+    }
+
+    /// A call without sound is over.
+    fn silent(&mut self, call: CallHandle, end: CallEnd, reason: String) {
+        let Some(deposit) = self.drop_call(call) else { return };
+        let at = deposit.end.map_or_else(time::now, |(_, at)| records::civil(at));
+        self.note(deposit, end, at, None, RecordingOutcome::Failed { reason });
+    }
+
+    fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
+        let Some(interaction) = deposit.interaction else { return };
+        let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        self.tasks.spawn(async move {
+            records::ended(core, interaction, end, at, started, outcome, stop).await;
+            Done::Noted
+        });
+    }
+
+    fn drop_call(&mut self, call: CallHandle) -> Option<Deposit> {
+        let deposit = self.calls.remove(&call)?;
+        self.legs.remove(&deposit.leg);
+        Some(deposit)
+    }
+}
