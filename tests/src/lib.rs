@@ -3,5 +3,8 @@
 
 pub mod dovecot;
 pub mod imap_server;
+pub mod scratch;
 pub mod sip;
+pub mod smpp_link;
+pub mod smsc;
 pub mod smtp_sink;
