@@ -31,7 +31,9 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         return Some("our own");
     }
     // RFC 2369 and RFC 2919: List-Id, List-Unsubscribe, List-Post…
-    name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("List-")).then_some("list")
+    name.get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case("List-"))
+        .then_some("list")
 }
 
 #[cfg(test)]

@@ -112,9 +112,15 @@ pub fn write(draft: &Draft<'_>) -> Result<Vec<u8>, Refusal> {
 pub fn address(text: &str) -> Option<&str> {
     let text = text.trim();
     let (local, domain) = text.rsplit_once('@')?;
-    let plain = |part: &str, more: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.as_bytes().contains(&byte));
+    let plain = |part: &str, more: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || more.as_bytes().contains(&byte))
+    };
     let fits = text.len() <= 254 && local.len() <= 64;
-    (fits && plain(local, "!#$%&'*+-/=?^_`{|}~.") && plain(domain, "-.") && !domain.starts_with(['-', '.']) && !domain.ends_with('.')).then_some(text)
+    (fits && plain(local, "!#$%&'*+-/=?^_`{|}~.") && plain(domain, "-.") && !domain.starts_with(['-', '.']) && !domain.ends_with('.'))
+        .then_some(text)
 }
 
 /// A Message-ID's inside: printable ASCII, no angle brackets.
@@ -140,12 +146,20 @@ fn thread(references: &[String], in_reply_to: Option<&str>) -> Vec<String> {
 
 /// A display name: quoted when ASCII, encoded otherwise.
 fn phrase(name: &str) -> String {
-    if name.is_ascii() { format!("\"{}\"", name.replace(['\\', '"'], "")) } else { encoded_words(name) }
+    if name.is_ascii() {
+        format!("\"{}\"", name.replace(['\\', '"'], ""))
+    } else {
+        encoded_words(name)
+    }
 }
 
 /// A subject: as it is when short ASCII that no reader mistakes for an encoded word, encoded otherwise.
 fn unstructured(text: &str) -> String {
-    if text.is_ascii() && text.len() <= 900 && !text.contains("=?") { text.to_owned() } else { encoded_words(text) }
+    if text.is_ascii() && text.len() <= 900 && !text.contains("=?") {
+        text.to_owned()
+    } else {
+        encoded_words(text)
+    }
 }
 
 /// RFC 2047 §5, base64, folded; no word is cut inside a character.
@@ -177,7 +191,11 @@ fn quoted_printable(text: &str, out: &mut String) {
                 out.push_str("=\r\n");
                 column = 0;
             }
-            if plain { out.push(char::from(*byte)) } else { out.push_str(&format!("={byte:02X}")) }
+            if plain {
+                out.push(char::from(*byte))
+            } else {
+                out.push_str(&format!("={byte:02X}"))
+            }
             column += width;
         }
         out.push_str("\r\n");
@@ -190,22 +208,49 @@ mod tests {
     use crate::mime;
     use proptest::prelude::*;
 
-    const FROM: Sender<'_> = Sender { name: "Mairie de Saint-Exemple", address: "mairie@example.fr" };
+    const FROM: Sender<'_> = Sender {
+        name: "Mairie de Saint-Exemple",
+        address: "mairie@example.fr",
+    };
 
     fn draft<'a>() -> Draft<'a> {
-        Draft { from: FROM, to: "x@example.org", subject: "Votre demande [2026-0000001-3]", text: "Bonjour,\n.\nFrom là\n", message_id: "r1@voxea", date_ms: 1_795_507_200_000, ..Draft::default() }
+        Draft {
+            from: FROM,
+            to: "x@example.org",
+            subject: "Votre demande [2026-0000001-3]",
+            text: "Bonjour,\n.\nFrom là\n",
+            message_id: "r1@voxea",
+            date_ms: 1_795_507_200_000,
+            ..Draft::default()
+        }
     }
 
     #[test]
     fn a_mail_reads_back() {
         let references = ["a@x".to_owned(), "b@x".to_owned()];
-        let raw = write(&Draft { in_reply_to: Some("b@x"), references: &references, subject: "Réponse à votre demande œuvrée au fil de l’été très longue [2026-0000001-3]", automatic: true, ..draft() }).unwrap();
+        let raw = write(&Draft {
+            in_reply_to: Some("b@x"),
+            references: &references,
+            subject: "Réponse à votre demande œuvrée au fil de l’été très longue [2026-0000001-3]",
+            automatic: true,
+            ..draft()
+        })
+        .unwrap();
         assert!(raw.is_ascii() && raw.split(|byte| *byte == b'\n').all(|line| line.len() <= 79));
         let mail = mime::read(&raw).unwrap();
-        assert_eq!(mail.subject.as_deref(), Some("Réponse à votre demande œuvrée au fil de l’été très longue [2026-0000001-3]"));
+        assert_eq!(
+            mail.subject.as_deref(),
+            Some("Réponse à votre demande œuvrée au fil de l’été très longue [2026-0000001-3]")
+        );
         assert_eq!(mail.text.as_deref(), Some("Bonjour,\n.\nFrom là"));
-        assert_eq!((mail.from.as_deref(), mail.from_name.as_deref()), (Some("mairie@example.fr"), Some("Mairie de Saint-Exemple")));
-        assert_eq!((mail.message_id.as_deref(), mail.date_ms), (Some("r1@voxea"), Some(1_795_507_200_000)));
+        assert_eq!(
+            (mail.from.as_deref(), mail.from_name.as_deref()),
+            (Some("mairie@example.fr"), Some("Mairie de Saint-Exemple"))
+        );
+        assert_eq!(
+            (mail.message_id.as_deref(), mail.date_ms),
+            (Some("r1@voxea"), Some(1_795_507_200_000))
+        );
         assert_eq!((mail.in_reply_to, mail.references), (vec!["b@x".to_owned()], references.to_vec()));
         // Our own acknowledgement must never be acknowledged.
         assert_eq!(mail.automatic, Some("auto-submitted"));
@@ -214,17 +259,37 @@ mod tests {
 
     #[test]
     fn bad_addresses_are_refused() {
-        for to in ["", "x", "x@", "@y", "a b@c", "a@b\r\nBcc: c@d", "a@b>,<c@d", "é@example.fr", "a@-b", "\"a\"@b"] {
+        for to in [
+            "",
+            "x",
+            "x@",
+            "@y",
+            "a b@c",
+            "a@b\r\nBcc: c@d",
+            "a@b>,<c@d",
+            "é@example.fr",
+            "a@-b",
+            "\"a\"@b",
+        ] {
             assert_eq!(write(&Draft { to, ..draft() }), Err(Refusal::Recipient), "{to}");
         }
-        assert_eq!(write(&Draft { message_id: "a\r\nb", ..draft() }), Err(Refusal::MessageId));
+        assert_eq!(
+            write(&Draft {
+                message_id: "a\r\nb",
+                ..draft()
+            }),
+            Err(Refusal::MessageId)
+        );
     }
 
     #[test]
     fn a_long_thread_keeps_its_ends() {
         let references: Vec<String> = (0..100).map(|n| format!("{n}@x")).collect();
         let thread = thread(&references, Some("100@x"));
-        assert_eq!((thread.len(), thread.first().unwrap().as_str(), thread.last().unwrap().as_str()), (REFERENCES, "<0@x>", "<100@x>"));
+        assert_eq!(
+            (thread.len(), thread.first().unwrap().as_str(), thread.last().unwrap().as_str()),
+            (REFERENCES, "<0@x>", "<100@x>")
+        );
     }
 
     proptest! {

@@ -102,7 +102,10 @@ impl Config {
         let user = section.required_string("user", "mairie@example.fr");
         let password = section.secret("password", "password_file").unwrap_or_else(|| {
             if !section.has("password") && !section.has("password_file") {
-                section.problem("password_file", "is missing; a file with the password alone: password_file = \"mail.password\"");
+                section.problem(
+                    "password_file",
+                    "is missing; a file with the password alone: password_file = \"mail.password\"",
+                );
             }
             Secret::new("")
         });
@@ -143,7 +146,11 @@ impl Config {
     #[must_use]
     pub fn sender(&self) -> Option<Sender> {
         let submission = self.submission.as_ref()?;
-        Some(Sender { channel: Channel::Email, account: self.account(), from: submission.from_address.clone() })
+        Some(Sender {
+            channel: Channel::Email,
+            account: self.account(),
+            from: submission.from_address.clone(),
+        })
     }
 }
 
@@ -155,25 +162,41 @@ impl Server {
             "none" => Security::None,
             _ => Security::Tls,
         };
-        let parsed = if address.is_empty() { Ok((String::new(), 0)) } else { host_and_port(&address, default_port) };
+        let parsed = if address.is_empty() {
+            Ok((String::new(), 0))
+        } else {
+            host_and_port(&address, default_port)
+        };
         let (host, port) = parsed.unwrap_or_else(|message| {
             section.problem("address", format!("{message}; an example: address = \"{example}\""));
             (String::new(), 0)
         });
         if security == Security::None && !host.is_empty() && !loopback(&host) {
-            section.problem("security", "is \"none\", which is for loopback addresses only; \"tls\" or \"starttls\" would be right here");
+            section.problem(
+                "security",
+                "is \"none\", which is for loopback addresses only; \"tls\" or \"starttls\" would be right here",
+            );
         }
         let ca_file = section.file("ca_file");
         if let Some(error) = ca_file.as_ref().and_then(|path| std::fs::File::open(path).err()) {
             section.problem("ca_file", format!("cannot be read: {error}; it must be a PEM file of certificates"));
         }
-        Self { host, port, security, ca_file }
+        Self {
+            host,
+            port,
+            security,
+            ca_file,
+        }
     }
 
     /// `host:port`, with brackets around an IPv6 address.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -198,9 +221,17 @@ impl Submission {
         let from = section.required_string("from", "Mairie de Saint-Exemple <mairie@example.fr>");
         let (from_name, from_address) = mailbox(&from);
         if !from.is_empty() && compose::address(&from_address).is_none() {
-            section.problem("from", "holds no usable mail address; an example: from = \"Mairie de Saint-Exemple <mairie@example.fr>\"");
+            section.problem(
+                "from",
+                "holds no usable mail address; an example: from = \"Mairie de Saint-Exemple <mairie@example.fr>\"",
+            );
         }
-        Self { server, credentials, from_name, from_address }
+        Self {
+            server,
+            credentials,
+            from_name,
+            from_address,
+        }
     }
 }
 
@@ -210,10 +241,15 @@ fn first(section: &Section<'_>) -> First {
         "new" => First::New,
         "all" => First::All,
         other => {
-            let since = other.strip_prefix("since:").and_then(|day| time::parse_rfc3339(&format!("{day}T00:00:00Z")));
+            let since = other
+                .strip_prefix("since:")
+                .and_then(|day| time::parse_rfc3339(&format!("{day}T00:00:00Z")));
             since.map_or_else(
                 || {
-                    section.problem("first", format!("is {other:?}, but must be \"new\", \"all\" or a date as in \"since:2026-01-01\""));
+                    section.problem(
+                        "first",
+                        format!("is {other:?}, but must be \"new\", \"all\" or a date as in \"since:2026-01-01\""),
+                    );
                     First::New
                 },
                 First::Since,
@@ -227,10 +263,16 @@ fn after(section: &Section<'_>) -> After {
     match text.as_str() {
         "seen" => After::Seen,
         "nothing" => After::Nothing,
-        other => match other.strip_prefix("move:").filter(|folder| !folder.is_empty() && !folder.contains(['\r', '\n', '\0'])) {
+        other => match other
+            .strip_prefix("move:")
+            .filter(|folder| !folder.is_empty() && !folder.contains(['\r', '\n', '\0']))
+        {
             Some(folder) => After::Move(folder.to_owned()),
             None => {
-                section.problem("after", format!("is {other:?}, but must be \"seen\", \"nothing\" or a folder as in \"move:Traités\""));
+                section.problem(
+                    "after",
+                    format!("is {other:?}, but must be \"seen\", \"nothing\" or a folder as in \"move:Traités\""),
+                );
                 After::Seen
             }
         },
@@ -245,9 +287,15 @@ fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String>
         }
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.map_or(Ok(default_port), u16::from_str).map_err(|_| format!("{text:?} has no port between 1 and 65535"))?;
+    let port = port
+        .map_or(Ok(default_port), u16::from_str)
+        .map_err(|_| format!("{text:?} has no port between 1 and 65535"))?;
     let valid = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:_".contains(&byte));
-    if valid && port > 0 { Ok((host.to_owned(), port)) } else { Err(format!("{text:?} is not a host and a port")) }
+    if valid && port > 0 {
+        Ok((host.to_owned(), port))
+    } else {
+        Err(format!("{text:?} is not a host and a port"))
+    }
 }
 
 fn loopback(host: &str) -> bool {
@@ -257,7 +305,10 @@ fn loopback(host: &str) -> bool {
 /// `Name <address>` or a bare address.
 fn mailbox(text: &str) -> (String, String) {
     match text.rsplit_once('<') {
-        Some((name, address)) => (name.trim().trim_matches('"').to_owned(), address.trim().trim_end_matches('>').trim().to_owned()),
+        Some((name, address)) => (
+            name.trim().trim_matches('"').to_owned(),
+            address.trim().trim_end_matches('>').trim().to_owned(),
+        ),
         None => (String::new(), text.trim().to_owned()),
     }
 }
@@ -288,7 +339,10 @@ mod tests {
         assert_eq!(config.first, First::Since(1_767_225_600_000));
         assert_eq!(config.after, After::Move("Traités".to_owned()));
         let submission = config.submission.unwrap();
-        assert_eq!((submission.from_name.as_str(), submission.from_address.as_str()), ("Mairie de Saint-Exemple", "mairie@example.fr"));
+        assert_eq!(
+            (submission.from_name.as_str(), submission.from_address.as_str()),
+            ("Mairie de Saint-Exemple", "mairie@example.fr")
+        );
         assert_eq!(submission.server.authority(), "127.0.0.1:587");
     }
 
@@ -298,7 +352,16 @@ mod tests {
             "name = \"a\"\naddress = \"mail.example.fr:993\"\nsecurity = \"none\"\nuser = \"u\"\nfirst = \"yesterday\"\nafter = \"delete\"\nfoldr = \"x\"\n[submission]\naddress = \"x:y\"\nfrom = \"Mairie\"\nuser = \"v\"\n",
         );
         let said = |what: &str| assert!(problems.iter().any(|problem| problem.contains(what)), "{what}: {problems:#?}");
-        for what in ["loopback", "password_file: is missing;", "first: is \"yesterday\"", "after: is \"delete\"", "did you mean folder", "submission.address", "submission.from", "missing beside user"] {
+        for what in [
+            "loopback",
+            "password_file: is missing;",
+            "first: is \"yesterday\"",
+            "after: is \"delete\"",
+            "did you mean folder",
+            "submission.address",
+            "submission.from",
+            "missing beside user",
+        ] {
             said(what);
         }
     }

@@ -87,7 +87,9 @@ impl Connection {
     pub(crate) async fn open(config: &Config) -> Result<Self, Trouble> {
         let server = &config.server;
         let tcp = timeout(CONNECT, TcpStream::connect((server.host.as_str(), server.port))).await;
-        let tcp = tcp.map_err(|_| lost("the connection took too long"))?.map_err(|error| Trouble::Lost(format!("{}: {}", server.authority(), error.kind())))?;
+        let tcp = tcp
+            .map_err(|_| lost("the connection took too long"))?
+            .map_err(|error| Trouble::Lost(format!("{}: {}", server.authority(), error.kind())))?;
         let _ = tcp.set_nodelay(true);
         let peer = tcp.peer_addr().map_or_else(|_| server.authority(), |address| address.to_string());
         let cap = u64::from(config.oversize) + SLACK;
@@ -99,23 +101,39 @@ impl Connection {
         };
         let greeting = within(COMMAND, async { Ok(client.read_response().await?) }).await?;
         match greeting.as_ref().map(|response| response.parsed()) {
-            Some(async_imap::imap_proto::Response::Data { status: async_imap::imap_proto::Status::Ok, .. }) => {}
+            Some(async_imap::imap_proto::Response::Data {
+                status: async_imap::imap_proto::Status::Ok,
+                ..
+            }) => {}
             _ => return Err(lost("the server did not greet with OK")),
         }
         if server.security == Security::Starttls {
-            within(COMMAND, client.run_command_and_check_ok("STARTTLS", None)).await.map_err(|trouble| match trouble {
-                Trouble::Refused(_) => Trouble::Wrong("the server has no STARTTLS; security = \"tls\" may be right".to_owned()),
-                other => other,
-            })?;
+            within(COMMAND, client.run_command_and_check_ok("STARTTLS", None))
+                .await
+                .map_err(|trouble| match trouble {
+                    Trouble::Refused(_) => Trouble::Wrong("the server has no STARTTLS; security = \"tls\" may be right".to_owned()),
+                    other => other,
+                })?;
             // What came in clear after STARTTLS is dropped with the client's buffer.
             let socket = secure(config, client.into_inner().into_inner()).await?;
             client = Client::new(limited(socket));
         }
         let login = timeout(COMMAND, client.login(utf8_login(&config.user), config.password.reveal())).await;
-        let mut session = login.map_err(|_| lost("the login took too long"))?.map_err(|(error, _)| refused_login(error))?;
+        let mut session = login
+            .map_err(|_| lost("the login took too long"))?
+            .map_err(|(error, _)| refused_login(error))?;
         let found = within(COMMAND, session.capabilities()).await?;
-        let offers = Offers { idle: found.has_str("IDLE"), moves: found.has_str("MOVE"), uid_expunge: found.has_str("UIDPLUS") };
-        Ok(Self { session: Some(session), offers, peer, cap: config.oversize.saturating_add(SLACK as u32 / 2) })
+        let offers = Offers {
+            idle: found.has_str("IDLE"),
+            moves: found.has_str("MOVE"),
+            uid_expunge: found.has_str("UIDPLUS"),
+        };
+        Ok(Self {
+            session: Some(session),
+            offers,
+            peer,
+            cap: config.oversize.saturating_add(SLACK as u32 / 2),
+        })
     }
 
     fn session(&mut self) -> Result<&mut Session<Stream>, Trouble> {
@@ -124,11 +142,15 @@ impl Connection {
 
     /// SELECT: UIDVALIDITY and UIDNEXT (0 when the server does not say).
     pub(crate) async fn select(&mut self, folder: &str) -> Result<(u32, u32), Trouble> {
-        let selected = within(COMMAND, self.session()?.select(utf7::encode(folder))).await.map_err(|trouble| match trouble {
-            Trouble::Refused(words) => Trouble::Wrong(format!("the folder cannot be selected: {words}")),
-            other => other,
-        })?;
-        let validity = selected.uid_validity.ok_or_else(|| Trouble::Wrong("the server has no UIDVALIDITY for this folder, so its mails cannot be told apart".to_owned()))?;
+        let selected = within(COMMAND, self.session()?.select(utf7::encode(folder)))
+            .await
+            .map_err(|trouble| match trouble {
+                Trouble::Refused(words) => Trouble::Wrong(format!("the folder cannot be selected: {words}")),
+                other => other,
+            })?;
+        let validity = selected
+            .uid_validity
+            .ok_or_else(|| Trouble::Wrong("the server has no UIDVALIDITY for this folder, so its mails cannot be told apart".to_owned()))?;
         Ok((validity, selected.uid_next.unwrap_or(0)))
     }
 
@@ -141,8 +163,15 @@ impl Connection {
     pub(crate) async fn search(&mut self, from: u32, also: &[u32]) -> Result<Vec<u32>, Trouble> {
         let session = self.session()?;
         within(COMMAND, session.noop()).await?;
-        let wanted = if also.is_empty() { format!("{from}:*") } else { format!("{},{from}:*", set(also)) };
-        Ok(within(COMMAND, session.uid_search(format!("UID {wanted}"))).await?.into_iter().collect())
+        let wanted = if also.is_empty() {
+            format!("{from}:*")
+        } else {
+            format!("{},{from}:*", set(also))
+        };
+        Ok(within(COMMAND, session.uid_search(format!("UID {wanted}")))
+            .await?
+            .into_iter()
+            .collect())
     }
 
     /// RFC822.SIZE and INTERNALDATE.
@@ -150,9 +179,14 @@ impl Connection {
         let mut listed = Vec::with_capacity(uids.len());
         self.fetch_with(uids, "(UID RFC822.SIZE INTERNALDATE)", |fetch| {
             if let (Some(uid), Some(size)) = (fetch.uid, fetch.size) {
-                listed.push(Listed { uid, size, internal_ms: fetch.internal_date().map_or(0, |date| date.timestamp_millis()) });
+                listed.push(Listed {
+                    uid,
+                    size,
+                    internal_ms: fetch.internal_date().map_or(0, |date| date.timestamp_millis()),
+                });
             }
-        }).await?;
+        })
+        .await?;
         Ok(listed)
     }
 
@@ -170,14 +204,24 @@ impl Connection {
                 if let (Some(uid), Some(bytes)) = (fetch.uid, fetch.body().or_else(|| fetch.header())) {
                     mails.push((uid, Bytes::copy_from_slice(bytes)));
                 }
-            }).await?;
+            })
+            .await?;
         }
-        let missing: Vec<u32> = whole.iter().chain(headers).copied().filter(|uid| mails.iter().all(|(came, _)| came != uid)).collect();
+        let missing: Vec<u32> = whole
+            .iter()
+            .chain(headers)
+            .copied()
+            .filter(|uid| mails.iter().all(|(came, _)| came != uid))
+            .collect();
         if missing.is_empty() {
             return Ok(mails);
         }
         let there = within(COMMAND, self.session()?.uid_search(format!("UID {}", set(&missing)))).await?;
-        if there.is_empty() { Ok(mails) } else { Err(Trouble::Refused("it did not send a mail that is there".to_owned())) }
+        if there.is_empty() {
+            Ok(mails)
+        } else {
+            Err(Trouble::Refused("it did not send a mail that is there".to_owned()))
+        }
     }
 
     async fn fetch_with(&mut self, uids: &[u32], query: &str, mut each: impl FnMut(&Fetch)) -> Result<(), Trouble> {
@@ -188,15 +232,21 @@ impl Connection {
                 each(&fetch);
             }
             Ok(())
-        }).await
+        })
+        .await
     }
 
     /// Marks mails `\Seen`.
     pub(crate) async fn mark_seen(&mut self, uids: &[u32]) -> Result<(), Trouble> {
         let session = self.session()?;
         within(COMMAND, async {
-            session.uid_store(set(uids), "+FLAGS.SILENT (\\Seen)").await?.try_for_each(|_| async { Ok(()) }).await
-        }).await
+            session
+                .uid_store(set(uids), "+FLAGS.SILENT (\\Seen)")
+                .await?
+                .try_for_each(|_| async { Ok(()) })
+                .await
+        })
+        .await
     }
 
     /// Moves mails to a folder, which is made when it is missing.
@@ -222,11 +272,19 @@ impl Connection {
         }
         within(COMMAND, session.uid_copy(&uids, folder)).await?;
         within(COMMAND, async {
-            session.uid_store(&uids, "+FLAGS.SILENT (\\Seen \\Deleted)").await?.try_for_each(|_| async { Ok(()) }).await
-        }).await?;
+            session
+                .uid_store(&uids, "+FLAGS.SILENT (\\Seen \\Deleted)")
+                .await?
+                .try_for_each(|_| async { Ok(()) })
+                .await
+        })
+        .await?;
         // Without UIDPLUS an EXPUNGE would remove what others have marked; then the mark is all.
         if offers.uid_expunge {
-            within(COMMAND, async { session.uid_expunge(&uids).await?.try_for_each(|_| async { Ok(()) }).await }).await?;
+            within(COMMAND, async {
+                session.uid_expunge(&uids).await?.try_for_each(|_| async { Ok(()) }).await
+            })
+            .await?;
         }
         Ok(())
     }
@@ -276,10 +334,15 @@ impl Connection {
 
 async fn secure(config: &Config, socket: Box<dyn Socket>) -> Result<Box<dyn Socket>, Trouble> {
     let (connector, name) = tls::connector(&config.server.host, config.server.ca_file.as_deref()).map_err(Trouble::Wrong)?;
-    let stream = timeout(CONNECT, connector.connect(name, socket)).await.map_err(|_| lost("the TLS handshake took too long"))?;
+    let stream = timeout(CONNECT, connector.connect(name, socket))
+        .await
+        .map_err(|_| lost("the TLS handshake took too long"))?;
     let stream = stream.map_err(|error| {
         // A wrong certificate is the operator's to see; a broken handshake may pass.
-        let certificate = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
+        let certificate = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
         let words = format!("TLS: {}", name::line(&error.to_string(), 200));
         if certificate { Trouble::Wrong(words) } else { Trouble::Lost(words) }
     })?;
@@ -288,7 +351,10 @@ async fn secure(config: &Config, socket: Box<dyn Socket>) -> Result<Box<dyn Sock
 
 /// A command with a time limit.
 async fn within<T>(limit: Duration, command: impl Future<Output = Result<T, Error>>) -> Result<T, Trouble> {
-    timeout(limit, command).await.map_err(|_| lost("the server takes too long to answer"))?.map_err(trouble)
+    timeout(limit, command)
+        .await
+        .map_err(|_| lost("the server takes too long to answer"))?
+        .map_err(trouble)
 }
 
 fn lost(words: &str) -> Trouble {
@@ -319,7 +385,16 @@ fn refused_login(error: Error) -> Trouble {
     match error {
         Error::No(words) | Error::Bad(words) => {
             let lower = words.to_lowercase();
-            let busy = ["unavailable", "inuse", "limit", "temporar", "too many", "maximum number", "try again", "internal error"];
+            let busy = [
+                "unavailable",
+                "inuse",
+                "limit",
+                "temporar",
+                "too many",
+                "maximum number",
+                "try again",
+                "internal error",
+            ];
             if busy.iter().any(|word| lower.contains(word)) {
                 lost("the server is too busy for another login")
             } else {
@@ -347,7 +422,16 @@ fn set(uids: &[u32]) -> String {
             _ => ranges.push((uid, uid)),
         }
     }
-    let written: Vec<String> = ranges.iter().map(|(start, end)| if start == end { start.to_string() } else { format!("{start}:{end}") }).collect();
+    let written: Vec<String> = ranges
+        .iter()
+        .map(|(start, end)| {
+            if start == end {
+                start.to_string()
+            } else {
+                format!("{start}:{end}")
+            }
+        })
+        .collect();
     written.join(",")
 }
 
@@ -370,7 +454,15 @@ mod tests {
 
     #[test]
     fn a_busy_server_is_not_a_wrong_password() {
-        assert!(matches!(refused_login(Error::No("code: None, info: Some(\"[AUTHENTICATIONFAILED] Authentication failed.\")".into())), Trouble::Wrong(_)));
-        assert!(matches!(refused_login(Error::No("[UNAVAILABLE] Temporary authentication failure.".into())), Trouble::Lost(_)));
+        assert!(matches!(
+            refused_login(Error::No(
+                "code: None, info: Some(\"[AUTHENTICATIONFAILED] Authentication failed.\")".into()
+            )),
+            Trouble::Wrong(_)
+        ));
+        assert!(matches!(
+            refused_login(Error::No("[UNAVAILABLE] Temporary authentication failure.".into())),
+            Trouble::Lost(_)
+        ));
     }
 }

@@ -30,7 +30,13 @@ pub fn content(mail: Option<&Mail>, raw: &[u8]) -> String {
     };
     let mut hash = Context::new(&SHA256);
     let date = mail.date_ms.map(|date| date.to_string());
-    for field in [Some(id), mail.from.as_deref(), date.as_deref(), mail.subject.as_deref(), mail.text.as_deref()] {
+    for field in [
+        Some(id),
+        mail.from.as_deref(),
+        date.as_deref(),
+        mail.subject.as_deref(),
+        mail.text.as_deref(),
+    ] {
         let field = field.unwrap_or_default();
         // The length first: two fields must not flow into one another.
         hash.update(&(field.len() as u64).to_be_bytes());
@@ -59,7 +65,10 @@ mod tests {
         let key = |raw: &str| content(mime::read(raw.as_bytes()).ok().as_ref(), raw.as_bytes());
         let here = key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\n\nBonjour\n");
         assert_eq!(here, key("Received: by b\nX-Spam: no\nMessage-ID: <1@x>\nFrom: a@b\n\nBonjour\n"));
-        assert_ne!(here, key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\n\nBonsoir\n"));
+        assert_ne!(
+            here,
+            key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\n\nBonsoir\n")
+        );
         assert_ne!(key("From: a@b\n\nx"), key("From: a@b\n\ny"));
         assert_eq!(key("From: a@b\n\nx"), key("From: a@b\n\nx"));
     }

@@ -37,7 +37,10 @@ pub fn read(status_part: &str, original_message_id: Option<String>) -> Option<Ds
     for block in status_part.replace("\r\n", "\n").split("\n\n").take(100) {
         let unfolded = block.replace("\n ", " ").replace("\n\t", " ");
         let field = |wanted: &str| {
-            let found = unfolded.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+            let found = unfolded
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
             found.map(|(_, value)| value.trim())
         };
         let Some(action) = field("Action").and_then(action) else { continue };

@@ -56,7 +56,13 @@ pub(crate) async fn follow(desk: Desk<'_>, reporter: &Reporter, stop: &Stop) -> 
         Err(trouble) => return exit(End::Mailbox(trouble)),
     };
     reporter.up(vec![format!("tcp:{}", connection.peer)]);
-    let mut follower = Follower { desk, reporter, stop, connection, fetched: HashMap::new() };
+    let mut follower = Follower {
+        desk,
+        reporter,
+        stop,
+        connection,
+        fetched: HashMap::new(),
+    };
     let end = follower.follow().await;
     // A polite end where the connection lives.
     if matches!(end, End::Stopped) {
@@ -95,7 +101,9 @@ impl Follower<'_> {
 
     async fn steps(&mut self) -> Result<std::convert::Infallible, End> {
         let config = self.desk.config;
-        let stored = self.store(|| self.desk.core.mailboxes.place(&self.desk.account, &config.folder)).await?;
+        let stored = self
+            .store(|| self.desk.core.mailboxes.place(&self.desk.account, &config.folder))
+            .await?;
         let place = stored.map(|place| Place {
             validity: u32::try_from(place.uidvalidity).unwrap_or(0),
             cursor: u32::try_from(place.cursor).unwrap_or(0),
@@ -115,7 +123,10 @@ impl Follower<'_> {
         let mut observed = Observed::Connected;
         loop {
             let next = planner.step(observed, std::time::Instant::now());
-            let resting = matches!(next, Do::Select | Do::Search { .. } | Do::Sizes(_) | Do::Fetch { .. } | Do::Idle(_) | Do::Wait(_));
+            let resting = matches!(
+                next,
+                Do::Select | Do::Search { .. } | Do::Sizes(_) | Do::Fetch { .. } | Do::Idle(_) | Do::Wait(_)
+            );
             if resting && self.stop.soft.is_cancelled() {
                 return Err(End::Stopped);
             }
@@ -130,7 +141,9 @@ impl Follower<'_> {
             Do::Select => {
                 let (validity, next) = self.connection.select(&config.folder).await?;
                 if self.desk.validity != 0 && self.desk.validity != validity {
-                    return Err(End::Mailbox(Trouble::Lost("UIDVALIDITY changed; the folder is read anew".to_owned())));
+                    return Err(End::Mailbox(Trouble::Lost(
+                        "UIDVALIDITY changed; the folder is read anew".to_owned(),
+                    )));
                 }
                 self.desk.validity = validity;
                 Observed::Selected { validity, next }
@@ -169,7 +182,11 @@ impl Follower<'_> {
                 self.mark(&uids).await?;
                 Observed::Marked
             }
-            Do::Save { validity, cursor, imported } => {
+            Do::Save {
+                validity,
+                cursor,
+                imported,
+            } => {
                 self.save(validity, cursor, imported).await?;
                 Observed::Saved
             }
@@ -191,7 +208,8 @@ impl Follower<'_> {
 
     async fn save(&self, validity: u32, cursor: u32, imported: bool) -> Result<(), End> {
         let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, &self.desk.config.folder);
-        self.store(|| mailboxes.save(account, folder, i64::from(validity), i64::from(cursor), imported)).await
+        self.store(|| mailboxes.save(account, folder, i64::from(validity), i64::from(cursor), imported))
+            .await
     }
 
     async fn mark(&mut self, uids: &[u32]) -> Result<(), End> {
@@ -219,10 +237,15 @@ impl Follower<'_> {
             self.mark(&uids).await?;
             self.save(self.desk.validity, uids.iter().copied().max().unwrap_or(0), true).await?;
         }
-        let batch: Vec<(Taken, Bytes)> = taken.into_iter().filter_map(|one| self.fetched.remove(&one.uid).map(|raw| (one, raw))).collect();
+        let batch: Vec<(Taken, Bytes)> = taken
+            .into_iter()
+            .filter_map(|one| self.fetched.remove(&one.uid).map(|raw| (one, raw)))
+            .collect();
         let count = batch.len() as u64;
         let parsed = tokio::task::spawn_blocking(move || batch.into_iter().map(|(one, raw)| take::read(one, raw)).collect::<Vec<Read>>());
-        let parsed = parsed.await.map_err(|_| End::Store("a mail could not be parsed; it is tried again".to_owned()))?;
+        let parsed = parsed
+            .await
+            .map_err(|_| End::Store("a mail could not be parsed; it is tried again".to_owned()))?;
         for wave in take::waves(parsed) {
             self.commit(wave).await?;
         }
@@ -248,7 +271,14 @@ impl Follower<'_> {
             let mut unavailable = None;
             for (contact, outcome) in waiting.into_iter().zip(outcomes) {
                 match outcome {
-                    Ok(accepted) => self.count(if accepted.outcome == Outcome::Known { "mail_known" } else { "mail_fresh" }, 1),
+                    Ok(accepted) => self.count(
+                        if accepted.outcome == Outcome::Known {
+                            "mail_known"
+                        } else {
+                            "mail_fresh"
+                        },
+                        1,
+                    ),
                     Err(IntakeError::Fenced) => return Err(End::Fenced),
                     Err(IntakeError::Unavailable(words)) => {
                         unavailable = Some(words);
@@ -283,7 +313,15 @@ impl Follower<'_> {
         self.count(if last { "mail_refused" } else { "mail_quarantined" }, 1);
         tracing::error!(mailbox = %self.desk.config.name, %words, last, "the core refuses a mail as it is; it is kept raw");
         let raw = contact.raw.filter(|_| !last)?;
-        let mut reduced = Contact::new(contact.account, contact.epoch, contact.channel, contact.dedup, String::new(), contact.to, contact.received_at);
+        let mut reduced = Contact::new(
+            contact.account,
+            contact.epoch,
+            contact.channel,
+            contact.dedup,
+            String::new(),
+            contact.to,
+            contact.received_at,
+        );
         reduced.flags = vec![Flag::Quarantined];
         reduced.raw = Some(raw);
         reduced.joining = Joining::New;
@@ -307,7 +345,11 @@ impl Follower<'_> {
                 return Ok(());
             }
         };
-        let words = [prefix, dsn.status.as_deref().unwrap_or_default(), dsn.diagnostic.as_deref().unwrap_or_default()];
+        let words = [
+            prefix,
+            dsn.status.as_deref().unwrap_or_default(),
+            dsn.diagnostic.as_deref().unwrap_or_default(),
+        ];
         let reason = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let reason = (!reason.is_empty()).then_some(reason.as_str());
         let id = take::bracketed(id);

@@ -11,7 +11,11 @@ const COLUMNS: usize = 2_000;
 #[must_use]
 pub fn text(html: &str) -> String {
     if html.len() <= BYTES && depth(html) <= DEPTH {
-        let rendered = html2text::config::plain_no_decorate().allow_width_overflow().no_table_borders().raw_mode(true).string_from_read(html.as_bytes(), COLUMNS);
+        let rendered = html2text::config::plain_no_decorate()
+            .allow_width_overflow()
+            .no_table_borders()
+            .raw_mode(true)
+            .string_from_read(html.as_bytes(), COLUMNS);
         if let Ok(text) = rendered {
             return text;
         }
@@ -27,7 +31,11 @@ fn depth(html: &str) -> usize {
     let mut deepest = 0;
     for tag in html.split('<').skip(1) {
         let closing = tag.strip_prefix('/');
-        let name = closing.unwrap_or(tag).split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let name = closing
+            .unwrap_or(tag)
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or_default();
         if name.is_empty() {
             continue;
         }

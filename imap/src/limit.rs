@@ -46,7 +46,12 @@ impl<S> Limited<S> {
     /// A socket on which literals have at most `cap` bytes and a read waits at most `read`.
     #[must_use]
     pub fn new(socket: S, cap: u64, read: Duration) -> Self {
-        Self { socket, scan: Scan::new(cap), reading: Limit::new(read), writing: Limit::new(WRITE) }
+        Self {
+            socket,
+            scan: Scan::new(cap),
+            reading: Limit::new(read),
+            writing: Limit::new(WRITE),
+        }
     }
 
     /// How long a read may wait from now on.
@@ -80,7 +85,10 @@ impl Limit {
         }
         let within = self.within;
         let timer = self.running.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + within)));
-        timer.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the server is silent")))
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the server is silent")))
     }
 }
 
@@ -90,7 +98,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.socket).poll_read(cx, buf);
         let polled = match polled {
-            Poll::Ready(Ok(())) => Poll::Ready(this.scan.take(buf.filled().get(before..).unwrap_or_default()).map_err(io::Error::other)),
+            Poll::Ready(Ok(())) => Poll::Ready(
+                this.scan
+                    .take(buf.filled().get(before..).unwrap_or_default())
+                    .map_err(io::Error::other),
+            ),
             other => other,
         };
         this.reading.check(polled, cx)
@@ -140,7 +152,12 @@ enum State {
 
 impl Scan {
     const fn new(cap: u64) -> Self {
-        Self { cap, literal: 0, line: 0, state: State::Text }
+        Self {
+            cap,
+            literal: 0,
+            line: 0,
+            state: State::Text,
+        }
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
@@ -155,18 +172,26 @@ impl Scan {
             bytes = rest;
             self.line += 1;
             if self.line > LINE_BYTES {
-                return Err(TooLarge { declared: self.line, cap: LINE_BYTES });
+                return Err(TooLarge {
+                    declared: self.line,
+                    cap: LINE_BYTES,
+                });
             }
             self.state = match (self.state, byte) {
                 (_, b'{') => State::Number(0),
-                (State::Number(number), digit @ b'0'..=b'9') => State::Number(number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))),
+                (State::Number(number), digit @ b'0'..=b'9') => {
+                    State::Number(number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+                }
                 // RFC 7888: `{n+}`, which only clients send, but which a parser may take.
                 (State::Number(number), b'+') => State::Number(number),
                 (State::Number(number), b'}') => State::Closed(number),
                 (State::Closed(number), b'\r') => State::Return(number),
                 (State::Closed(number) | State::Return(number), b'\n') => {
                     if number > self.cap {
-                        return Err(TooLarge { declared: number, cap: self.cap });
+                        return Err(TooLarge {
+                            declared: number,
+                            cap: self.cap,
+                        });
                     }
                     self.literal = number;
                     State::Text
@@ -190,7 +215,13 @@ mod tests {
     #[test]
     fn a_declaration_above_the_cap_is_an_error() {
         let mut scan = Scan::new(1_000);
-        assert_eq!(scan.take(b"* 1 FETCH (BODY[] {500000000}\r\n"), Err(TooLarge { declared: 500_000_000, cap: 1_000 }));
+        assert_eq!(
+            scan.take(b"* 1 FETCH (BODY[] {500000000}\r\n"),
+            Err(TooLarge {
+                declared: 500_000_000,
+                cap: 1_000
+            })
+        );
         assert!(Scan::new(1_000).take(b"{99999999999999999999999999}\r\n").is_err());
     }
 

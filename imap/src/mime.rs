@@ -96,12 +96,29 @@ pub fn read(raw: &[u8]) -> Result<Mail, Unreadable> {
 #[must_use]
 pub fn headers(raw: &[u8]) -> Mail {
     const WANTED: [&str; 15] = [
-        "from", "sender", "reply-to", "to", "delivered-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
-        "auto-submitted", "precedence", "list-id", "x-auto-response-suppress",
+        "from",
+        "sender",
+        "reply-to",
+        "to",
+        "delivered-to",
+        "subject",
+        "date",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "return-path",
+        "auto-submitted",
+        "precedence",
+        "list-id",
+        "x-auto-response-suppress",
     ];
     let mut picked = Vec::new();
     let mut keep = false;
-    for line in raw.get(..raw.len().min(prescan::HEADER_BYTES)).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+    for line in raw
+        .get(..raw.len().min(prescan::HEADER_BYTES))
+        .unwrap_or_default()
+        .split_inclusive(|byte| *byte == b'\n')
+    {
         if line.trim_ascii().is_empty() || picked.len() > prescan::HEADER_BYTES / 2 {
             break;
         }
@@ -115,16 +132,37 @@ pub fn headers(raw: &[u8]) -> Mail {
         }
     }
     picked.extend_from_slice(b"\r\n\r\n");
-    catch_unwind(AssertUnwindSafe(|| parse(&picked))).ok().and_then(Result::ok).map(|mail| Mail { text: None, text_stripped: None, ..mail }).unwrap_or_default()
+    catch_unwind(AssertUnwindSafe(|| parse(&picked)))
+        .ok()
+        .and_then(Result::ok)
+        .map(|mail| Mail {
+            text: None,
+            text_stripped: None,
+            ..mail
+        })
+        .unwrap_or_default()
 }
 
 fn parse(raw: &[u8]) -> Result<Mail, Unreadable> {
-    let message = MessageParser::default().parse(raw).filter(|message| !message.parts.is_empty()).ok_or(Unreadable::NoHeader)?;
-    let fields: Vec<(String, String)> = message.headers().iter().map(|header| (header.name.as_str().to_owned(), unparsed(raw, header))).collect();
+    let message = MessageParser::default()
+        .parse(raw)
+        .filter(|message| !message.parts.is_empty())
+        .ok_or(Unreadable::NoHeader)?;
+    let fields: Vec<(String, String)> = message
+        .headers()
+        .iter()
+        .map(|header| (header.name.as_str().to_owned(), unparsed(raw, header)))
+        .collect();
     let pairs = || fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
 
-    let (from, from_name) = [message.from(), message.sender(), message.reply_to()].into_iter().flatten().find_map(address).unzip();
-    let delivered = pairs().find(|(name, _)| name.eq_ignore_ascii_case("Delivered-To")).map(|(_, value)| name::line(value, ID_BYTES));
+    let (from, from_name) = [message.from(), message.sender(), message.reply_to()]
+        .into_iter()
+        .flatten()
+        .find_map(address)
+        .unzip();
+    let delivered = pairs()
+        .find(|(name, _)| name.eq_ignore_ascii_case("Delivered-To"))
+        .map(|(_, value)| name::line(value, ID_BYTES));
     let (text, text_cut) = text(&message, raw);
     let dsn = notification(&message, raw);
     let mail = Mail {
@@ -133,13 +171,20 @@ fn parse(raw: &[u8]) -> Result<Mail, Unreadable> {
         from_name: from_name.flatten(),
         to: message.to().and_then(address).map(|(to, _)| to).or(delivered),
         subject: subject(&message, raw),
-        date_ms: message.date().filter(|date| date.is_valid() && date.year >= 1970).map(|date| date.to_timestamp().saturating_mul(1000)),
+        date_ms: message
+            .date()
+            .filter(|date| date.is_valid() && date.year >= 1970)
+            .map(|date| date.to_timestamp().saturating_mul(1000)),
         text_stripped: text.as_deref().map(quote::strip),
         text,
         text_cut,
         in_reply_to: identifiers(message.in_reply_to()),
         references: identifiers(message.references()),
-        attachments: message.attachments().take(prescan::PARTS).map(|part| attachment(part, raw)).collect(),
+        attachments: message
+            .attachments()
+            .take(prescan::PARTS)
+            .map(|part| attachment(part, raw))
+            .collect(),
         automatic: automatic::reason(pairs()).or_else(|| report_type(&message).is_some().then_some("report")),
         dsn,
     };
@@ -161,7 +206,9 @@ fn dismantle(message: Message<'_>) {
 
 /// A field's bytes as they came, unfolded; what is not UTF-8 is read as Latin-1.
 fn unparsed(raw: &[u8], header: &Header<'_>) -> String {
-    let bytes = raw.get(header.offset_start as usize..header.offset_end as usize).unwrap_or_default();
+    let bytes = raw
+        .get(header.offset_start as usize..header.offset_end as usize)
+        .unwrap_or_default();
     let bytes = bytes.get(..bytes.len().min(8 * 1024)).unwrap_or_default();
     latin(bytes).split(['\r', '\n']).collect::<String>().trim().to_owned()
 }
@@ -172,21 +219,36 @@ fn latin(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 fn address(address: &Address<'_>) -> Option<(String, Option<String>)> {
-    let found = address.iter().find(|one| one.address().is_some_and(|text| !text.trim().is_empty()))?;
+    let found = address
+        .iter()
+        .find(|one| one.address().is_some_and(|text| !text.trim().is_empty()))?;
     let name = found.name().map(|text| name::line(text, ID_BYTES)).filter(|text| !text.is_empty());
     Some((name::line(found.address()?, ID_BYTES).replace(' ', ""), name))
 }
 
 fn subject(message: &Message<'_>, raw: &[u8]) -> Option<String> {
     let parsed = message.subject()?;
-    let broken = || message.headers().iter().rfind(|header| header.name == HeaderName::Subject).map(|header| unparsed(raw, header));
+    let broken = || {
+        message
+            .headers()
+            .iter()
+            .rfind(|header| header.name == HeaderName::Subject)
+            .map(|header| unparsed(raw, header))
+    };
     // U+FFFD: the field holds undeclared 8-bit characters.
-    let subject = if parsed.contains('\u{fffd}') { broken().filter(|text| !text.contains("=?")).unwrap_or_else(|| parsed.to_owned()) } else { parsed.to_owned() };
+    let subject = if parsed.contains('\u{fffd}') {
+        broken().filter(|text| !text.contains("=?")).unwrap_or_else(|| parsed.to_owned())
+    } else {
+        parsed.to_owned()
+    };
     Some(name::line(&subject, SUBJECT_BYTES)).filter(|text| !text.is_empty())
 }
 
 fn identifier(raw: &str) -> Option<String> {
-    let clean: String = raw.chars().filter(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>')).collect();
+    let clean: String = raw
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>'))
+        .collect();
     (!clean.is_empty() && clean.len() <= ID_BYTES).then_some(clean)
 }
 
@@ -202,7 +264,11 @@ fn identifiers(value: &HeaderValue<'_>) -> Vec<String> {
 /// The text parts together; a mail of HTML alone is rendered.
 fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) {
     let mut whole = String::new();
-    let bodies = if message.text_body.is_empty() { &message.html_body } else { &message.text_body };
+    let bodies = if message.text_body.is_empty() {
+        &message.html_body
+    } else {
+        &message.text_body
+    };
     for part in bodies.iter().filter_map(|id| message.part(*id)) {
         let piece: Cow<'_, str> = match &part.body {
             PartType::Text(text) => undeclared(part, raw).map_or(Cow::Borrowed(text.as_ref()), Cow::Owned),
@@ -216,10 +282,14 @@ fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) {
     }
     if whole.trim().is_empty() {
         // An empty text alternative beside a full HTML one.
-        let rendered = message.html_body.iter().filter_map(|id| message.part(*id)).find_map(|part| match &part.body {
-            PartType::Html(text) => Some(html::text(text)),
-            _ => None,
-        });
+        let rendered = message
+            .html_body
+            .iter()
+            .filter_map(|id| message.part(*id))
+            .find_map(|part| match &part.body {
+                PartType::Html(text) => Some(html::text(text)),
+                _ => None,
+            });
         whole = rendered.unwrap_or(whole);
     }
     let clean = whole.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
@@ -245,19 +315,33 @@ fn attachment(part: &MessagePart<'_>, raw: &[u8]) -> Attachment {
         || "application/octet-stream".to_owned(),
         |kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream")).to_ascii_lowercase(),
     );
-    let well_formed = declared.len() <= 100 && declared.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.+-_".contains(&byte));
-    let declared = if well_formed { declared } else { "application/octet-stream".to_owned() };
+    let well_formed = declared.len() <= 100
+        && declared
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/.+-_".contains(&byte));
+    let declared = if well_formed {
+        declared
+    } else {
+        "application/octet-stream".to_owned()
+    };
     let (bytes, inner_subject) = match &part.body {
         // A nested message's own raw bytes are its parent's; the offsets tell which of them are its.
         PartType::Message(inner) => {
             let own = raw.get(part.raw_body_offset() as usize..part.raw_end_offset() as usize);
-            (Bytes::copy_from_slice(own.unwrap_or_else(|| inner.raw_message())), inner.subject().map(|subject| format!("{subject}.eml")))
+            (
+                Bytes::copy_from_slice(own.unwrap_or_else(|| inner.raw_message())),
+                inner.subject().map(|subject| format!("{subject}.eml")),
+            )
         }
         body => (Bytes::copy_from_slice(contents(body)), None),
     };
     let media_type = sniff(&bytes).map_or(declared, str::to_owned);
     let raw_name = part.attachment_name().map(str::to_owned).or(inner_subject).unwrap_or_default();
-    Attachment { name: name::file(&raw_name, extension(&media_type)), media_type, bytes }
+    Attachment {
+        name: name::file(&raw_name, extension(&media_type)),
+        media_type,
+        bytes,
+    }
 }
 
 fn contents<'a>(body: &'a PartType<'_>) -> &'a [u8] {
@@ -310,11 +394,21 @@ fn notification(message: &Message<'_>, raw: &[u8]) -> Option<Dsn> {
     let report = report_type(message)?;
     let original = message.parts.iter().find_map(|part| original_id(part, raw));
     if report == "feedback-report" {
-        return Some(Dsn { original_message_id: original, action: Action::Complaint, status: None, diagnostic: None });
+        return Some(Dsn {
+            original_message_id: original,
+            action: Action::Complaint,
+            status: None,
+            diagnostic: None,
+        });
     }
-    let status = message.parts.iter().find(|part| part.is_content_type("message", "delivery-status") || part.is_content_type("message", "global-delivery-status"))?;
+    let status = message
+        .parts
+        .iter()
+        .find(|part| part.is_content_type("message", "delivery-status") || part.is_content_type("message", "global-delivery-status"))?;
     let text = latin(contents(&status.body));
-    let spoken_of = original.or_else(|| identifiers(message.in_reply_to()).into_iter().next()).or_else(|| identifiers(message.references()).into_iter().next_back());
+    let spoken_of = original
+        .or_else(|| identifiers(message.in_reply_to()).into_iter().next())
+        .or_else(|| identifiers(message.references()).into_iter().next_back());
     dsn::read(name::cut(&text, 64 * 1024), spoken_of)
 }
 
@@ -327,7 +421,11 @@ fn original_id(part: &MessagePart<'_>, raw: &[u8]) -> Option<String> {
         return None;
     }
     let body = contents(&part.body);
-    let body = if body.is_empty() { raw.get(part.raw_body_offset() as usize..part.raw_end_offset() as usize)? } else { body };
+    let body = if body.is_empty() {
+        raw.get(part.raw_body_offset() as usize..part.raw_end_offset() as usize)?
+    } else {
+        body
+    };
     headers(body).message_id
 }
 

@@ -20,7 +20,10 @@ fn an_ordinary_mail_is_understood() {
     assert_eq!(mail.message_id.as_deref(), Some("a1@example.fr"));
     assert_eq!(mail.in_reply_to, ["b@x"]);
     assert_eq!(mail.references, ["a@x", "b@x"]);
-    assert_eq!(mail.text.as_deref(), Some("Bonjour, \nle café ferme.\n\nLe 3 mars 2026 à 10:12, x <m@x> a écrit :\n> y"));
+    assert_eq!(
+        mail.text.as_deref(),
+        Some("Bonjour, \nle café ferme.\n\nLe 3 mars 2026 à 10:12, x <m@x> a écrit :\n> y")
+    );
     assert_eq!(mail.text_stripped.as_deref(), Some("Bonjour, \nle café ferme."));
     assert_eq!((mail.automatic, mail.dsn), (None, None));
 }
@@ -46,7 +49,10 @@ fn undeclared_latin_1_is_read() {
 fn html_alone_becomes_text() {
     let mail = mail("From: a@b\nContent-Type: text/html; charset=utf-8\n\n<p>Bonjour&nbsp;!</p><p>Le <b>trou</b></p>");
     let text = mail.text.unwrap();
-    assert!(text.contains("Bonjour") && text.contains("Le trou") && !text.contains('<'), "{text:?}");
+    assert!(
+        text.contains("Bonjour") && text.contains("Le trou") && !text.contains('<'),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -55,8 +61,19 @@ fn attachments_are_named_typed_and_decoded() {
         "From: a@b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nVoir ci-joint.\n--b\nContent-Type: application/octet-stream; name=\"/../../etc/passwd\"\nContent-Transfer-Encoding: base64\n\nJVBERi0xLjQK\n--b\nContent-Type: message/rfc822\n\nSubject: avant\n\nx\n--b\nContent-Type: text/plain\nContent-Disposition: attachment; filename*=utf-8''%C3%A9t%C3%A9.txt\n\nabc\n--b--\n",
     );
     assert_eq!(mail.text.as_deref(), Some("Voir ci-joint."));
-    let seen: Vec<_> = mail.attachments.iter().map(|one| (one.name.as_str(), one.media_type.as_str(), one.bytes.len())).collect();
-    assert_eq!(seen, [("passwd", "application/pdf", 9), ("avant.eml", "message/rfc822", 19), ("été.txt", "text/plain", 3)]);
+    let seen: Vec<_> = mail
+        .attachments
+        .iter()
+        .map(|one| (one.name.as_str(), one.media_type.as_str(), one.bytes.len()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("passwd", "application/pdf", 9),
+            ("avant.eml", "message/rfc822", 19),
+            ("été.txt", "text/plain", 3)
+        ]
+    );
 }
 
 #[test]
@@ -67,7 +84,10 @@ fn a_bounce_speaks_of_our_mail() {
     assert!(bounce.automatic.is_some());
     let dsn = bounce.dsn.unwrap();
     assert_eq!(dsn.original_message_id.as_deref(), Some("ours@voxea"));
-    assert_eq!((dsn.action, dsn.status.as_deref(), dsn.diagnostic.as_deref()), (Action::Failed, Some("5.1.1"), Some("550 inconnu")));
+    assert_eq!(
+        (dsn.action, dsn.status.as_deref(), dsn.diagnostic.as_deref()),
+        (Action::Failed, Some("5.1.1"), Some("550 inconnu"))
+    );
     let whole = mail(
         "From: a@b\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\nAction: delayed\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <ours@voxea>\n\nx\n--b--\n",
     );
@@ -76,10 +96,16 @@ fn a_bounce_speaks_of_our_mail() {
 
 #[test]
 fn a_bomb_gives_its_headers_and_nothing_else() {
-    let bomb = format!("From: a@b\nSubject: bombe\nMessage-ID: <z@z>\n{}", "Content-Type: message/rfc822\n\n".repeat(40_000));
+    let bomb = format!(
+        "From: a@b\nSubject: bombe\nMessage-ID: <z@z>\n{}",
+        "Content-Type: message/rfc822\n\n".repeat(40_000)
+    );
     assert_eq!(read(bomb.as_bytes()), Err(Unreadable::TooComplex(Excess::Messages)));
     let mail = headers(bomb.as_bytes());
-    assert_eq!((mail.from.as_deref(), mail.subject.as_deref(), mail.message_id.as_deref()), (Some("a@b"), Some("bombe"), Some("z@z")));
+    assert_eq!(
+        (mail.from.as_deref(), mail.subject.as_deref(), mail.message_id.as_deref()),
+        (Some("a@b"), Some("bombe"), Some("z@z"))
+    );
     assert_eq!(headers(&[0xff; 4096]), Mail::default());
 }
 
@@ -87,7 +113,9 @@ fn a_bomb_gives_its_headers_and_nothing_else() {
 fn deep_trees_are_taken_apart_without_recursion() {
     // Straight into the parser, past the bounds, on a small stack.
     let bomb = "Content-Type: message/rfc822\n\n".repeat(20_000);
-    let taken_apart = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || dismantle(MessageParser::default().parse(bomb.as_bytes()).unwrap()));
+    let taken_apart = std::thread::Builder::new()
+        .stack_size(256 * 1024)
+        .spawn(move || dismantle(MessageParser::default().parse(bomb.as_bytes()).unwrap()));
     taken_apart.unwrap().join().unwrap();
 }
 

@@ -9,10 +9,18 @@ pub const FILE_NAME_BYTES: usize = 200;
 #[must_use]
 pub fn file(raw: &str, fallback_extension: &str) -> String {
     let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = last.chars().filter(|c| !hidden(*c)).map(|c| if "<>:\"|?*".contains(c) { '_' } else { c }).collect();
+    let clean: String = last
+        .chars()
+        .filter(|c| !hidden(*c))
+        .map(|c| if "<>:\"|?*".contains(c) { '_' } else { c })
+        .collect();
     let clean = clean.trim_matches(|c: char| c == '.' || c.is_whitespace());
     if clean.is_empty() {
-        return if fallback_extension.is_empty() { "document".to_owned() } else { format!("document.{fallback_extension}") };
+        return if fallback_extension.is_empty() {
+            "document".to_owned()
+        } else {
+            format!("document.{fallback_extension}")
+        };
     }
     if clean.len() <= FILE_NAME_BYTES {
         return clean.to_owned();
@@ -20,13 +28,21 @@ pub fn file(raw: &str, fallback_extension: &str) -> String {
     let (stem, extension) = clean.rsplit_once('.').filter(|(_, ext)| ext.len() <= 10).unwrap_or((clean, ""));
     let room = FILE_NAME_BYTES - extension.len() - 1;
     let stem = cut(stem, room);
-    if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
+    if extension.is_empty() {
+        stem.to_owned()
+    } else {
+        format!("{stem}.{extension}")
+    }
 }
 
 /// One line: control and direction characters gone, white space runs made one blank, at most `bytes` long.
 #[must_use]
 pub fn line(raw: &str, bytes: usize) -> String {
-    let spaced: String = raw.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
+    let spaced: String = raw
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !hidden(*c))
+        .collect();
     let words: Vec<&str> = spaced.split(' ').filter(|word| !word.is_empty()).collect();
     cut(&words.join(" "), bytes).to_owned()
 }
@@ -34,7 +50,10 @@ pub fn line(raw: &str, bytes: usize) -> String {
 /// The longest prefix of at most `bytes` that ends between two characters.
 #[must_use]
 pub fn cut(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
 

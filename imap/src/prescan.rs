@@ -58,7 +58,16 @@ pub fn check(raw: &[u8]) -> Result<(), Excess> {
     if raw.len() > BYTES {
         return Err(Excess::Size);
     }
-    let mut scan = Scan { raw, open: Vec::new(), messages: 0, multiparts: 0, parts: 0, digest: false, block: Block::default(), in_header: true };
+    let mut scan = Scan {
+        raw,
+        open: Vec::new(),
+        messages: 0,
+        multiparts: 0,
+        parts: 0,
+        digest: false,
+        block: Block::default(),
+        in_header: true,
+    };
     let mut at = 0;
     let mut line_start = 0;
     while let Some(&byte) = raw.get(at) {
@@ -165,7 +174,9 @@ impl<'a> Scan<'a> {
     /// After two dashes: perhaps a boundary. The parser takes one anywhere in a line, and so must we.
     fn dashes(&mut self, after: usize) -> Result<(), Excess> {
         let rest = self.raw.get(after..).unwrap_or_default();
-        let Some(index) = self.open.iter().rposition(|boundary| rest.starts_with(boundary)) else { return Ok(()) };
+        let Some(index) = self.open.iter().rposition(|boundary| rest.starts_with(boundary)) else {
+            return Ok(());
+        };
         let length = self.open.get(index).map_or(0, |boundary| boundary.len());
         self.parts += 1;
         if self.parts > PARTS {
@@ -181,7 +192,11 @@ impl<'a> Scan<'a> {
     /// Whether the field's name before the colon is this one. The parser drops all white space inside names.
     fn named(&self, colon: usize, name: &[u8]) -> bool {
         let window = self.raw.get(colon.saturating_sub(NAME_WINDOW)..colon).unwrap_or_default();
-        let mut letters = window.iter().rev().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
+        let mut letters = window
+            .iter()
+            .rev()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .map(u8::to_ascii_lowercase);
         name.iter().rev().all(|wanted| letters.next() == Some(*wanted))
     }
 }
@@ -262,7 +277,9 @@ mod tests {
         let parts = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n".repeat(1_001));
         assert_eq!(check(parts.as_bytes()), Err(Excess::Parts));
 
-        let deep: String = (0..33).map(|level| format!("Content-Type: multipart/mixed; boundary=b{level}x\n\n--b{level}x\n")).collect();
+        let deep: String = (0..33)
+            .map(|level| format!("Content-Type: multipart/mixed; boundary=b{level}x\n\n--b{level}x\n"))
+            .collect();
         assert_eq!(check(deep.as_bytes()), Err(Excess::Depth));
 
         assert_eq!(check(&[b"X: ".as_slice(), &vec![b'a'; HEADER_BYTES]].concat()), Err(Excess::Header));

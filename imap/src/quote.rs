@@ -63,8 +63,14 @@ fn after_signature(lines: &[&str], start: usize) -> usize {
 /// "-----Message d'origine-----", "________________________________", "--------- Réponse ---------".
 fn separator(line: &str) -> bool {
     const WORDS: [&str; 8] = [
-        "message d'origine", "message d’origine", "message original", "message initial", "message d'origine",
-        "original message", "ursprüngliche nachricht", "mensaje original",
+        "message d'origine",
+        "message d’origine",
+        "message original",
+        "message initial",
+        "message d'origine",
+        "original message",
+        "ursprüngliche nachricht",
+        "mensaje original",
     ];
     if line.len() >= 20 && line.chars().all(|c| c == '_') {
         return true;
@@ -75,9 +81,23 @@ fn separator(line: &str) -> bool {
 }
 
 fn forwarded(line: &str) -> bool {
-    const WORDS: [&str; 6] = ["forwarded message", "message transféré", "message transfere", "message réexpédié", "courriel transféré", "début du message"];
+    const WORDS: [&str; 6] = [
+        "forwarded message",
+        "message transféré",
+        "message transfere",
+        "message réexpédié",
+        "courriel transféré",
+        "début du message",
+    ];
     let lower = line.to_lowercase();
-    if ["début du message réexpédié", "début du message transféré", "begin forwarded message"].iter().any(|start| lower.starts_with(start)) {
+    if [
+        "début du message réexpédié",
+        "début du message transféré",
+        "begin forwarded message",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start))
+    {
         return true;
     }
     dashed(line).is_some_and(|words| WORDS.iter().any(|known| words.to_lowercase().contains(known)))
@@ -95,20 +115,44 @@ fn dashed(line: &str) -> Option<&str> {
 fn header_block(lines: &[&str]) -> bool {
     const FROM: [&str; 3] = ["de", "from", "expéditeur"];
     const OTHERS: [&str; 16] = [
-        "envoyé", "envoyé le", "date", "à", "a", "pour", "cc", "objet", "sent", "to", "subject", "destinataire", "copie à", "copie",
-        "envoye", "importance",
+        "envoyé",
+        "envoyé le",
+        "date",
+        "à",
+        "a",
+        "pour",
+        "cc",
+        "objet",
+        "sent",
+        "to",
+        "subject",
+        "destinataire",
+        "copie à",
+        "copie",
+        "envoye",
+        "importance",
     ];
     let field = |line: &str| {
         let line = line.trim().trim_start_matches('*');
         let (name, value) = line.split_once(':')?;
-        (name.len() <= 20).then(|| (name.trim_matches(|c: char| c.is_whitespace() || c == '*').to_lowercase(), !value.trim().is_empty()))
+        (name.len() <= 20).then(|| {
+            (
+                name.trim_matches(|c: char| c.is_whitespace() || c == '*').to_lowercase(),
+                !value.trim().is_empty(),
+            )
+        })
     };
-    let Some((first, valued)) = lines.first().and_then(|line| field(line)) else { return false };
+    let Some((first, valued)) = lines.first().and_then(|line| field(line)) else {
+        return false;
+    };
     if !FROM.contains(&first.as_str()) || !valued {
         return false;
     }
     let near = lines.iter().skip(1).filter(|line| !line.trim().is_empty()).take(6);
-    near.filter_map(|line| field(line)).filter(|(name, _)| OTHERS.contains(&name.as_str())).count() >= 2
+    near.filter_map(|line| field(line))
+        .filter(|(name, _)| OTHERS.contains(&name.as_str()))
+        .count()
+        >= 2
 }
 
 /// How many lines a quote's introduction takes that begins here: "Le 3 mars à 10:12, X <x@y> a écrit :",
@@ -138,12 +182,19 @@ fn ends_introduction(line: &str) -> bool {
     let lower = line.to_lowercase().replace(['\u{a0}', '\u{202f}'], " ");
     let Some(before) = lower.strip_suffix(':') else { return false };
     let before = before.trim_end();
-    ["a écrit", "a ecrit", "à écrit", "wrote", "schrieb"].iter().any(|end| before.ends_with(end))
+    ["a écrit", "a ecrit", "à écrit", "wrote", "schrieb"]
+        .iter()
+        .any(|end| before.ends_with(end))
 }
 
 fn mobile_signature(line: &str) -> bool {
     const STARTS: [&str; 7] = [
-        "envoyé de mon ", "envoyé depuis mon ", "envoyé à partir de ", "envoyé depuis l'application", "sent from my ", "télécharger outlook pour ",
+        "envoyé de mon ",
+        "envoyé depuis mon ",
+        "envoyé à partir de ",
+        "envoyé depuis l'application",
+        "sent from my ",
+        "télécharger outlook pour ",
         "obtenir outlook pour ",
     ];
     let lower = name::cut(line, 200).to_lowercase();
@@ -162,8 +213,12 @@ mod tests {
     #[test]
     fn the_clients_of_france_are_known() {
         strips("Bonjour,\nmerci.\n\nLe mar. 3 mars 2026 à 10:12, Mairie <mairie@example.fr> a écrit :\n\n> Votre demande\n> est là.\n");
-        strips("Bonjour,\nmerci.\n\nLe mardi 3 mars 2026 à 10:12:33 UTC+1, Mairie de\nSaint-Exemple <mairie@example.fr> a écrit\u{a0}:\n\n> x\n");
-        strips("Bonjour,\nmerci.\n\nDe : Mairie <mairie@example.fr>\nEnvoyé : mardi 3 mars 2026 10:12\nÀ : x@example.fr\nObjet : RE: trou\n\nVotre demande\n");
+        strips(
+            "Bonjour,\nmerci.\n\nLe mardi 3 mars 2026 à 10:12:33 UTC+1, Mairie de\nSaint-Exemple <mairie@example.fr> a écrit\u{a0}:\n\n> x\n",
+        );
+        strips(
+            "Bonjour,\nmerci.\n\nDe : Mairie <mairie@example.fr>\nEnvoyé : mardi 3 mars 2026 10:12\nÀ : x@example.fr\nObjet : RE: trou\n\nVotre demande\n",
+        );
         strips("Bonjour,\nmerci.\n\n-----Message d'origine-----\nDe : x\n");
         strips("Bonjour,\nmerci.\n\n> Message du 03/03/26 10:12\n> De : \"Mairie\" <mairie@example.fr>\n> A : x\n");
         strips("Bonjour,\nmerci.\n\nOn Tue, Mar 3, 2026 at 10:12 AM Mairie <mairie@example.fr> wrote:\n> x\n");

@@ -32,7 +32,14 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
     if let Some(sender) = config.sender() {
         core.outbox.register(sender);
     }
-    let desk = Desk { config: &config, core: &core, account: account.clone(), epoch, zone, validity: 0 };
+    let desk = Desk {
+        config: &config,
+        core: &core,
+        account: account.clone(),
+        epoch,
+        zone,
+        validity: 0,
+    };
     let inner = stop.child();
     let followed = async {
         let exit = follow(desk, &reporter, &stop).await;
@@ -59,16 +66,28 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
 /// # Errors
 /// What failed and what to do about it.
 pub async fn probe(config: &Config) -> Result<String, String> {
-    let mut connection = Connection::open(config).await.map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
+    let mut connection = Connection::open(config)
+        .await
+        .map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
     let counted = connection.examine(&config.folder).await;
-    let idle = if connection.offers.idle { "IDLE" } else { "no IDLE, so it is polled" };
+    let idle = if connection.offers.idle {
+        "IDLE"
+    } else {
+        "no IDLE, so it is polled"
+    };
     connection.close().await;
     let mails = counted.map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
-    let mailbox = format!("{}: logged in, {} holds {mails} mails, {idle}", config.server.authority(), config.folder);
+    let mailbox = format!(
+        "{}: logged in, {} holds {mails} mails, {idle}",
+        config.server.authority(),
+        config.folder
+    );
     let Some(submission) = &config.submission else {
         return Ok(format!("{mailbox}; no submission server, so nothing is sent"));
     };
     let server = submission.server.authority();
-    Sender::probe(submission).await.map_err(|words| format!("{mailbox}; but submission by {server}: {words}"))?;
+    Sender::probe(submission)
+        .await
+        .map_err(|words| format!("{mailbox}; but submission by {server}: {words}"))?;
     Ok(format!("{mailbox}; submission by {server} works"))
 }

@@ -73,7 +73,13 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What is wrong with the configuration.
     pub(crate) fn new(submission: &'a Submission, core: &'a Core, account: Account, reporter: &'a Reporter) -> Result<Self, String> {
-        Ok(Self { submission, core, account, reporter, transport: transport(submission)? })
+        Ok(Self {
+            submission,
+            core,
+            account,
+            reporter,
+            transport: transport(submission)?,
+        })
     }
 
     /// Sends what is due until it is stopped.
@@ -149,16 +155,24 @@ impl<'a> Sender<'a> {
         let count = |event| self.core.counters.add(&self.account, event, 1);
         let retry = |reason: String| {
             if now - mail.created_at > GIVE_UP_MS {
-                return Settlement::Rejected { reason: format!("given up after two days: {reason}") };
+                return Settlement::Rejected {
+                    reason: format!("given up after two days: {reason}"),
+                };
             }
             let doubled = u32::try_from(mail.attempts.clamp(1, 12) - 1).unwrap_or(0);
-            Settlement::Retry { at: now + (RETRY_MS << doubled).min(LONGEST_RETRY_MS), reason }
+            Settlement::Retry {
+                at: now + (RETRY_MS << doubled).min(LONGEST_RETRY_MS),
+                reason,
+            }
         };
         match tried {
             Try::Sent => {
                 count("mail_sent");
                 self.reporter.activity();
-                Settlement::Submitted { native_id: mail.message_id.clone(), last_word: true }
+                Settlement::Submitted {
+                    native_id: mail.message_id.clone(),
+                    last_word: true,
+                }
             }
             Try::Rejected(reason) => {
                 count("mail_rejected");
@@ -177,10 +191,16 @@ impl<'a> Sender<'a> {
     }
 
     async fn send(&self, mail: &Outbound) -> Try {
-        let message_id = mail.message_id.clone().unwrap_or_else(|| format!("{}@voxea.invalid", mail.reply_id));
+        let message_id = mail
+            .message_id
+            .clone()
+            .unwrap_or_else(|| format!("{}@voxea.invalid", mail.reply_id));
         let automatic = mail.kind == ReplyKind::Acknowledgement;
         let draft = Draft {
-            from: compose::Sender { name: &self.submission.from_name, address: &self.submission.from_address },
+            from: compose::Sender {
+                name: &self.submission.from_name,
+                address: &self.submission.from_address,
+            },
             to: &mail.to,
             subject: &subject(mail),
             text: &mail.text,
@@ -195,7 +215,9 @@ impl<'a> Sender<'a> {
             Err(refusal) => return Try::Rejected(refusal.to_string()),
         };
         let address = |text: &str| text.trim().parse::<Address>().ok();
-        let envelope = address(&self.submission.from_address).zip(address(&mail.to)).and_then(|(from, to)| Envelope::new(Some(from), vec![to]).ok());
+        let envelope = address(&self.submission.from_address)
+            .zip(address(&mail.to))
+            .and_then(|(from, to)| Envelope::new(Some(from), vec![to]).ok());
         let Some(envelope) = envelope else {
             return Try::Rejected("the recipient's address is not one that mail can be sent to".to_owned());
         };
@@ -208,7 +230,9 @@ impl<'a> Sender<'a> {
 
     /// Whether a refusal is meant for this mail or for us.
     async fn judge(&self, error: &lettre::transport::smtp::Error) -> Try {
-        let Some(code) = error.status() else { return Try::Down(format!("the submission server cannot be reached: {}", words(error))) };
+        let Some(code) = error.status() else {
+            return Try::Down(format!("the submission server cannot be reached: {}", words(error)));
+        };
         let number = code.to_string();
         let reason = format!("the submission server answered {}", words(error));
         // 421 closes the connection (RFC 5321 §3.8); 43x and 53x are about authentication and encryption (RFC 4954 §6).
@@ -258,12 +282,22 @@ async fn rest(pause: Duration, stop: &Stop) -> bool {
 fn words(error: &lettre::transport::smtp::Error) -> String {
     use std::error::Error as _;
     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    name::line(&format!("{}{source}", error.status().map_or_else(|| error.to_string(), |code| code.to_string())), 300)
+    name::line(
+        &format!(
+            "{}{source}",
+            error.status().map_or_else(|| error.to_string(), |code| code.to_string())
+        ),
+        300,
+    )
 }
 
 /// With the request's reference, by which an answer without a thread finds it.
 fn subject(mail: &Outbound) -> String {
-    let plain = mail.subject.as_deref().map(|subject| name::line(subject, 300)).filter(|subject| !subject.is_empty());
+    let plain = mail
+        .subject
+        .as_deref()
+        .map(|subject| name::line(subject, 300))
+        .filter(|subject| !subject.is_empty());
     let token = format!("[{}]", mail.reference);
     match plain {
         Some(subject) if mail.reference.is_empty() || subject.contains(&mail.reference) => subject,
@@ -279,7 +313,8 @@ fn transport(submission: &Submission) -> Result<Transport, String> {
         let mut builder = TlsParameters::builder(server.host.clone());
         if let Some(path) = &server.ca_file {
             let pem = std::fs::read(path).map_err(|error| format!("ca_file {}: {error}", path.display()))?;
-            builder = builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| format!("ca_file {}: {error}", path.display()))?);
+            builder =
+                builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| format!("ca_file {}: {error}", path.display()))?);
         }
         builder.build_rustls().map_err(|error| error.to_string())
     };
@@ -288,13 +323,21 @@ fn transport(submission: &Submission) -> Result<Transport, String> {
         Security::Starttls => Tls::Required(parameters()?),
         Security::None => Tls::None,
     };
-    let domain = submission.from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
+    let domain = submission
+        .from_address
+        .rsplit_once('@')
+        .map_or("localhost", |(_, domain)| domain)
+        .to_owned();
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
         .port(server.port)
         .tls(tls)
         .timeout(Some(COMMAND))
         .hello_name(ClientId::Domain(domain))
-        .pool_config(PoolConfig::new().max_size(u32::try_from(CONNECTIONS).unwrap_or(1)).idle_timeout(Duration::from_secs(20)));
+        .pool_config(
+            PoolConfig::new()
+                .max_size(u32::try_from(CONNECTIONS).unwrap_or(1))
+                .idle_timeout(Duration::from_secs(20)),
+        );
     if let Some((user, password)) = &submission.credentials {
         builder = builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
     }
@@ -308,11 +351,28 @@ mod tests {
     #[test]
     fn subjects_carry_the_reference_once() {
         let mail = |kind, subject: Option<&str>| Outbound {
-            reply_id: String::new(), request_id: String::new(), reference: "2026-0000001-3".to_owned(), kind, channel: "email".to_owned(), to: String::new(),
-            subject: subject.map(str::to_owned), text: String::new(), message_id: None, in_reply_to: None, references: Vec::new(), attempts: 1, created_at: 0,
+            reply_id: String::new(),
+            request_id: String::new(),
+            reference: "2026-0000001-3".to_owned(),
+            kind,
+            channel: "email".to_owned(),
+            to: String::new(),
+            subject: subject.map(str::to_owned),
+            text: String::new(),
+            message_id: None,
+            in_reply_to: None,
+            references: Vec::new(),
+            attempts: 1,
+            created_at: 0,
         };
-        assert_eq!(subject(&mail(ReplyKind::Reply, Some("Trou\r\nBcc: x"))), "Re: Trou Bcc: x [2026-0000001-3]");
-        assert_eq!(subject(&mail(ReplyKind::Acknowledgement, Some("Votre demande 2026-0000001-3"))), "Votre demande 2026-0000001-3");
+        assert_eq!(
+            subject(&mail(ReplyKind::Reply, Some("Trou\r\nBcc: x"))),
+            "Re: Trou Bcc: x [2026-0000001-3]"
+        );
+        assert_eq!(
+            subject(&mail(ReplyKind::Acknowledgement, Some("Votre demande 2026-0000001-3"))),
+            "Votre demande 2026-0000001-3"
+        );
         assert_eq!(subject(&mail(ReplyKind::Reply, None)), "Votre demande [2026-0000001-3]");
     }
 }

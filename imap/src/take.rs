@@ -57,7 +57,13 @@ pub(crate) fn read(taken: Taken, raw: Bytes) -> Read {
         flags.push(Flag::Truncated);
     }
     let content = dedup::content(understood.then_some(&mail), &raw);
-    Read { taken, raw, mail, content, flags }
+    Read {
+        taken,
+        raw,
+        mail,
+        content,
+        flags,
+    }
 }
 
 /// Where contacts come from and how they are acknowledged.
@@ -99,14 +105,21 @@ impl Desk<'_> {
         contact.raw = Some(self.raw(&read.raw).await?);
         for attachment in &mail.attachments {
             let blob = self.core.blobs.put(attachment.bytes.clone()).await?;
-            contact.attachments.push(NewAttachment { name: attachment.name.clone(), media_type: attachment.media_type.clone(), blob });
+            contact.attachments.push(NewAttachment {
+                name: attachment.name.clone(),
+                media_type: attachment.media_type.clone(),
+                blob,
+            });
         }
         Ok(contact)
     }
 
     async fn raw(&self, raw: &Bytes) -> Result<Raw> {
         if raw.len() <= RAW_INLINE_BYTES {
-            return Ok(Raw::Inline { media_type: RFC822, bytes: raw.clone() });
+            return Ok(Raw::Inline {
+                media_type: RFC822,
+                bytes: raw.clone(),
+            });
         }
         let blob: StoredBlob = self.core.blobs.put(raw.clone()).await?;
         Ok(Raw::Stored { media_type: RFC822, blob })
@@ -160,7 +173,11 @@ fn joining(read: &Read) -> Joining {
     }
     let reference = mail.subject.as_deref().and_then(reference::find).map(|found| found.to_string());
     // Without a Message-ID equal bytes may be two mails to two boxes, and one request for both is still right.
-    Joining::Thread { message_ids, reference, twin: Some(read.content.clone()) }
+    Joining::Thread {
+        message_ids,
+        reference,
+        twin: Some(read.content.clone()),
+    }
 }
 
 /// The form in which the core keeps Message-IDs.
@@ -197,7 +214,13 @@ mod tests {
     use super::*;
 
     fn taken(uid: u32) -> Taken {
-        Taken { uid, internal_ms: 0, oversize: false, quarantined: false, import: false }
+        Taken {
+            uid,
+            internal_ms: 0,
+            oversize: false,
+            quarantined: false,
+            import: false,
+        }
     }
 
     fn of(uid: u32, raw: &str) -> Read {
@@ -220,8 +243,24 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_so() {
         assert_eq!(of(1, &"Content-Type: message/rfc822\n\n".repeat(70)).flags, [Flag::Undecodable]);
-        assert_eq!(read(Taken { quarantined: true, ..taken(1) }, Bytes::from_static(b"From: a@b\n\nx")).mail, Mail::default());
-        let large = read(Taken { oversize: true, ..taken(1) }, Bytes::from_static(b"From: a@b\nSubject: gros\n\n"));
+        assert_eq!(
+            read(
+                Taken {
+                    quarantined: true,
+                    ..taken(1)
+                },
+                Bytes::from_static(b"From: a@b\n\nx")
+            )
+            .mail,
+            Mail::default()
+        );
+        let large = read(
+            Taken {
+                oversize: true,
+                ..taken(1)
+            },
+            Bytes::from_static(b"From: a@b\nSubject: gros\n\n"),
+        );
         assert_eq!((large.flags, large.mail.subject.as_deref()), (vec![Flag::Oversize], Some("gros")));
     }
 }

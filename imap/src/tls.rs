@@ -18,7 +18,9 @@ pub(crate) fn connector(host: &str, ca_file: Option<&Path>) -> Result<(TlsConnec
     if let Some(path) = ca_file {
         let unreadable = |error: &dyn std::fmt::Display| format!("ca_file {}: {error}", path.display());
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
-            roots.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+            roots
+                .add(certificate.map_err(|error| unreadable(&error))?)
+                .map_err(|error| unreadable(&error))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

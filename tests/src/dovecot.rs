@@ -62,7 +62,13 @@ impl Dovecot {
         let (port, tls_port) = free_ports()?;
         write_config(folder.path(), port, tls_port, certificate.as_ref())?;
         let child = spawn(folder.path())?;
-        let mut server = Self { child, folder, port, tls_port, certificate };
+        let mut server = Self {
+            child,
+            folder,
+            port,
+            tls_port,
+            certificate,
+        };
         server.ready().await?;
         Ok(server)
     }
@@ -158,8 +164,16 @@ fn free_ports() -> Result<(u16, u16)> {
 fn spawn(folder: &Path) -> Result<Child> {
     let config = folder.join("dovecot.conf");
     let mut command = Command::new("/usr/sbin/dovecot");
-    command.arg("-F").arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().context("starting /usr/sbin/dovecot; the package dovecot-imapd holds it")
+    command
+        .arg("-F")
+        .arg("-c")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+        .spawn()
+        .context("starting /usr/sbin/dovecot; the package dovecot-imapd holds it")
 }
 
 fn write_config(folder: &Path, port: u16, tls_port: u16, certificate: Option<&(String, String)>) -> Result<()> {
@@ -207,7 +221,10 @@ impl Imap {
     pub async fn login(port: u16, user: &str, password: &str) -> Result<Self> {
         let socket = TcpStream::connect(("127.0.0.1", port)).await?;
         socket.set_nodelay(true)?;
-        let mut client = Self { socket: BufReader::new(socket), tag: 0 };
+        let mut client = Self {
+            socket: BufReader::new(socket),
+            tag: 0,
+        };
         client.line().await?;
         client.command(&format!("LOGIN {user} {password}")).await?;
         Ok(client)
@@ -312,7 +329,10 @@ mod tests {
         let validity = |answers: &[String]| answers.iter().find_map(|line| line.split("UIDVALIDITY ").nth(1).map(str::to_owned));
         let before = validity(&client.command("SELECT INBOX").await?);
         let answers = client.command("UID FETCH 150 BODY.PEEK[]").await?;
-        ensure!(answers.iter().any(|line| line.contains("Subject: x\r\n\r\n{5}\r\ny\r\n")), "{answers:?}");
+        ensure!(
+            answers.iter().any(|line| line.contains("Subject: x\r\n\r\n{5}\r\ny\r\n")),
+            "{answers:?}"
+        );
         drop(client);
         server.stop();
         server.change_uidvalidity("mairie")?;

@@ -33,7 +33,9 @@ impl Received {
     pub fn header(&self, name: &str) -> Option<String> {
         let text = String::from_utf8_lossy(&self.data).into_owned();
         let head = text.split("\r\n\r\n").next().unwrap_or_default();
-        let field = head.lines().find(|line| line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
+        let field = head
+            .lines()
+            .find(|line| line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
         field.split_once(':').map(|(_, value)| value.trim().to_owned())
     }
 }
@@ -89,7 +91,12 @@ impl SmtpSink {
                 });
             }
         });
-        Ok(Self { address, shared, count, task })
+        Ok(Self {
+            address,
+            shared,
+            count,
+            task,
+        })
     }
 
     /// The next mails meet these, one each, before 250 is the answer again.
@@ -170,7 +177,12 @@ async fn serve_one(socket: TcpStream, shared: &Shared, changed: &watch::Sender<u
                 answer.clone()
             } else {
                 let deaf = refusal == Some(Refusal::Deaf);
-                let mail = Received { from: from.clone(), to: to.clone(), data, confirmed: !deaf };
+                let mail = Received {
+                    from: from.clone(),
+                    to: to.clone(),
+                    data,
+                    confirmed: !deaf,
+                };
                 lock(&shared.ledger).push(mail);
                 let count = lock(&shared.ledger).len();
                 changed.send_replace(count);
@@ -199,7 +211,10 @@ async fn data(socket: &mut BufReader<TcpStream>) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     loop {
         let mut line = Vec::new();
-        ensure!(socket.read_until(b'\n', &mut line).await? > 0, "the client left in the middle of a mail");
+        ensure!(
+            socket.read_until(b'\n', &mut line).await? > 0,
+            "the client left in the middle of a mail"
+        );
         if line == b".\r\n" {
             return Ok(data);
         }
@@ -222,8 +237,14 @@ mod tests {
         let mut client = BufReader::new(TcpStream::connect(sink.address).await?);
         let mut answers = Vec::new();
         let lines = [
-            "EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA",
-            "Message-ID: <1@b>\r\n\r\n..dot\r\n.", "QUIT",
+            "EHLO x",
+            "MAIL FROM:<a@b>",
+            "RCPT TO:<c@d>",
+            "MAIL FROM:<a@b>",
+            "RCPT TO:<c@d>",
+            "DATA",
+            "Message-ID: <1@b>\r\n\r\n..dot\r\n.",
+            "QUIT",
         ];
         for line in lines {
             client.get_mut().write_all(format!("{line}\r\n").as_bytes()).await?;

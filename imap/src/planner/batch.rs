@@ -63,13 +63,26 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn new(most: usize, most_bytes: u64, oversize: u32) -> Self {
         Self {
-            most: most.max(1), most_bytes, oversize, asked: Vec::new(), listed: VecDeque::new(), batch: Vec::new(), headers: Vec::new(),
-            waiting: VecDeque::new(), accepting: Vec::new(), alone: 0, head: true, passed: 0,
+            most: most.max(1),
+            most_bytes,
+            oversize,
+            asked: Vec::new(),
+            listed: VecDeque::new(),
+            batch: Vec::new(),
+            headers: Vec::new(),
+            waiting: VecDeque::new(),
+            accepting: Vec::new(),
+            alone: 0,
+            head: true,
+            passed: 0,
         }
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { head: self.head, ..Self::new(self.most, self.most_bytes, self.oversize) };
+        *self = Self {
+            head: self.head,
+            ..Self::new(self.most, self.most_bytes, self.oversize)
+        };
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -84,7 +97,12 @@ impl Batches {
         listed.sort_unstable_by_key(|one| one.uid);
         listed.dedup_by_key(|one| one.uid);
         listed.retain(|one| self.asked.contains(&one.uid));
-        let gone: Vec<u32> = self.asked.iter().copied().filter(|uid| listed.binary_search_by_key(uid, |one| one.uid).is_err()).collect();
+        let gone: Vec<u32> = self
+            .asked
+            .iter()
+            .copied()
+            .filter(|uid| listed.binary_search_by_key(uid, |one| one.uid).is_err())
+            .collect();
         self.passed = self.asked.iter().copied().max().unwrap_or(0).max(self.passed);
         // A mail without a date is taken in: too many is better than lost.
         listed.retain(|one| floor_ms.is_none_or(|floor| one.internal_ms == 0 || one.internal_ms >= floor));
@@ -151,13 +169,18 @@ impl Batches {
         let head = std::mem::replace(&mut self.head, false);
         let guilty = head && counts.first().is_some_and(|count| *count > ATTEMPTS);
         let again = counts.iter().any(|count| *count > 1);
-        let mut all: Vec<Taken> = self.batch.drain(..).enumerate().map(|(index, one)| Taken {
-            uid: one.uid,
-            internal_ms: one.internal_ms,
-            oversize: self.headers.contains(&one.uid),
-            quarantined: guilty && index == 0,
-            import: false,
-        }).collect();
+        let mut all: Vec<Taken> = self
+            .batch
+            .drain(..)
+            .enumerate()
+            .map(|(index, one)| Taken {
+                uid: one.uid,
+                internal_ms: one.internal_ms,
+                oversize: self.headers.contains(&one.uid),
+                quarantined: guilty && index == 0,
+                import: false,
+            })
+            .collect();
         self.headers.retain(|uid| all.iter().all(|one| one.uid != *uid));
         if again {
             self.waiting.extend(all.into_iter().map(|one| vec![one]));

@@ -192,8 +192,20 @@ impl Planner {
     pub fn new(settings: Settings, place: Option<Place>) -> Self {
         let batches = Batches::new(settings.batch, settings.batch_bytes, settings.oversize);
         Self {
-            settings, place, validity: 0, cursor: 0, imported: true, import_below: 0, floor_ms: None, rescan: false,
-            found: VecDeque::new(), batches, gaps: Gaps::default(), after_save: Next::Search, rested: false, next_poll: None,
+            settings,
+            place,
+            validity: 0,
+            cursor: 0,
+            imported: true,
+            import_below: 0,
+            floor_ms: None,
+            rescan: false,
+            found: VecDeque::new(),
+            batches,
+            gaps: Gaps::default(),
+            after_save: Next::Search,
+            rested: false,
+            next_poll: None,
         }
     }
 
@@ -235,7 +247,11 @@ impl Planner {
                 Next::Rest => self.rest(now),
             },
             Observed::Woken => {
-                if self.next_poll.is_some_and(|poll| now >= poll) { Do::Select } else { self.search(now) }
+                if self.next_poll.is_some_and(|poll| now >= poll) {
+                    Do::Select
+                } else {
+                    self.search(now)
+                }
             }
         }
     }
@@ -284,7 +300,10 @@ impl Planner {
     }
 
     fn search(&mut self, now: Instant) -> Do {
-        Do::Search { from: self.cursor.saturating_add(1), also: self.gaps.due(now) }
+        Do::Search {
+            from: self.cursor.saturating_add(1),
+            also: self.gaps.due(now),
+        }
     }
 
     fn found(&mut self, mut uids: Vec<u32>, now: Instant) -> Do {
@@ -347,7 +366,11 @@ impl Planner {
 
     fn save(&mut self, next: Next) -> Do {
         self.after_save = next;
-        Do::Save { validity: self.validity, cursor: self.cursor, imported: self.imported }
+        Do::Save {
+            validity: self.validity,
+            cursor: self.cursor,
+            imported: self.imported,
+        }
     }
 
     fn rest(&mut self, now: Instant) -> Do {

@@ -5,7 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 
 fn settings() -> Settings {
-    Settings { first: First::All, marks: true, batch: 4, batch_bytes: 1_000, oversize: 500, idle: true, poll: Duration::from_secs(60) }
+    Settings {
+        first: First::All,
+        marks: true,
+        batch: 4,
+        batch_bytes: 1_000,
+        oversize: 500,
+        idle: true,
+        poll: Duration::from_secs(60),
+    }
 }
 
 /// A server and a store. `mails` are (size, INTERNALDATE) by UID; hidden ones are not shown yet.
@@ -30,7 +38,21 @@ impl World {
     fn new(uids: std::ops::RangeInclusive<u32>) -> Self {
         let next = uids.end() + 1;
         let mails = uids.map(|uid| (uid, (100, i64::from(uid)))).collect();
-        Self { now: Instant::now(), validity: 1, next, mails, hidden: BTreeSet::new(), refuses: BTreeSet::new(), saved: None, attempts: BTreeMap::new(), accepted: Vec::new(), marked: BTreeSet::new(), searches: 0, selects: 0, wanted_from: 1 }
+        Self {
+            now: Instant::now(),
+            validity: 1,
+            next,
+            mails,
+            hidden: BTreeSet::new(),
+            refuses: BTreeSet::new(),
+            saved: None,
+            attempts: BTreeMap::new(),
+            accepted: Vec::new(),
+            marked: BTreeSet::new(),
+            searches: 0,
+            selects: 0,
+            wanted_from: 1,
+        }
     }
 
     fn visible(&self) -> impl Iterator<Item = u32> + '_ {
@@ -44,7 +66,10 @@ impl World {
             observed = match next {
                 Do::Select => {
                     self.selects += 1;
-                    Observed::Selected { validity: self.validity, next: self.next }
+                    Observed::Selected {
+                        validity: self.validity,
+                        next: self.next,
+                    }
                 }
                 Do::Search { from, also } => {
                     self.searches += 1;
@@ -52,16 +77,34 @@ impl World {
                     found.extend(self.visible().last());
                     Observed::Found(found)
                 }
-                Do::Sizes(uids) => Observed::Sized(uids.iter().filter_map(|uid| self.mails.get(uid).map(|(size, at)| Listed { uid: *uid, size: *size, internal_ms: *at })).collect()),
+                Do::Sizes(uids) => Observed::Sized(
+                    uids.iter()
+                        .filter_map(|uid| {
+                            self.mails.get(uid).map(|(size, at)| Listed {
+                                uid: *uid,
+                                size: *size,
+                                internal_ms: *at,
+                            })
+                        })
+                        .collect(),
+                ),
                 Do::Fetch { whole, headers } => {
                     assert!(whole.iter().map(|uid| self.mails[uid].0).sum::<u32>() <= 1_000);
-                    if whole.iter().any(|uid| self.refuses.contains(uid)) { Observed::Refused } else { Observed::Fetched([whole, headers].concat()) }
+                    if whole.iter().any(|uid| self.refuses.contains(uid)) {
+                        Observed::Refused
+                    } else {
+                        Observed::Fetched([whole, headers].concat())
+                    }
                 }
-                Do::Attempt(uids) => Observed::Attempted(uids.iter().map(|uid| {
-                    let count = self.attempts.entry(*uid).or_default();
-                    *count += 1;
-                    *count
-                }).collect()),
+                Do::Attempt(uids) => Observed::Attempted(
+                    uids.iter()
+                        .map(|uid| {
+                            let count = self.attempts.entry(*uid).or_default();
+                            *count += 1;
+                            *count
+                        })
+                        .collect(),
+                ),
                 Do::Accept(taken) => {
                     if taken.iter().any(|one| Some(one.uid) == dies_at && !one.quarantined) {
                         return None;
@@ -73,9 +116,21 @@ impl World {
                     self.marked.extend(uids);
                     Observed::Marked
                 }
-                Do::Save { validity, cursor, imported } => {
-                    assert!(self.visible().filter(|uid| *uid <= cursor).all(|uid| self.passed(uid)), "the cursor passed an unsettled mail");
-                    self.saved = Some(Place { validity, cursor, imported, saved_at: 1_000_000_000 });
+                Do::Save {
+                    validity,
+                    cursor,
+                    imported,
+                } => {
+                    assert!(
+                        self.visible().filter(|uid| *uid <= cursor).all(|uid| self.passed(uid)),
+                        "the cursor passed an unsettled mail"
+                    );
+                    self.saved = Some(Place {
+                        validity,
+                        cursor,
+                        imported,
+                        saved_at: 1_000_000_000,
+                    });
                     Observed::Saved
                 }
                 rest @ (Do::Idle(_) | Do::Wait(_)) => return Some(rest),
@@ -85,7 +140,10 @@ impl World {
     }
 
     fn passed(&self, uid: u32) -> bool {
-        uid < self.wanted_from || self.accepted.iter().any(|one| one.uid == uid) || self.saved.is_some_and(|place| place.cursor >= uid) || self.refuses.contains(&uid)
+        uid < self.wanted_from
+            || self.accepted.iter().any(|one| one.uid == uid)
+            || self.saved.is_some_and(|place| place.cursor >= uid)
+            || self.refuses.contains(&uid)
     }
 
     fn uids(&self) -> Vec<u32> {
@@ -123,14 +181,20 @@ fn new_takes_what_comes_and_nothing_that_was_there() {
         let mut world = World::new(1..=10);
         world.next = next;
         world.wanted_from = 11;
-        let new = Settings { first: First::New, ..settings() };
+        let new = Settings {
+            first: First::New,
+            ..settings()
+        };
         world.connect(new.clone());
         assert_eq!(world.uids(), [0_u32; 0]);
         // What comes while we are away is not missed.
         world.mails.insert(11, (100, 11));
         world.next = 12;
         world.connect(new);
-        assert_eq!(world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(), [(11, false)]);
+        assert_eq!(
+            world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(),
+            [(11, false)]
+        );
     }
 }
 
@@ -138,7 +202,10 @@ fn new_takes_what_comes_and_nothing_that_was_there() {
 fn since_passes_over_what_is_older() {
     let mut world = World::new(1..=10);
     world.wanted_from = 8;
-    world.connect(Settings { first: First::Since(8), ..settings() });
+    world.connect(Settings {
+        first: First::Since(8),
+        ..settings()
+    });
     assert_eq!(world.uids(), [8, 9, 10]);
 }
 
@@ -180,17 +247,35 @@ fn another_uidvalidity_reads_again_what_is_recent() {
     world.validity = 2;
     // 1 and 2 were received long before the cursor moved last; 3 and 4 may be new.
     let recent = 1_000_000_000;
-    world.mails = [(1, 5), (2, 6), (3, recent - 1_000), (4, recent + 1_000)].into_iter().map(|(uid, at)| (uid, (100, at))).collect();
+    world.mails = [(1, 5), (2, 6), (3, recent - 1_000), (4, recent + 1_000)]
+        .into_iter()
+        .map(|(uid, at)| (uid, (100, at)))
+        .collect();
     world.next = 5;
     world.wanted_from = 3;
     let saved = world.saved;
-    let mut planner = Planner::new(Settings { first: First::New, ..settings() }, saved);
+    let mut planner = Planner::new(
+        Settings {
+            first: First::New,
+            ..settings()
+        },
+        saved,
+    );
     assert_eq!(world.play(&mut planner, Observed::Connected, Some(4)), None);
     assert_eq!(world.saved, saved, "a crash in the middle begins the rescan anew");
     world.accepted.clear();
-    world.connect(Settings { first: First::New, ..settings() });
-    assert_eq!(world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(), [(3, true), (4, true)]);
-    assert_eq!(world.saved.map(|place| (place.validity, place.cursor, place.imported)), Some((2, 4, true)));
+    world.connect(Settings {
+        first: First::New,
+        ..settings()
+    });
+    assert_eq!(
+        world.accepted.iter().map(|one| (one.uid, one.import)).collect::<Vec<_>>(),
+        [(3, true), (4, true)]
+    );
+    assert_eq!(
+        world.saved.map(|place| (place.validity, place.cursor, place.imported)),
+        Some((2, 4, true))
+    );
 }
 
 #[test]
@@ -206,7 +291,15 @@ fn the_mail_that_kills_is_quarantined_and_no_other() {
         assert!(deaths < 10);
     }
     assert_eq!(deaths, 3);
-    assert_eq!(world.accepted.iter().filter(|one| one.quarantined).map(|one| one.uid).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        world
+            .accepted
+            .iter()
+            .filter(|one| one.quarantined)
+            .map(|one| one.uid)
+            .collect::<Vec<_>>(),
+        [3]
+    );
     assert_eq!(world.uids().into_iter().collect::<BTreeSet<_>>().len(), 10);
 }
 
@@ -217,7 +310,15 @@ fn large_mails_give_headers_and_batches_are_bounded() {
     world.mails.insert(3, (500, 3));
     world.mails.insert(4, (500, 4));
     world.connect(settings());
-    assert_eq!(world.accepted.iter().filter(|one| one.oversize).map(|one| one.uid).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        world
+            .accepted
+            .iter()
+            .filter(|one| one.oversize)
+            .map(|one| one.uid)
+            .collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!(world.accepted.len(), 8);
 }
 
@@ -226,7 +327,15 @@ fn a_mail_that_the_server_refuses_blocks_nothing() {
     let mut world = World::new(1..=8);
     world.refuses.insert(3);
     world.connect(settings());
-    assert_eq!(world.accepted.iter().filter(|one| one.oversize).map(|one| one.uid).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        world
+            .accepted
+            .iter()
+            .filter(|one| one.oversize)
+            .map(|one| one.uid)
+            .collect::<Vec<_>>(),
+        [3]
+    );
     assert_eq!(world.accepted.len(), 8);
 }
 

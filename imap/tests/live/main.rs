@@ -34,17 +34,49 @@ async fn mails_become_requests_and_are_acknowledged_once() -> Result<()> {
 
     let requests = stand.requests(52).await?;
     let acknowledgements = sink.wait(50, Duration::from_secs(20)).await?;
-    ensure!(acknowledgements.iter().all(|sent| sent.header("Auto-Submitted").as_deref() == Some("auto-replied")));
-    ensure!(acknowledgements.iter().all(|sent| sent.header("In-Reply-To").is_some() && sent.header("Message-ID").is_some()));
+    ensure!(
+        acknowledgements
+            .iter()
+            .all(|sent| sent.header("Auto-Submitted").as_deref() == Some("auto-replied"))
+    );
+    ensure!(
+        acknowledgements
+            .iter()
+            .all(|sent| sent.header("In-Reply-To").is_some() && sent.header("Message-ID").is_some())
+    );
     ensure!(acknowledgements.iter().all(|sent| sent.to != ["robot@example.org"]));
-    let first = requests.iter().find(|request| request.from_address == "citizen0@example.org").map(|request| request.id.clone()).unwrap_or_default();
+    let first = requests
+        .iter()
+        .find(|request| request.from_address == "citizen0@example.org")
+        .map(|request| request.id.clone())
+        .unwrap_or_default();
     let shown = stand.core.interactions.of_request(&first).await?;
-    ensure!(shown[0].row.text.as_deref() == Some("Bonjour,\nle café a fermé."), "{:?}", shown[0].row.text);
-    ensure!(shown[0].attachments.len() == 1 && shown[0].attachments[0].name == "plan été.pdf", "{:?}", shown[0].attachments);
+    ensure!(
+        shown[0].row.text.as_deref() == Some("Bonjour,\nle café a fermé."),
+        "{:?}",
+        shown[0].row.text
+    );
+    ensure!(
+        shown[0].attachments.len() == 1 && shown[0].attachments[0].name == "plan été.pdf",
+        "{:?}",
+        shown[0].attachments
+    );
 
     // An answer joins its request and is not acknowledged; so does an answer to our acknowledgement.
     client.append("INBOX", b"From: citizen0@example.org\r\nMessage-ID: <again0@example.org>\r\nIn-Reply-To: <m0@example.org>\r\nSubject: Re: Demande\r\n\r\nEt alors ?\r\n").await?;
-    stand.until("the answer joins", async || Ok(stand.core.interactions.of_request(&first).await?.iter().filter(|one| one.row.direction == "in").count() == 2)).await?;
+    stand
+        .until("the answer joins", async || {
+            Ok(stand
+                .core
+                .interactions
+                .of_request(&first)
+                .await?
+                .iter()
+                .filter(|one| one.row.direction == "in")
+                .count()
+                == 2)
+        })
+        .await?;
     stand.requests(52).await?;
     ensure!(sink.ledger().len() == 50, "{} mails were sent", sink.ledger().len());
 
@@ -69,19 +101,50 @@ async fn a_bounce_settles_the_reply_and_opens_nothing() -> Result<()> {
     client.append("INBOX", &mail(1, "Bonjour.\r\n")).await?;
     let request = stand.requests(1).await?.remove(0);
     sink.wait(1, Duration::from_secs(10)).await?;
-    let reply = stand.core.outbox.reply(&Actor::System, &request.id, &NewReply { channel: None, text: "C'est réparé.".to_owned(), subject: None }).await?;
+    let reply = stand
+        .core
+        .outbox
+        .reply(
+            &Actor::System,
+            &request.id,
+            &NewReply {
+                channel: None,
+                text: "C'est réparé.".to_owned(),
+                subject: None,
+            },
+        )
+        .await?;
     let sent = sink.wait(2, Duration::from_secs(10)).await?.remove(1);
-    ensure!(sent.to == ["citizen1@example.org"] && sent.header("In-Reply-To").as_deref() == Some("<m1@example.org>"), "{sent:?}");
+    ensure!(
+        sent.to == ["citizen1@example.org"] && sent.header("In-Reply-To").as_deref() == Some("<m1@example.org>"),
+        "{sent:?}"
+    );
     ensure!(sent.header("Auto-Submitted").is_none() && sent.header("Subject").is_some_and(|subject| subject.contains(&request.reference)));
-    stand.until("the reply is submitted", async || Ok(stand.core.outbox.get(&reply.id).await?.state == "submitted")).await?;
+    stand
+        .until("the reply is submitted", async || {
+            Ok(stand.core.outbox.get(&reply.id).await?.state == "submitted")
+        })
+        .await?;
 
     let id = sent.header("Message-ID").unwrap_or_default();
     let bounce = format!(
         "From: MAILER-DAEMON@mx.example\r\nReturn-Path: <>\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 inconnu\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {id}\r\n\r\n--b--\r\n"
     );
     client.append("INBOX", bounce.as_bytes()).await?;
-    stand.until("the reply is rejected", async || Ok(stand.core.outbox.get(&reply.id).await?.state == "rejected")).await?;
-    ensure!(stand.core.outbox.get(&reply.id).await?.reason.is_some_and(|reason| reason.contains("550 inconnu")));
+    stand
+        .until("the reply is rejected", async || {
+            Ok(stand.core.outbox.get(&reply.id).await?.state == "rejected")
+        })
+        .await?;
+    ensure!(
+        stand
+            .core
+            .outbox
+            .get(&reply.id)
+            .await?
+            .reason
+            .is_some_and(|reason| reason.contains("550 inconnu"))
+    );
     stand.requests(1).await?;
     run.stop().await;
     Ok(())
@@ -92,7 +155,12 @@ async fn import_sends_nothing_and_uidvalidity_doubles_nothing() -> Result<()> {
     let Some(mut stand) = Stand::start().await? else { return Ok(()) };
     let sink = SmtpSink::start().await?;
     let mails: Vec<Vec<u8>> = (0..120).map(|n| mail(n, "Ancien.\r\n")).collect();
-    stand.dovecot.client("mairie").await?.append_all("INBOX", mails.iter().map(Vec::as_slice)).await?;
+    stand
+        .dovecot
+        .client("mairie")
+        .await?
+        .append_all("INBOX", mails.iter().map(Vec::as_slice))
+        .await?;
     let mut config = stand.config(Some(&sink));
     config.first = First::All;
     let run = stand.run(config.clone());
@@ -105,7 +173,12 @@ async fn import_sends_nothing_and_uidvalidity_doubles_nothing() -> Result<()> {
     stand.dovecot.restart().await?;
     let run = stand.run(config.clone());
     stand.follows().await?;
-    stand.dovecot.client("mairie").await?.append("INBOX", &mail(500, "Nouveau.\r\n")).await?;
+    stand
+        .dovecot
+        .client("mairie")
+        .await?
+        .append("INBOX", &mail(500, "Nouveau.\r\n"))
+        .await?;
     stand.requests(121).await?;
     let sent = sink.wait(1, Duration::from_secs(10)).await?;
     ensure!(sent.len() == 1 && sent[0].to == ["citizen500@example.org"], "{sent:?}");
@@ -121,7 +194,9 @@ async fn mails_are_moved_to_a_folder_that_did_not_exist() -> Result<()> {
     let run = stand.run(config);
     stand.follows().await?;
     let mut client = stand.dovecot.client("mairie").await?;
-    client.append_all("INBOX", [mail(1, "un\r\n"), mail(2, "deux\r\n")].iter().map(Vec::as_slice)).await?;
+    client
+        .append_all("INBOX", [mail(1, "un\r\n"), mail(2, "deux\r\n")].iter().map(Vec::as_slice))
+        .await?;
     stand.requests(2).await?;
     let mut watcher = stand.dovecot.client("mairie").await?;
     for _ in 0..200 {

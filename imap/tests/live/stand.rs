@@ -40,7 +40,11 @@ impl Run {
     }
 
     pub(crate) async fn ended(self) -> Exit {
-        timeout(WITHIN, self.task).await.expect("the task does not end").expect("the task panicked")
+        match timeout(WITHIN, self.task).await {
+            Ok(Ok(exit)) => exit,
+            Ok(Err(error)) => Exit::Halt(format!("the task panicked: {error}")),
+            Err(_) => Exit::Halt("the task does not end".to_owned()),
+        }
     }
 }
 
@@ -56,7 +60,8 @@ impl Stand {
 
     async fn with(tls: Option<(String, String)>) -> Result<Option<Self>> {
         if !std::path::Path::new("/usr/sbin/dovecot").exists() {
-            println!("skipped: dovecot-imapd is not installed");
+            // Said through the harness's own writer, which a run with --nocapture shows.
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: dovecot-imapd is not installed\n")?;
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;
@@ -83,15 +88,24 @@ impl Stand {
     }
 
     pub(crate) fn config_with(&self, sink: Option<&SmtpSink>, security: &str) -> Config {
-        let port = if security == "tls" { self.dovecot.tls_port } else { self.dovecot.port };
-        let mut text = format!("name = \"mairie\"\naddress = \"127.0.0.1:{port}\"\nsecurity = \"{security}\"\nuser = \"mairie\"\npassword = \"{PASSWORD}\"\n");
+        let port = if security == "tls" {
+            self.dovecot.tls_port
+        } else {
+            self.dovecot.port
+        };
+        let mut text = format!(
+            "name = \"mairie\"\naddress = \"127.0.0.1:{port}\"\nsecurity = \"{security}\"\nuser = \"mairie\"\npassword = \"{PASSWORD}\"\n"
+        );
         if security != "none" {
             text.push_str("ca_file = \"ca.pem\"\n");
         }
         if let Some(sink) = sink {
-            text.push_str(&format!("[submission]\naddress = \"{}\"\nsecurity = \"none\"\nfrom = \"Mairie de Saint-Exemple <mairie@example.fr>\"\n", sink.address));
+            text.push_str(&format!(
+                "[submission]\naddress = \"{}\"\nsecurity = \"none\"\nfrom = \"Mairie de Saint-Exemple <mairie@example.fr>\"\n",
+                sink.address
+            ));
         }
-        let node = parse(&text).expect("the configuration is TOML");
+        let node = parse(&text).unwrap_or_else(|(line, words)| unreachable!("line {line}: {words}"));
         let problems = Problems::new();
         let config = Config::read(&mut Section::root(&node, self.folder.path(), &problems));
         let problems = problems.into_sorted();
@@ -112,14 +126,21 @@ impl Stand {
             let status = self.core.channels.list().into_iter().find(|status| status.account.name == "mairie");
             let up = status.is_some_and(|status| status.state == State::Up);
             let account = voxea_core::base::account::Account::new(voxea_core::base::account::Kind::Mailbox, "mairie");
-            Ok(up && self.core.mailboxes.place(&account, "INBOX").await?.is_some_and(|place| place.imported != 0))
+            Ok(up
+                && self
+                    .core
+                    .mailboxes
+                    .place(&account, "INBOX")
+                    .await?
+                    .is_some_and(|place| place.imported != 0))
         })
         .await
     }
 
     /// Waits until there are so many requests, and no more.
     pub(crate) async fn requests(&self, count: usize) -> Result<Vec<RequestRow>> {
-        self.until("the requests are there", async || Ok(self.all().await?.len() >= count)).await?;
+        self.until("the requests are there", async || Ok(self.all().await?.len() >= count))
+            .await?;
         let all = self.all().await?;
         if all.len() > count {
             bail!("{} requests instead of {count}", all.len());
@@ -131,7 +152,18 @@ impl Stand {
         let mut rows = Vec::new();
         loop {
             let after = rows.last().map(|row: &RequestRow| row.position);
-            let page = self.core.desk.list(&Actor::System, Filter { after: after.unwrap_or(0), ..Filter::default() }, 500).await?;
+            let page = self
+                .core
+                .desk
+                .list(
+                    &Actor::System,
+                    Filter {
+                        after: after.unwrap_or(0),
+                        ..Filter::default()
+                    },
+                    500,
+                )
+                .await?;
             let more = page.items.len() == 500;
             rows.extend(page.items);
             if !more {
@@ -144,7 +176,12 @@ impl Stand {
         let deadline = Instant::now() + WITHIN;
         while !reached().await? {
             if Instant::now() > deadline {
-                bail!("not reached: {what}; {:?}; counters {:?}; {} requests", self.core.channels.list(), self.core.counters.snapshot(), self.all().await?.len());
+                bail!(
+                    "not reached: {what}; {:?}; counters {:?}; {} requests",
+                    self.core.channels.list(),
+                    self.core.counters.snapshot(),
+                    self.all().await?.len()
+                );
             }
             sleep(Duration::from_millis(20)).await;
         }
