@@ -3,6 +3,7 @@
 //! Skipped, and said so, where Dovecot is not installed.
 #![cfg(feature = "shell")]
 
+mod cuts;
 mod stand;
 mod submission;
 mod throughput;
