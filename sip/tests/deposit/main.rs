@@ -1,0 +1,179 @@
+//! Deposit calls over real sockets into a real store.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod peer;
+
+use std::time::Duration;
+
+use peer::{Caller, House, Stream, offer, request, sound_of, tag};
+use voxea_core::base::exit::Exit;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_becomes_a_request_with_its_recording() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46000-46019").await;
+    let caller = Caller::new(running.udp, "one").await;
+    caller.send(&caller.invite()).await;
+    let ok = caller.hears("SIP/2.0 200").await;
+    let [taken] = <[_; 1]>::try_from(house.calls().await).unwrap();
+    assert_eq!(taken.call.as_ref().unwrap().ended_by, None, "readable when its 200 leaves");
+    caller.send(&caller.request("ACK", 1, &tag(&ok), "")).await;
+    caller.speak(sound_of(&ok), 100).await;
+    caller.send(&caller.request("BYE", 2, &tag(&ok), "")).await;
+    caller.hears("SIP/2.0 200").await;
+
+    let call = house.settled().await;
+    assert_eq!((call.row.channel.as_str(), call.row.from_address.as_str()), ("voicemail", "+33612345678"));
+    assert_eq!((call.row.from_name.as_deref(), call.row.native_id.as_deref()), (Some("Zoé"), Some("one")));
+    let facts = call.call.unwrap();
+    assert_eq!((facts.dialled.as_str(), facts.diversions()), ("3000", vec!["+33198765432".to_owned()]));
+    assert_eq!(facts.ended_by.as_deref(), Some("caller"));
+    assert!(facts.answered_at.is_some() && facts.ended_at >= facts.answered_at);
+    let recording = call.recording.unwrap();
+    // 2 s from the ACK, less 0.2 s of greeting and 0.3 s of beep.
+    assert!(recording.state == "sealed" && (1_200..1_900).contains(&recording.duration_ms()), "{recording:?}");
+    running.stop.soft.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_gives_up_during_the_commit_stays_as_a_contact() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46020-46039").await;
+    let caller = Caller::new(running.udp, "two").await;
+    let busy = house.core.store.begin().await.unwrap();
+    caller.send(&caller.invite()).await;
+    caller.hears("SIP/2.0 100").await;
+    caller.send(&caller.request("CANCEL", 1, "", "")).await;
+    let refused = caller.hears("SIP/2.0 487").await;
+    caller.send(&caller.request("ACK", 1, &tag(&refused), "").replace("ACK-1", "INVITE-1")).await;
+    busy.commit().await.unwrap();
+    let call = house.settled().await;
+    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("cancelled"));
+    assert_eq!(call.recording.unwrap().state, "failed");
+    running.stop.soft.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_tcp() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46040-46059").await;
+    let mut stream = Stream::open(running.tcp).await;
+    let (from, sound) = (stream.local(), "127.0.0.1:9".parse().unwrap());
+    stream.send("\r\n\r\n").await;
+    assert_eq!(stream.hears("\r\n").await, "\r\n");
+    stream.send(&request("INVITE", 1, "three", "", "TCP", from, &offer(sound))).await;
+    stream.hears("SIP/2.0 200 OK\r\n").await;
+    let ok = stream.hears("a=sendrecv\r\n").await;
+    assert!(ok.contains(";transport=tcp>"));
+    stream.send(&request("ACK", 1, "three", &tag(&ok), "TCP", from, "")).await;
+    stream.send(&request("BYE", 2, "three", &tag(&ok), "TCP", from, "")).await;
+    stream.hears("SIP/2.0 200 OK\r\n").await;
+    assert_eq!(house.settled().await.call.unwrap().ended_by.as_deref(), Some("caller"));
+    running.stop.hard.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_that_a_crash_left_unanswered_goes_on() {
+    let house = House::new().await;
+    let first = house.open("127.0.0.0/8", "46060-46079").await;
+    let caller = Caller::new(first.udp, "four").await;
+    let invite = caller.invite();
+    caller.send(&invite).await;
+    caller.hears("SIP/2.0 200").await;
+    // It dies: committed, its 200 lost, no ACK.
+    first.task.abort();
+    let _ = first.task.await;
+
+    let second = house.open("127.0.0.0/8", "46060-46079").await;
+    caller.socket.connect(second.udp).await.unwrap();
+    caller.send(&invite).await;
+    let ok = caller.hears("SIP/2.0 200").await;
+    caller.send(&caller.request("ACK", 1, &tag(&ok), "")).await;
+    caller.speak(sound_of(&ok), 60).await;
+    caller.send(&caller.request("BYE", 2, &tag(&ok), "")).await;
+    let call = house.settled().await;
+    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("caller"));
+    assert_eq!(call.recording.unwrap().state, "sealed");
+    assert_eq!(house.calls().await.len(), 1, "taken in once");
+    second.stop.soft.cancel();
+    second.task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_during_the_message_leaves_a_partial_recording() {
+    let house = House::new().await;
+    let first = house.open("127.0.0.0/8", "46080-46099").await;
+    let caller = Caller::new(first.udp, "five").await;
+    let (_, sound) = caller.call().await;
+    caller.speak(sound, 100).await;
+    first.task.abort();
+    let _ = first.task.await;
+    let second = house.open("127.0.0.0/8", "46080-46099").await;
+    let call = house.settled().await;
+    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("crash"));
+    let recording = call.recording.unwrap();
+    assert!(recording.state == "partial" && recording.duration_ms() > 500, "{recording:?}");
+    second.stop.soft.cancel();
+    second.task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_hangs_up_and_keeps_what_was_said() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46100-46119").await;
+    let caller = Caller::new(running.udp, "six").await;
+    let (_, sound) = caller.call().await;
+    caller.speak(sound, 60).await;
+    running.stop.soft.cancel();
+    let bye = caller.hears("BYE ").await;
+    let copied = bye.lines().skip(1).filter(|line| !line.starts_with("Route") && !line.is_empty()).collect::<Vec<_>>().join("\r\n");
+    caller.send(&format!("SIP/2.0 200 OK\r\n{copied}\r\n\r\n")).await;
+    let exit = tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("the stop took too long");
+    assert_eq!(exit.unwrap(), Exit::Stopped);
+    let call = house.settled().await;
+    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("shutdown"));
+    assert_eq!(call.recording.unwrap().state, "sealed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_starts_nothing() {
+    let house = House::new().await;
+    let running = house.open("192.0.2.0/24", "46120-46139").await;
+    let caller = Caller::new(running.udp, "seven").await;
+    caller.send(&caller.invite()).await;
+    caller.hears("SIP/2.0 403").await;
+    assert!(house.calls().await.is_empty());
+    running.stop.soft.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_calls_at_once_lose_nothing() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46140-46199").await;
+    let calls = (0..20).map(|number| {
+        let to = running.udp;
+        tokio::spawn(async move {
+            let caller = Caller::new(to, &format!("many{number}")).await;
+            let (tag, sound) = caller.call().await;
+            caller.speak(sound, 50).await;
+            caller.send(&caller.request("BYE", 2, &tag, "")).await;
+            caller.hears("SIP/2.0 200").await;
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    running.stop.soft.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped, "it waits for every recording");
+    let calls = house.calls().await;
+    assert_eq!(calls.len(), 20);
+    for call in calls {
+        assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("caller"));
+        assert_eq!(call.recording.unwrap().state, "sealed");
+    }
+}
