@@ -135,6 +135,7 @@ CREATE TABLE link (
     account  TEXT NOT NULL,
     ended_at BIGINT NOT NULL
 );
+CREATE INDEX link_by_age ON link (ended_at);
 
 CREATE TABLE part (
     account        TEXT NOT NULL,
@@ -142,20 +143,23 @@ CREATE TABLE part (
     generation     BIGINT NOT NULL,      -- references are reused: 0, 1, …
     number         BIGINT NOT NULL,      -- from 1
     total          BIGINT NOT NULL,
-    contact        TEXT NOT NULL,        -- JSON: what the part knows of the contact
-    text           TEXT,
+    detail         TEXT NOT NULL,        -- JSON: its share of the text, and what it knows of the contact
     raw            BLOB NOT NULL,
     received_at    BIGINT NOT NULL,
+    expires_at     BIGINT NOT NULL,      -- then what came is delivered
     interaction_id TEXT,                 -- once whole, or given up
     PRIMARY KEY (account, whole, generation, number)
 );
-CREATE INDEX part_waiting ON part (received_at);
+CREATE INDEX part_waiting ON part (expires_at) WHERE interaction_id IS NULL;
+CREATE INDEX part_by_age ON part (received_at);
 
--- Message-IDs that we know, ours and theirs, so that an answer finds its request.
+-- Message-IDs that we know, ours and theirs, so that an answer finds its request. One that was only named, by a mail
+-- that answers it, leads its own citizen back and nobody else: many may answer one newsletter.
 CREATE TABLE message_id (
     message_id TEXT NOT NULL,
     request_id TEXT NOT NULL,
     at         BIGINT NOT NULL,
+    named      BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (message_id, request_id)
 );
 

@@ -1,14 +1,30 @@
-//! One transaction of the intake.
+//! One transaction of the intake: what waits is claimed, placed and written as sets, a statement a table.
+//!
+//! The order matters. Reads and claims first; then rows that others may hold; the feed's counter after them, since
+//! from there to the commit no other transaction can append.
 
-use super::contact::{Accepted, IntakeError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::acknowledgement::Breakers;
+use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
+use super::deliveries::{self, Claim, Deliveries};
+use super::fence;
+use super::join::{Placement, Requests};
+use super::keys::Keys;
 use super::marks::Waiting;
 use super::part::PartAccepted;
-use super::parts::WholeKey;
+use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
+use super::redelivery::DeliveryMark;
+use super::ledger::{Entry, Ledger, Source};
 use crate::base::error::{CoreError, Result};
-use crate::base::time::Millis;
+use crate::base::id;
+use crate::base::time::{self, Millis};
+use crate::feed::{self, EventKind, NewEvent};
+use crate::on;
 use crate::store::Tx;
 
+/// What a batch is made of.
 #[derive(Debug)]
 pub(super) enum Item {
     Contact(Box<Prepared>),
@@ -24,8 +40,30 @@ impl Item {
             Self::Expire(key, _) => &key.account,
         }
     }
+
+    /// Nearly the bytes that a statement will carry for it.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Contact(prepared) => {
+                let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                2000 + text(&prepared.contact.text) + text(&prepared.contact.text_stripped)
+            }
+            Self::Part(part) => 2000 + 4 * part.part.raw.len(),
+            Self::Expire(..) => 2000,
+        }
+    }
+
+    /// The epoch that it was given; a job needs none, since the rows it closes are locked.
+    fn epoch(&self) -> Option<i64> {
+        match self {
+            Self::Contact(prepared) => Some(prepared.contact.epoch),
+            Self::Part(prepared) => Some(prepared.part.epoch),
+            Self::Expire(..) => None,
+        }
+    }
 }
 
+/// What became of an item.
 #[derive(Debug, Clone)]
 pub(super) enum Done {
     Contact(Accepted),
@@ -33,13 +71,307 @@ pub(super) enum Done {
     Expired(bool),
 }
 
-#[derive(Debug)]
+/// A batch that is written and not yet committed.
+#[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) done: Vec<std::result::Result<Done, IntakeError>>,
     pub(super) events: usize,
     pub(super) acknowledgements: usize,
+    /// Acknowledgements that a breaker held back.
+    pub(super) held: usize,
 }
 
-pub(super) async fn write(_tx: &mut Tx, _items: &[Item], _marks: &Waiting) -> Result<Written> {
-    Err(CoreError::Unavailable("not built yet".to_owned()))
+/// An item after its claim.
+enum Verdict {
+    Fenced,
+    /// It becomes an interaction: its place in [`Batch::entries`].
+    Fresh(usize, Option<DeliveryMark>),
+    Known(String, Option<DeliveryMark>),
+    Part(DeliveryMark, PartVerdict),
+    Expired(Option<usize>),
+}
+
+enum PartVerdict {
+    Waiting,
+    Doubled,
+    /// It is known, and so is the interaction of its text.
+    Known(String),
+    Whole(usize),
+}
+
+/// Writes a batch and the marks that wait.
+pub(super) async fn write(tx: &mut Tx, items: &[Item], marks: &Waiting) -> Result<Written> {
+    deliveries::save(tx, marks).await?;
+    if items.is_empty() {
+        return Ok(Written::default());
+    }
+    let mut batch = Batch::claim(tx, items).await?;
+    let prepared: Vec<&Prepared> = batch.entries.iter().map(Entry::prepared).collect();
+    let mut requests = Requests::read(tx, &prepared).await?;
+    let placements: Vec<Placement> = batch.entries.iter().map(|entry| requests.place(entry.prepared(), &id::new())).collect();
+    batch.claim_twins();
+    let allowed = batch.acknowledge(tx, &placements).await?;
+    let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
+    batch.deliveries.write(tx, &fresh).await?;
+    batch.parts.write(tx).await?;
+    batch.keys.write(tx).await?;
+    for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(&allowed).filter(|(_, allowed)| **allowed) {
+        let contact = &entry.prepared().contact;
+        if let Some(message_id) = contact.acknowledgement.as_ref().and_then(|new| new.message_id.as_deref()) {
+            requests.keep(message_id, &placement.request_id, contact.received_at, false);
+        }
+    }
+    requests.touch(tx, time::now()).await?;
+    requests.write_ids(tx).await?;
+    let known = requests.of_known(tx, batch.known_before()).await?;
+    batch.append(tx, requests, &placements, &known, &allowed).await
+}
+
+struct Batch<'a> {
+    items: &'a [Item],
+    verdicts: Vec<Verdict>,
+    entries: Vec<Entry<'a>>,
+    deliveries: Deliveries,
+    keys: Keys,
+    parts: Parts,
+}
+
+impl<'a> Batch<'a> {
+    /// Says of each item whether it is new.
+    async fn claim(tx: &mut Tx, items: &'a [Item]) -> Result<Self> {
+        let accounts = items.iter().filter(|item| item.epoch().is_some()).map(Item::account).collect();
+        let epochs = fence::epochs(tx, &accounts).await?;
+        let ours = |item: &&Item| item.epoch().is_none_or(|epoch| epochs.get(item.account()) == Some(&epoch));
+        let (mut prints, mut keys, mut texts) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for item in items.iter().filter(ours) {
+            match item {
+                Item::Contact(prepared) => {
+                    keys.extend(prepared.keys.iter().map(|key| (prepared.account.as_str(), key.as_str())));
+                    if let Dedup::Redelivery(text) = &prepared.contact.dedup {
+                        prints.insert((prepared.account.as_str(), text.fingerprint.as_str()));
+                    }
+                    if let Joining::Thread { twin: Some(twin), .. } = &prepared.contact.joining {
+                        keys.insert(("", twin));
+                    }
+                }
+                Item::Part(prepared) => {
+                    prints.insert((prepared.account.as_str(), prepared.part.redelivery.fingerprint.as_str()));
+                    texts.insert((prepared.account.as_str(), prepared.whole.as_str()));
+                }
+                Item::Expire(key, _) => {
+                    texts.insert((key.account.as_str(), key.whole.as_str()));
+                }
+            }
+        }
+        let mut batch = Self {
+            items,
+            verdicts: Vec::with_capacity(items.len()),
+            entries: Vec::with_capacity(items.len()),
+            deliveries: Deliveries::read(tx, &prints).await?,
+            keys: Keys::read(tx, &keys).await?,
+            parts: Parts::read(tx, &texts).await?,
+        };
+        for item in items {
+            let verdict = if ours(&item) { batch.judge(item) } else { Verdict::Fenced };
+            batch.verdicts.push(verdict);
+        }
+        Ok(batch)
+    }
+
+    fn judge(&mut self, item: &'a Item) -> Verdict {
+        let interaction_id = id::new();
+        match item {
+            Item::Contact(prepared) => {
+                let contact = &prepared.contact;
+                if let Dedup::Redelivery(text) = &contact.dedup {
+                    let (claim, mark) = self.deliveries.claim(&contact.account, text, contact.received_at, Some(&interaction_id));
+                    return match claim {
+                        Claim::Known(Some(known)) => Verdict::Known(known, Some(mark)),
+                        Claim::New => Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), Some(mark)),
+                        // The fingerprint of a part, which has no interaction yet: nothing may be lost for that.
+                        Claim::Known(None) => {
+                            self.deliveries.lead(&prepared.account, &text.fingerprint, mark.ordinal, &interaction_id);
+                            Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), Some(mark))
+                        }
+                    };
+                }
+                match self.keys.claim(&prepared.account, &prepared.keys, &interaction_id, contact.received_at) {
+                    Some(known) => Verdict::Known(known, None),
+                    None => Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), None),
+                }
+            }
+            Item::Part(prepared) => {
+                let part = &prepared.part;
+                let (claim, mut mark) = self.deliveries.claim(&part.account, &part.redelivery, part.received_at, None);
+                let verdict = match claim {
+                    Claim::Known(Some(known)) => PartVerdict::Known(known),
+                    Claim::Known(None) => PartVerdict::Doubled,
+                    Claim::New => match self.parts.place(prepared, mark.ordinal, &interaction_id) {
+                        Placed::Doubled(fingerprint, ordinal) => {
+                            self.deliveries.fold(&mut mark, &fingerprint, ordinal);
+                            PartVerdict::Doubled
+                        }
+                        Placed::Waiting => PartVerdict::Waiting,
+                        Placed::Whole(whole) => PartVerdict::Whole(self.complete(*whole, interaction_id)),
+                    },
+                };
+                Verdict::Part(mark, verdict)
+            }
+            Item::Expire(key, now) => {
+                let whole = self.parts.expire(key, *now, &interaction_id);
+                Verdict::Expired(whole.map(|whole| self.complete(whole, interaction_id)))
+            }
+        }
+    }
+
+    fn complete(&mut self, whole: Whole, interaction_id: String) -> usize {
+        for (fingerprint, ordinal) in &whole.deliveries {
+            self.deliveries.lead(&whole.contact.account, fingerprint, *ordinal, &interaction_id);
+        }
+        self.enter(Source::Whole(Box::new(whole.contact)), interaction_id)
+    }
+
+    fn enter(&mut self, contact: Source<'a>, interaction_id: String) -> usize {
+        self.entries.push(Entry { contact, interaction_id });
+        self.entries.len() - 1
+    }
+
+    /// The same mail in another of our mailboxes will find the request of this one.
+    fn claim_twins(&mut self) {
+        for entry in &self.entries {
+            let prepared = entry.prepared();
+            if let Joining::Thread { twin: Some(twin), .. } = &prepared.contact.joining {
+                self.keys.claim("", std::slice::from_ref(twin), &entry.interaction_id, prepared.contact.received_at);
+            }
+        }
+    }
+
+    /// Which entries are acknowledged: those that opened a request, as far as the breakers allow.
+    async fn acknowledge(&self, tx: &mut Tx, placements: &[Placement]) -> Result<Vec<bool>> {
+        let opened = self.entries.iter().zip(placements).map(|(entry, placement)| {
+            let contact = &entry.prepared().contact;
+            contact.acknowledgement.as_ref().filter(|_| placement.opened).map(|new| (new, contact.received_at))
+        });
+        let opened: Vec<_> = opened.collect();
+        let wanted: Vec<_> = opened.iter().flatten().map(|(new, _)| *new).collect();
+        let mut breakers = Breakers::read(tx, &wanted).await?;
+        let allowed = opened.iter().map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at))).collect();
+        breakers.write(tx).await?;
+        Ok(allowed)
+    }
+
+    /// Interactions of earlier batches that items of this one repeat.
+    fn known_before(&self) -> BTreeSet<&str> {
+        let fresh: BTreeSet<&str> = self.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
+        let known = self.verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Known(known, _) | Verdict::Part(_, PartVerdict::Known(known)) => Some(known.as_str()),
+            _ => None,
+        });
+        known.filter(|known| !fresh.contains(known)).collect()
+    }
+
+    /// Takes positions and references and writes the rows and events.
+    async fn append(
+        self,
+        tx: &mut Tx,
+        mut requests: Requests,
+        placements: &[Placement],
+        known: &HashMap<String, String>,
+        allowed: &[bool],
+    ) -> Result<Written> {
+        let acknowledgements = allowed.iter().filter(|allowed| **allowed).count();
+        let opened = placements.iter().filter(|placement| placement.opened).count();
+        let joined = placements.len() - opened;
+        let repeats = self.verdicts.iter().filter(|verdict| self.repeated(verdict).is_some()).count();
+        // A request and an interaction for what opens one, an interaction for what joins one; two events for either.
+        let rows = opened + placements.len() + acknowledgements;
+        let events = 2 * opened + 2 * joined + acknowledgements + repeats;
+        let mut first = 0;
+        if rows + events > 0 {
+            first = feed::next_positions(tx, rows + events).await?;
+            self.refer(tx, &mut requests, placements).await?;
+        }
+        let mut ledger = Ledger::new(first);
+        let mut places = HashMap::new();
+        for ((entry, placement), allowed) in self.entries.iter().zip(placements).zip(allowed) {
+            places.insert(entry.interaction_id.as_str(), placement.request_id.as_str());
+            ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed);
+        }
+        let place = |interaction: &str| {
+            let request_id = places.get(interaction).copied().or_else(|| known.get(interaction).map(String::as_str));
+            request_id.ok_or_else(|| CoreError::Store("an interaction is known, but belongs to no request".to_owned()))
+        };
+        for verdict in &self.verdicts {
+            if let Some(interaction) = self.repeated(verdict) {
+                let event = NewEvent::of_request(EventKind::InteractionDelivery, place(interaction)?);
+                ledger.events.push(event.with("interaction_id", interaction).with("deliveries", self.deliveries.count(interaction)));
+            }
+        }
+        ledger.write(tx).await?;
+        let held = self.entries.iter().zip(placements).filter(|(entry, place)| place.opened && entry.prepared().contact.acknowledgement.is_some());
+        let held = held.count() - acknowledgements;
+        let accept = |interaction: &str, outcome, delivery| {
+            let request_id = place(interaction)?;
+            let reference = requests.all.get(request_id).map(|request| request.reference.clone()).unwrap_or_default();
+            Ok::<_, CoreError>(Accepted {
+                interaction_id: interaction.to_owned(),
+                request_id: request_id.to_owned(),
+                reference,
+                outcome,
+                delivery,
+            })
+        };
+        let mut done = Vec::with_capacity(self.items.len());
+        for verdict in self.verdicts {
+            done.push(match verdict {
+                Verdict::Fenced => Err(IntakeError::Fenced),
+                Verdict::Fresh(at, mark) => Ok(Done::Contact(accept(&self.entries[at].interaction_id, Outcome::Fresh, mark)?)),
+                Verdict::Known(interaction, mark) => Ok(Done::Contact(accept(&interaction, Outcome::Known, mark)?)),
+                Verdict::Expired(at) => Ok(Done::Expired(at.is_some())),
+                Verdict::Part(delivery, verdict) => {
+                    let (outcome, whole) = match verdict {
+                        PartVerdict::Waiting => (Outcome::Fresh, None),
+                        PartVerdict::Doubled => (Outcome::Known, None),
+                        PartVerdict::Known(interaction) => (Outcome::Known, Some(accept(&interaction, Outcome::Known, None)?)),
+                        PartVerdict::Whole(at) => {
+                            (Outcome::Fresh, Some(accept(&self.entries[at].interaction_id, Outcome::Fresh, None)?))
+                        }
+                    };
+                    Ok(Done::Part(PartAccepted { outcome, whole, delivery }))
+                }
+            });
+        }
+        Ok(Written { done, events, acknowledgements, held })
+    }
+
+    /// The interaction that an item was delivered again of. A key that is known is no delivery of a text.
+    fn repeated<'v>(&self, verdict: &'v Verdict) -> Option<&'v str> {
+        match verdict {
+            Verdict::Known(interaction, Some(_)) | Verdict::Part(_, PartVerdict::Known(interaction)) => Some(interaction),
+            _ => None,
+        }
+    }
+
+    /// Gives the requests that are opened their references, in order. The counter is locked after the feed's, always.
+    async fn refer(&self, tx: &mut Tx, requests: &mut Requests, placements: &[Placement]) -> Result<()> {
+        let mut years: BTreeMap<i16, Vec<&str>> = BTreeMap::new();
+        for (entry, placement) in self.entries.iter().zip(placements).filter(|(_, placement)| placement.opened) {
+            years.entry(time::year(entry.prepared().contact.received_at)).or_default().push(&placement.request_id);
+        }
+        for (year, opened) in years {
+            let sql = "INSERT INTO counter (name, value) VALUES ($1, $2) \
+                       ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
+            let count = i64::try_from(opened.len()).unwrap_or(i64::MAX);
+            let last: i64 = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(format!("ref:{year:04}")).bind(count).fetch_one(db).await)?;
+            for (number, request_id) in (last - count + 1..).zip(opened) {
+                let (year, number) = (u16::try_from(year).unwrap_or(1000), u64::try_from(number).unwrap_or(0));
+                // A clock before the year 1000 has no references of our spelling; the id is unique all the same.
+                let reference = voxea_rules::reference::format(year, number).unwrap_or_else(|| request_id.to_owned());
+                if let Some(request) = requests.all.get_mut(request_id) {
+                    request.reference = reference;
+                }
+            }
+        }
+        Ok(())
+    }
 }

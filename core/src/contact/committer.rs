@@ -23,6 +23,8 @@ use crate::store::Store;
 
 /// Contacts a transaction.
 const BATCH: usize = 256;
+/// Bytes of text a transaction; far below what either database takes as one parameter.
+const SET_BYTES: usize = 16 * 1024 * 1024;
 /// How long marks wait for a batch to be saved with.
 const LAZY: Duration = Duration::from_secs(1);
 /// How often a batch that lost a race is written again before it is taken apart.
@@ -117,12 +119,15 @@ impl Committer {
                 Work::Settle(answer) => settles.push(answer),
             }
         }
-        if !items.is_empty() {
-            self.write_all(&items, replies).await;
+        let mut replies = replies.into_iter();
+        for set in sets(&items) {
+            self.write_all(set, replies.by_ref().take(set.len()).collect()).await;
         }
         if !settles.is_empty() {
             self.save_marks().await;
-            settles.into_iter().for_each(|answer| drop(answer.send(())));
+            for answer in settles {
+                let _ = answer.send(());
+            }
         }
     }
 
@@ -206,6 +211,9 @@ impl Committer {
     }
 
     fn committed(&self, items: &[Item], written: &Written) {
+        if written.held > 0 {
+            tracing::warn!(held = written.held, "acknowledgements were held back by a limit of the hour");
+        }
         if written.events > 0 {
             self.feed.committed();
         }
@@ -245,6 +253,21 @@ impl Committer {
             tracing::warn!(reason, "marks of responses could not be saved; they wait");
         }
     }
+}
+
+/// Cuts a batch where a statement would become too large.
+fn sets(items: &[Item]) -> impl Iterator<Item = &[Item]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut weight = 0;
+        let fits = rest.iter().take_while(|item| {
+            weight += item.weight();
+            weight <= SET_BYTES
+        });
+        let (set, after) = rest.split_at(fits.count().max(1).min(rest.len()));
+        rest = after;
+        Some(set).filter(|set| !set.is_empty())
+    })
 }
 
 /// Answers, once. A caller that has gone does not matter: what it handed over is committed.

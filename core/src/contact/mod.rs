@@ -5,15 +5,21 @@ mod acknowledgement;
 mod batch;
 mod cleanup;
 mod committer;
+#[expect(clippy::module_inception, reason = "the noun that this folder is about")]
 mod contact;
+mod deliveries;
 mod fence;
 mod intake;
 mod interaction;
+mod join;
+mod keys;
+mod ledger;
 mod marks;
 mod part;
 mod parts;
 mod prepare;
 mod redelivery;
+mod rows;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use contact::{

@@ -35,7 +35,7 @@ pub(super) struct Prepared {
 /// An artefact and its hash.
 #[derive(Debug, Clone)]
 pub(super) struct PreparedRaw {
-    pub(super) media_type: &'static str,
+    pub(super) media_type: String,
     pub(super) blob: StoredBlob,
     /// `None` when the blob store has it.
     pub(super) bytes: Option<Bytes>,
@@ -53,11 +53,11 @@ pub(super) struct PreparedPart {
 pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
     let raw = match contact.raw.take() {
         None => None,
-        Some(Raw::Stored { media_type, blob }) => Some(PreparedRaw { media_type, blob, bytes: None }),
+        Some(Raw::Stored { media_type, blob }) => Some(PreparedRaw { media_type: media_type.to_owned(), blob, bytes: None }),
         Some(Raw::Inline { bytes, .. }) if bytes.len() > RAW_INLINE_BYTES => {
             return Err(IntakeError::Invalid(format!("an artefact of {} bytes belongs in the blob store", bytes.len())));
         }
-        Some(Raw::Inline { media_type, bytes }) => Some(inline(media_type, bytes)),
+        Some(Raw::Inline { media_type, bytes }) => Some(PreparedRaw::inline(media_type, bytes)),
     };
     clean(&mut contact);
     let keys = match &contact.dedup {
@@ -88,8 +88,11 @@ pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
     Ok(PreparedPart { part, account, whole })
 }
 
-pub(super) fn inline(media_type: &'static str, bytes: Bytes) -> PreparedRaw {
-    PreparedRaw { media_type, blob: StoredBlob { sha256: Blobs::hash(&bytes), size: bytes.len() as u64 }, bytes: Some(bytes) }
+impl PreparedRaw {
+    pub(super) fn inline(media_type: &str, bytes: Bytes) -> Self {
+        let blob = StoredBlob { sha256: Blobs::hash(&bytes), size: bytes.len() as u64 };
+        Self { media_type: media_type.to_owned(), blob, bytes: Some(bytes) }
+    }
 }
 
 impl Prepared {

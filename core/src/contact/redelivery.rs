@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn the_rule_is_this_table() {
         // link, window, now, flushed, link ended, whether it is the same text
-        let table: &[(&str, u32, Millis, Option<Millis>, Option<Millis>, bool)] = &[
+        type Row = (&'static str, u32, Millis, Option<Millis>, Option<Millis>, bool);
+        let table: &[Row] = &[
             // never flushed
             ("one", 60, HOUR, None, None, true),
             ("one", 0, HOUR, None, None, false),

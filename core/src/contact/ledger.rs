@@ -1,0 +1,110 @@
+//! The rows and events that a batch leaves behind.
+
+use serde_json::{Value, json};
+
+use super::acknowledgement::Queued;
+use super::join::{Placement, Requests};
+use super::prepare::Prepared;
+use super::rows::Sets;
+use crate::base::error::Result;
+use crate::base::time;
+use crate::feed::{self, EventKind, NewEvent};
+use crate::store::Tx;
+
+/// A contact that is new.
+pub(super) struct Entry<'a> {
+    pub(super) contact: Source<'a>,
+    pub(super) interaction_id: String,
+}
+
+/// Where a new contact comes from: it was handed over, or its parts made it.
+pub(super) enum Source<'a> {
+    Borrowed(&'a Prepared),
+    Whole(Box<Prepared>),
+}
+
+impl Entry<'_> {
+    pub(super) fn prepared(&self) -> &Prepared {
+        match &self.contact {
+            Source::Borrowed(prepared) => prepared,
+            Source::Whole(prepared) => prepared,
+        }
+    }
+}
+
+/// The rows and events of a batch, in the order of its items.
+pub(super) struct Ledger {
+    position: i64,
+    pub(super) sets: Sets,
+    pub(super) events: Vec<NewEvent>,
+}
+
+impl Ledger {
+    /// From this position on.
+    pub(super) fn new(position: i64) -> Self {
+        Self { position, sets: Sets::default(), events: Vec::new() }
+    }
+
+    /// Inserts the rows, then the events at the positions behind theirs.
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
+        self.sets.insert(tx).await?;
+        feed::append(tx, self.position, time::now(), &self.events).await
+    }
+
+    fn take(&mut self) -> i64 {
+        self.position += 1;
+        self.position - 1
+    }
+
+    /// Adds a new contact, the request that it opens, and its acknowledgement.
+    pub(super) fn enter(&mut self, entry: &Entry<'_>, placement: &Placement, requests: &Requests, deliveries: i64, acknowledged: bool) {
+        let prepared = entry.prepared();
+        let (contact, interaction_id, request_id) = (&prepared.contact, &entry.interaction_id, &placement.request_id);
+        let Some(request) = requests.all.get(request_id) else { return };
+        if placement.opened {
+            let position = self.take();
+            self.sets.requests.push(json!({
+                "id": request_id, "position": position, "ref": request.reference, "channel": contact.channel.as_str(),
+                "account": prepared.account, "status": request.status, "subject": contact.subject, "from_address": contact.from,
+                "from_name": contact.from_name, "theme": contact.theme, "received_at": contact.received_at,
+                "updated_at": contact.received_at, "version": request.version + request.joins,
+                "last_contact_at": request.last_contact_at, "last_keyword": i64::from(request.last_keyword),
+            }));
+        }
+        let position = self.take();
+        let mut flags: Vec<&str> = Vec::new();
+        let redelivered = (deliveries > 1).then_some("redelivered");
+        for flag in contact.flags.iter().map(|flag| flag.as_str()).chain(redelivered) {
+            if !flags.contains(&flag) {
+                flags.push(flag);
+            }
+        }
+        self.sets.interactions.push(json!({
+            "id": interaction_id, "position": position, "channel": contact.channel.as_str(), "account": prepared.account,
+            "direction": "in", "native_id": contact.native_id, "from_address": contact.from, "from_name": contact.from_name,
+            "to_address": contact.to, "subject": contact.subject, "text": contact.text, "text_stripped": contact.text_stripped,
+            "occurred_at": contact.occurred_at, "received_at": contact.received_at, "flags": Value::from(flags).to_string(),
+            "deliveries": deliveries, "raw_sha256": prepared.raw.as_ref().map(|raw| &raw.blob.sha256),
+        }));
+        self.sets.links.push(json!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
+        self.sets.belongings(prepared, interaction_id);
+        self.sets.note(prepared, request_id, interaction_id, if placement.opened { "created" } else { "joined" });
+        let event = |kind| NewEvent::of_request(kind, request_id);
+        let version = request.version + placement.join;
+        if placement.opened {
+            let created = event(EventKind::RequestCreated).channel(contact.channel);
+            self.events.push(created.with("status", request.status.as_str()).with("version", version));
+        }
+        let received = event(EventKind::InteractionReceived).channel(contact.channel);
+        self.events.push(received.with("interaction_id", interaction_id.as_str()).with("direction", "in"));
+        if !placement.opened {
+            let updated = event(EventKind::RequestUpdated).with("channel", request.channel.as_str());
+            self.events.push(updated.with("status", request.status.as_str()).with("version", version));
+        }
+        if let Some(acknowledgement) = contact.acknowledgement.as_ref().filter(|_| acknowledged) {
+            let queued = Queued { acknowledgement, request_id, reference: &request.reference, at: contact.received_at, position: self.take() };
+            let event = queued.add_to(&mut self.sets);
+            self.events.push(event);
+        }
+    }
+}

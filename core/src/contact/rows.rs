@@ -1,0 +1,139 @@
+//! The rows that a batch inserts, a set a table.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::contact::Contact;
+use super::deliveries::run;
+use super::prepare::{Prepared, PreparedRaw};
+use crate::base::error::Result;
+use crate::base::id;
+use crate::on;
+use crate::store::{Column, Rows, SetSql, Tx};
+
+/// A larger artefact goes in by a statement of its own: hexadecimal in JSON would copy it many times over.
+const RAW_IN_SET: usize = 4 * 1024;
+
+macro_rules! tables {
+    ($($name:ident = $table:literal { $($column:literal: $kind:ident,)* })*) => {
+        $(static $name: LazyLock<SetSql> = LazyLock::new(|| Rows(&[$(($column, Column::$kind),)*]).insert($table));)*
+    };
+}
+
+tables! {
+    REQUEST = "request" {
+        "id": Text, "position": Integer, "ref": Text, "channel": Text, "account": Text, "status": Text, "subject": Text,
+        "from_address": Text, "from_name": Text, "theme": Text, "received_at": Integer, "updated_at": Integer, "version": Integer,
+        "last_contact_at": Integer, "last_keyword": Integer,
+    }
+    INTERACTION = "interaction" {
+        "id": Text, "position": Integer, "channel": Text, "account": Text, "direction": Text, "native_id": Text,
+        "from_address": Text, "from_name": Text, "to_address": Text, "subject": Text, "text": Text, "text_stripped": Text,
+        "occurred_at": Integer, "received_at": Integer, "flags": Text, "deliveries": Integer, "raw_sha256": Text, "reply_id": Text,
+    }
+    LINK = "request_interaction" { "request_id": Text, "interaction_id": Text, "position": Integer, }
+    RAW = "raw" { "interaction_id": Text, "media_type": Text, "sha256": Text, "size": Integer, "body": Hex, }
+    ATTACHMENT = "attachment" {
+        "id": Text, "interaction_id": Text, "ordinal": Integer, "name": Text, "media_type": Text, "size": Integer, "sha256": Text,
+    }
+    CALL = "call_detail" { "interaction_id": Text, "dialled": Text, "diverted_from": Text, }
+    RECORDING = "recording" {
+        "id": Text, "interaction_id": Text, "state": Text, "path": Text, "codec": Text, "rate": Integer, "samples": Integer,
+    }
+    REPLY = "reply" {
+        "id": Text, "position": Integer, "request_id": Text, "interaction_id": Text, "kind": Text, "channel": Text, "account": Text,
+        "recipient": Text, "subject": Text, "text": Text, "message_id": Text, "in_reply_to": Text, "mail_references": Text,
+        "state": Text, "created_at": Integer, "due_at": Integer,
+    }
+    HISTORY = "history" { "id": Text, "request_id": Text, "at": Integer, "actor": Text, "action": Text, "detail": Text, }
+}
+
+/// The sets of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    pub(super) requests: Vec<Value>,
+    pub(super) interactions: Vec<Value>,
+    pub(super) links: Vec<Value>,
+    pub(super) replies: Vec<Value>,
+    raws: Vec<Value>,
+    large: Vec<(String, PreparedRaw)>,
+    attachments: Vec<Value>,
+    calls: Vec<Value>,
+    recordings: Vec<Value>,
+    history: Vec<Value>,
+}
+
+impl Sets {
+    /// Adds what belongs to a contact beside its interaction.
+    pub(super) fn belongings(&mut self, prepared: &Prepared, interaction_id: &str) {
+        let Contact { attachments, call, recording, .. } = &prepared.contact;
+        match &prepared.raw {
+            Some(raw) if raw.bytes.as_ref().is_some_and(|bytes| bytes.len() > RAW_IN_SET) => {
+                self.large.push((interaction_id.to_owned(), raw.clone()));
+            }
+            Some(raw) => self.raws.push(json!({
+                "interaction_id": interaction_id, "media_type": raw.media_type, "sha256": raw.blob.sha256, "size": raw.blob.size,
+                "body": raw.bytes.as_deref().map(hex),
+            })),
+            None => (),
+        }
+        self.attachments.extend(attachments.iter().enumerate().map(|(ordinal, attachment)| {
+            json!({
+                "id": id::new(), "interaction_id": interaction_id, "ordinal": ordinal, "name": attachment.name,
+                "media_type": attachment.media_type, "size": attachment.blob.size, "sha256": attachment.blob.sha256,
+            })
+        }));
+        self.calls.extend(call.iter().map(|call| {
+            let diverted = Value::from(call.diverted_from.clone()).to_string();
+            json!({"interaction_id": interaction_id, "dialled": call.dialled, "diverted_from": diverted})
+        }));
+        self.recordings.extend(recording.iter().map(|recording| {
+            json!({
+                "id": recording.id, "interaction_id": interaction_id, "state": "recording", "path": recording.path,
+                "codec": recording.codec, "rate": recording.rate, "samples": 0,
+            })
+        }));
+    }
+
+    /// Adds an entry to a request's history.
+    pub(super) fn note(&mut self, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) {
+        let contact = &prepared.contact;
+        let detail = json!({"interaction_id": interaction_id, "channel": contact.channel.as_str()}).to_string();
+        self.history.push(json!({
+            "id": id::new(), "request_id": request_id, "at": contact.received_at, "actor": prepared.actor, "action": action, "detail": detail,
+        }));
+    }
+
+    /// Inserts all of them, parents first.
+    pub(super) async fn insert(self, tx: &mut Tx) -> Result<()> {
+        run(tx, &REQUEST, self.requests).await?;
+        run(tx, &INTERACTION, self.interactions).await?;
+        run(tx, &LINK, self.links).await?;
+        run(tx, &RAW, self.raws).await?;
+        for (interaction_id, raw) in self.large {
+            let sql = "INSERT INTO raw (interaction_id, media_type, sha256, size, body) VALUES ($1, $2, $3, $4, $5)";
+            let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
+            on!(Tx, &mut *tx, db => sqlx::query(sql)
+                .bind(&interaction_id).bind(&raw.media_type).bind(&raw.blob.sha256).bind(size).bind(raw.bytes.as_deref())
+                .execute(db).await.map(|_| ()))?;
+        }
+        run(tx, &ATTACHMENT, self.attachments).await?;
+        run(tx, &CALL, self.calls).await?;
+        run(tx, &RECORDING, self.recordings).await?;
+        run(tx, &REPLY, self.replies).await?;
+        run(tx, &HISTORY, self.history).await
+    }
+}
+
+/// Hexadecimal, lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(*byte));
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! One suite of stories, run on both databases. A story begins with a database of its own, migrated and empty.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story that cannot go on fails at that line")]
+
+mod acknowledging;
+mod dedup;
+mod fencing;
+mod joining;
+mod outgoing;
+mod parts;
+mod place;
+mod poison;
+mod positions;
+mod postgres;
+mod redelivery;
+
+macro_rules! stories {
+    ($($module:ident { $($story:ident,)* })*) => {
+        mod on_sqlite {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let place = crate::place::Place::sqlite().await;
+                    crate::place::in_time(crate::$module::$story(&place)).await;
+                }
+            )* })*
+        }
+        mod on_postgres {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let place = crate::place::Place::postgres().await;
+                    crate::place::in_time(crate::$module::$story(&place)).await;
+                }
+            )* })*
+        }
+    };
+}
+
+stories! {
+    acknowledging { only_what_opens_a_request_is_acknowledged, the_breakers_hold_and_last, }
+    dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
+    fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }
+    joining {
+        texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,
+        a_request_that_is_over_takes_nothing_in, an_answer_finds_its_thread, a_named_id_leads_nobody_else, the_same_mail_in_two_mailboxes,
+        versions_and_events_tell_of_every_join,
+    }
+    outgoing {
+        a_text_goes_out_and_its_receipt_settles_it, a_receipt_may_come_before_its_response, many_leasers_share_without_overlap, a_text_whose_channel_died_is_unknown_and_a_mail_is_due_again, nobody_overtakes_an_earlier_text_to_the_same_number, what_cannot_be_sent_is_refused_with_the_reason, a_patch_needs_the_version_it_was_made_from, of_many_patches_from_one_version_one_wins, a_list_pages_in_commit_order,
+    }
+    parts {
+        every_order_makes_one_text, a_reference_that_is_reused_begins_another, parts_of_a_text_come_again, what_came_is_delivered_in_the_end,
+        a_pair_split_over_two_parts_is_read,
+    }
+    poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
+    positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
+    redelivery {
+        unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
+        a_repetition_of_a_repetition, what_has_served_is_forgotten,
+    }
+}
