@@ -86,6 +86,18 @@ impl Idempotency {
         tx.commit().await
     }
 
+    /// Frees the keys that calls in flight held when an earlier process died. For the start: the intake's own dedup key
+    /// keeps their repetition from being done twice.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn release_abandoned(&self) -> Result<()> {
+        let sql = "DELETE FROM idempotency WHERE status IS NULL";
+        let mut tx = self.store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(sql).execute(db).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
     /// Forgets answers older than `before`, and returns how many.
     ///
     /// # Errors

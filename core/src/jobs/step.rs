@@ -44,7 +44,7 @@ const RECEIPT_MS: Millis = 72 * HOUR;
 const ANSWER_MS: Millis = 48 * HOUR;
 
 impl Core {
-    /// Enters the steps that care for everything. Once at start.
+    /// Enters the steps that care for everything, and clears up after an earlier process. Once at start.
     ///
     /// # Errors
     /// The store's.
@@ -52,7 +52,7 @@ impl Core {
         for step in Step::ALL {
             self.jobs.ensure(step.as_str(), "", time::now()).await?;
         }
-        Ok(())
+        self.idempotency.release_abandoned().await
     }
 
     /// Runs the job that has been due longest and returns its name, or `None` when nothing is due.

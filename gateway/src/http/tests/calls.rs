@@ -356,6 +356,8 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/interactions/{id}/raw"),
         ("get", "/v1/changes"),
         ("get", "/v1/channels"),
+        ("get", "/v1/jobs"),
+        ("get", "/v1/requests/{id}/history"),
         ("post", "/v1/intake/counter"),
         ("post", "/v1/intake/letters"),
         ("post", "/v1/intake/calls"),

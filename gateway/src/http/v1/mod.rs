@@ -4,8 +4,10 @@ mod attachments;
 mod changes;
 mod channels;
 mod health;
+mod history;
 mod intake;
 mod interactions;
+mod jobs;
 mod recordings;
 mod replies;
 mod requests;
@@ -24,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(requests::list))
         .routes(routes!(requests::get, requests::patch))
+        .routes(routes!(history::of_request))
         .routes(routes!(interactions::of_request))
         .routes(routes!(interactions::raw))
         .routes(routes!(replies::post))
@@ -35,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))
         .routes(routes!(channels::list))
+        .routes(routes!(jobs::list))
         .routes(routes!(intake::counter))
         .routes(routes!(intake::letters))
         .routes(routes!(intake::calls))

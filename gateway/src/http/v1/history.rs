@@ -1,0 +1,57 @@
+//! `/v1/requests/{id}/history`: who changed what, and when.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+use voxea_core::base::time::rfc3339;
+use voxea_core::request::HistoryRow;
+
+use crate::http::Api;
+use crate::http::auth::{Caller, Read};
+use crate::http::openapi::{Keyed, One};
+use crate::http::problem::Problem;
+
+/// What happened to a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct History {
+    /// The first entry first.
+    items: Vec<Entry>,
+}
+
+/// One step.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Entry {
+    /// When.
+    at: String,
+    /// `system`, `channel:smpp/short-number`, `key:` and the key's id.
+    #[schema(example = "channel:smpp/short-number")]
+    actor: String,
+    /// `created`, `joined`, `patched`, `replied`, `settled`…
+    #[schema(example = "patched")]
+    action: String,
+    /// What changed, from what to what.
+    detail: serde_json::Value,
+}
+
+impl From<HistoryRow> for Entry {
+    fn from(row: HistoryRow) -> Self {
+        Self {
+            at: rfc3339(row.at),
+            actor: row.actor,
+            action: row.action,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        }
+    }
+}
+
+/// What happened to a request.
+#[utoipa::path(get, path = "/v1/requests/{id}/history", tag = "requests", security(("key" = ["read"])), params(("id" = String, Path)),
+    responses((status = 200, description = "Every step, the first one first", body = History), Keyed, One))]
+pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<History>, Problem> {
+    api.core().desk.get(&caller.actor, &id).await?;
+    let rows = api.core().desk.history(&caller.actor, &id).await?;
+    Ok(Json(History {
+        items: rows.into_iter().map(Entry::from).collect(),
+    }))
+}
