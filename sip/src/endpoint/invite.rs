@@ -15,6 +15,10 @@ use crate::wire::multipart::{self, Session};
 /// The shortest session interval (RFC 4028 §4), in seconds.
 const MIN_SE: u64 = 90;
 
+/// When 100 is due (RFC 3261 §17.2.1). Not earlier: a caller who has it stops repeating the INVITE, and its repetition
+/// is what brings the call back after a crash between commit and 200.
+const TRYING: Duration = Duration::from_millis(200);
+
 /// How long the user may think about a call. Longer than any store takes to say that it is not there.
 const DECISION: Duration = Duration::from_secs(60);
 
@@ -44,8 +48,6 @@ impl Endpoint {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
-        // RFC 3261 §17.2.1: at once, because nobody knows how long a commit takes.
-        self.respond(id, reply(100), now);
         let call = CallHandle(self.next_id());
         let (caller, caller_name) = facts::caller(&invite);
         let event = IncomingCall {
@@ -65,6 +67,7 @@ impl Endpoint {
         let offered = Box::new(Offered { invite, source, offer, session_expires });
         self.calls.insert(call, Call::Offered { transaction: id, offered });
         self.offered.insert(id, call);
+        self.timers.set(Timer::Trying(call), now + TRYING);
         self.timers.set(Timer::CallGiveUp(call), now + DECISION);
         self.event(Event::IncomingCall(Box::new(event)));
     }

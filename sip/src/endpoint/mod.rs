@@ -124,6 +124,8 @@ enum Timer {
     ServerEnd(u64),
     ClientResend(u64),
     ClientEnd(u64),
+    /// The user has not decided at once: the caller hears 100.
+    Trying(CallHandle),
     /// A 2xx without ACK is sent again.
     CallResend(CallHandle),
     /// No ACK came, or the user never decided.

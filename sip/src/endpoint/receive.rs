@@ -170,6 +170,7 @@ impl Endpoint {
     pub(super) fn refuse(&mut self, call: crate::call::CallHandle, status: u16, retry_after: Option<u32>, now: Instant) {
         let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return };
         self.offered.remove(&transaction);
+        self.timers.cancel(Timer::Trying(call));
         self.timers.cancel(Timer::CallGiveUp(call));
         let tag = self.servers.get(&transaction).map(|server| server.tag.clone()).unwrap_or_default();
         let mut reply = Reply::to(status, &offered.invite.headers, &offered.invite.via, &tag);

@@ -81,6 +81,11 @@ impl Endpoint {
                     self.perform(flow, step, timer, Timer::ClientEnd(id));
                 }
                 Timer::ClientEnd(id) => self.client_over(id),
+                Timer::Trying(call) => {
+                    let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else { continue };
+                    let trying = Reply::to(100, &offered.invite.headers, &offered.invite.via, "");
+                    self.respond(*transaction, trying, now);
+                }
                 Timer::CallResend(call) => {
                     let Some(Call::Established(established)) = self.calls.get_mut(&call) else { continue };
                     let Some(pending) = established.pending.as_mut() else { continue };

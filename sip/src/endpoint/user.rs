@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::invite::success;
-use super::{Call, Endpoint, Purpose};
+use super::{Call, Endpoint, Purpose, Timer};
 use crate::call::{CallHandle, EndedBy, Established, Phase};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -30,6 +30,7 @@ impl Endpoint {
         }
         let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return Err(Gone) };
         self.offered.remove(&transaction);
+        self.timers.cancel(Timer::Trying(call));
         let Some(server) = self.servers.get(&transaction) else { return Err(Gone) };
         let (tag, flow) = (server.tag.clone(), server.flow);
         let local = Local { address: media, session: self.ids.number() >> 1, version: 1 };

@@ -23,7 +23,7 @@ use crate::endpoint::{Endpoint, Event, Output};
 use crate::media::{Leg, LegId, MediaEngine, MediaEvent, StartError};
 
 /// Callers that still repeat an INVITE of before a crash have given up after this (64·T1 and some).
-const ORPHANED: Duration = Duration::from_secs(40);
+pub(super) const ORPHANED: Duration = Duration::from_secs(35);
 
 /// At a stop, callers that have not confirmed our 200 get this long.
 const CONFIRM: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! The deposit call: commit, 200, ACK, greeting, beep, message, end, recording.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::spawn_blocking;
 use voxea_core::artefact::{CallEnd, RecordingOutcome};
@@ -9,7 +9,7 @@ use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
-use super::driver::{Done, Driver};
+use super::driver::{Done, Driver, ORPHANED};
 use super::records;
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::media::{Leg, LegId, MediaEvent, StartError};
@@ -20,10 +20,6 @@ const COMMITS: usize = 512;
 
 /// Seconds after which a caller may try again.
 const RETRY_AFTER: u32 = 5;
-
-/// Until then a call that the store knows already is one of before a crash; later it is a peer that uses a Call-ID
-/// twice.
-const REPEATED: Duration = Duration::from_secs(40);
 
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
@@ -47,7 +43,9 @@ impl Driver {
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
-        let may_be_repeated = self.since.elapsed() < REPEATED;
+        // Soon after the start, a call that the store knows is one of before a crash; later it is a peer that uses a
+        // Call-ID twice.
+        let may_be_repeated = self.since.elapsed() < ORPHANED;
         let (core, call) = (self.core.clone(), call.call);
         self.tasks.spawn(async move {
             let result = records::commit(&core, contact.clone()).await;

@@ -7,6 +7,7 @@ mod peer;
 use std::time::Duration;
 
 use peer::{Caller, House, Stream, offer, request, sound_of, tag};
+use tokio::net::UdpSocket;
 use voxea_core::base::exit::Exit;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,4 +177,22 @@ async fn twenty_calls_at_once_lose_nothing() {
         assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("caller"));
         assert_eq!(call.recording.unwrap().state, "sealed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_hears_a_trunk_or_says_what_is_wrong() {
+    let pbx = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = pbx.local_addr().unwrap();
+    let answer = tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        let (length, from) = pbx.recv_from(&mut buffer).await.unwrap();
+        let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+        let head = text.split_once("\r\n").unwrap().1;
+        pbx.send_to(format!("SIP/2.0 200 OK\r\n{head}").as_bytes(), from).await.unwrap();
+    });
+    let found = voxea_sip::probe(&peer::config_of_trunk(&address.to_string())).await.unwrap();
+    assert!(found.contains("trunk pbx") && found.ends_with("answers OPTIONS with 200"), "{found}");
+    answer.await.unwrap();
+    let problem = voxea_sip::probe(&peer::config_of_trunk("nowhere.invalid")).await.unwrap_err();
+    assert!(problem.contains("its name is not known"), "{problem}");
 }

@@ -234,3 +234,11 @@ fn wav(samples: u32) -> Vec<u8> {
     file.resize(file.len() + bytes as usize, 0);
     file
 }
+
+/// A configuration with nothing but a trunk at this address.
+pub(crate) fn config_of_trunk(address: &str) -> Config {
+    let text = format!("[sip]\n[[sip.trunk]]\nname = \"pbx\"\nallow = []\naddress = \"{address}\"\n");
+    let node = parse(&text).unwrap();
+    let problems = Problems::new();
+    Config::read(&mut Section::root(&node, std::path::Path::new("/"), &problems).sub("sip").unwrap())
+}

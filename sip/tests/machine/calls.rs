@@ -46,6 +46,9 @@ fn a_call_from_invite_to_bye() {
 fn a_retransmitted_invite_is_answered_from_the_transaction() {
     let mut bench = Bench::new();
     let call = bench.offered(invite("1")).call;
+    assert!(bench.input(invite("1")).is_empty());
+    bench.pass(Duration::from_millis(500));
+    assert_eq!(bench.times("SIP/2.0 100 Trying"), [200]);
     assert_eq!(bench.status(invite("1")), "SIP/2.0 100 Trying");
     assert_eq!(bench.status(invite("1")), "SIP/2.0 100 Trying");
     assert!(bench.events.is_empty(), "one call, one event");
