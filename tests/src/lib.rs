@@ -8,3 +8,4 @@ pub mod sip;
 pub mod smpp_link;
 pub mod smsc;
 pub mod smtp_sink;
+pub mod structure;

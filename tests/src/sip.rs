@@ -101,7 +101,6 @@ pub struct Call {
 /// What every request of the dialog repeats.
 #[derive(Debug, Clone)]
 struct Dialog {
-    server: SocketAddr,
     local: SocketAddr,
     call_id: String,
     from: String,
@@ -121,7 +120,6 @@ impl Call {
         let rtp = UdpSocket::bind("127.0.0.1:0").await?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut dialog = Dialog {
-            server,
             local,
             call_id: format!("{number}-{}@{}", std::process::id(), local.port()),
             from: format!("<sip:{}@{local}>;tag=c{number}", invite.caller),
@@ -250,7 +248,6 @@ pub async fn options(server: SocketAddr) -> Result<u16> {
     let local = socket.local_addr()?;
     let number = CALLS.fetch_add(1, Ordering::Relaxed);
     let dialog = Dialog {
-        server,
         local,
         call_id: format!("o{number}@{}", local.port()),
         from: format!("<sip:peer@{local}>;tag=o{number}"),

@@ -33,10 +33,14 @@ impl Rows {
     pub fn statement(&self, template: &'static str) -> SetSql {
         let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
         let sqlite_members = self.0.iter().map(|(name, column)| match column {
-            Column::Text | Column::Integer => format!("value ->> '{name}' AS {name}"),
-            Column::Hex => format!("unhex(value ->> '{name}') AS {name}"),
+            Column::Text | Column::Integer => format!("v ->> '{name}' AS {name}"),
+            Column::Hex => format!("unhex(v ->> '{name}') AS {name}"),
         });
-        let sqlite_rows = format!("(SELECT {} FROM json_each($1))", sqlite_members.collect::<Vec<_>>().join(", "));
+        // Written out once a row: without MATERIALIZED, json_each writes the row's text anew for every column.
+        let sqlite_rows = format!(
+            "(WITH j(v) AS MATERIALIZED (SELECT value FROM json_each($1)) SELECT {} FROM j)",
+            sqlite_members.collect::<Vec<_>>().join(", ")
+        );
         let postgres_casts = self.0.iter().map(|(name, column)| match column {
             Column::Text | Column::Hex => format!("{name} text"),
             Column::Integer => format!("{name} bigint"),
@@ -111,7 +115,8 @@ mod tests {
         assert_eq!(
             sql.sqlite.as_str(),
             "INSERT INTO raw (id, body) SELECT r.id, r.body FROM \
-             (SELECT value ->> 'id' AS id, unhex(value ->> 'body') AS body FROM json_each($1)) AS r WHERE true"
+             (WITH j(v) AS MATERIALIZED (SELECT value FROM json_each($1)) SELECT v ->> 'id' AS id, unhex(v ->> 'body') AS body FROM j) \
+             AS r WHERE true"
         );
         assert_eq!(
             sql.postgres.as_str(),
