@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use crate::access::{Idempotency, Keys};
-use crate::artefact::{Attachments, Blobs, Recordings};
+use crate::artefact::{Attachments, Blobs};
 use crate::base::count::Counters;
 use crate::base::error::Result;
 use crate::base::wake::Wake;
 use crate::channel::{Channels, Mailboxes};
-use crate::contact::{Intake, Interactions};
+use crate::contact::{Intake, Interactions, Recordings};
 use crate::feed::Feed;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Runner};
 use crate::outbox::Outbox;
 use crate::request::Desk;
 use crate::store::Store;
@@ -65,6 +65,8 @@ pub struct Core {
     pub mailboxes: Mailboxes,
     /// What happens later.
     pub jobs: Jobs,
+    /// Runs what is due.
+    pub runner: Runner,
     /// What happened, for metrics.
     pub counters: Counters,
 }
@@ -84,20 +86,25 @@ impl Core {
         let feed = Feed::new(store.clone());
         let wake = Wake::new();
         let counters = Counters::default();
+        let intake = Intake::start(store.clone(), feed.clone(), wake.clone(), counters.clone());
+        let outbox = Outbox::new(store.clone(), feed.clone(), wake);
+        let jobs = Jobs::new(store.clone());
+        let idempotency = Idempotency::new(store.clone());
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
-            intake: Intake::start(store.clone(), feed.clone(), wake.clone(), counters.clone()),
+            runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone()),
+            intake,
             interactions: Interactions::new(store.clone()),
             desk: Desk::new(store.clone(), feed.clone()),
-            outbox: Outbox::new(store.clone(), feed.clone(), wake),
+            outbox,
             recordings: Recordings::new(store.clone(), feed.clone()),
             attachments: Attachments::new(store.clone(), blobs.clone()),
             keys: Keys::new(store.clone()),
-            idempotency: Idempotency::new(store.clone()),
+            idempotency,
             channels: Channels::default(),
             mailboxes: Mailboxes::new(store.clone()),
-            jobs: Jobs::new(store.clone()),
+            jobs,
             counters,
             blobs,
             feed,

@@ -66,11 +66,7 @@ pub struct Unencodable {
 
 impl std::fmt::Display for Unencodable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "U+{:04X} at {} is not in the GSM 7-bit alphabet",
-            self.char as u32, self.index
-        )
+        write!(f, "U+{:04X} at {} is not in the GSM 7-bit alphabet", self.char as u32, self.index)
     }
 }
 
@@ -212,14 +208,11 @@ mod tests {
 
     fn alphabet() -> Vec<char> {
         let default = DEFAULT.iter().copied().filter(|char| *char != '\0');
-        default
-            .chain(EXTENSION.iter().map(|(_, char)| *char))
-            .collect()
+        default.chain(EXTENSION.iter().map(|(_, char)| *char)).collect()
     }
 
     fn in_alphabet() -> impl Strategy<Value = String> {
-        proptest::collection::vec(proptest::sample::select(alphabet()), 0..200)
-            .prop_map(|chars| chars.into_iter().collect())
+        proptest::collection::vec(proptest::sample::select(alphabet()), 0..200).prop_map(|chars| chars.into_iter().collect())
     }
 
     #[test]
@@ -259,13 +252,7 @@ mod tests {
         for char in "çâêîôûëïœÀÈÊ«»’“”–…\u{a0}`\t\0😀αА".chars() {
             assert_eq!(septets(char), None, "{char:?}");
         }
-        assert_eq!(
-            encode("reçu"),
-            Err(Unencodable {
-                char: 'ç',
-                index: 2
-            })
-        );
+        assert_eq!(encode("reçu"), Err(Unencodable { char: 'ç', index: 2 }));
     }
 
     #[test]
@@ -294,11 +281,7 @@ mod tests {
         assert_eq!(pack(b"hellohello", 0), packed);
         assert_eq!(unpack(&packed, 0), b"hellohello");
         assert_eq!(pack(b"1234567", 0).len(), 7);
-        assert_eq!(
-            unpack(&pack(b"1234567", 0), 0),
-            b"1234567",
-            "padding is no @"
-        );
+        assert_eq!(unpack(&pack(b"1234567", 0), 0), b"1234567", "padding is no @");
         assert_eq!(unpack(&pack(b"12345678", 0), 0), b"12345678");
     }
 

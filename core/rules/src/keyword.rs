@@ -33,15 +33,10 @@ pub fn fold(word: &str) -> String {
 pub fn first(text: &str) -> Option<String> {
     let start = text.find(char::is_alphanumeric)?;
     let within = |char: char| {
-        char.is_alphanumeric()
-            || matches!(char, '-' | '\'' | '’' | '\u{2011}' | '\u{2010}')
-            || matches!(char, '\u{300}'..='\u{36f}')
+        char.is_alphanumeric() || matches!(char, '-' | '\'' | '’' | '\u{2011}' | '\u{2010}') || matches!(char, '\u{300}'..='\u{36f}')
     };
     let word = text[start..].split(|char| !within(char)).next()?;
-    let end = word
-        .char_indices()
-        .nth(LONGEST * 2)
-        .map_or(word.len(), |(end, _)| end);
+    let end = word.char_indices().nth(LONGEST * 2).map_or(word.len(), |(end, _)| end);
     Some(fold(&word[..end]))
 }
 

@@ -24,9 +24,7 @@ const MONTHS: [&str; 12] = [
     "décembre",
 ];
 
-const DAYS: [&str; 7] = [
-    "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche",
-];
+const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
 
 /// A time zone by its IANA name, looked up once; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +36,7 @@ pub struct UnknownZone(pub String);
 
 impl fmt::Display for UnknownZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is no IANA time zone; France's is \"Europe/Paris\"",
-            self.0
-        )
+        write!(f, "{:?} is no IANA time zone; France's is \"Europe/Paris\"", self.0)
     }
 }
 
@@ -54,21 +48,14 @@ impl Zone {
     /// # Errors
     /// [`UnknownZone`] when there is none of that name.
     pub fn named(name: &str) -> Result<Self, UnknownZone> {
-        TimeZone::get(name)
-            .map(Self)
-            .map_err(|_| UnknownZone(name.to_owned()))
+        TimeZone::get(name).map(Self).map_err(|_| UnknownZone(name.to_owned()))
     }
 
     /// The civil time of an instant. Milliseconds beyond jiff's range (years -9999 to 9999)
     /// are its nearest end.
     fn civil(&self, at: i64) -> DateTime {
-        let nearest = if at < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
-        };
-        self.0
-            .to_datetime(Timestamp::from_millisecond(at).unwrap_or(nearest))
+        let nearest = if at < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        self.0.to_datetime(Timestamp::from_millisecond(at).unwrap_or(nearest))
     }
 
     /// The civil year of an instant (milliseconds UTC): the year of a reference.
@@ -88,12 +75,7 @@ impl Zone {
     /// `mardi 24 novembre 2026`.
     #[must_use]
     pub fn weekday_and_date(&self, at: i64) -> String {
-        let day = usize::from(
-            self.civil(at)
-                .weekday()
-                .to_monday_zero_offset()
-                .unsigned_abs(),
-        );
+        let day = usize::from(self.civil(at).weekday().to_monday_zero_offset().unsigned_abs());
         format!("{} {}", DAYS[day % 7], self.date(at))
     }
 
@@ -126,52 +108,16 @@ mod tests {
     #[test]
     fn civil_time_of_the_organisation() {
         for (zone, instant, read) in [
-            (
-                "Europe/Paris",
-                "2026-11-24T13:05:00Z",
-                "24 novembre 2026 à 14 h 05",
-            ),
-            (
-                "Europe/Paris",
-                "2026-07-14T22:30:00Z",
-                "15 juillet 2026 à 0 h 30",
-            ),
-            (
-                "Europe/Paris",
-                "2026-12-31T23:00:00Z",
-                "1er janvier 2027 à 0 h 00",
-            ),
-            (
-                "Indian/Reunion",
-                "2026-08-01T09:59:59.999Z",
-                "1er août 2026 à 13 h 59",
-            ),
-            (
-                "America/Guadeloupe",
-                "2026-02-01T03:00:00Z",
-                "31 janvier 2026 à 23 h 00",
-            ),
+            ("Europe/Paris", "2026-11-24T13:05:00Z", "24 novembre 2026 à 14 h 05"),
+            ("Europe/Paris", "2026-07-14T22:30:00Z", "15 juillet 2026 à 0 h 30"),
+            ("Europe/Paris", "2026-12-31T23:00:00Z", "1er janvier 2027 à 0 h 00"),
+            ("Indian/Reunion", "2026-08-01T09:59:59.999Z", "1er août 2026 à 13 h 59"),
+            ("America/Guadeloupe", "2026-02-01T03:00:00Z", "31 janvier 2026 à 23 h 00"),
             // The night that summer time begins, and the hour that comes twice.
-            (
-                "Europe/Paris",
-                "2026-03-29T00:59:00Z",
-                "29 mars 2026 à 1 h 59",
-            ),
-            (
-                "Europe/Paris",
-                "2026-03-29T01:00:00Z",
-                "29 mars 2026 à 3 h 00",
-            ),
-            (
-                "Europe/Paris",
-                "2026-10-25T00:30:00Z",
-                "25 octobre 2026 à 2 h 30",
-            ),
-            (
-                "Europe/Paris",
-                "2026-10-25T01:30:00Z",
-                "25 octobre 2026 à 2 h 30",
-            ),
+            ("Europe/Paris", "2026-03-29T00:59:00Z", "29 mars 2026 à 1 h 59"),
+            ("Europe/Paris", "2026-03-29T01:00:00Z", "29 mars 2026 à 3 h 00"),
+            ("Europe/Paris", "2026-10-25T00:30:00Z", "25 octobre 2026 à 2 h 30"),
+            ("Europe/Paris", "2026-10-25T01:30:00Z", "25 octobre 2026 à 2 h 30"),
         ] {
             assert_eq!(Zone::named(zone).unwrap().date_and_time(at(instant)), read);
         }
@@ -181,10 +127,7 @@ mod tests {
     fn the_year_is_the_zones() {
         let instant = at("2026-12-31T23:30:00Z");
         assert_eq!(Zone::named("Europe/Paris").unwrap().year(instant), 2027);
-        assert_eq!(
-            Zone::named("America/Guadeloupe").unwrap().year(instant),
-            2026
-        );
+        assert_eq!(Zone::named("America/Guadeloupe").unwrap().year(instant), 2026);
     }
 
     #[test]
@@ -199,10 +142,7 @@ mod tests {
 
     #[test]
     fn odd_zones_and_odd_instants() {
-        assert_eq!(
-            Zone::named("Europe/Pari"),
-            Err(UnknownZone("Europe/Pari".to_owned()))
-        );
+        assert_eq!(Zone::named("Europe/Pari"), Err(UnknownZone("Europe/Pari".to_owned())));
         let zone = Zone::named("Europe/Paris").unwrap();
         assert!(zone.date(i64::MAX).ends_with("9999"));
         assert!(zone.date(i64::MIN).contains("-9999"));

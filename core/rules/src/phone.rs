@@ -49,11 +49,7 @@ impl Address {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::International(text)
-            | Self::Short(text)
-            | Self::Named(text)
-            | Self::Withheld(text)
-            | Self::Other(text) => text,
+            Self::International(text) | Self::Short(text) | Self::Named(text) | Self::Withheld(text) | Self::Other(text) => text,
         }
     }
 
@@ -61,11 +57,7 @@ impl Address {
     #[must_use]
     pub fn into_string(self) -> String {
         match self {
-            Self::International(text)
-            | Self::Short(text)
-            | Self::Named(text)
-            | Self::Withheld(text)
-            | Self::Other(text) => text,
+            Self::International(text) | Self::Short(text) | Self::Named(text) | Self::Withheld(text) | Self::Other(text) => text,
         }
     }
 
@@ -111,9 +103,7 @@ impl fmt::Debug for Address {
 pub fn normalise(raw: &str, country: &str) -> Address {
     let number = raw.trim();
     let number = match number.split_at_checked(4) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => {
-            rest.split(';').next().unwrap_or(rest)
-        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => rest.split(';').next().unwrap_or(rest),
         _ => number,
     };
     if is_withheld(number) {
@@ -124,10 +114,7 @@ pub fn normalise(raw: &str, country: &str) -> Address {
     }
     match Digits::read(number) {
         Some(Digits { plus: true, digits }) => international(&digits),
-        Some(Digits {
-            plus: false,
-            digits,
-        }) => match digits.len() {
+        Some(Digits { plus: false, digits }) => match digits.len() {
             3..=6 => return Address::Short(digits),
             _ if country == "FR" => french(&digits),
             _ => None,
@@ -153,9 +140,7 @@ pub fn normalise_smpp(raw: &str, ton: u8, country: &str) -> Address {
         let told = match (ton, digits.len()) {
             (ton::INTERNATIONAL, _) => international(digits),
             (ton::NATIONAL, 9) if country == "FR" => french(&format!("0{digits}")),
-            (ton::NETWORK_SPECIFIC | ton::ABBREVIATED, 3..=8) => {
-                Some(Address::Short(digits.to_owned()))
-            }
+            (ton::NETWORK_SPECIFIC | ton::ABBREVIATED, 3..=8) => Some(Address::Short(digits.to_owned())),
             _ => None,
         };
         if let Some(told) = told {
@@ -299,11 +284,7 @@ mod tests {
             " +33612345678 ",
             "\u{202a}+33 6 12 34 56 78\u{202c}",
         ] {
-            assert_eq!(
-                read(raw),
-                Address::International("+33612345678".to_owned()),
-                "{raw:?}"
-            );
+            assert_eq!(read(raw), Address::International("+33612345678".to_owned()), "{raw:?}");
         }
     }
 
@@ -349,10 +330,7 @@ mod tests {
             ),
             ("12", Address::Other("12".to_owned())),
             ("+0612345678", Address::Other("+0612345678".to_owned())),
-            (
-                "1234567890123456789",
-                Address::Other("1234567890123456789".to_owned()),
-            ),
+            ("1234567890123456789", Address::Other("1234567890123456789".to_owned())),
             ("*31#", Address::Other("*31#".to_owned())),
         ] {
             assert_eq!(read(raw).as_str(), address.as_str());
@@ -379,29 +357,15 @@ mod tests {
             ("33612345678", ton::ALPHANUMERIC, "+33612345678"),
             ("", 0, ""),
         ] {
-            assert_eq!(
-                normalise_smpp(raw, ton, "FR").as_str(),
-                number,
-                "{raw:?} {ton}"
-            );
+            assert_eq!(normalise_smpp(raw, ton, "FR").as_str(), number, "{raw:?} {ton}");
         }
-        assert_eq!(
-            read("06 12 34 56 78").international_digits(),
-            Some("33612345678")
-        );
+        assert_eq!(read("06 12 34 56 78").international_digits(), Some("33612345678"));
         assert_eq!(read("36123").international_digits(), None);
     }
 
     #[test]
     fn what_was_read_once_reads_the_same_again() {
-        for raw in [
-            "0612345678",
-            "0692123456",
-            "3000",
-            "MAIRIE",
-            "anonymous",
-            "*31#",
-        ] {
+        for raw in ["0612345678", "0692123456", "3000", "MAIRIE", "anonymous", "*31#"] {
             let once = read(raw);
             assert_eq!(read(once.as_str()), once);
         }
@@ -409,22 +373,13 @@ mod tests {
 
     #[test]
     fn debug_tells_no_number() {
-        assert_eq!(
-            format!("{:?}", read("0612345678")),
-            "International(+336•••••78)"
-        );
+        assert_eq!(format!("{:?}", read("0612345678")), "International(+336•••••78)");
     }
 
     #[test]
     #[ignore = "prints a measurement"]
     fn cost() {
-        for raw in [
-            "0612345678",
-            "+33612345678",
-            "33612345678",
-            "612345678",
-            "01 40 20 50 50 ext. 12",
-        ] {
+        for raw in ["0612345678", "+33612345678", "33612345678", "612345678", "01 40 20 50 50 ext. 12"] {
             let first = std::time::Instant::now();
             let _ = read(raw);
             let first = first.elapsed();

@@ -5,17 +5,16 @@
 //! when it is sent as it stands.
 
 use crate::gsm7;
-use crate::sms::fits_one_segment;
 use crate::typography::equivalent;
 
 /// The nearest text of the 7-bit alphabet that fits one message: equivalents first, and where
 /// that is too long, single spaces and round brackets as well.
-pub(crate) fn of(chars: impl Iterator<Item = char>) -> Option<String> {
+pub(crate) fn of(chars: impl Iterator<Item = char>, fits: impl Fn(&str) -> bool) -> Option<String> {
     let plain = plain(chars)?;
-    if fits_one_segment(&plain) {
+    if fits(&plain) {
         return Some(plain);
     }
-    Some(squeeze(&plain)).filter(|squeezed| fits_one_segment(squeezed))
+    Some(squeeze(&plain)).filter(|squeezed| fits(squeezed))
 }
 
 /// Every character of the 7-bit alphabet, or nothing. A pictograph goes together with the
@@ -66,10 +65,7 @@ mod tests {
     #[test]
     fn a_proposal_is_made_only_where_it_helps() {
         for (text, suggestion) in [
-            (
-                "Votre demande a été reçue",
-                Some("Votre demande a été recue"),
-            ),
+            ("Votre demande a été reçue", Some("Votre demande a été recue")),
             ("À l’hôtel de ville, Ève", Some("A l'hotel de ville, Eve")),
             ("FRANÇOIS, GARÇON", None),
             ("l’école…", None),
@@ -87,15 +83,8 @@ mod tests {
         assert_eq!(long("ç", 160), Some("c".repeat(160)));
         assert_eq!(long("ç", 161), None, "still too long, so no proposal");
         assert_eq!(long("a", 161), None);
-        assert_eq!(
-            long("[a]", 33),
-            Some("(a)".repeat(33)),
-            "165 septets become 99"
-        );
-        assert_eq!(
-            long("ab  c ", 30),
-            Some("ab c ".repeat(30).trim().to_owned())
-        );
+        assert_eq!(long("[a]", 33), Some("(a)".repeat(33)), "165 septets become 99");
+        assert_eq!(long("ab  c ", 30), Some("ab c ".repeat(30).trim().to_owned()));
     }
 
     proptest! {

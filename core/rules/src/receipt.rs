@@ -56,11 +56,7 @@ pub fn email(inputs: &Inputs<'_>) -> Receipt {
          \n\
          Pour la compléter, répondez à ce message sans en modifier l’objet.\n"
     );
-    if let Some(telephone) = inputs
-        .telephone
-        .map(line)
-        .filter(|telephone| !telephone.is_empty())
-    {
+    if let Some(telephone) = inputs.telephone.map(line).filter(|telephone| !telephone.is_empty()) {
         body.push_str(&format!(
             "Vous pouvez aussi nous appeler au {telephone} en rappelant cette référence.\n"
         ));
@@ -121,14 +117,8 @@ mod tests {
                  Mairie de Saint-Exemple\n1 place de la Mairie\n12345 Saint-Exemple\n"
             )
         );
-        assert_eq!(
-            reference::find(&receipt.subject).unwrap().to_string(),
-            reference
-        );
-        assert_eq!(
-            reference::find(&receipt.body).unwrap().to_string(),
-            reference
-        );
+        assert_eq!(reference::find(&receipt.subject).unwrap().to_string(), reference);
+        assert_eq!(reference::find(&receipt.body).unwrap().to_string(), reference);
     }
 
     #[test]
@@ -142,17 +132,9 @@ mod tests {
             telephone: None,
             postal: Some(" \n"),
         });
-        assert!(
-            receipt
-                .subject
-                .ends_with("enregistrée - Mairie Bcc: x@example.fr")
-        );
+        assert!(receipt.subject.ends_with("enregistrée - Mairie Bcc: x@example.fr"));
         assert!(receipt.body.contains("le 1er janvier 1970 à 1 h 00."));
-        assert!(
-            receipt
-                .body
-                .ends_with("à votre demande.\n\nMairie Bcc: x@example.fr\n")
-        );
+        assert!(receipt.body.ends_with("à votre demande.\n\nMairie Bcc: x@example.fr\n"));
         for hole in ["{", "}", "None", "\n\n\n", "  "] {
             assert!(!receipt.body.contains(hole), "{hole:?}");
         }

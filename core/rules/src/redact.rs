@@ -42,9 +42,10 @@ impl fmt::Display for Mail<'_> {
             return f.write_str(HIDDEN);
         };
         let first = local.chars().next().filter(char::is_ascii_alphanumeric);
-        let top = domain.rsplit_once('.').map(|(_, top)| top).filter(|top| {
-            (2..=8).contains(&top.len()) && top.bytes().all(|byte| byte.is_ascii_alphabetic())
-        });
+        let top = domain
+            .rsplit_once('.')
+            .map(|(_, top)| top)
+            .filter(|top| (2..=8).contains(&top.len()) && top.bytes().all(|byte| byte.is_ascii_alphabetic()));
         if let Some(first) = first {
             write!(f, "{first}")?;
         }

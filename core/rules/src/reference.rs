@@ -52,8 +52,7 @@ impl Reference {
     /// `None` beyond these.
     #[must_use]
     pub fn new(year: u16, number: u64) -> Option<Self> {
-        ((1_000..=9_999).contains(&year) && number <= 9_999_999_999)
-            .then_some(Self { year, number })
+        ((1_000..=9_999).contains(&year) && number <= 9_999_999_999).then_some(Self { year, number })
     }
 
     /// The year.
@@ -71,11 +70,7 @@ impl Reference {
     /// The check digit, 0 to 9.
     #[must_use]
     pub fn check(self) -> u8 {
-        damm(
-            format!("{:04}{:07}", self.year, self.number)
-                .bytes()
-                .map(|byte| byte - b'0'),
-        )
+        damm(format!("{:04}{:07}", self.year, self.number).bytes().map(|byte| byte - b'0'))
     }
 }
 
@@ -144,11 +139,7 @@ fn at_start(text: &str) -> Option<(Reference, &str)> {
 /// A row of ASCII digits that is not part of a longer one.
 fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<(&str, &str)> {
     let longest = *length.end() + 1;
-    let count = text
-        .bytes()
-        .take(longest)
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let count = text.bytes().take(longest).take_while(u8::is_ascii_digit).count();
     length.contains(&count).then(|| text.split_at(count))
 }
 
@@ -157,12 +148,7 @@ fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<(&str, 
 fn separator(text: &str) -> Option<&str> {
     let space = |char| matches!(char, ' ' | '\u{a0}' | '\u{202f}');
     let dash = |char| matches!(char, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-    let after = |text: &'_ str| -> usize {
-        text.chars()
-            .next()
-            .filter(|c| space(*c))
-            .map_or(0, char::len_utf8)
-    };
+    let after = |text: &'_ str| -> usize { text.chars().next().filter(|c| space(*c)).map_or(0, char::len_utf8) };
     let rest = &text[after(text)..];
     match rest.strip_prefix(dash) {
         Some(rest) => Some(&rest[after(rest)..]),
@@ -171,9 +157,7 @@ fn separator(text: &str) -> Option<&str> {
 }
 
 fn damm(digits: impl Iterator<Item = u8>) -> u8 {
-    digits.fold(0, |state, digit| {
-        DAMM[usize::from(state)][usize::from(digit % 10)]
-    })
+    digits.fold(0, |state, digit| DAMM[usize::from(state)][usize::from(digit % 10)])
 }
 
 #[cfg(test)]

@@ -142,12 +142,7 @@ pub struct Refused {
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Preview {
-            coding,
-            units,
-            limit,
-            ..
-        } = &self.preview;
+        let Preview { coding, units, limit, .. } = &self.preview;
         if *units == 0 {
             return f.write_str("a text message cannot be empty");
         }
@@ -175,7 +170,7 @@ pub fn preview(text: &str) -> Preview {
         .collect();
     let suggestion = match coding {
         Coding::Gsm7 if units <= coding.limit() => None,
-        _ => proposal::of(chars.iter().map(|(_, char)| *char)),
+        _ => proposal::of(chars.iter().map(|(_, char)| *char), fits_one_segment),
     };
     let segments = cut(&chars, coding, ReferenceWidth::Eight).len();
     Preview {
@@ -213,9 +208,7 @@ pub fn check_reply(text: &str) -> Result<Encoded, Refused> {
     if fits_one_segment(text) {
         Ok(encode_for_submit(text))
     } else {
-        Err(Refused {
-            preview: preview(text),
-        })
+        Err(Refused { preview: preview(text) })
     }
 }
 
@@ -315,18 +308,9 @@ mod tests {
         assert_eq!(
             preview.offending,
             [
-                Offending {
-                    char: 'œ',
-                    index: 2
-                },
-                Offending {
-                    char: '😀',
-                    index: 7
-                },
-                Offending {
-                    char: 'ç',
-                    index: 11
-                },
+                Offending { char: 'œ', index: 2 },
+                Offending { char: '😀', index: 7 },
+                Offending { char: 'ç', index: 11 },
             ]
         );
         assert_eq!(preview.suggestion.as_deref(), Some("L'oeuf... recu"));
@@ -342,10 +326,7 @@ mod tests {
         assert_eq!((encoded.coding, encoded.data_coding), (Coding::Ucs2, 8));
         assert_eq!(encoded.bytes, b"\0r\0e\0\xe7\0u");
         let refused = check_reply(&"à ç ".repeat(20)).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "the text has 80 UTF-16 units, one message holds 70"
-        );
+        assert_eq!(refused.to_string(), "the text has 80 UTF-16 units, one message holds 70");
         assert_eq!(refused.preview.suggestion, Some("à c ".repeat(20)));
         assert_eq!(check_reply("").unwrap_err().preview.segments, 0);
     }

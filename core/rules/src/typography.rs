@@ -132,10 +132,7 @@ pub fn unaccented(char: char) -> Option<&'static str> {
     if char.is_ascii() {
         return None;
     }
-    LETTERS
-        .iter()
-        .find(|(letters, _)| letters.contains(char))
-        .map(|(_, plain)| *plain)
+    LETTERS.iter().find(|(letters, _)| letters.contains(char)).map(|(_, plain)| *plain)
 }
 
 /// The cheapest ASCII that says the same as a letter or sign; `""` for pictographs and
@@ -230,10 +227,7 @@ mod tests {
 
     #[test]
     fn each_character_knows_where_it_came_from() {
-        assert_eq!(
-            replaced("a…ç"),
-            [(0, 'a'), (1, '.'), (1, '.'), (1, '.'), (2, 'ç')]
-        );
+        assert_eq!(replaced("a…ç"), [(0, 'a'), (1, '.'), (1, '.'), (1, '.'), (2, 'ç')]);
         assert_eq!(replaced("xe\u{302}z"), [(0, 'x'), (1, 'ê'), (3, 'z')]);
     }
 

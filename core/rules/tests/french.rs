@@ -7,18 +7,8 @@ use voxea_rules::sms::{Coding, check_reply, fits_one_segment, preview};
 
 /// Text as written, its alphabet, its units, and what is proposed instead.
 const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
-    (
-        "Bonjour, votre demande est bien enregistrée.",
-        Gsm7,
-        44,
-        None,
-    ),
-    (
-        "Votre demande a été reçue",
-        Ucs2,
-        25,
-        Some("Votre demande a été recue"),
-    ),
+    ("Bonjour, votre demande est bien enregistrée.", Gsm7, 44, None),
+    ("Votre demande a été reçue", Ucs2, 25, Some("Votre demande a été recue")),
     (
         "Votre demande a été reçue le 24 novembre.",
         Ucs2,
@@ -42,26 +32,11 @@ const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
         33,
         Some("Votre carte d'identité est prete."),
     ),
-    (
-        "Vous êtes attendu à 14 h 05.",
-        Ucs2,
-        28,
-        Some("Vous etes attendu à 14 h 05."),
-    ),
+    ("Vous êtes attendu à 14 h 05.", Ucs2, 28, Some("Vous etes attendu à 14 h 05.")),
     ("Le service état civil vous attend.", Gsm7, 34, None),
-    (
-        "Votre dossier est incomplet : il manque une pièce.",
-        Gsm7,
-        50,
-        None,
-    ),
+    ("Votre dossier est incomplet : il manque une pièce.", Gsm7, 50, None),
     ("Votre dossier est complet, merci.", Gsm7, 33, None),
-    (
-        "Pièces à fournir : justificatif de domicile, photo d’identité.",
-        Gsm7,
-        62,
-        None,
-    ),
+    ("Pièces à fournir : justificatif de domicile, photo d’identité.", Gsm7, 62, None),
     ("À bientôt !", Ucs2, 11, Some("A bientot !")),
     (
         "À partir du 1er janvier, les horaires changent.",
@@ -69,20 +44,10 @@ const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
         47,
         Some("A partir du 1er janvier, les horaires changent."),
     ),
-    (
-        "État civil : munissez-vous d’une pièce d’identité.",
-        Gsm7,
-        50,
-        None,
-    ),
+    ("État civil : munissez-vous d’une pièce d’identité.", Gsm7, 50, None),
     ("École fermée demain : grève.", Gsm7, 28, None),
     ("ÉCOLE FERMÉE DEMAIN", Gsm7, 19, None),
-    (
-        "GARÇON OU FILLE : ÉCRIVEZ AU SERVICE FRANÇAIS",
-        Gsm7,
-        45,
-        None,
-    ),
+    ("GARÇON OU FILLE : ÉCRIVEZ AU SERVICE FRANÇAIS", Gsm7, 45, None),
     (
         "Le garçon a perdu son bonnet à la crèche.",
         Ucs2,
@@ -115,31 +80,11 @@ const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
         39,
         Some("La soeur de Noel habite à Saint-Exemple."),
     ),
-    (
-        "Maïs, naïf, haïr, ambiguïté",
-        Ucs2,
-        27,
-        Some("Mais, naif, hair, ambiguité"),
-    ),
-    (
-        "Aiguë, Noël, Citroën",
-        Ucs2,
-        20,
-        Some("Aigue, Noel, Citroen"),
-    ),
+    ("Maïs, naïf, haïr, ambiguïté", Ucs2, 27, Some("Mais, naif, hair, ambiguité")),
+    ("Aiguë, Noël, Citroën", Ucs2, 20, Some("Aigue, Noel, Citroen")),
     ("Tarif : 12,50 € par mois", Gsm7, 25, None),
-    (
-        "Coût : 35 € [tarif réduit]",
-        Ucs2,
-        26,
-        Some("Cout : 35 € [tarif réduit]"),
-    ),
-    (
-        "Payez en ligne : https://exemple.fr/~paiement",
-        Gsm7,
-        46,
-        None,
-    ),
+    ("Coût : 35 € [tarif réduit]", Ucs2, 26, Some("Cout : 35 € [tarif réduit]")),
+    ("Payez en ligne : https://exemple.fr/~paiement", Gsm7, 46, None),
     ("Écrivez à mairie@exemple.fr", Gsm7, 27, None),
     ("Votre réf. : 2026-0001234-7", Gsm7, 27, None),
     ("Répondez OUI ou NON.", Gsm7, 20, None),
@@ -173,19 +118,9 @@ const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
     ),
     ("Collecte des encombrants : mardi", Gsm7, 32, None),
     ("Votre encombrant sera enlevé mardi à 7 h.", Gsm7, 41, None),
-    (
-        "Alerte météo : vigilance orange, restez chez vous.",
-        Gsm7,
-        50,
-        None,
-    ),
+    ("Alerte météo : vigilance orange, restez chez vous.", Gsm7, 50, None),
     ("Alerte crue : évitez les quais.", Gsm7, 31, None),
-    (
-        "Coupure d’eau de 8 h à 12 h, rue des Lilas.",
-        Gsm7,
-        43,
-        None,
-    ),
+    ("Coupure d’eau de 8 h à 12 h, rue des Lilas.", Gsm7, 43, None),
     ("L’eau est à nouveau potable.", Gsm7, 28, None),
     (
         "Le chêne de la place sera abattu.",
@@ -200,77 +135,32 @@ const SENTENCES: &[(&str, Coding, usize, Option<&str>)] = &[
         Some("Vaccination : 2e dose à l'hopital"),
     ),
     ("Votre place en crèche est acceptée.", Gsm7, 35, None),
-    (
-        "Votre inscription à la cantine est validée.",
-        Gsm7,
-        43,
-        None,
-    ),
+    ("Votre inscription à la cantine est validée.", Gsm7, 43, None),
     (
         "Impôts locaux : permanence jeudi.",
         Ucs2,
         33,
         Some("Impots locaux : permanence jeudi."),
     ),
-    (
-        "Dîner des aînés le 12 décembre.",
-        Ucs2,
-        31,
-        Some("Diner des ainés le 12 décembre."),
-    ),
+    ("Dîner des aînés le 12 décembre.", Ucs2, 31, Some("Diner des ainés le 12 décembre.")),
     (
         "Le maître d’œuvre passera demain.",
         Ucs2,
         33,
         Some("Le maitre d'oeuvre passera demain."),
     ),
-    (
-        "Aîné, île, gîte, épître",
-        Ucs2,
-        23,
-        Some("Ainé, ile, gite, épitre"),
-    ),
+    ("Aîné, île, gîte, épître", Ucs2, 23, Some("Ainé, ile, gite, épitre")),
     ("Dû, sûr, mûr, goût", Ucs2, 18, Some("Du, sur, mur, gout")),
-    (
-        "Côte, hôte, tôt, Rhône",
-        Ucs2,
-        22,
-        Some("Cote, hote, tot, Rhone"),
-    ),
-    (
-        "Tâche, âge, pâte, château",
-        Ucs2,
-        25,
-        Some("Tache, age, pate, chateau"),
-    ),
-    (
-        "Français, façade, leçon, reçu",
-        Ucs2,
-        29,
-        Some("Francais, facade, lecon, recu"),
-    ),
-    (
-        "Dossier n° 1234 transmis",
-        Ucs2,
-        24,
-        Some("Dossier no 1234 transmis"),
-    ),
+    ("Côte, hôte, tôt, Rhône", Ucs2, 22, Some("Cote, hote, tot, Rhone")),
+    ("Tâche, âge, pâte, château", Ucs2, 25, Some("Tache, age, pate, chateau")),
+    ("Français, façade, leçon, reçu", Ucs2, 29, Some("Francais, facade, lecon, recu")),
+    ("Dossier n° 1234 transmis", Ucs2, 24, Some("Dossier no 1234 transmis")),
     ("10 000 € de travaux", Gsm7, 20, None),
     ("Merci 👍", Ucs2, 8, Some("Merci")),
     ("Merci 😀 à demain !", Ucs2, 19, Some("Merci à demain !")),
-    (
-        "L’élu·e vous recevra.",
-        Ucs2,
-        21,
-        Some("L'élu.e vous recevra."),
-    ),
+    ("L’élu·e vous recevra.", Ucs2, 21, Some("L'élu.e vous recevra.")),
     ("L’Haÿ-les-Roses", Ucs2, 15, Some("L'Hay-les-Roses")),
-    (
-        "¿Habla español? Ñandú",
-        Ucs2,
-        21,
-        Some("¿Habla español? Ñandu"),
-    ),
+    ("¿Habla español? Ñandú", Ucs2, 21, Some("¿Habla español? Ñandu")),
     ("Straße, Größe, Ärger", Gsm7, 20, None),
     ("Спасибо", Ucs2, 7, None),
     ("شكرا", Ucs2, 4, None),
@@ -291,19 +181,12 @@ fn each_sentence_costs_what_the_standard_says() {
         assert_eq!(preview.suggestion.as_deref(), suggestion, "{text:?}");
         assert_eq!(preview.offending.is_empty(), coding == Gsm7, "{text:?}");
         for offending in &preview.offending {
-            assert_eq!(
-                text.chars().nth(offending.index),
-                Some(offending.char),
-                "{text:?}"
-            );
+            assert_eq!(text.chars().nth(offending.index), Some(offending.char), "{text:?}");
         }
         assert!(fits_one_segment(text));
         let encoded = check_reply(text).expect("it fits");
         assert_eq!(encoded.coding, coding);
-        assert_eq!(
-            encoded.bytes.len(),
-            units * if coding == Gsm7 { 1 } else { 2 }
-        );
+        assert_eq!(encoded.bytes.len(), units * if coding == Gsm7 { 1 } else { 2 });
     }
 }
 
@@ -312,9 +195,7 @@ fn a_sentence_repeated_is_refused_at_the_very_unit() {
     for &(text, coding, units, _) in SENTENCES {
         let fitting = coding.limit() / units;
         assert!(check_reply(&text.repeat(fitting)).is_ok(), "{text:?}");
-        let refused = check_reply(&text.repeat(fitting + 1))
-            .expect_err("too long")
-            .preview;
+        let refused = check_reply(&text.repeat(fitting + 1)).expect_err("too long").preview;
         assert_eq!(refused.units, units * (fitting + 1), "{text:?}");
         assert!(refused.segments > 1, "{text:?}");
     }
@@ -324,19 +205,12 @@ fn a_sentence_repeated_is_refused_at_the_very_unit() {
 fn one_cedilla_more_than_halves_the_room() {
     let plain = "Votre demande est enregistrée. ".repeat(5);
     assert!(check_reply(&plain).is_ok());
-    let refused = check_reply(&plain.replacen("est", "a été reçue et", 1))
-        .expect_err("UCS-2")
-        .preview;
-    assert_eq!(
-        (refused.coding, refused.limit, refused.segments),
-        (Ucs2, 70, 3)
-    );
+    let refused = check_reply(&plain.replacen("est", "a été reçue et", 1)).expect_err("UCS-2").preview;
+    assert_eq!((refused.coding, refused.limit, refused.segments), (Ucs2, 70, 3));
     assert_eq!(refused.offending.len(), 1);
     let proposed = refused.suggestion;
     assert_eq!(proposed, None, "161 septets and more are no proposal");
-    let refused = check_reply(&plain.replacen("est", "reçue", 1))
-        .expect_err("UCS-2")
-        .preview;
+    let refused = check_reply(&plain.replacen("est", "reçue", 1)).expect_err("UCS-2").preview;
     assert_eq!(refused.suggestion, Some(plain.replacen("est", "recue", 1)));
 }
 

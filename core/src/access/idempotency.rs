@@ -2,8 +2,8 @@
 
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// What is known of a key when a call brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,9 @@ mod tests {
     #[tokio::test]
     async fn the_same_body_is_answered_alike_and_another_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("i.db").display())).await.unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("i.db").display()))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let door = Idempotency::new(store);
         assert_eq!(door.begin("k", "1", "a").await.unwrap(), Slot::Fresh);

@@ -8,8 +8,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::base::actor::{Actor, Scopes};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// Bytes of randomness in a secret.
 const SECRET_BYTES: usize = 32;
@@ -74,8 +74,7 @@ impl Keys {
     pub async fn revoke(&self, id: &str) -> Result<()> {
         let sql = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id";
         let mut tx = self.store.begin().await?;
-        let found: Option<String> =
-            on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(id).bind(time::now()).fetch_optional(db).await)?;
+        let found: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(id).bind(time::now()).fetch_optional(db).await)?;
         tx.commit().await?;
         found.map(|_| ()).ok_or(CoreError::NotFound { what: "key" })
     }
@@ -88,15 +87,18 @@ impl Keys {
     pub async fn verify(&self, token: &str) -> Result<Option<Actor>> {
         let Some((id, secret)) = split(token) else { return Ok(None) };
         let sql = "SELECT name, hash, scopes FROM api_key WHERE id = $1 AND revoked_at IS NULL";
-        let row: Option<(String, String, String)> =
-            on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+        let row: Option<(String, String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let Some((name, stored, scopes)) = row else { return Ok(None) };
         if !same(hash(secret).as_bytes(), stored.as_bytes()) {
             return Ok(None);
         }
         let scopes = Scopes::from_names(scopes.split_whitespace())
             .map_err(|scope| CoreError::Store(format!("key {id} has the unknown scope {scope:?}")))?;
-        Ok(Some(Actor::Client { key_id: id.to_owned(), name, scopes }))
+        Ok(Some(Actor::Client {
+            key_id: id.to_owned(),
+            name,
+            scopes,
+        }))
     }
 }
 
@@ -107,7 +109,9 @@ fn split(token: &str) -> Option<(&str, &str)> {
 
 fn random(count: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; count];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| CoreError::Store("the system gives no random bytes".to_owned()))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| CoreError::Store("the system gives no random bytes".to_owned()))?;
     Ok(bytes)
 }
 
@@ -131,11 +135,15 @@ mod tests {
     #[tokio::test]
     async fn a_key_works_until_it_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("k.db").display())).await.unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("k.db").display()))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let keys = Keys::new(store);
         let token = keys.create("back office", Scopes::from_names(["read"]).unwrap()).await.unwrap();
-        let Some(Actor::Client { key_id, name, scopes }) = keys.verify(&token).await.unwrap() else { panic!("known") };
+        let Some(Actor::Client { key_id, name, scopes }) = keys.verify(&token).await.unwrap() else {
+            panic!("known")
+        };
         assert_eq!((name.as_str(), scopes.names().as_str()), ("back office", "read"));
         assert_eq!(keys.verify(&format!("{token}x")).await.unwrap(), None);
         assert_eq!(keys.verify("vx_000000000000_x").await.unwrap(), None);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::Blobs;
 use crate::base::error::{CoreError, Result};
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// An attachment as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

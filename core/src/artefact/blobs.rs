@@ -36,7 +36,10 @@ impl Blobs {
     pub fn open(root: PathBuf) -> Result<Self> {
         for folder in ["sha256", "new", "recordings"] {
             let path = root.join(folder);
-            fs::create_dir_all(&path).map_err(|source| CoreError::File { what: format!("making the folder {}", path.display()), source })?;
+            fs::create_dir_all(&path).map_err(|source| CoreError::File {
+                what: format!("making the folder {}", path.display()),
+                source,
+            })?;
         }
         Ok(Self { root })
     }
@@ -56,7 +59,11 @@ impl Blobs {
     /// The hash of some content, as a file name.
     #[must_use]
     pub fn hash(content: &[u8]) -> String {
-        digest::digest(&digest::SHA256, content).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest::digest(&digest::SHA256, content)
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Keeps some content. When this returns it is on disk; content that is there already is not written again.
@@ -65,11 +72,16 @@ impl Blobs {
     /// [`CoreError::File`]; nothing may then be acknowledged that depends on it.
     pub async fn put(&self, content: Bytes) -> Result<StoredBlob> {
         let blobs = self.clone();
-        tokio::task::spawn_blocking(move || blobs.put_now(&content)).await.map_err(|error| CoreError::Store(error.to_string()))?
+        tokio::task::spawn_blocking(move || blobs.put_now(&content))
+            .await
+            .map_err(|error| CoreError::Store(error.to_string()))?
     }
 
     fn put_now(&self, content: &[u8]) -> Result<StoredBlob> {
-        let stored = StoredBlob { sha256: Self::hash(content), size: content.len() as u64 };
+        let stored = StoredBlob {
+            sha256: Self::hash(content),
+            size: content.len() as u64,
+        };
         let target = self.place(&stored.sha256);
         if fs::metadata(&target).is_ok_and(|facts| facts.len() == stored.size) {
             return Ok(stored);
@@ -87,7 +99,10 @@ impl Blobs {
         });
         written.map_err(|error| {
             let _ = fs::remove_file(&source);
-            CoreError::File { what: format!("writing a blob of {} bytes", content.len()), source: error }
+            CoreError::File {
+                what: format!("writing a blob of {} bytes", content.len()),
+                source: error,
+            }
         })?;
         Ok(stored)
     }
@@ -104,7 +119,11 @@ impl Blobs {
     pub fn find(&self, sha256: &str) -> Result<PathBuf> {
         let plausible = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let path = self.place(sha256);
-        if plausible && path.is_file() { Ok(path) } else { Err(CoreError::NotFound { what: "blob" }) }
+        if plausible && path.is_file() {
+            Ok(path)
+        } else {
+            Err(CoreError::NotFound { what: "blob" })
+        }
     }
 
     /// Removes what writers that were killed left half-written. For the start, before anything writes.

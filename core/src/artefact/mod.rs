@@ -2,8 +2,8 @@
 
 mod attachments;
 mod blobs;
-mod recordings;
+mod recording;
 
 pub use attachments::{AttachmentRow, Attachments};
 pub use blobs::{Blobs, StoredBlob};
-pub use recordings::{CallEnd, RecordingOutcome, RecordingRow, RecordingState, Recordings};
+pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};

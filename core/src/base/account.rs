@@ -42,7 +42,10 @@ impl FromStr for Kind {
     type Err = Unknown;
 
     fn from_str(text: &str) -> Result<Self, Unknown> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| Unknown(text.to_owned()))
     }
 }
 
@@ -128,7 +131,11 @@ impl FromStr for Channel {
     type Err = Unknown;
 
     fn from_str(text: &str) -> Result<Self, Unknown> {
-        Self::ALL.iter().copied().find(|channel| channel.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|channel| channel.as_str() == text)
+            .ok_or_else(|| Unknown(text.to_owned()))
     }
 }
 

@@ -43,7 +43,11 @@ impl Scopes {
     #[must_use]
     pub fn names(self) -> String {
         let granted = [self.read, self.reply, self.intake, self.admin];
-        let names: Vec<&str> = Self::NAMES.into_iter().zip(granted).filter_map(|(name, on)| on.then_some(name)).collect();
+        let names: Vec<&str> = Self::NAMES
+            .into_iter()
+            .zip(granted)
+            .filter_map(|(name, on)| on.then_some(name))
+            .collect();
         names.join(" ")
     }
 

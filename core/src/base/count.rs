@@ -22,6 +22,9 @@ impl Counters {
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Kind, String, &'static str, u64)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|((kind, name, event), n)| (*kind, name.clone(), *event, *n)).collect()
+        counts
+            .iter()
+            .map(|((kind, name, event), n)| (*kind, name.clone(), *event, *n))
+            .collect()
     }
 }

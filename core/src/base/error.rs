@@ -59,7 +59,10 @@ impl CoreError {
     /// An [`CoreError::Invalid`] of one member.
     #[must_use]
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid { pointer: pointer.into(), message: message.into() }
+        Self::Invalid {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
     }
 
     /// Whether the same call may succeed later.
@@ -74,14 +77,22 @@ impl From<sqlx::Error> for CoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
-            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => Self::Unavailable(error.to_string()),
+            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
+                Self::Unavailable(error.to_string())
+            }
             E::Database(inner) => {
                 let code = inner.code().unwrap_or_default();
                 // SQLite: BUSY 5, LOCKED 6, READONLY 8, IOERR 10, FULL 13, CANTOPEN 14 in the low byte.
                 // PostgreSQL: connection (08), resources (53), operator intervention (57), serialisation (40), I/O (58).
-                let sqlite = code.parse::<u32>().is_ok_and(|n| code.len() < 5 && matches!(n & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
+                let sqlite = code
+                    .parse::<u32>()
+                    .is_ok_and(|n| code.len() < 5 && matches!(n & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
                 let postgres = code.len() == 5 && ["08", "53", "57", "40", "58"].iter().any(|class| code.starts_with(class));
-                if sqlite || postgres { Self::Unavailable(error.to_string()) } else { Self::Store(error.to_string()) }
+                if sqlite || postgres {
+                    Self::Unavailable(error.to_string())
+                } else {
+                    Self::Store(error.to_string())
+                }
             }
             _ => Self::Store(error.to_string()),
         }

@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 pub fn active(name: &str) -> bool {
     static ACTIVE: OnceLock<Vec<String>> = OnceLock::new();
     let active = ACTIVE.get_or_init(|| {
-        std::env::var("VOXEA_MUTANT").map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default()
+        std::env::var("VOXEA_MUTANT")
+            .map(|names| names.split(',').map(str::to_owned).collect())
+            .unwrap_or_default()
     });
     active.iter().any(|candidate| candidate == name)
 }

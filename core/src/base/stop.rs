@@ -21,6 +21,9 @@ impl Stop {
     /// A pair that its parent cancels too.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { soft: self.soft.child_token(), hard: self.hard.child_token() }
+        Self {
+            soft: self.soft.child_token(),
+            hard: self.hard.child_token(),
+        }
     }
 }

@@ -8,7 +8,9 @@ pub type Millis = i64;
 /// The present, by the machine's clock.
 #[must_use]
 pub fn now() -> Millis {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// RFC 3339 with `Z` and three digits of milliseconds: `2026-11-24T08:00:00.000Z`.
@@ -33,7 +35,10 @@ pub fn is_zone(name: &str) -> bool {
 /// The calendar year of a moment, UTC; references carry it.
 #[must_use]
 pub fn year(at: Millis) -> i16 {
-    jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(jiff::tz::TimeZone::UTC).year()
+    jiff::Timestamp::from_millisecond(at)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .year()
 }
 
 #[cfg(test)]

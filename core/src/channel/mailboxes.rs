@@ -3,8 +3,8 @@
 use crate::base::account::Account;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// Where a folder stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]

@@ -89,7 +89,10 @@ impl Channels {
             attempts: 0,
         };
         self.lock().insert(account.clone(), status);
-        Reporter { account, channels: self.clone() }
+        Reporter {
+            account,
+            channels: self.clone(),
+        }
     }
 
     /// Every channel, by kind and name.

@@ -5,24 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::acknowledgement::Breakers;
+use super::acknowledging::Breakers;
 use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
 use super::deliveries::{self, Claim, Deliveries};
 use super::fence;
 use super::join::{Placement, Requests};
 use super::keys::Keys;
+use super::ledger::{Entry, Ledger, Source};
 use super::marks::Waiting;
 use super::part::PartAccepted;
 use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
 use super::redelivery::DeliveryMark;
-use super::ledger::{Entry, Ledger, Source};
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
-use crate::on;
 use crate::store::Tx;
+use crate::store::on;
 
 /// What a batch is made of.
 #[derive(Debug)]
@@ -108,7 +108,11 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], marks: &Waiting) -> Resul
     let mut batch = Batch::claim(tx, items).await?;
     let prepared: Vec<&Prepared> = batch.entries.iter().map(Entry::prepared).collect();
     let mut requests = Requests::read(tx, &prepared).await?;
-    let placements: Vec<Placement> = batch.entries.iter().map(|entry| requests.place(entry.prepared(), &id::new())).collect();
+    let placements: Vec<Placement> = batch
+        .entries
+        .iter()
+        .map(|entry| requests.place(entry.prepared(), &id::new()))
+        .collect();
     batch.claim_twins();
     let allowed = batch.acknowledge(tx, &placements).await?;
     let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
@@ -184,18 +188,24 @@ impl<'a> Batch<'a> {
             Item::Contact(prepared) => {
                 let contact = &prepared.contact;
                 if let Dedup::Redelivery(text) = &contact.dedup {
-                    let (claim, mark) = self.deliveries.claim(&contact.account, text, contact.received_at, Some(&interaction_id));
+                    let (claim, mark) = self
+                        .deliveries
+                        .claim(&contact.account, text, contact.received_at, Some(&interaction_id));
                     return match claim {
                         Claim::Known(Some(known)) => Verdict::Known(known, Some(mark)),
                         Claim::New => Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), Some(mark)),
                         // The fingerprint of a part, which has no interaction yet: nothing may be lost for that.
                         Claim::Known(None) => {
-                            self.deliveries.lead(&prepared.account, &text.fingerprint, mark.ordinal, &interaction_id);
+                            self.deliveries
+                                .lead(&prepared.account, &text.fingerprint, mark.ordinal, &interaction_id);
                             Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), Some(mark))
                         }
                     };
                 }
-                match self.keys.claim(&prepared.account, &prepared.keys, &interaction_id, contact.received_at) {
+                match self
+                    .keys
+                    .claim(&prepared.account, &prepared.keys, &interaction_id, contact.received_at)
+                {
                     Some(known) => Verdict::Known(known, None),
                     None => Verdict::Fresh(self.enter(Source::Borrowed(prepared), interaction_id), None),
                 }
@@ -241,7 +251,8 @@ impl<'a> Batch<'a> {
         for entry in &self.entries {
             let prepared = entry.prepared();
             if let Joining::Thread { twin: Some(twin), .. } = &prepared.contact.joining {
-                self.keys.claim("", std::slice::from_ref(twin), &entry.interaction_id, prepared.contact.received_at);
+                self.keys
+                    .claim("", std::slice::from_ref(twin), &entry.interaction_id, prepared.contact.received_at);
             }
         }
     }
@@ -250,12 +261,19 @@ impl<'a> Batch<'a> {
     async fn acknowledge(&self, tx: &mut Tx, placements: &[Placement]) -> Result<Vec<bool>> {
         let opened = self.entries.iter().zip(placements).map(|(entry, placement)| {
             let contact = &entry.prepared().contact;
-            contact.acknowledgement.as_ref().filter(|_| placement.opened).map(|new| (new, contact.received_at))
+            contact
+                .acknowledgement
+                .as_ref()
+                .filter(|_| placement.opened)
+                .map(|new| (new, contact.received_at))
         });
         let opened: Vec<_> = opened.collect();
         let wanted: Vec<_> = opened.iter().flatten().map(|(new, _)| *new).collect();
         let mut breakers = Breakers::read(tx, &wanted).await?;
-        let allowed = opened.iter().map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at))).collect();
+        let allowed = opened
+            .iter()
+            .map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at)))
+            .collect();
         breakers.write(tx).await?;
         Ok(allowed)
     }
@@ -298,21 +316,36 @@ impl<'a> Batch<'a> {
             ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed);
         }
         let place = |interaction: &str| {
-            let request_id = places.get(interaction).copied().or_else(|| known.get(interaction).map(String::as_str));
+            let request_id = places
+                .get(interaction)
+                .copied()
+                .or_else(|| known.get(interaction).map(String::as_str));
             request_id.ok_or_else(|| CoreError::Store("an interaction is known, but belongs to no request".to_owned()))
         };
         for verdict in &self.verdicts {
             if let Some(interaction) = self.repeated(verdict) {
                 let event = NewEvent::of_request(EventKind::InteractionDelivery, place(interaction)?);
-                ledger.events.push(event.with("interaction_id", interaction).with("deliveries", self.deliveries.count(interaction)));
+                ledger.events.push(
+                    event
+                        .with("interaction_id", interaction)
+                        .with("deliveries", self.deliveries.count(interaction)),
+                );
             }
         }
         ledger.write(tx).await?;
-        let held = self.entries.iter().zip(placements).filter(|(entry, place)| place.opened && entry.prepared().contact.acknowledgement.is_some());
+        let held = self
+            .entries
+            .iter()
+            .zip(placements)
+            .filter(|(entry, place)| place.opened && entry.prepared().contact.acknowledgement.is_some());
         let held = held.count() - acknowledgements;
         let accept = |interaction: &str, outcome, delivery| {
             let request_id = place(interaction)?;
-            let reference = requests.all.get(request_id).map(|request| request.reference.clone()).unwrap_or_default();
+            let reference = requests
+                .all
+                .get(request_id)
+                .map(|request| request.reference.clone())
+                .unwrap_or_default();
             Ok::<_, CoreError>(Accepted {
                 interaction_id: interaction.to_owned(),
                 request_id: request_id.to_owned(),
@@ -333,15 +366,21 @@ impl<'a> Batch<'a> {
                         PartVerdict::Waiting => (Outcome::Fresh, None),
                         PartVerdict::Doubled => (Outcome::Known, None),
                         PartVerdict::Known(interaction) => (Outcome::Known, Some(accept(&interaction, Outcome::Known, None)?)),
-                        PartVerdict::Whole(at) => {
-                            (Outcome::Fresh, Some(accept(&self.entries[at].interaction_id, Outcome::Fresh, None)?))
-                        }
+                        PartVerdict::Whole(at) => (
+                            Outcome::Fresh,
+                            Some(accept(&self.entries[at].interaction_id, Outcome::Fresh, None)?),
+                        ),
                     };
                     Ok(Done::Part(PartAccepted { outcome, whole, delivery }))
                 }
             });
         }
-        Ok(Written { done, events, acknowledgements, held })
+        Ok(Written {
+            done,
+            events,
+            acknowledgements,
+            held,
+        })
     }
 
     /// The interaction that an item was delivered again of. A key that is known is no delivery of a text.
@@ -356,13 +395,17 @@ impl<'a> Batch<'a> {
     async fn refer(&self, tx: &mut Tx, requests: &mut Requests, placements: &[Placement]) -> Result<()> {
         let mut years: BTreeMap<i16, Vec<&str>> = BTreeMap::new();
         for (entry, placement) in self.entries.iter().zip(placements).filter(|(_, placement)| placement.opened) {
-            years.entry(time::year(entry.prepared().contact.received_at)).or_default().push(&placement.request_id);
+            years
+                .entry(time::year(entry.prepared().contact.received_at))
+                .or_default()
+                .push(&placement.request_id);
         }
         for (year, opened) in years {
             let sql = "INSERT INTO counter (name, value) VALUES ($1, $2) \
                        ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
             let count = i64::try_from(opened.len()).unwrap_or(i64::MAX);
-            let last: i64 = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(format!("ref:{year:04}")).bind(count).fetch_one(db).await)?;
+            let last: i64 =
+                on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(format!("ref:{year:04}")).bind(count).fetch_one(db).await)?;
             for (number, request_id) in (last - count + 1..).zip(opened) {
                 let (year, number) = (u16::try_from(year).unwrap_or(1000), u64::try_from(number).unwrap_or(0));
                 // A clock before the year 1000 has no references of our spelling; the id is unique all the same.

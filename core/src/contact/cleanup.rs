@@ -2,8 +2,8 @@
 
 use crate::base::error::Result;
 use crate::base::time::Millis;
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// Twice what the rule of redelivery looks back, so that a clock that jumps an hour harms nothing.
 const SERVED: Millis = 48 * 3600 * 1000;

@@ -149,8 +149,14 @@ impl Committer {
             let alone = std::slice::from_ref(item);
             let mut outcome = self.with_races(alone, &mut replies[at..=at]).await;
             if let (Err(Failure::Refused(reason)), Item::Contact(contact)) = (&outcome, item) {
-                tracing::error!(account = contact.account, reason, "the store refuses a contact; only its artefact is kept");
-                outcome = self.with_races(&[Item::Contact(Box::new(contact.bare()))], &mut replies[at..=at]).await;
+                tracing::error!(
+                    account = contact.account,
+                    reason,
+                    "the store refuses a contact; only its artefact is kept"
+                );
+                outcome = self
+                    .with_races(&[Item::Contact(Box::new(contact.bare()))], &mut replies[at..=at])
+                    .await;
             }
             match outcome {
                 Ok(()) => (),
@@ -239,7 +245,11 @@ impl Committer {
     }
 
     fn unavailable(&self, reason: &str, replies: &mut [Option<Reply>]) {
-        tracing::warn!(contacts = replies.len(), reason, "contacts could not be stored and are not acknowledged");
+        tracing::warn!(
+            contacts = replies.len(),
+            reason,
+            "contacts could not be stored and are not acknowledged"
+        );
         for reply in replies {
             give(reply, Err(IntakeError::Unavailable(reason.to_owned())));
         }
@@ -276,7 +286,13 @@ fn give(reply: &mut Option<Reply>, done: Result<Done, IntakeError>) {
     let astray = || IntakeError::Unavailable("the answer went astray".to_owned());
     match reply {
         Reply::Contact(answer) => {
-            let _ = answer.send(done.and_then(|done| if let Done::Contact(accepted) = done { Ok(accepted) } else { Err(astray()) }));
+            let _ = answer.send(done.and_then(|done| {
+                if let Done::Contact(accepted) = done {
+                    Ok(accepted)
+                } else {
+                    Err(astray())
+                }
+            }));
         }
         Reply::Part(answer) => {
             let _ = answer.send(done.and_then(|done| if let Done::Part(part) = done { Ok(part) } else { Err(astray()) }));

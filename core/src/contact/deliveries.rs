@@ -10,7 +10,7 @@ use super::redelivery::{DeliveryMark, Earlier, Redelivery};
 use crate::base::account::Account;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
-use crate::on;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Tx};
 
 static READ: LazyLock<SetSql> = LazyLock::new(|| {
@@ -34,24 +34,41 @@ static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
 });
 /// A delivery that came again: its new response is on another link, and has not left yet.
 static REPEAT: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("owner", Column::Text), ("print", Column::Text), ("nth", Column::Integer), ("via", Column::Text), ("leads_to", Column::Text)]).statement(
+    Rows(&[
+        ("owner", Column::Text),
+        ("print", Column::Text),
+        ("nth", Column::Integer),
+        ("via", Column::Text),
+        ("leads_to", Column::Text),
+    ])
+    .statement(
         "UPDATE delivery SET link = COALESCE(r.via, link), flushed_at = CASE WHEN r.via IS NULL THEN flushed_at ELSE NULL END, \
          interaction_id = COALESCE(interaction_id, r.leads_to) FROM {rows} AS r \
          WHERE account = r.owner AND fingerprint = r.print AND ordinal = r.nth",
     )
 });
 static FLUSHED: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("owner", Column::Text), ("print", Column::Text), ("nth", Column::Integer), ("via", Column::Text), ("left_at", Column::Integer)]).statement(
+    Rows(&[
+        ("owner", Column::Text),
+        ("print", Column::Text),
+        ("nth", Column::Integer),
+        ("via", Column::Text),
+        ("left_at", Column::Integer),
+    ])
+    .statement(
         "UPDATE delivery SET flushed_at = r.left_at, link = r.via FROM {rows} AS r \
          WHERE account = r.owner AND fingerprint = r.print AND ordinal = r.nth",
     )
 });
-static ENDED: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("id", Column::Text), ("account", Column::Text), ("ended_at", Column::Integer)]).insert_new("link", "id")
-});
+static ENDED: LazyLock<SetSql> =
+    LazyLock::new(|| Rows(&[("id", Column::Text), ("account", Column::Text), ("ended_at", Column::Integer)]).insert_new("link", "id"));
 static RAISE: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("which", Column::Text), ("new_flags", Column::Text), ("new_deliveries", Column::Integer)])
-        .statement("UPDATE interaction SET flags = r.new_flags, deliveries = r.new_deliveries FROM {rows} AS r WHERE id = r.which")
+    Rows(&[
+        ("which", Column::Text),
+        ("new_flags", Column::Text),
+        ("new_deliveries", Column::Integer),
+    ])
+    .statement("UPDATE interaction SET flags = r.new_flags, deliveries = r.new_deliveries FROM {rows} AS r WHERE id = r.which")
 });
 
 /// Marks a statement.
@@ -116,12 +133,22 @@ impl Deliveries {
         if wanted.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<Value> = wanted.iter().map(|(account, print)| json!({"account": account, "fingerprint": print})).collect();
+        let rows: Vec<Value> = wanted
+            .iter()
+            .map(|(account, print)| json!({"account": account, "fingerprint": print}))
+            .collect();
         let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
         let stored: Vec<Stored> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         for row in stored {
             if let (Some(id), Some(flags), Some(deliveries)) = (&row.interaction_id, row.flags, row.deliveries) {
-                found.counts.insert(id.clone(), Count { flags, deliveries, raised: 0 });
+                found.counts.insert(
+                    id.clone(),
+                    Count {
+                        flags,
+                        deliveries,
+                        raised: 0,
+                    },
+                );
             }
             found.slots.entry((row.account, row.fingerprint)).or_default().push(Slot {
                 ordinal: row.ordinal,
@@ -140,7 +167,13 @@ impl Deliveries {
 
     /// Says whether a delivery at `now` repeats another, and claims it when it does not. `interaction_id` is the one it
     /// gets then; a part has none yet.
-    pub(super) fn claim(&mut self, account: &Account, text: &Redelivery, now: Millis, interaction_id: Option<&str>) -> (Claim, DeliveryMark) {
+    pub(super) fn claim(
+        &mut self,
+        account: &Account,
+        text: &Redelivery,
+        now: Millis,
+        interaction_id: Option<&str>,
+    ) -> (Claim, DeliveryMark) {
         let slots = self.slots.entry((account.key(), text.fingerprint.clone())).or_default();
         let mark = |ordinal| DeliveryMark {
             account: account.clone(),
@@ -149,8 +182,12 @@ impl Deliveries {
             link: text.link.clone(),
         };
         let repeated = slots.iter_mut().find(|slot| {
-            let earlier =
-                Earlier { delivered_at: slot.delivered_at, link: &slot.link, flushed_at: slot.flushed_at, link_ended_at: slot.link_ended_at };
+            let earlier = Earlier {
+                delivered_at: slot.delivered_at,
+                link: &slot.link,
+                flushed_at: slot.flushed_at,
+                link_ended_at: slot.link_ended_at,
+            };
             text.repeats(&earlier, now)
         });
         if let Some(slot) = repeated {
@@ -174,14 +211,23 @@ impl Deliveries {
             led: false,
         });
         if let Some(id) = interaction_id {
-            self.counts.insert(id.to_owned(), Count { flags: String::new(), deliveries: 1, raised: 0 });
+            self.counts.insert(
+                id.to_owned(),
+                Count {
+                    flags: String::new(),
+                    deliveries: 1,
+                    raised: 0,
+                },
+            );
         }
         (Claim::New, mark(ordinal))
     }
 
     /// A delivery that was claimed as new turned out to repeat another after all.
     pub(super) fn fold(&mut self, claimed: &mut DeliveryMark, fingerprint: &str, ordinal: i64) {
-        let Some(slots) = self.slots.get_mut(&(claimed.account.key(), claimed.fingerprint.clone())) else { return };
+        let Some(slots) = self.slots.get_mut(&(claimed.account.key(), claimed.fingerprint.clone())) else {
+            return;
+        };
         // The same bytes under another header have a fingerprint of their own, and keep it.
         if claimed.fingerprint != fingerprint || !slots.iter().any(|slot| slot.ordinal == ordinal) {
             return;
@@ -215,7 +261,11 @@ impl Deliveries {
                 led: true,
             }),
         }
-        let count = Count { flags: String::new(), deliveries: 1, raised: 0 };
+        let count = Count {
+            flags: String::new(),
+            deliveries: 1,
+            raised: 0,
+        };
         self.counts.entry(interaction_id.to_owned()).or_insert(count);
     }
 
@@ -242,12 +292,17 @@ impl Deliveries {
                 }
             }
         }
-        for (id, count) in self.counts.iter().filter(|(id, count)| count.raised > 0 && !fresh.contains(id.as_str())) {
+        for (id, count) in self
+            .counts
+            .iter()
+            .filter(|(id, count)| count.raised > 0 && !fresh.contains(id.as_str()))
+        {
             let mut flags: Vec<String> = serde_json::from_str(&count.flags).unwrap_or_default();
             if !flags.iter().any(|flag| flag == "redelivered") {
                 flags.push("redelivered".to_owned());
             }
-            raises.push(json!({"which": id, "new_flags": Value::from(flags).to_string(), "new_deliveries": count.deliveries + count.raised}));
+            raises
+                .push(json!({"which": id, "new_flags": Value::from(flags).to_string(), "new_deliveries": count.deliveries + count.raised}));
         }
         run(tx, &INSERT, inserts).await?;
         run(tx, &REPEAT, repeats).await?;
@@ -269,7 +324,10 @@ pub(super) async fn save(tx: &mut Tx, marks: &Waiting) -> Result<()> {
     for some in rows.chunks(MARKS_AT_ONCE) {
         run(tx, &FLUSHED, some.to_vec()).await?;
     }
-    let ended = marks.ended.iter().map(|ended| json!({"id": ended.link, "account": ended.account, "ended_at": ended.at}));
+    let ended = marks
+        .ended
+        .iter()
+        .map(|ended| json!({"id": ended.link, "account": ended.account, "ended_at": ended.at}));
     run(tx, &ENDED, ended.collect()).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 
 use crate::base::error::{CoreError, Result};
-use crate::on;
+use crate::store::on;
 use crate::store::{Store, Tx};
 
 const READ_SQLITE: &str = "SELECT key, epoch FROM account WHERE key IN (SELECT value FROM json_each($1))";

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::contact::{Accepted, Contact, IntakeError};
 use super::committer::{self, Work};
+use super::contact::{Accepted, Contact, IntakeError};
 use super::marks::Marks;
 use super::part::{Part, PartAccepted};
 use super::prepare;
@@ -38,9 +38,20 @@ impl Intake {
     pub fn start(store: Store, feed: Feed, outbox: Wake, counters: Counters) -> Self {
         let (queue, work) = mpsc::channel(QUEUE);
         let marks = Marks::default();
-        let committer = committer::Committer { store: store.clone(), feed, outbox, counters, marks: marks.clone() };
+        let committer = committer::Committer {
+            store: store.clone(),
+            feed,
+            outbox,
+            counters,
+            marks: marks.clone(),
+        };
         tokio::spawn(committer.run(work));
-        Self { store, queue, marks, registered: Arc::default() }
+        Self {
+            store,
+            queue,
+            marks,
+            registered: Arc::default(),
+        }
     }
 
     /// Enters an account when its task starts, and returns the epoch that its contacts must carry. Links of an earlier

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::artefact::Blobs;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// One row of `interaction`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -222,8 +222,15 @@ impl Interactions {
         let row: Option<StoredRaw> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let row = row.ok_or(CoreError::NotFound { what: "raw artefact" })?;
         Ok(match row.body {
-            Some(bytes) => RawRow::Inline { media_type: row.media_type, bytes },
-            None => RawRow::File { media_type: row.media_type, path: blobs.find(&row.sha256)?, size: row.size },
+            Some(bytes) => RawRow::Inline {
+                media_type: row.media_type,
+                bytes,
+            },
+            None => RawRow::File {
+                media_type: row.media_type,
+                path: blobs.find(&row.sha256)?,
+                size: row.size,
+            },
         })
     }
 
@@ -233,19 +240,42 @@ impl Interactions {
             return Ok(Vec::new());
         }
         let ids = Value::from(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>()).to_string();
-        let links: Vec<Link> = self.of(&ids, "SELECT interaction_id, request_id FROM request_interaction", "position, request_id").await?;
-        let attachments: Vec<AttachmentOf> =
-            self.of(&ids, "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment", "ordinal").await?;
-        let calls: Vec<CallOf> =
-            self.of(&ids, "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail", "interaction_id").await?;
-        let recordings: Vec<RecordingOf> = self.of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id").await?;
+        let links: Vec<Link> = self
+            .of(
+                &ids,
+                "SELECT interaction_id, request_id FROM request_interaction",
+                "position, request_id",
+            )
+            .await?;
+        let attachments: Vec<AttachmentOf> = self
+            .of(
+                &ids,
+                "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment",
+                "ordinal",
+            )
+            .await?;
+        let calls: Vec<CallOf> = self
+            .of(
+                &ids,
+                "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail",
+                "interaction_id",
+            )
+            .await?;
+        let recordings: Vec<RecordingOf> = self
+            .of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id")
+            .await?;
         let mut links = grouped(links, |link| link.interaction_id.clone());
         let mut attachments = grouped(attachments, |attachment| attachment.interaction_id.clone());
         let mut calls = grouped(calls, |call| call.interaction_id.clone());
         let mut recordings = grouped(recordings, |recording| recording.interaction_id.clone());
         let shown = rows.into_iter().map(|row| Shown {
             flags: texts(&row.flags),
-            request_ids: links.remove(&row.id).unwrap_or_default().into_iter().map(|link| link.request_id).collect(),
+            request_ids: links
+                .remove(&row.id)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|link| link.request_id)
+                .collect(),
             attachments: attachments.remove(&row.id).unwrap_or_default(),
             call: calls.remove(&row.id).and_then(|found| found.into_iter().next()),
             recording: recordings.remove(&row.id).and_then(|found| found.into_iter().next()),

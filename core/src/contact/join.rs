@@ -9,8 +9,8 @@ use super::contact::{Contact, Joining};
 use super::prepare::Prepared;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
-use crate::on;
 use crate::request::Status;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Tx};
 
 /// The columns of [`Found`] that come from the request, for every statement below.
@@ -81,7 +81,13 @@ static TOUCH: LazyLock<SetSql> = LazyLock::new(|| {
     )
 });
 static REMEMBER: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("message_id", Column::Text), ("request_id", Column::Text), ("at", Column::Integer), ("named", Column::Integer)]).statement(
+    Rows(&[
+        ("message_id", Column::Text),
+        ("request_id", Column::Text),
+        ("at", Column::Integer),
+        ("named", Column::Integer),
+    ])
+    .statement(
         "INSERT INTO message_id ({columns}) SELECT {values} FROM {rows} AS r WHERE true \
          ON CONFLICT (message_id, request_id) DO UPDATE SET named = 0 WHERE excluded.named = 0",
     )
@@ -166,7 +172,11 @@ impl Requests {
                         citizens.insert((prepared.account.as_str(), prepared.contact.from.as_str()));
                     }
                 }
-                Joining::Thread { message_ids, reference, twin } => {
+                Joining::Thread {
+                    message_ids,
+                    reference,
+                    twin,
+                } => {
                     references.extend(reference.as_deref());
                     ids.extend(message_ids.iter().map(String::as_str));
                     twins.extend(twin.as_deref());
@@ -174,7 +184,10 @@ impl Requests {
             }
         }
         let mut requests = Self::default();
-        let rows = citizens.into_iter().map(|(owner, citizen)| json!({"owner": owner, "citizen": citizen})).collect();
+        let rows = citizens
+            .into_iter()
+            .map(|(owner, citizen)| json!({"owner": owner, "citizen": citizen}))
+            .collect();
         for found in look(tx, &CONVERSATIONS, rows).await? {
             let place = (found.account.clone().unwrap_or_default(), found.from_address.clone());
             let id = requests.enter(found);
@@ -218,7 +231,10 @@ impl Requests {
     /// An id that was really seen outweighs one that was only named; an open request outweighs one that is over.
     fn lead(&mut self, id: String, request_id: &str, named: bool) {
         let open = |id: &str| self.all.get(id).is_some_and(Request::is_open);
-        let weaker = self.threads.get(&id).is_some_and(|(held, held_named)| (open(held), !held_named) > (open(request_id), !named));
+        let weaker = self
+            .threads
+            .get(&id)
+            .is_some_and(|(held, held_named)| (open(held), !held_named) > (open(request_id), !named));
         if !weaker {
             self.threads.insert(id, (request_id.to_owned(), named));
         }
@@ -250,7 +266,8 @@ impl Requests {
         }
         let join = request.joins;
         if request.account.as_deref() == Some(prepared.account.as_str()) && !contact.from.is_empty() {
-            self.conversations.insert((prepared.account.clone(), contact.from.clone()), request_id.clone());
+            self.conversations
+                .insert((prepared.account.clone(), contact.from.clone()), request_id.clone());
         }
         self.remember(contact, &request_id);
         Placement { request_id, join, opened }
@@ -258,13 +275,25 @@ impl Requests {
 
     fn find(&self, prepared: &Prepared) -> Option<String> {
         let contact = &prepared.contact;
-        let (open, from) = (|id: &&String| self.all.get(*id).is_some_and(Request::is_open), contact.from.as_str());
+        let (open, from) = (
+            |id: &&String| self.all.get(*id).is_some_and(Request::is_open),
+            contact.from.as_str(),
+        );
         let own = |id: &&String| self.all.get(*id).is_some_and(|request| request.is_of(from));
-        let by_reference =
-            |reference: &Option<String>| reference.as_ref().and_then(|reference| self.references.get(reference)).filter(own).filter(open);
+        let by_reference = |reference: &Option<String>| {
+            reference
+                .as_ref()
+                .and_then(|reference| self.references.get(reference))
+                .filter(own)
+                .filter(open)
+        };
         match &contact.joining {
             Joining::New => None,
-            Joining::Conversation { within, reference, keyword } => by_reference(reference)
+            Joining::Conversation {
+                within,
+                reference,
+                keyword,
+            } => by_reference(reference)
                 .or_else(|| {
                     let id = self.conversations.get(&(prepared.account.clone(), contact.from.clone()))?;
                     let request = self.all.get(id)?;
@@ -273,13 +302,19 @@ impl Requests {
                 })
                 .filter(open)
                 .cloned(),
-            Joining::Thread { message_ids, reference, twin } => {
+            Joining::Thread {
+                message_ids,
+                reference,
+                twin,
+            } => {
                 let twin = twin.as_ref().and_then(|twin| self.twins.get(twin)).filter(own).filter(open);
                 let by_id = |id: &String| {
                     let (request_id, named) = self.threads.get(id)?;
                     Some(request_id).filter(|id| !named || own(id)).filter(open)
                 };
-                twin.or_else(|| message_ids.iter().find_map(by_id)).or_else(|| by_reference(reference)).cloned()
+                twin.or_else(|| message_ids.iter().find_map(by_id))
+                    .or_else(|| by_reference(reference))
+                    .cloned()
             }
         }
     }

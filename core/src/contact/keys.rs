@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
-use crate::on;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Tx};
 
 static READ: LazyLock<SetSql> = LazyLock::new(|| {
@@ -17,7 +17,13 @@ static READ: LazyLock<SetSql> = LazyLock::new(|| {
     )
 });
 static CLAIM: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("account", Column::Text), ("key", Column::Text), ("interaction_id", Column::Text), ("at", Column::Integer)]).insert_new("dedup", "key")
+    Rows(&[
+        ("account", Column::Text),
+        ("key", Column::Text),
+        ("interaction_id", Column::Text),
+        ("at", Column::Integer),
+    ])
+    .insert_new("dedup", "key")
 });
 
 /// The keys of a batch.
@@ -34,10 +40,16 @@ impl Keys {
         if wanted.is_empty() {
             return Ok(Self::default());
         }
-        let rows: Vec<Value> = wanted.iter().map(|(account, key)| json!({"account": account, "key": key})).collect();
+        let rows: Vec<Value> = wanted
+            .iter()
+            .map(|(account, key)| json!({"account": account, "key": key}))
+            .collect();
         let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
         let known: Vec<(String, String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
-        Ok(Self { known: known.into_iter().map(|(account, key, id)| ((account, key), id)).collect(), claimed: BTreeMap::new() })
+        Ok(Self {
+            known: known.into_iter().map(|(account, key, id)| ((account, key), id)).collect(),
+            claimed: BTreeMap::new(),
+        })
     }
 
     /// The interaction that one of the keys leads to. All of them lead there from now on, or to `fresh`.
@@ -70,6 +82,10 @@ impl Keys {
         let wanted = claims.len();
         let (sql, rows) = (CLAIM.for_tx(tx), Value::Array(claims).to_string());
         let got: Vec<String> = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(rows).fetch_all(db).await)?;
-        if got.len() == wanted { Ok(()) } else { Err(CoreError::Conflict("a key was claimed at the same moment".to_owned())) }
+        if got.len() == wanted {
+            Ok(())
+        } else {
+            Err(CoreError::Conflict("a key was claimed at the same moment".to_owned()))
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::acknowledgement::Queued;
+use super::acknowledging::Queued;
 use super::join::{Placement, Requests};
 use super::prepare::Prepared;
 use super::rows::Sets;
@@ -42,7 +42,11 @@ pub(super) struct Ledger {
 impl Ledger {
     /// From this position on.
     pub(super) fn new(position: i64) -> Self {
-        Self { position, sets: Sets::default(), events: Vec::new() }
+        Self {
+            position,
+            sets: Sets::default(),
+            events: Vec::new(),
+        }
     }
 
     /// Inserts the rows, then the events at the positions behind theirs.
@@ -86,23 +90,39 @@ impl Ledger {
             "occurred_at": contact.occurred_at, "received_at": contact.received_at, "flags": Value::from(flags).to_string(),
             "deliveries": deliveries, "raw_sha256": prepared.raw.as_ref().map(|raw| &raw.blob.sha256),
         }));
-        self.sets.links.push(json!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
+        self.sets
+            .links
+            .push(json!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
         self.sets.belongings(prepared, interaction_id);
-        self.sets.note(prepared, request_id, interaction_id, if placement.opened { "created" } else { "joined" });
+        self.sets.note(
+            prepared,
+            request_id,
+            interaction_id,
+            if placement.opened { "created" } else { "joined" },
+        );
         let event = |kind| NewEvent::of_request(kind, request_id);
         let version = request.version + placement.join;
         if placement.opened {
             let created = event(EventKind::RequestCreated).channel(contact.channel);
-            self.events.push(created.with("status", request.status.as_str()).with("version", version));
+            self.events
+                .push(created.with("status", request.status.as_str()).with("version", version));
         }
         let received = event(EventKind::InteractionReceived).channel(contact.channel);
-        self.events.push(received.with("interaction_id", interaction_id.as_str()).with("direction", "in"));
+        self.events
+            .push(received.with("interaction_id", interaction_id.as_str()).with("direction", "in"));
         if !placement.opened {
             let updated = event(EventKind::RequestUpdated).with("channel", request.channel.as_str());
-            self.events.push(updated.with("status", request.status.as_str()).with("version", version));
+            self.events
+                .push(updated.with("status", request.status.as_str()).with("version", version));
         }
         if let Some(acknowledgement) = contact.acknowledgement.as_ref().filter(|_| acknowledged) {
-            let queued = Queued { acknowledgement, request_id, reference: &request.reference, at: contact.received_at, position: self.take() };
+            let queued = Queued {
+                acknowledgement,
+                request_id,
+                reference: &request.reference,
+                at: contact.received_at,
+                position: self.take(),
+            };
             let event = queued.add_to(&mut self.sets);
             self.events.push(event);
         }

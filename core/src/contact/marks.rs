@@ -52,7 +52,13 @@ impl Marks {
     }
 
     pub(super) fn link_ended(&self, account: &Account, link: &str, at: Millis) {
-        self.put(|waiting| waiting.ended.push(EndedLink { account: account.key(), link: link.to_owned(), at }));
+        self.put(|waiting| {
+            waiting.ended.push(EndedLink {
+                account: account.key(),
+                link: link.to_owned(),
+                at,
+            })
+        });
     }
 
     fn put(&self, change: impl FnOnce(&mut Waiting)) {

@@ -2,6 +2,7 @@
 //! acknowledges it.
 
 mod acknowledgement;
+mod acknowledging;
 mod batch;
 mod cleanup;
 mod committer;
@@ -18,6 +19,7 @@ mod marks;
 mod part;
 mod parts;
 mod prepare;
+mod recordings;
 mod redelivery;
 mod rows;
 
@@ -28,4 +30,5 @@ pub use contact::{
 pub use intake::Intake;
 pub use interaction::{AttachmentOf, CallOf, InteractionRow, Interactions, RawRow, RecordingOf, Shown};
 pub use part::{Coding, Part, PartAccepted};
+pub use recordings::Recordings;
 pub use redelivery::{DeliveryMark, Earlier, REMEMBERED, Redelivery};

@@ -21,7 +21,7 @@ use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::time::Millis;
-use crate::on;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Store, Tx};
 
 /// Stands where a part never came.
@@ -57,7 +57,13 @@ static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
     .insert("part")
 });
 static CLOSE: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("owner", Column::Text), ("text", Column::Text), ("nth", Column::Integer), ("leads_to", Column::Text)]).statement(
+    Rows(&[
+        ("owner", Column::Text),
+        ("text", Column::Text),
+        ("nth", Column::Integer),
+        ("leads_to", Column::Text),
+    ])
+    .statement(
         "UPDATE part SET interaction_id = r.leads_to FROM {rows} AS r \
          WHERE account = r.owner AND whole = r.text AND generation = r.nth AND interaction_id IS NULL",
     )
@@ -75,8 +81,16 @@ pub(super) struct WholeKey {
 pub(super) async fn expired(store: &Store, now: Millis) -> Result<Vec<WholeKey>> {
     let sql = "SELECT account, whole, generation FROM part WHERE interaction_id IS NULL AND expires_at <= $1 \
                GROUP BY account, whole, generation LIMIT $2";
-    let rows: Vec<(String, String, i64)> = on!(Store, store, db => sqlx::query_as(sql).bind(now).bind(EXPIRED_AT_ONCE).fetch_all(db).await)?;
-    Ok(rows.into_iter().map(|(account, whole, generation)| WholeKey { account, whole, generation }).collect())
+    let rows: Vec<(String, String, i64)> =
+        on!(Store, store, db => sqlx::query_as(sql).bind(now).bind(EXPIRED_AT_ONCE).fetch_all(db).await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(account, whole, generation)| WholeKey {
+            account,
+            whole,
+            generation,
+        })
+        .collect())
 }
 
 /// What a part knows, as its row keeps it.
@@ -159,11 +173,26 @@ impl Parts {
         let (sql, latest) = (READ.for_tx(tx), LATEST.for_tx(tx));
         let stored: Vec<Stored> = on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(&rows).fetch_all(db).await)?;
         let latest: Vec<(String, String, i64)> = on!(Tx, tx, db => sqlx::query_as(latest).bind(&rows).fetch_all(db).await)?;
-        parts.latest = latest.into_iter().map(|(account, whole, generation)| ((account, whole), generation)).collect();
+        parts.latest = latest
+            .into_iter()
+            .map(|(account, whole, generation)| ((account, whole), generation))
+            .collect();
         for row in stored {
             let Ok(detail) = serde_json::from_str(&row.detail) else { continue };
-            let slot = Slot { detail, raw: row.raw.into(), received_at: row.received_at, expires_at: row.expires_at, stored: true };
-            parts.open.entry((row.account, row.whole)).or_default().entry(row.generation).or_default().insert(row.number, slot);
+            let slot = Slot {
+                detail,
+                raw: row.raw.into(),
+                received_at: row.received_at,
+                expires_at: row.expires_at,
+                stored: true,
+            };
+            parts
+                .open
+                .entry((row.account, row.whole))
+                .or_default()
+                .entry(row.generation)
+                .or_default()
+                .insert(row.number, slot);
         }
         Ok(parts)
     }
@@ -174,7 +203,11 @@ impl Parts {
         let number = i64::from(part.number);
         let texts = self.open.entry(place.clone()).or_default();
         let body = BASE64.encode(&part.body);
-        if let Some(slot) = texts.values().filter_map(|slots| slots.get(&number)).find(|slot| slot.detail.body == body) {
+        if let Some(slot) = texts
+            .values()
+            .filter_map(|slots| slots.get(&number))
+            .find(|slot| slot.detail.body == body)
+        {
             return Placed::Doubled(slot.detail.fingerprint.clone(), slot.detail.ordinal);
         }
         let generation = match texts.iter().find(|(_, slots)| !slots.contains_key(&number)) {
@@ -186,13 +219,24 @@ impl Parts {
         let slots = texts.entry(generation).or_default();
         let first = slots.values().map(|slot| slot.expires_at).min();
         let expires_at = first.unwrap_or_else(|| part.received_at.saturating_add(part.keep));
-        let slot = Slot { detail: detail(part, ordinal), raw: part.raw.clone(), received_at: part.received_at, expires_at, stored: false };
+        let slot = Slot {
+            detail: detail(part, ordinal),
+            raw: part.raw.clone(),
+            received_at: part.received_at,
+            expires_at,
+            stored: false,
+        };
         slots.insert(number, slot);
         if slots.len() < usize::from(part.total) {
             return Placed::Waiting;
         }
-        let key = WholeKey { account: place.0, whole: place.1, generation };
-        self.close(&key, part.epoch, part.received_at, interaction_id).map_or(Placed::Waiting, |whole| Placed::Whole(Box::new(whole)))
+        let key = WholeKey {
+            account: place.0,
+            whole: place.1,
+            generation,
+        };
+        self.close(&key, part.epoch, part.received_at, interaction_id)
+            .map_or(Placed::Waiting, |whole| Placed::Whole(Box::new(whole)))
     }
 
     /// Gives up waiting; `None` when the text became whole meanwhile.
@@ -204,12 +248,16 @@ impl Parts {
         let place = (key.account.clone(), key.whole.clone());
         let slots = self.open.get_mut(&place)?.remove(&key.generation)?;
         let account = Account::parse(&key.account).ok()?;
-        self.closes.push(json!({"owner": key.account, "text": key.whole, "nth": key.generation, "leads_to": interaction_id}));
+        self.closes
+            .push(json!({"owner": key.account, "text": key.whole, "nth": key.generation, "leads_to": interaction_id}));
         for (number, slot) in slots.iter().filter(|(_, slot)| !slot.stored) {
             self.inserts.push(row(&place, key.generation, *number, slot, Some(interaction_id)));
         }
         let contact = whole(account, epoch, at, &slots)?;
-        let deliveries = slots.into_values().map(|slot| (slot.detail.fingerprint, slot.detail.ordinal)).collect();
+        let deliveries = slots
+            .into_values()
+            .map(|slot| (slot.detail.fingerprint, slot.detail.ordinal))
+            .collect();
         Some(Whole { contact, deliveries })
     }
 
@@ -314,15 +362,25 @@ fn text(slots: &Slots, total: u8) -> (String, bool) {
 }
 
 impl Coding {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Gsm7, "gsm7"), (Self::Latin1, "latin1"), (Self::Ucs2, "ucs2"), (Self::Binary, "binary")];
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Gsm7, "gsm7"),
+        (Self::Latin1, "latin1"),
+        (Self::Ucs2, "ucs2"),
+        (Self::Binary, "binary"),
+    ];
 
     fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(coding, _)| *coding == self).map_or("binary", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(coding, _)| *coding == self)
+            .map_or("binary", |(_, name)| name)
     }
 
     fn parse(name: &str) -> Self {
-        Self::ALL.iter().find(|(_, known)| *known == name).map_or(Self::Binary, |(coding, _)| *coding)
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map_or(Self::Binary, |(coding, _)| *coding)
     }
 
     /// Reads the bytes of a text, of one part or of many joined. Never fails; binary gives an empty, damaged text.
@@ -332,7 +390,10 @@ impl Coding {
             Self::Gsm7 => gsm7::decode(bytes),
             Self::Latin1 => charset::latin1(bytes),
             Self::Ucs2 => charset::ucs2(bytes),
-            Self::Binary => Decoded { text: String::new(), damaged: true },
+            Self::Binary => Decoded {
+                text: String::new(),
+                damaged: true,
+            },
         }
     }
 }

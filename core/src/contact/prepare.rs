@@ -53,9 +53,16 @@ pub(super) struct PreparedPart {
 pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
     let raw = match contact.raw.take() {
         None => None,
-        Some(Raw::Stored { media_type, blob }) => Some(PreparedRaw { media_type: media_type.to_owned(), blob, bytes: None }),
+        Some(Raw::Stored { media_type, blob }) => Some(PreparedRaw {
+            media_type: media_type.to_owned(),
+            blob,
+            bytes: None,
+        }),
         Some(Raw::Inline { bytes, .. }) if bytes.len() > RAW_INLINE_BYTES => {
-            return Err(IntakeError::Invalid(format!("an artefact of {} bytes belongs in the blob store", bytes.len())));
+            return Err(IntakeError::Invalid(format!(
+                "an artefact of {} bytes belongs in the blob store",
+                bytes.len()
+            )));
         }
         Some(Raw::Inline { media_type, bytes }) => Some(PreparedRaw::inline(media_type, bytes)),
     };
@@ -69,8 +76,18 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
     keys.sort_unstable();
     keys.dedup();
     let account = contact.account.key();
-    let actor = contact.actor.clone().unwrap_or_else(|| Actor::Channel(contact.account.clone())).to_string();
-    Ok(Prepared { contact, account, actor, keys, raw })
+    let actor = contact
+        .actor
+        .clone()
+        .unwrap_or_else(|| Actor::Channel(contact.account.clone()))
+        .to_string();
+    Ok(Prepared {
+        contact,
+        account,
+        actor,
+        keys,
+        raw,
+    })
 }
 
 pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
@@ -90,8 +107,15 @@ pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
 
 impl PreparedRaw {
     pub(super) fn inline(media_type: &str, bytes: Bytes) -> Self {
-        let blob = StoredBlob { sha256: Blobs::hash(&bytes), size: bytes.len() as u64 };
-        Self { media_type: media_type.to_owned(), blob, bytes: Some(bytes) }
+        let blob = StoredBlob {
+            sha256: Blobs::hash(&bytes),
+            size: bytes.len() as u64,
+        };
+        Self {
+            media_type: media_type.to_owned(),
+            blob,
+            bytes: Some(bytes),
+        }
     }
 }
 
@@ -178,7 +202,11 @@ fn cut(text: &mut String, bytes: usize) {
 
 /// A key that may be long or odd is known by its hash instead.
 fn key(key: String) -> String {
-    if key.len() > NAME_BYTES || key.contains('\0') { format!("hash:{}", Blobs::hash(key.as_bytes())) } else { key }
+    if key.len() > NAME_BYTES || key.contains('\0') {
+        format!("hash:{}", Blobs::hash(key.as_bytes()))
+    } else {
+        key
+    }
 }
 
 #[cfg(test)]
@@ -188,7 +216,15 @@ mod tests {
 
     fn plain() -> Contact {
         let account = Account::new(Kind::Mailbox, "mairie");
-        Contact::new(account, 1, Channel::Email, Dedup::Key("k".to_owned()), "a@example.fr".to_owned(), "b@example.fr".to_owned(), 0)
+        Contact::new(
+            account,
+            1,
+            Channel::Email,
+            Dedup::Key("k".to_owned()),
+            "a@example.fr".to_owned(),
+            "b@example.fr".to_owned(),
+            0,
+        )
     }
 
     #[test]
@@ -207,7 +243,10 @@ mod tests {
     #[test]
     fn a_large_artefact_needs_the_blob_store() {
         let mut large = plain();
-        large.raw = Some(Raw::Inline { media_type: "message/rfc822", bytes: Bytes::from(vec![0; RAW_INLINE_BYTES + 1]) });
+        large.raw = Some(Raw::Inline {
+            media_type: "message/rfc822",
+            bytes: Bytes::from(vec![0; RAW_INLINE_BYTES + 1]),
+        });
         assert!(matches!(contact(large), Err(IntakeError::Invalid(_))));
     }
 }

@@ -73,11 +73,20 @@ mod tests {
     const HOUR: Millis = 60 * MINUTE;
 
     fn earlier(flushed_at: Option<Millis>, link_ended_at: Option<Millis>) -> Earlier<'static> {
-        Earlier { delivered_at: 0, link: "one", flushed_at, link_ended_at }
+        Earlier {
+            delivered_at: 0,
+            link: "one",
+            flushed_at,
+            link_ended_at,
+        }
     }
 
     fn text(link: &str, window_seconds: u32) -> Redelivery {
-        Redelivery { fingerprint: String::new(), link: link.to_owned(), window_seconds }
+        Redelivery {
+            fingerprint: String::new(),
+            link: link.to_owned(),
+            window_seconds,
+        }
     }
 
     #[test]
@@ -106,7 +115,10 @@ mod tests {
         ];
         for (link, window, now, flushed, ended, expected) in table {
             let seen = text(link, *window).repeats(&earlier(*flushed, *ended), *now);
-            assert_eq!(seen, *expected, "link {link}, window {window}, now {now}, flushed {flushed:?}, ended {ended:?}");
+            assert_eq!(
+                seen, *expected,
+                "link {link}, window {window}, now {now}, flushed {flushed:?}, ended {ended:?}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use super::deliveries::run;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
 use crate::base::id;
-use crate::on;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Tx};
 
 /// A larger artefact goes in by a statement of its own: hexadecimal in JSON would copy it many times over.
@@ -67,7 +67,12 @@ pub(super) struct Sets {
 impl Sets {
     /// Adds what belongs to a contact beside its interaction.
     pub(super) fn belongings(&mut self, prepared: &Prepared, interaction_id: &str) {
-        let Contact { attachments, call, recording, .. } = &prepared.contact;
+        let Contact {
+            attachments,
+            call,
+            recording,
+            ..
+        } = &prepared.contact;
         match &prepared.raw {
             Some(raw) if raw.bytes.as_ref().is_some_and(|bytes| bytes.len() > RAW_IN_SET) => {
                 self.large.push((interaction_id.to_owned(), raw.clone()));

@@ -54,7 +54,11 @@ impl NewEvent {
     pub fn of_request(kind: EventKind, request_id: &str) -> Self {
         let mut data = Map::new();
         data.insert("request_id".to_owned(), Value::from(request_id));
-        Self { kind, subject: request_id.to_owned(), data }
+        Self {
+            kind,
+            subject: request_id.to_owned(),
+            data,
+        }
     }
 
     /// An event of a channel account.
@@ -62,7 +66,11 @@ impl NewEvent {
     pub fn of_account(kind: EventKind, account: &str) -> Self {
         let mut data = Map::new();
         data.insert("account".to_owned(), Value::from(account));
-        Self { kind, subject: account.to_owned(), data }
+        Self {
+            kind,
+            subject: account.to_owned(),
+            data,
+        }
     }
 
     /// Adds a member. Ids, names of states and numbers only: whatever a citizen wrote stays out of the feed.

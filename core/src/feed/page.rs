@@ -3,8 +3,8 @@
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::base::wake::{Listener, Wake};
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// One event as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

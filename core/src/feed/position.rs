@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
-use crate::on;
+use crate::store::on;
 use crate::store::{Column, Rows, SetSql, Tx};
 
 use super::NewEvent;

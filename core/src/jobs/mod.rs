@@ -3,5 +3,5 @@
 mod step;
 mod table;
 
-pub use step::Step;
+pub use step::{Runner, Step};
 pub use table::{JobRow, Jobs};

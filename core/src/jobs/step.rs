@@ -1,8 +1,11 @@
 //! The steps themselves.
 
-use crate::Core;
+use super::table::Jobs;
+use crate::access::Idempotency;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
+use crate::contact::Intake;
+use crate::outbox::Outbox;
 
 macro_rules! steps {
     ($($variant:ident = $name:literal every $pause:expr, $doc:literal;)*) => {
@@ -43,12 +46,32 @@ const RECEIPT_MS: Millis = 72 * HOUR;
 /// How long an answer is remembered for its Idempotency-Key.
 const ANSWER_MS: Millis = 48 * HOUR;
 
-impl Core {
+/// Does what is due, through the doors that own the work.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    jobs: Jobs,
+    intake: Intake,
+    outbox: Outbox,
+    idempotency: Idempotency,
+}
+
+impl Runner {
+    /// Over the table and the doors.
+    #[must_use]
+    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency) -> Self {
+        Self {
+            jobs,
+            intake,
+            outbox,
+            idempotency,
+        }
+    }
+
     /// Enters the steps that care for everything, and clears up after an earlier process. Once at start.
     ///
     /// # Errors
     /// The store's.
-    pub async fn enter_jobs(&self) -> Result<()> {
+    pub async fn enter(&self) -> Result<()> {
         for step in Step::ALL {
             self.jobs.ensure(step.as_str(), "", time::now()).await?;
         }
@@ -59,11 +82,17 @@ impl Core {
     ///
     /// # Errors
     /// The store's, when the table itself cannot be used; a failing step is noted in the table instead.
-    pub async fn run_due_job(&self) -> Result<Option<String>> {
-        let Some(job) = self.jobs.lease(time::now()).await? else { return Ok(None) };
+    pub async fn run_due(&self) -> Result<Option<String>> {
+        let Some(job) = self.jobs.lease(time::now()).await? else {
+            return Ok(None);
+        };
         let step = Step::ALL.iter().copied().find(|step| step.as_str() == job.kind);
         let outcome = match step {
-            Some(step) => self.step(step).await.map(|()| time::now() + step.pause()).map_err(|error| error.to_string()),
+            Some(step) => self
+                .step(step)
+                .await
+                .map(|()| time::now() + step.pause())
+                .map_err(|error| error.to_string()),
             None => Err("this build knows no such job".to_owned()),
         };
         self.jobs.finish(&job, time::now(), outcome).await?;

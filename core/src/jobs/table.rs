@@ -2,8 +2,8 @@
 
 use crate::base::error::Result;
 use crate::base::time::Millis;
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// A job as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -111,7 +111,9 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_done_by_one_and_a_failure_waits() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("j.db").display())).await.unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("j.db").display()))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let jobs = Jobs::new(store);
         jobs.ensure("a", "", 10).await.unwrap();
@@ -131,7 +133,9 @@ mod tests {
     #[tokio::test]
     async fn one_whose_worker_died_is_taken_up_again() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("j.db").display())).await.unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("j.db").display()))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let jobs = Jobs::new(store);
         jobs.ensure("a", "", 0).await.unwrap();

@@ -3,15 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::ReplyRow;
-use super::row::COLUMNS;
+use super::row::{COLUMNS, ReplyRow};
 use crate::base::account::{Account, Channel};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::base::wake::{Listener, Wake};
 use crate::feed::Feed;
-use crate::on;
 use crate::store::Store;
+use crate::store::on;
 
 /// An account that can send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +39,12 @@ impl Outbox {
     /// Over a store. `wake` rings whenever something was queued; the intake rings it for acknowledgements.
     #[must_use]
     pub fn new(store: Store, feed: Feed, wake: Wake) -> Self {
-        Self { store, feed, wake, senders: Arc::default() }
+        Self {
+            store,
+            feed,
+            wake,
+            senders: Arc::default(),
+        }
     }
 
     /// Enters an account that can send. Called once at start for each, before any reply is taken.

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Outbox, ReplyKind};
+use super::door::Outbox;
+use super::row::ReplyKind;
+use super::settle::Settlement;
 use crate::base::account::Account;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::on;
+use crate::store::on;
 use crate::store::{Store, Tx};
 
 /// A reply in the hands of its channel.
@@ -104,7 +106,7 @@ impl Outbox {
         let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(time::now()).fetch_all(db).await)?;
         let count = ids.len() as u64;
         let reason = "the daemon was stopped between sending it and hearing the answer";
-        let unknown = |id| (id, super::Settlement::Unknown { reason: reason.to_owned() });
+        let unknown = |id| (id, Settlement::Unknown { reason: reason.to_owned() });
         self.settle(ids.into_iter().map(unknown).collect()).await?;
         Ok(count)
     }
@@ -147,7 +149,12 @@ fn outbound(row: Leased, references: &HashMap<String, String>) -> Outbound {
         text: row.text,
         message_id: row.message_id,
         in_reply_to: row.in_reply_to,
-        references: row.mail_references.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        references: row
+            .mail_references
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
         attempts: row.attempts,
         created_at: row.created_at,
     }

@@ -2,6 +2,7 @@
 
 mod door;
 mod lease;
+mod parking;
 mod receipt;
 mod reply;
 mod row;
@@ -9,7 +10,7 @@ mod settle;
 
 pub use door::{Outbox, Sender};
 pub use lease::Outbound;
-pub use receipt::{ReceiptIn, ReceiptState};
+pub use parking::{ReceiptIn, ReceiptState};
 pub use reply::NewReply;
 pub use row::{ReplyKind, ReplyRow, ReplyState};
 pub use settle::Settlement;

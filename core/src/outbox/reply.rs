@@ -3,17 +3,17 @@
 use serde_json::json;
 use voxea_rules::sms;
 
-use super::door::Sender;
-use super::{Outbox, ReplyKind, ReplyRow, ReplyState};
+use super::door::{Outbox, Sender};
+use super::row::{ReplyKind, ReplyRow, ReplyState};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
-use crate::on;
 use crate::request::{Status, record};
 use crate::store::Tx;
+use crate::store::on;
 
 /// The longest answer by mail, in bytes.
 const MAIL_BYTES: usize = 256 * 1024;
@@ -89,7 +89,10 @@ impl Outbox {
     }
 
     fn address(&self, demand: &Demand, reply: &NewReply) -> Result<(Sender, String)> {
-        let status: Status = demand.status.parse().map_err(|_| CoreError::Store(format!("unknown status {:?}", demand.status)))?;
+        let status: Status = demand
+            .status
+            .parse()
+            .map_err(|_| CoreError::Store(format!("unknown status {:?}", demand.status)))?;
         if matches!(status, Status::Merged | Status::Archived | Status::Eliminated) {
             return Err(CoreError::Conflict(format!("a request that is {status} takes no reply")));
         }
@@ -98,8 +101,15 @@ impl Outbox {
             None => preferred(demand)?,
         };
         if !reachable(channel, &demand.from_address) {
-            let wanted = if channel == Channel::Email { "a mail address" } else { "a phone number" };
-            return Err(CoreError::invalid("/channel", format!("{channel} needs {wanted}, and this citizen left none")));
+            let wanted = if channel == Channel::Email {
+                "a mail address"
+            } else {
+                "a phone number"
+            };
+            return Err(CoreError::invalid(
+                "/channel",
+                format!("{channel} needs {wanted}, and this citizen left none"),
+            ));
         }
         let sender = self
             .sender(channel, demand.account.as_deref())
@@ -123,7 +133,12 @@ fn preferred(demand: &Demand) -> Result<Channel> {
     [origin, Channel::Email, Channel::Sms]
         .into_iter()
         .find(|channel| reachable(*channel, &demand.from_address))
-        .ok_or_else(|| CoreError::invalid("/channel", "the citizen left neither a mail address nor a phone number that can be written to"))
+        .ok_or_else(|| {
+            CoreError::invalid(
+                "/channel",
+                "the citizen left neither a mail address nor a phone number that can be written to",
+            )
+        })
 }
 
 async fn lock(tx: &mut Tx, request_id: &str) -> Result<Demand> {
@@ -137,17 +152,32 @@ async fn thread(tx: &mut Tx, request_id: &str, from: &str) -> Result<Thread> {
     let sql = "SELECT i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
                WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL ORDER BY i.position";
     let mails: Vec<(String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
-    let in_reply_to = mails.iter().rev().find(|(_, direction)| direction == "in").or(mails.last()).map(|(id, _)| id.clone());
+    let in_reply_to = mails
+        .iter()
+        .rev()
+        .find(|(_, direction)| direction == "in")
+        .or(mails.last())
+        .map(|(id, _)| id.clone());
     let skipped = mails.len().saturating_sub(REFERENCES);
-    let named = mails.iter().enumerate().filter(|(index, _)| *index == 0 || *index > skipped).map(|(_, (id, _))| id.as_str());
+    let named = mails
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index == 0 || *index > skipped)
+        .map(|(_, (id, _))| id.as_str());
     let references = Some(named.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty());
-    Ok(Thread { message_id: Some(message_id(from)), in_reply_to, references })
+    Ok(Thread {
+        message_id: Some(message_id(from)),
+        in_reply_to,
+        references,
+    })
 }
 
 /// A fresh Message-ID in the sender's domain. It stays the same on every try (RFC 5322 §3.6.4).
 #[must_use]
 pub(crate) fn message_id(from: &str) -> String {
-    let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain.trim_end_matches('>').trim());
+    let domain = from
+        .rsplit_once('@')
+        .map_or("localhost", |(_, domain)| domain.trim_end_matches('>').trim());
     format!("<{}@{domain}>", id::new())
 }
 

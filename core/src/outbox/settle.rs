@@ -2,16 +2,17 @@
 
 use serde_json::json;
 
-use super::receipt;
-use super::{Outbox, ReplyState};
+use super::door::Outbox;
+use super::parking;
+use super::row::ReplyState;
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
-use crate::on;
 use crate::request::record;
 use crate::store::Tx;
+use crate::store::on;
 
 /// What a channel says of a reply that it leased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,7 @@ async fn one(tx: &mut Tx, now: Millis, id: &str, settlement: &Settlement, events
 async fn submitted(tx: &mut Tx, now: Millis, id: &str, native_id: Option<&str>, last_word: bool, events: &mut Vec<NewEvent>) -> Result<()> {
     let sql = "UPDATE reply SET state = 'submitted', submitted_at = $2, settled_at = $3, native_id = $4, native_key = $5, reason = NULL \
                WHERE id = $1 AND state IN ('queued', 'unknown') RETURNING request_id, interaction_id, channel, account";
-    let key = native_id.map(receipt::key);
+    let key = native_id.map(parking::key);
     let settled_at = last_word.then_some(now);
     let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
         .bind(id).bind(now).bind(settled_at).bind(native_id).bind(&key).fetch_optional(db).await)?;
@@ -128,14 +129,21 @@ async fn submitted(tx: &mut Tx, now: Millis, id: &str, native_id: Option<&str>, 
         events.push(event(EventKind::ReplySettled, &row, id, ReplyState::Submitted));
     }
     if let Some(key) = key
-        && let Some((state, reason, at)) = receipt::unpark(tx, &row.account, &key).await?
+        && let Some((state, reason, at)) = parking::unpark(tx, &row.account, &key).await?
     {
         settled(tx, at, id, state.into(), reason.as_deref(), events).await?;
     }
     Ok(())
 }
 
-pub(super) async fn settled(tx: &mut Tx, at: Millis, id: &str, state: ReplyState, reason: Option<&str>, events: &mut Vec<NewEvent>) -> Result<()> {
+pub(super) async fn settled(
+    tx: &mut Tx,
+    at: Millis,
+    id: &str,
+    state: ReplyState,
+    reason: Option<&str>,
+    events: &mut Vec<NewEvent>,
+) -> Result<()> {
     // Forward only: what is delivered or rejected stays so; unknown may still be settled by a late receipt.
     let sql = "UPDATE reply SET state = $2, settled_at = $3, reason = $4 \
                WHERE id = $1 AND state IN ('queued', 'submitted', 'unknown') AND state <> $2 \

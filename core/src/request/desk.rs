@@ -9,7 +9,7 @@ use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::time;
 use crate::feed::{self, EventKind, Feed, NewEvent};
-use crate::on;
+use crate::store::on;
 use crate::store::{Store, Tx};
 
 /// The longest subject, theme or assignee, in characters.
@@ -82,7 +82,11 @@ impl Desk {
             sql.push_str(" AND channel = $3");
         }
         if filter.status.is_some() {
-            sql.push_str(if filter.channel.is_some() { " AND status = $4" } else { " AND status = $3" });
+            sql.push_str(if filter.channel.is_some() {
+                " AND status = $4"
+            } else {
+                " AND status = $3"
+            });
         }
         sql.push_str(" ORDER BY position LIMIT $2");
         let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
@@ -119,7 +123,10 @@ impl Desk {
         let mut tx = self.store.begin().await?;
         let before = lock(&mut tx, id).await?;
         if before.version != expected {
-            return Err(CoreError::Stale { expected, current: before.version });
+            return Err(CoreError::Stale {
+                expected,
+                current: before.version,
+            });
         }
         let (mut after, changes) = apply(&before, patch)?;
         if changes.is_empty() {
@@ -133,7 +140,11 @@ impl Desk {
             .bind(after.version).bind(after.updated_at).execute(db).await.map(|_| ()))?;
         let moved = before.status != after.status;
         history::record(&mut tx, id, after.updated_at, actor, "patched", &Value::Object(changes)).await?;
-        let kind = if moved { EventKind::RequestStatusChanged } else { EventKind::RequestUpdated };
+        let kind = if moved {
+            EventKind::RequestStatusChanged
+        } else {
+            EventKind::RequestUpdated
+        };
         let event = NewEvent::of_request(kind, id)
             .with("channel", after.channel.as_str())
             .with("status", after.status.as_str())
@@ -158,10 +169,16 @@ fn apply(before: &RequestRow, patch: &Patch) -> Result<(RequestRow, Map<String, 
     let mut after = before.clone();
     let mut changes = Map::new();
     if let Some(next) = patch.status {
-        let current: Status = before.status.parse().map_err(|_| CoreError::Store(format!("unknown status {:?}", before.status)))?;
+        let current: Status = before
+            .status
+            .parse()
+            .map_err(|_| CoreError::Store(format!("unknown status {:?}", before.status)))?;
         if !current.may_become(next) {
             let allowed: Vec<&str> = current.moves().iter().map(|status| status.as_str()).collect();
-            return Err(CoreError::Conflict(format!("a request that is {current} cannot become {next}; it may become: {}", allowed.join(", "))));
+            return Err(CoreError::Conflict(format!(
+                "a request that is {current} cannot become {next}; it may become: {}",
+                allowed.join(", ")
+            )));
         }
         if current != next {
             changes.insert("status".to_owned(), json!({"from": current.as_str(), "to": next.as_str()}));
@@ -176,8 +193,14 @@ fn apply(before: &RequestRow, patch: &Patch) -> Result<(RequestRow, Map<String, 
 
 fn member(changes: &mut Map<String, Value>, name: &str, current: &mut Option<String>, next: Option<&Option<String>>) -> Result<()> {
     let Some(next) = next else { return Ok(()) };
-    if next.as_ref().is_some_and(|text| text.chars().count() > MEMBER_CHARS || text.contains('\0')) {
-        return Err(CoreError::invalid(format!("/{name}"), format!("must have at most {MEMBER_CHARS} characters and no NUL")));
+    if next
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > MEMBER_CHARS || text.contains('\0'))
+    {
+        return Err(CoreError::invalid(
+            format!("/{name}"),
+            format!("must have at most {MEMBER_CHARS} characters and no NUL"),
+        ));
     }
     if current != next {
         changes.insert(name.to_owned(), json!({"from": current, "to": next}));

@@ -4,8 +4,8 @@ use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
-use crate::on;
 use crate::store::Tx;
+use crate::store::on;
 
 /// One entry of a request's history.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

@@ -53,7 +53,11 @@ impl FromStr for Status {
     type Err = Unknown;
 
     fn from_str(text: &str) -> Result<Self, Unknown> {
-        Self::ALL.iter().copied().find(|status| status.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| Unknown(text.to_owned()))
     }
 }
 
@@ -64,7 +68,17 @@ use Status::{
 
 /// Where a request that is being worked on may go.
 const WORKING: &[Status] = &[
-    ToQualify, Open, InProgress, AwaitingCitizen, AwaitingThirdParty, AwaitingValidation, Transmitted, Answered, Closed, Merged, Spam,
+    ToQualify,
+    Open,
+    InProgress,
+    AwaitingCitizen,
+    AwaitingThirdParty,
+    AwaitingValidation,
+    Transmitted,
+    Answered,
+    Closed,
+    Merged,
+    Spam,
     Abusive,
 ];
 

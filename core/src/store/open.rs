@@ -7,7 +7,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{Sqlite, Store};
+use super::kind::{Sqlite, Store};
+use super::on::on;
 use crate::base::error::{CoreError, Result};
 
 static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -47,7 +48,11 @@ impl Store {
             .busy_timeout(ACQUIRE)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("temp_store", "memory");
-        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .idle_timeout(None)
+            .max_lifetime(None);
         let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE);
         let write = write.connect_with(options.clone()).await?;
         let read = read.connect_with(options.pragma("query_only", "on")).await?;
@@ -78,7 +83,7 @@ impl Store {
     /// [`CoreError::Unavailable`] when it does not.
     pub async fn probe(&self) -> Result<()> {
         let mut tx = self.begin().await?;
-        crate::on!(Tx, &mut tx, db => sqlx::query("UPDATE counter SET value = value WHERE name = 'probe'").execute(db).await.map(|_| ()))?;
+        on!(Tx, &mut tx, db => sqlx::query("UPDATE counter SET value = value WHERE name = 'probe'").execute(db).await.map(|_| ()))?;
         tx.commit().await
     }
 

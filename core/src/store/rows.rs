@@ -2,7 +2,8 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use super::{Store, Tx};
+use super::kind::Store;
+use super::tx::Tx;
 
 /// The type of a column in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +57,16 @@ impl Rows {
         );
         let values = names.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
         let write = |rows: &str| {
-            let text = template.replace("{rows}", rows).replace("{columns}", &names.join(", ")).replace("{values}", &values);
+            let text = template
+                .replace("{rows}", rows)
+                .replace("{columns}", &names.join(", "))
+                .replace("{values}", &values);
             AssertSqlSafe(text).into_sql_str()
         };
-        SetSql { sqlite: write(&sqlite_rows), postgres: write(&postgres_rows) }
+        SetSql {
+            sqlite: write(&sqlite_rows),
+            postgres: write(&postgres_rows),
+        }
     }
 
     /// `INSERT` of every row into a table that has these columns.
@@ -83,7 +90,10 @@ impl Rows {
 impl SetSql {
     fn map(self, change: impl Fn(&str) -> String) -> Self {
         let apply = |sql: SqlStr| AssertSqlSafe(change(sql.as_str())).into_sql_str();
-        Self { sqlite: apply(self.sqlite), postgres: apply(self.postgres) }
+        Self {
+            sqlite: apply(self.sqlite),
+            postgres: apply(self.postgres),
+        }
     }
 
     /// The words for the database of this transaction.

@@ -2,7 +2,7 @@
 
 use sqlx::{Postgres, Sqlite as SqliteDb, Transaction};
 
-use super::Store;
+use super::kind::Store;
 use crate::base::error::Result;
 
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.

@@ -18,10 +18,25 @@ pub(crate) async fn only_what_opens_a_request_is_acknowledged(place: &Place) {
     let shown = place.interactions.of_request(&opened.request_id).await.unwrap();
     let directions: Vec<&str> = shown.iter().map(|shown| shown.row.direction.as_str()).collect();
     assert_eq!(directions, ["in", "out", "in"]);
-    assert_eq!(shown[1].row.text.as_deref(), Some(format!("Elle porte le numéro {}.", opened.reference).as_str()));
-    assert_eq!(shown[1].row.subject.as_deref(), Some(format!("Votre demande {}", opened.reference).as_str()));
+    assert_eq!(
+        shown[1].row.text.as_deref(),
+        Some(format!("Elle porte le numéro {}.", opened.reference).as_str())
+    );
+    assert_eq!(
+        shown[1].row.subject.as_deref(),
+        Some(format!("Votre demande {}", opened.reference).as_str())
+    );
     let kinds: Vec<String> = place.events().await.into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, ["request.created", "interaction.received", "reply.queued", "interaction.received", "request.updated"]);
+    assert_eq!(
+        kinds,
+        [
+            "request.created",
+            "interaction.received",
+            "reply.queued",
+            "interaction.received",
+            "request.updated"
+        ]
+    );
 
     // An answer to the acknowledgement finds the request too.
     let mut answer = mail("a@example.fr", "3", NOW);

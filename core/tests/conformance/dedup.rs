@@ -8,7 +8,10 @@ use crate::place::{NOW, Place, agent, mail, mailbox};
 
 pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
-    let blob = StoredBlob { sha256: "ab".repeat(32), size: 7 };
+    let blob = StoredBlob {
+        sha256: "ab".repeat(32),
+        size: 7,
+    };
     let large = Bytes::from(vec![0xff; RAW_INLINE_BYTES]);
     let mut contact = mail("Zoé@example.fr", "1", NOW);
     contact.from_name = Some("Zoé".to_owned());
@@ -17,29 +20,60 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     contact.occurred_at = NOW - 5;
     contact.flags = vec![Flag::Automatic];
     contact.theme = Some("voirie".to_owned());
-    contact.raw = Some(Raw::Inline { media_type: "message/rfc822", bytes: large.clone() });
+    contact.raw = Some(Raw::Inline {
+        media_type: "message/rfc822",
+        bytes: large.clone(),
+    });
     contact.attachments = vec![
-        NewAttachment { name: "b.pdf".to_owned(), media_type: "application/pdf".to_owned(), blob: blob.clone() },
-        NewAttachment { name: "a.png".to_owned(), media_type: "image/png".to_owned(), blob: blob.clone() },
+        NewAttachment {
+            name: "b.pdf".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            blob: blob.clone(),
+        },
+        NewAttachment {
+            name: "a.png".to_owned(),
+            media_type: "image/png".to_owned(),
+            blob: blob.clone(),
+        },
     ];
-    contact.call = Some(NewCall { dialled: "3000".to_owned(), diverted_from: vec!["100".to_owned(), "200".to_owned()] });
-    contact.recording = Some(NewRecording { id: "r1".to_owned(), path: "recordings/r1".to_owned(), codec: "pcma".to_owned(), rate: 8000 });
+    contact.call = Some(NewCall {
+        dialled: "3000".to_owned(),
+        diverted_from: vec!["100".to_owned(), "200".to_owned()],
+    });
+    contact.recording = Some(NewRecording {
+        id: "r1".to_owned(),
+        path: "recordings/r1".to_owned(),
+        codec: "pcma".to_owned(),
+        rate: 8000,
+    });
     let accepted = place.intake.accept(contact).await.unwrap();
     assert_eq!(accepted.outcome, Outcome::Fresh);
 
     let request = place.desk.get(&agent(), &accepted.request_id).await.unwrap();
     assert_eq!(request.reference, accepted.reference);
     assert!(request.reference.starts_with("2026-0000001-") && voxea_rules::reference::parse(&request.reference).is_ok());
-    assert_eq!((request.channel.as_str(), request.status.as_str(), request.version), ("email", "received", 1));
-    assert_eq!((request.theme.as_deref(), request.from_name.as_deref()), (Some("voirie"), Some("Zoé")));
+    assert_eq!(
+        (request.channel.as_str(), request.status.as_str(), request.version),
+        ("email", "received", 1)
+    );
+    assert_eq!(
+        (request.theme.as_deref(), request.from_name.as_deref()),
+        (Some("voirie"), Some("Zoé"))
+    );
     let history = place.desk.history(&agent(), &accepted.request_id).await.unwrap();
-    assert_eq!((history[0].actor.as_str(), history[0].action.as_str()), ("channel:mailbox/mairie", "created"));
+    assert_eq!(
+        (history[0].actor.as_str(), history[0].action.as_str()),
+        ("channel:mailbox/mairie", "created")
+    );
 
     let shown = place.interactions.of_request(&accepted.request_id).await.unwrap();
     assert_eq!(shown.len(), 1);
     let shown = &shown[0];
     assert_eq!(shown.row.id, accepted.interaction_id);
-    assert_eq!((shown.row.direction.as_str(), shown.row.deliveries, shown.row.occurred_at), ("in", 1, NOW - 5));
+    assert_eq!(
+        (shown.row.direction.as_str(), shown.row.deliveries, shown.row.occurred_at),
+        ("in", 1, NOW - 5)
+    );
     assert_eq!(shown.flags, ["automatic"]);
     assert_eq!(shown.request_ids, std::slice::from_ref(&accepted.request_id));
     let names: Vec<&str> = shown.attachments.iter().map(|attachment| attachment.name.as_str()).collect();
@@ -48,8 +82,18 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     assert_eq!(shown.recording.as_ref().unwrap().state, "recording");
     assert_eq!(shown.row.raw_sha256, Some(Blobs::hash(&large)));
     let folder = tempfile::tempdir().unwrap();
-    let raw = place.interactions.raw(&accepted.interaction_id, &Blobs::open(folder.path().to_owned()).unwrap()).await.unwrap();
-    assert_eq!(raw, RawRow::Inline { media_type: "message/rfc822".to_owned(), bytes: large.to_vec() });
+    let raw = place
+        .interactions
+        .raw(&accepted.interaction_id, &Blobs::open(folder.path().to_owned()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        raw,
+        RawRow::Inline {
+            media_type: "message/rfc822".to_owned(),
+            bytes: large.to_vec()
+        }
+    );
     let kinds: Vec<String> = place.events().await.into_iter().map(|event| event.kind).collect();
     assert_eq!(kinds, ["request.created", "interaction.received"]);
 }
@@ -63,7 +107,10 @@ pub(crate) async fn one_known_key_makes_it_known(place: &Place) {
     };
     let first = place.intake.accept(with(&["uid:1", "sha:x"])).await.unwrap();
     let moved = place.intake.accept(with(&["uid:2", "sha:x"])).await.unwrap();
-    assert_eq!((moved.outcome, &moved.interaction_id, &moved.request_id), (Outcome::Known, &first.interaction_id, &first.request_id));
+    assert_eq!(
+        (moved.outcome, &moved.interaction_id, &moved.request_id),
+        (Outcome::Known, &first.interaction_id, &first.request_id)
+    );
     assert_eq!(moved.reference, first.reference);
     // All keys of a known contact lead to it from then on.
     let again = place.intake.accept(with(&["uid:2", "sha:other"])).await.unwrap();
@@ -103,7 +150,11 @@ async fn at_once(place: &Place, intakes: &[voxea_core::contact::Intake]) {
             assert_eq!(accepted.outcome, Outcome::Fresh);
         }
     }
-    assert_eq!((fresh, interactions.len()), (1, 1), "exactly one of sixty-four is new, and all are told the same");
+    assert_eq!(
+        (fresh, interactions.len()),
+        (1, 1),
+        "exactly one of sixty-four is new, and all are told the same"
+    );
     assert_eq!(place.number("SELECT COUNT(*) FROM interaction").await, 65);
     assert_eq!(place.number("SELECT COUNT(DISTINCT ref) FROM request").await, 65);
     assert_eq!(place.count("request.created").await, 65);

@@ -12,8 +12,16 @@ pub(crate) async fn a_stale_epoch_writes_nothing(place: &Place) {
     assert_eq!(place.intake.take_over(&mailbox()).await.unwrap(), 2);
     assert_eq!(place.intake.take_over(&sms_account()).await.unwrap(), 2);
     assert_eq!(place.intake.accept(mail("a@example.fr", "1", NOW)).await, Err(IntakeError::Fenced));
-    assert_eq!(place.intake.part(part("w", 1, 2, b"\0a", "one", NOW)).await, Err(IntakeError::Fenced));
-    assert_eq!(place.number("SELECT (SELECT COUNT(*) FROM interaction) + (SELECT COUNT(*) FROM part) + (SELECT COUNT(*) FROM dedup)").await, 0);
+    assert_eq!(
+        place.intake.part(part("w", 1, 2, b"\0a", "one", NOW)).await,
+        Err(IntakeError::Fenced)
+    );
+    assert_eq!(
+        place
+            .number("SELECT (SELECT COUNT(*) FROM interaction) + (SELECT COUNT(*) FROM part) + (SELECT COUNT(*) FROM dedup)")
+            .await,
+        0
+    );
     let mut current = mail("a@example.fr", "1", NOW);
     current.epoch = place.intake.register(&mailbox()).await.unwrap();
     assert_eq!(current.epoch, 2, "entering an account does not raise its epoch");

@@ -13,7 +13,11 @@ async fn to(place: &Place, contact: Contact) -> String {
 }
 
 fn with(mut contact: Contact, reference: Option<&str>, keyword: bool) -> Contact {
-    contact.joining = Joining::Conversation { within: 24 * HOUR, reference: reference.map(str::to_owned), keyword };
+    contact.joining = Joining::Conversation {
+        within: 24 * HOUR,
+        reference: reference.map(str::to_owned),
+        keyword,
+    };
     contact
 }
 
@@ -49,7 +53,11 @@ pub(crate) async fn texts_of_one_batch_share_a_request(place: &Place) {
     .await;
     let requests: std::collections::BTreeSet<String> = accepted.into_iter().map(|one| one.unwrap().request_id).collect();
     assert_eq!(requests.len(), 5);
-    assert_eq!(place.number("SELECT COUNT(*) FROM request WHERE version = 10").await, 5, "ten contacts each, nine of which joined");
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM request WHERE version = 10").await,
+        5,
+        "ten contacts each, nine of which joined"
+    );
     assert_eq!(place.number("SELECT COUNT(*) FROM request_interaction").await, 50);
 }
 
@@ -69,9 +77,19 @@ pub(crate) async fn a_reference_counts_for_its_own_citizen(place: &Place) {
     let later = NOW + 100 * HOUR;
     let mut stranger = with(text("c'est moi", later), Some(&first.reference), false);
     stranger.from = "+33698765432".to_owned();
-    assert_ne!(to(place, stranger).await, first.request_id, "a reference that somebody overheard opens nobody's file");
-    assert_eq!(to(place, with(text("suite", later), Some(&first.reference), true)).await, first.request_id);
-    assert_ne!(to(place, with(alone("faux", later + 30 * HOUR), Some("2026-9999999-0"), false)).await, first.request_id);
+    assert_ne!(
+        to(place, stranger).await,
+        first.request_id,
+        "a reference that somebody overheard opens nobody's file"
+    );
+    assert_eq!(
+        to(place, with(text("suite", later), Some(&first.reference), true)).await,
+        first.request_id
+    );
+    assert_ne!(
+        to(place, with(alone("faux", later + 30 * HOUR), Some("2026-9999999-0"), false)).await,
+        first.request_id
+    );
 }
 
 pub(crate) async fn a_request_that_is_over_takes_nothing_in(place: &Place) {
@@ -103,10 +121,18 @@ pub(crate) async fn an_answer_finds_its_thread(place: &Place) {
     assert_eq!(to(place, answer).await, first.request_id, "the first id that is known decides");
     let with_reference = |from: &str, key: &str| {
         let mut contact = mail(from, key, NOW);
-        contact.joining = Joining::Thread { message_ids: Vec::new(), reference: Some(first.reference.clone()), twin: None };
+        contact.joining = Joining::Thread {
+            message_ids: Vec::new(),
+            reference: Some(first.reference.clone()),
+            twin: None,
+        };
         contact
     };
-    assert_eq!(to(place, with_reference("A@Example.fr", "4")).await, first.request_id, "addresses ignore case");
+    assert_eq!(
+        to(place, with_reference("A@Example.fr", "4")).await,
+        first.request_id,
+        "addresses ignore case"
+    );
     assert_ne!(to(place, with_reference("c@example.fr", "5")).await, first.request_id);
 }
 
@@ -130,7 +156,11 @@ pub(crate) async fn the_same_mail_in_two_mailboxes(place: &Place) {
     let copy = |account: &Account, twin: &str, key: &str| {
         let mut contact = mail("a@example.fr", key, NOW);
         contact.account = account.clone();
-        contact.joining = Joining::Thread { message_ids: Vec::new(), reference: None, twin: Some(twin.to_owned()) };
+        contact.joining = Joining::Thread {
+            message_ids: Vec::new(),
+            reference: None,
+            twin: Some(twin.to_owned()),
+        };
         contact.acknowledgement = Some(crate::place::acknowledgement("a@example.fr"));
         contact
     };
@@ -138,10 +168,21 @@ pub(crate) async fn the_same_mail_in_two_mailboxes(place: &Place) {
     assert_eq!(to(place, copy(&other, "mail:x", "1")).await, first);
     assert_ne!(to(place, copy(&other, "mail:y", "2")).await, first);
     // In one batch as well.
-    let (one, two) = tokio::join!(place.intake.accept(copy(&mailbox(), "mail:z", "3")), place.intake.accept(copy(&other, "mail:z", "3")));
+    let (one, two) = tokio::join!(
+        place.intake.accept(copy(&mailbox(), "mail:z", "3")),
+        place.intake.accept(copy(&other, "mail:z", "3"))
+    );
     assert_eq!(one.unwrap().request_id, two.unwrap().request_id);
-    assert_eq!(place.number("SELECT COUNT(*) FROM interaction WHERE direction = 'in'").await, 5, "each copy is recorded");
-    assert_eq!(place.number("SELECT COUNT(*) FROM reply").await, 3, "each mail is acknowledged once");
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM interaction WHERE direction = 'in'").await,
+        5,
+        "each copy is recorded"
+    );
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM reply").await,
+        3,
+        "each mail is acknowledged once"
+    );
 }
 
 pub(crate) async fn versions_and_events_tell_of_every_join(place: &Place) {

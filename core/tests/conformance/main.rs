@@ -1,6 +1,39 @@
 //! One suite of stories, run on both databases. A story begins with a database of its own, migrated and empty.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story that cannot go on fails at that line")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a story that cannot go on fails at that line"
+)]
+
+/// A statement of a story, for whichever database it runs on.
+macro_rules! on {
+    (Store, $store:expr, $db:ident => $body:expr) => {
+        match $store {
+            voxea_core::store::Store::Sqlite(pools) => {
+                let $db = &pools.read;
+                $body
+            }
+            voxea_core::store::Store::Postgres(pool) => {
+                let $db = pool;
+                $body
+            }
+        }
+    };
+    (Tx, $tx:expr, $db:ident => $body:expr) => {
+        match $tx {
+            voxea_core::store::Tx::Sqlite(inner) => {
+                let $db = &mut **inner;
+                $body
+            }
+            voxea_core::store::Tx::Postgres(inner) => {
+                let $db = &mut **inner;
+                $body
+            }
+        }
+    };
+}
 
 mod acknowledging;
 mod dedup;

@@ -67,14 +67,30 @@ pub(crate) async fn parts_of_a_text_come_again(place: &Place) {
     place.flushed(Some(doubled.delivery), NOW + 2 * SECOND).await;
     let late = place.intake.part(part("ref", 1, 2, &a, "two", NOW + HOUR)).await.unwrap();
     assert_eq!((late.outcome, late.whole), (Outcome::Known, None));
-    let whole = place.intake.part(part("ref", 2, 2, &b, "one", NOW + HOUR)).await.unwrap().whole.unwrap();
+    let whole = place
+        .intake
+        .part(part("ref", 2, 2, &b, "one", NOW + HOUR))
+        .await
+        .unwrap()
+        .whole
+        .unwrap();
     // Whole, and then its parts come again: known, and the answer says of what.
     for (number, body) in [(1, &a), (2, &b)] {
-        let again = place.intake.part(part("ref", number, 2, body, "three", NOW + HOUR + SECOND)).await.unwrap();
-        assert_eq!((again.outcome, again.whole.unwrap().interaction_id), (Outcome::Known, whole.interaction_id.clone()));
+        let again = place
+            .intake
+            .part(part("ref", number, 2, body, "three", NOW + HOUR + SECOND))
+            .await
+            .unwrap();
+        assert_eq!(
+            (again.outcome, again.whole.unwrap().interaction_id),
+            (Outcome::Known, whole.interaction_id.clone())
+        );
     }
     let shown = place.interaction(&whole).await;
-    assert_eq!((shown.row.text.as_deref(), shown.flags.as_slice()), (Some("ab"), ["redelivered".to_owned()].as_slice()));
+    assert_eq!(
+        (shown.row.text.as_deref(), shown.flags.as_slice()),
+        (Some("ab"), ["redelivered".to_owned()].as_slice())
+    );
     assert_eq!(place.number("SELECT COUNT(*) FROM interaction").await, 1);
 }
 
@@ -82,17 +98,30 @@ pub(crate) async fn what_came_is_delivered_in_the_end(place: &Place) {
     place.intake.register(&sms_account()).await.unwrap();
     for number in [1, 2, 5] {
         let body = encode_ucs2(&format!("partie {number}"));
-        place.intake.part(part("ref", number, 5, &body, "one", NOW + i64::from(number) * HOUR)).await.unwrap();
+        place
+            .intake
+            .part(part("ref", number, 5, &body, "one", NOW + i64::from(number) * HOUR))
+            .await
+            .unwrap();
     }
     // The day counts from the first part that came.
     assert_eq!(place.intake.expire_parts(NOW + 25 * HOUR - 1).await.unwrap(), 0);
     assert_eq!(place.intake.expire_parts(NOW + 25 * HOUR).await.unwrap(), 1);
     assert_eq!(place.intake.expire_parts(NOW + 50 * HOUR).await.unwrap(), 0);
-    let id: i64 = place.number("SELECT COUNT(*) FROM interaction WHERE text = 'partie 1partie 2 […] partie 5'").await;
+    let id: i64 = place
+        .number("SELECT COUNT(*) FROM interaction WHERE text = 'partie 1partie 2 […] partie 5'")
+        .await;
     assert_eq!(id, 1);
-    assert_eq!(place.number("SELECT COUNT(*) FROM interaction WHERE flags = '[\"partial\"]'").await, 1);
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM interaction WHERE flags = '[\"partial\"]'").await,
+        1
+    );
     // A part that comes after all begins anew, and the next text of the number joins the conversation.
-    place.intake.part(part("ref", 3, 5, &encode_ucs2("tard"), "one", NOW + 51 * HOUR)).await.unwrap();
+    place
+        .intake
+        .part(part("ref", 3, 5, &encode_ucs2("tard"), "one", NOW + 51 * HOUR))
+        .await
+        .unwrap();
     place.intake.accept(text("suite", NOW + 26 * HOUR)).await.unwrap();
     assert_eq!(place.number("SELECT COUNT(*) FROM request").await, 1);
 }
@@ -104,7 +133,13 @@ pub(crate) async fn a_pair_split_over_two_parts_is_read(place: &Place) {
     for (n, cut) in [14, 13].into_iter().enumerate() {
         let reference = format!("pair {n}");
         place.intake.part(part(&reference, 1, 2, &whole[..cut], "one", NOW)).await.unwrap();
-        let accepted = place.intake.part(part(&reference, 2, 2, &whole[cut..], "one", NOW)).await.unwrap().whole.unwrap();
+        let accepted = place
+            .intake
+            .part(part(&reference, 2, 2, &whole[cut..], "one", NOW))
+            .await
+            .unwrap()
+            .whole
+            .unwrap();
         let shown = place.interaction(&accepted).await;
         assert_eq!(shown.row.text.as_deref(), Some("Merci 😀 à vous"));
         assert!(shown.flags.is_empty());

@@ -13,7 +13,6 @@ use voxea_core::contact::{
     Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown,
 };
 use voxea_core::feed::{Event, Feed};
-use voxea_core::on;
 use voxea_core::request::Desk;
 use voxea_core::store::Store;
 
@@ -46,8 +45,13 @@ impl Place {
         let template = tokio::task::spawn_blocking(postgres::template).await.unwrap();
         let name = format!("voxea_test_{}", id::new().replace('-', ""));
         let admin = Store::open(&template.replace("{}", "postgres")).await.unwrap();
-        let Store::Postgres(pool) = &admin else { panic!("VOXEA_TEST_POSTGRES must begin with postgres://") };
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(pool).await.unwrap();
+        let Store::Postgres(pool) = &admin else {
+            panic!("VOXEA_TEST_POSTGRES must begin with postgres://")
+        };
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(pool)
+            .await
+            .unwrap();
         admin.close().await;
         Self::open(template.replace("{}", &name), None).await
     }
@@ -59,7 +63,15 @@ impl Place {
         let intake = Intake::start(store.clone(), feed.clone(), Wake::new(), Counters::default());
         let interactions = Interactions::new(store.clone());
         let desk = Desk::new(store.clone(), feed.clone());
-        Self { store, feed, intake, interactions, desk, url, _folder: folder }
+        Self {
+            store,
+            feed,
+            intake,
+            interactions,
+            desk,
+            url,
+            _folder: folder,
+        }
     }
 
     /// Another process over the same database.
@@ -106,7 +118,11 @@ impl Place {
 }
 
 pub(crate) fn agent() -> Actor {
-    Actor::Client { key_id: "agent".to_owned(), name: "agent".to_owned(), scopes: Scopes::default() }
+    Actor::Client {
+        key_id: "agent".to_owned(),
+        name: "agent".to_owned(),
+        scopes: Scopes::default(),
+    }
 }
 
 pub(crate) fn sms_account() -> Account {
@@ -124,11 +140,22 @@ pub(crate) fn text(body: &str, at: Millis) -> Contact {
 
 pub(crate) fn text_by(link: &str, window_seconds: u32, body: &str, at: Millis) -> Contact {
     let fingerprint = format!("{CITIZEN}|36123||{body}");
-    let dedup = Dedup::Redelivery(Redelivery { fingerprint, link: link.to_owned(), window_seconds });
+    let dedup = Dedup::Redelivery(Redelivery {
+        fingerprint,
+        link: link.to_owned(),
+        window_seconds,
+    });
     let mut contact = Contact::new(sms_account(), 1, Channel::Sms, dedup, CITIZEN.to_owned(), "36123".to_owned(), at);
     contact.text = Some(body.to_owned());
-    contact.joining = Joining::Conversation { within: 24 * HOUR, reference: None, keyword: false };
-    contact.raw = Some(Raw::Inline { media_type: "application/vnd.voxea.smpp", bytes: Bytes::copy_from_slice(body.as_bytes()) });
+    contact.joining = Joining::Conversation {
+        within: 24 * HOUR,
+        reference: None,
+        keyword: false,
+    };
+    contact.raw = Some(Raw::Inline {
+        media_type: "application/vnd.voxea.smpp",
+        bytes: Bytes::copy_from_slice(body.as_bytes()),
+    });
     contact
 }
 
@@ -142,7 +169,15 @@ pub(crate) fn alone(body: &str, at: Millis) -> Contact {
 /// A mail with a key of its own.
 pub(crate) fn mail(from: &str, key: &str, at: Millis) -> Contact {
     let dedup = Dedup::Key(key.to_owned());
-    let mut contact = Contact::new(mailbox(), 1, Channel::Email, dedup, from.to_owned(), "mairie@example.fr".to_owned(), at);
+    let mut contact = Contact::new(
+        mailbox(),
+        1,
+        Channel::Email,
+        dedup,
+        from.to_owned(),
+        "mairie@example.fr".to_owned(),
+        at,
+    );
     contact.subject = Some("Lampadaire".to_owned());
     contact.text = Some("Bonjour".to_owned());
     contact.joining = thread(&[]);
@@ -151,7 +186,11 @@ pub(crate) fn mail(from: &str, key: &str, at: Millis) -> Contact {
 }
 
 pub(crate) fn thread(ids: &[&str]) -> Joining {
-    Joining::Thread { message_ids: ids.iter().map(|id| (*id).to_owned()).collect(), reference: None, twin: None }
+    Joining::Thread {
+        message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        reference: None,
+        twin: None,
+    }
 }
 
 pub(crate) fn acknowledgement(recipient: &str) -> NewAcknowledgement {
@@ -181,7 +220,11 @@ pub(crate) fn part(whole: &str, number: u8, total: u8, body: &[u8], link: &str, 
         body: Bytes::copy_from_slice(body),
         raw: Bytes::copy_from_slice(body),
         media_type: "application/vnd.voxea.smpp",
-        redelivery: Redelivery { fingerprint: format!("{whole}/{number}/{body:?}"), link: link.to_owned(), window_seconds: 60 },
+        redelivery: Redelivery {
+            fingerprint: format!("{whole}/{number}/{body:?}"),
+            link: link.to_owned(),
+            window_seconds: 60,
+        },
         from: CITIZEN.to_owned(),
         to: "36123".to_owned(),
         occurred_at: at,
@@ -194,5 +237,7 @@ pub(crate) fn part(whole: &str, number: u8, total: u8, body: &[u8], link: &str, 
 
 /// Long enough for anything here on a busy machine.
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(120), future).await.expect("it took longer than two minutes")
+    tokio::time::timeout(Duration::from_secs(120), future)
+        .await
+        .expect("it took longer than two minutes")
 }

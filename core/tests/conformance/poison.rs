@@ -8,13 +8,14 @@ use crate::place::{NOW, Place, alone, mail, mailbox, sms_account, text};
 
 pub(crate) async fn one_poisonous_contact_stays_alone(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
-    place.change(if place.is_postgres() {
-        "ALTER TABLE interaction ADD CONSTRAINT poison CHECK (text <> 'poison' AND to_address <> 'deadly')"
-    } else {
-        "CREATE TRIGGER poison BEFORE INSERT ON interaction WHEN NEW.text = 'poison' OR NEW.to_address = 'deadly' \
+    place
+        .change(if place.is_postgres() {
+            "ALTER TABLE interaction ADD CONSTRAINT poison CHECK (text <> 'poison' AND to_address <> 'deadly')"
+        } else {
+            "CREATE TRIGGER poison BEFORE INSERT ON interaction WHEN NEW.text = 'poison' OR NEW.to_address = 'deadly' \
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
-    })
-    .await;
+        })
+        .await;
     let contacts = (0..100).map(|n| {
         let mut contact = mail("a@example.fr", &n.to_string(), NOW);
         match n {
@@ -36,7 +37,11 @@ pub(crate) async fn one_poisonous_contact_stays_alone(place: &Place) {
         }
     }
     assert_eq!(place.number("SELECT COUNT(*) FROM interaction").await, 99);
-    assert_eq!(place.number("SELECT COUNT(*) FROM dedup").await, 99, "what was refused left no claim behind");
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM dedup").await,
+        99,
+        "what was refused left no claim behind"
+    );
 }
 
 pub(crate) async fn nul_is_taken_out(place: &Place) {
@@ -47,7 +52,10 @@ pub(crate) async fn nul_is_taken_out(place: &Place) {
     contact.dedup = Dedup::Key("k\0".to_owned());
     let (odd, plain) = tokio::join!(place.intake.accept(contact), place.intake.accept(alone_mail()));
     let shown = place.interaction(&odd.unwrap()).await;
-    assert_eq!((shown.row.text.as_deref(), shown.row.from_address.as_str()), (Some("ab"), "a@example.fr"));
+    assert_eq!(
+        (shown.row.text.as_deref(), shown.row.from_address.as_str()),
+        (Some("ab"), "a@example.fr")
+    );
     assert_eq!(plain.unwrap().outcome, Outcome::Fresh);
 }
 
@@ -60,8 +68,11 @@ pub(crate) async fn a_store_that_is_away_takes_nothing(place: &Place) {
     place.intake.accept(text("avant", NOW)).await.unwrap();
     place.store.close().await;
     let outcomes = join_all((0..10).map(|n| place.intake.accept(alone(&n.to_string(), NOW)))).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(IntakeError::Unavailable(_)))), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Err(IntakeError::Unavailable(_)))),
+        "{outcomes:?}"
+    );
     let again = Store::open(&place.url).await.unwrap();
-    let count: i64 = voxea_core::on!(Store, &again, db => sqlx::query_scalar("SELECT COUNT(*) FROM interaction").fetch_one(db).await).unwrap();
+    let count: i64 = on!(Store, &again, db => sqlx::query_scalar("SELECT COUNT(*) FROM interaction").fetch_one(db).await).unwrap();
     assert_eq!(count, 1);
 }

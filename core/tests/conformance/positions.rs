@@ -11,7 +11,6 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use voxea_core::base::id;
 use voxea_core::contact::Outcome;
 use voxea_core::feed::{self, EventKind, Feed, NewEvent};
-use voxea_core::on;
 use voxea_core::request::{Patch, Status};
 use voxea_core::store::{Store, Tx};
 
@@ -38,7 +37,11 @@ pub(crate) async fn readers_see_every_commit_in_order(place: &Place) {
     assert_eq!(committed.len(), WRITERS * ROUNDS * EVENTS);
     for pages in seen {
         assert!(pages.windows(2).all(|pair| pair[0] < pair[1]), "sorted, and each once");
-        assert_eq!(pages.into_iter().collect::<BTreeSet<_>>(), committed, "the pages together are what was committed");
+        assert_eq!(
+            pages.into_iter().collect::<BTreeSet<_>>(),
+            committed,
+            "the pages together are what was committed"
+        );
     }
     store.close().await;
 }
@@ -52,7 +55,10 @@ pub(crate) async fn a_mutant_that_takes_positions_early_is_caught(place: &Place)
     let store = wide(place).await;
     for _ in 0..20 {
         let (committed, seen) = run(&store, Giver::Sequence).await;
-        if seen.into_iter().any(|pages| pages.into_iter().collect::<BTreeSet<_>>() != committed) {
+        if seen
+            .into_iter()
+            .any(|pages| pages.into_iter().collect::<BTreeSet<_>>() != committed)
+        {
             store.close().await;
             return;
         }
@@ -67,15 +73,24 @@ async fn wide(place: &Place) -> Store {
     }
     let options = PgConnectOptions::from_str(&place.url).unwrap();
     let connections = u32::try_from(WRITERS + READERS).unwrap();
-    Store::Postgres(PgPoolOptions::new().max_connections(connections).connect_with(options).await.unwrap())
+    Store::Postgres(
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .connect_with(options)
+            .await
+            .unwrap(),
+    )
 }
 
 /// What was committed since the start of this run, and what each reader saw of it, in the order in which it saw it.
 async fn run(store: &Store, giver: Giver) -> (BTreeSet<i64>, Vec<Vec<i64>>) {
     let feed = Feed::new(store.clone());
-    let start = on!(Store, store, db => sqlx::query_scalar::<_, i64>("SELECT COALESCE(MAX(position), 0) FROM event").fetch_one(db).await).unwrap();
+    let start =
+        on!(Store, store, db => sqlx::query_scalar::<_, i64>("SELECT COALESCE(MAX(position), 0) FROM event").fetch_one(db).await).unwrap();
     let over = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..READERS).map(|reader| tokio::spawn(read(feed.clone(), start, 7 + reader, over.clone()))).collect();
+    let readers: Vec<_> = (0..READERS)
+        .map(|reader| tokio::spawn(read(feed.clone(), start, 7 + reader, over.clone())))
+        .collect();
     let writers = (0..WRITERS).map(|writer| {
         let (store, feed) = (store.clone(), feed.clone());
         tokio::spawn(async move {
@@ -96,13 +111,17 @@ async fn run(store: &Store, giver: Giver) -> (BTreeSet<i64>, Vec<Vec<i64>>) {
 /// One transaction that dawdles between its last insert and its commit.
 async fn write(store: &Store, giver: Giver, writer: usize, round: usize) -> Vec<i64> {
     let subject = id::new();
-    let events: Vec<NewEvent> = (0..EVENTS).map(|_| NewEvent::of_request(EventKind::RequestUpdated, &subject)).collect();
+    let events: Vec<NewEvent> = (0..EVENTS)
+        .map(|_| NewEvent::of_request(EventKind::RequestUpdated, &subject))
+        .collect();
     let mut tx = store.begin().await.unwrap();
     let first = match giver {
         Giver::Counter => feed::next_positions(&mut tx, EVENTS).await.unwrap(),
         Giver::Sequence => {
             let sql = "SELECT nextval('mutant') * 3 + 1000000";
-            let Tx::Postgres(inner) = &mut tx else { panic!("only PostgreSQL has sequences") };
+            let Tx::Postgres(inner) = &mut tx else {
+                panic!("only PostgreSQL has sequences")
+            };
             sqlx::query_scalar(sql).fetch_one(&mut **inner).await.unwrap()
         }
     };
@@ -143,7 +162,10 @@ pub(crate) async fn the_intake_and_agents_share_one_order(place: &Place) {
         tokio::spawn(async move {
             let accepted = intake.accept(alone(&format!("texte {n}"), NOW)).await.unwrap();
             assert_eq!(accepted.outcome, Outcome::Fresh);
-            let patch = Patch { status: Some(Status::Open), ..Patch::default() };
+            let patch = Patch {
+                status: Some(Status::Open),
+                ..Patch::default()
+            };
             desk.patch(&agent(), &accepted.request_id, 1, &patch).await.unwrap();
         })
     });

@@ -20,9 +20,14 @@ pub(crate) fn template() -> &'static str {
 fn find() -> Cluster {
     match std::env::var("VOXEA_TEST_POSTGRES") {
         Ok(url) => {
-            let (server, options) = url.split_once('?').map_or((url.as_str(), String::new()), |(server, query)| (server, format!("?{query}")));
+            let (server, options) = url
+                .split_once('?')
+                .map_or((url.as_str(), String::new()), |(server, query)| (server, format!("?{query}")));
             let server = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-            Cluster { url: format!("{server}/{{}}{options}"), _alive: None }
+            Cluster {
+                url: format!("{server}/{{}}{options}"),
+                _alive: None,
+            }
         }
         Err(_) => start(),
     }
@@ -37,17 +42,47 @@ fn start() -> Cluster {
     if is_root() {
         run(Command::new("chown").args(["-R", "postgres:postgres"]).arg(&root));
     }
-    run(server_side(&programs.join("initdb")).arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]));
+    run(server_side(&programs.join("initdb")).arg("-D").arg(&data).args([
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "-N",
+    ]));
     // Only a socket in a folder of our own, so that no port can be taken; fsync stays on, as it would be.
-    let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300", socket.display());
-    run(server_side(&programs.join("pg_ctl")).arg("-D").arg(&data).args(["-w", "-t", "60", "-l"]).arg(root.join("log")).arg("-o").arg(options).arg("start"));
+    let options = format!(
+        "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=300",
+        socket.display()
+    );
+    run(server_side(&programs.join("pg_ctl"))
+        .arg("-D")
+        .arg(&data)
+        .args(["-w", "-t", "60", "-l"])
+        .arg(root.join("log"))
+        .arg("-o")
+        .arg(options)
+        .arg("start"));
     let prefix = if is_root() { "runuser -u postgres -- " } else { "" };
-    let farewell =
-        format!("read -r _; {prefix}{}/pg_ctl -D {} -m immediate stop; rm -rf {}", programs.display(), data.display(), root.display());
+    let farewell = format!(
+        "read -r _; {prefix}{}/pg_ctl -D {} -m immediate stop; rm -rf {}",
+        programs.display(),
+        data.display(),
+        root.display()
+    );
     let mut watchdog = Command::new("sh");
-    watchdog.args(["-c", &farewell]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    watchdog
+        .args(["-c", &farewell])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let alive = watchdog.spawn().unwrap().stdin.take();
-    Cluster { url: format!("postgres://postgres@localhost/{{}}?host={}", socket.display()), _alive: alive }
+    Cluster {
+        url: format!("postgres://postgres@localhost/{{}}?host={}", socket.display()),
+        _alive: alive,
+    }
 }
 
 /// The newest PostgreSQL of the machine.
@@ -59,7 +94,9 @@ fn programs() -> PathBuf {
         .collect();
     versions.sort();
     let Some((_, programs)) = versions.pop() else {
-        panic!("these stories run on PostgreSQL too, and none is here: install Debian's postgresql, or set VOXEA_TEST_POSTGRES=postgres://…");
+        panic!(
+            "these stories run on PostgreSQL too, and none is here: install Debian's postgresql, or set VOXEA_TEST_POSTGRES=postgres://…"
+        );
     };
     programs
 }
@@ -84,5 +121,9 @@ fn run(command: &mut Command) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let output = || Stdio::from(log.reopen().unwrap());
     let status = command.stdin(Stdio::null()).stdout(output()).stderr(output()).status().unwrap();
-    assert!(status.success(), "{command:?} failed: {}", std::fs::read_to_string(log.path()).unwrap_or_default());
+    assert!(
+        status.success(),
+        "{command:?} failed: {}",
+        std::fs::read_to_string(log.path()).unwrap_or_default()
+    );
 }

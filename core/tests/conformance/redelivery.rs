@@ -27,7 +27,10 @@ pub(crate) async fn flushed_is_a_twin_after_the_window(place: &Place) {
     place.flushed(near.delivery, NOW + 60 * SECOND).await;
     let twin = place.intake.accept(text("oui", NOW + 120 * SECOND)).await.unwrap();
     assert_eq!(twin.outcome, Outcome::Fresh);
-    assert_eq!(twin.request_id, first.request_id, "a twin is another interaction of the same conversation");
+    assert_eq!(
+        twin.request_id, first.request_id,
+        "a twin is another interaction of the same conversation"
+    );
     assert_eq!(place.number("SELECT COUNT(*) FROM interaction").await, 2);
 }
 
@@ -55,7 +58,11 @@ pub(crate) async fn a_restart_casts_doubt(place: &Place) {
     let next = place.intake_again();
     next.register(&sms_account()).await.unwrap();
     for body in ["flushed just before", "never flushed"] {
-        assert_eq!(next.accept(text_by("two", 0, body, NOW + HOUR)).await.unwrap().outcome, Outcome::Known, "{body}");
+        assert_eq!(
+            next.accept(text_by("two", 0, body, NOW + HOUR)).await.unwrap().outcome,
+            Outcome::Known,
+            "{body}"
+        );
     }
     // On a link that lives, the same words are another text.
     let twin = next.accept(text_by("two", 0, "never flushed", NOW + HOUR)).await.unwrap();
@@ -66,14 +73,23 @@ pub(crate) async fn a_restart_casts_doubt(place: &Place) {
 pub(crate) async fn twins_of_one_batch(place: &Place) {
     place.intake.register(&sms_account()).await.unwrap();
     // With a window of 0, two on one link are two, however they share a batch.
-    let (one, two) = tokio::join!(place.intake.accept(text_by("one", 0, "oui", NOW)), place.intake.accept(text_by("one", 0, "oui", NOW)));
+    let (one, two) = tokio::join!(
+        place.intake.accept(text_by("one", 0, "oui", NOW)),
+        place.intake.accept(text_by("one", 0, "oui", NOW))
+    );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!((one.outcome, two.outcome), (Outcome::Fresh, Outcome::Fresh));
     // Both come again on another link: each is known, and each is its own.
-    let (again, other) = tokio::join!(place.intake.accept(text_by("two", 0, "oui", NOW)), place.intake.accept(text_by("two", 0, "oui", NOW)));
+    let (again, other) = tokio::join!(
+        place.intake.accept(text_by("two", 0, "oui", NOW)),
+        place.intake.accept(text_by("two", 0, "oui", NOW))
+    );
     let (again, other) = (again.unwrap(), other.unwrap());
     assert_eq!((again.outcome, other.outcome), (Outcome::Known, Outcome::Known));
-    assert_eq!([again.interaction_id, other.interaction_id], [one.interaction_id, two.interaction_id]);
+    assert_eq!(
+        [again.interaction_id, other.interaction_id],
+        [one.interaction_id, two.interaction_id]
+    );
     // With a window they are one, in one batch too.
     let (one, two) = tokio::join!(place.intake.accept(text("non", NOW)), place.intake.accept(text("non", NOW)));
     assert_eq!((one.unwrap().outcome, two.unwrap().outcome), (Outcome::Fresh, Outcome::Known));

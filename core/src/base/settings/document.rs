@@ -84,21 +84,35 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn table(text: &str, table: &dyn toml_edit::TableLike, line: usize) -> Node {
     let mut members = BTreeMap::new();
     for (name, item) in table.iter() {
-        let key_line = table.get_key_value(name).and_then(|(key, _)| key.span()).map(|span| line_of(text, span.start));
+        let key_line = table
+            .get_key_value(name)
+            .and_then(|(key, _)| key.span())
+            .map(|span| line_of(text, span.start));
         let item_line = item.span().map(|span| line_of(text, span.start));
         members.insert(name.to_owned(), node(text, item, key_line.or(item_line).unwrap_or(line)));
     }
-    Node { place: Place::Line(line), value: Value::Table(members) }
+    Node {
+        place: Place::Line(line),
+        value: Value::Table(members),
+    }
 }
 
 fn node(text: &str, item: &toml_edit::Item, line: usize) -> Node {
     match item {
-        toml_edit::Item::None => Node { place: Place::Line(line), value: Value::Table(BTreeMap::new()) },
+        toml_edit::Item::None => Node {
+            place: Place::Line(line),
+            value: Value::Table(BTreeMap::new()),
+        },
         toml_edit::Item::Value(inner) => value(text, inner, line),
         toml_edit::Item::Table(inner) => table(text, inner, inner.span().map_or(line, |span| line_of(text, span.start))),
         toml_edit::Item::ArrayOfTables(list) => {
-            let tables = list.iter().map(|inner| table(text, inner, inner.span().map_or(line, |span| line_of(text, span.start))));
-            Node { place: Place::Line(line), value: Value::List(tables.collect()) }
+            let tables = list
+                .iter()
+                .map(|inner| table(text, inner, inner.span().map_or(line, |span| line_of(text, span.start))));
+            Node {
+                place: Place::Line(line),
+                value: Value::List(tables.collect()),
+            }
         }
     }
 }
@@ -116,7 +130,10 @@ fn value(text: &str, value: &toml_edit::Value, line: usize) -> Node {
             Value::List(list.iter().map(|inner| self::value(text, inner, place(inner))).collect())
         }
     };
-    Node { place: Place::Line(line), value }
+    Node {
+        place: Place::Line(line),
+        value,
+    }
 }
 
 #[cfg(test)]
@@ -127,11 +144,18 @@ mod tests {
     fn lines_are_known() {
         let root = parse("[api]\nlisten = \"x\"\n\n[[smpp]]\nname = \"a\"\n[[smpp]]\nname = 3\n").unwrap();
         let Value::Table(members) = root.value else { panic!("a table") };
-        let Value::Table(api) = &members["api"].value else { panic!("a table") };
+        let Value::Table(api) = &members["api"].value else {
+            panic!("a table")
+        };
         assert_eq!(api["listen"].place, Place::Line(2));
-        let Value::List(links) = &members["smpp"].value else { panic!("a list") };
+        let Value::List(links) = &members["smpp"].value else {
+            panic!("a list")
+        };
         let Value::Table(second) = &links[1].value else { panic!("a table") };
-        assert_eq!((&second["name"].place, &second["name"].value), (&Place::Line(7), &Value::Integer(3)));
+        assert_eq!(
+            (&second["name"].place, &second["name"].value),
+            (&Place::Line(7), &Value::Integer(3))
+        );
     }
 
     #[test]

@@ -46,7 +46,11 @@ impl Problems {
 
     /// Notes one more.
     pub fn add(&self, place: Place, key: impl Into<String>, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { place, key: key.into(), message: message.into() });
+        self.0.borrow_mut().push(Problem {
+            place,
+            key: key.into(),
+            message: message.into(),
+        });
     }
 
     /// All of them, by line.

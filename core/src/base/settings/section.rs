@@ -36,23 +36,41 @@ impl<'a> Section<'a> {
         let members = match &node.value {
             Value::Table(members) => Some(members),
             other => {
-                problems.add(node.place.clone(), path.clone(), format!("is {}, but must be a section", other.kind()));
+                problems.add(
+                    node.place.clone(),
+                    path.clone(),
+                    format!("is {}, but must be a section", other.kind()),
+                );
                 None
             }
         };
-        Self { members, place: node.place.clone(), path, folder, problems, known: RefCell::default() }
+        Self {
+            members,
+            place: node.place.clone(),
+            path,
+            folder,
+            problems,
+            known: RefCell::default(),
+        }
     }
 
     /// The dotted path of a key of this section.
     #[must_use]
     pub fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// Notes a problem with a key; its place is the key's, or the section's when the key is absent.
     pub fn problem(&self, key: &'static str, message: impl Into<String>) {
         self.known.borrow_mut().insert(key);
-        let place = self.members.and_then(|members| members.get(key)).map_or(&self.place, |node| &node.place);
+        let place = self
+            .members
+            .and_then(|members| members.get(key))
+            .map_or(&self.place, |node| &node.place);
         self.problems.add(place.clone(), self.path_of(key), message);
     }
 
@@ -152,7 +170,10 @@ impl<'a> Section<'a> {
     pub fn strings(&self, key: &'static str) -> Option<Vec<String>> {
         let node = self.node(key)?;
         let Value::List(items) = &node.value else {
-            self.problem(key, format!("is {}, but must be a list of texts: {key} = [\"…\"]", node.value.kind()));
+            self.problem(
+                key,
+                format!("is {}, but must be a list of texts: {key} = [\"…\"]", node.value.kind()),
+            );
             return None;
         };
         let mut texts = Vec::with_capacity(items.len());
@@ -193,7 +214,9 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn secret(&self, key: &'static str, file_key: &'static str) -> Option<Secret> {
         let direct = self.string(key);
-        let Some(path) = self.file(file_key) else { return direct.map(Secret::new) };
+        let Some(path) = self.file(file_key) else {
+            return direct.map(Secret::new);
+        };
         if direct.is_some() {
             self.problem(file_key, format!("stands beside {key}; keep one of the two"));
         }
@@ -238,12 +261,16 @@ impl Drop for Section<'_> {
             if known.contains(name.as_str()) {
                 continue;
             }
-            let nearest = known.iter().map(|key| (strsim::jaro_winkler(key, name), *key)).max_by(|a, b| a.0.total_cmp(&b.0));
+            let nearest = known
+                .iter()
+                .map(|key| (strsim::jaro_winkler(key, name), *key))
+                .max_by(|a, b| a.0.total_cmp(&b.0));
             let hint = match nearest {
                 Some((score, key)) if score > 0.75 => format!("; did you mean {key}?"),
                 _ => format!("; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
             };
-            self.problems.add(node.place.clone(), self.path_of(name), format!("is not a known key{hint}"));
+            self.problems
+                .add(node.place.clone(), self.path_of(name), format!("is not a known key{hint}"));
         }
     }
 }
@@ -258,7 +285,11 @@ fn read_secret(path: &Path) -> Result<String, String> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() { Err("is empty; its first line must be the secret".to_owned()) } else { Ok(line.to_owned()) }
+    if line.is_empty() {
+        Err("is empty; its first line must be the secret".to_owned())
+    } else {
+        Ok(line.to_owned())
+    }
 }
 
 #[cfg(test)]

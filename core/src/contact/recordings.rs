@@ -1,167 +1,12 @@
 //! Recordings and the calls they belong to, from the answer to the sealed file.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::base::account::{Account, Unknown};
+use crate::artefact::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
+use crate::base::account::Account;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, Feed, NewEvent};
-use crate::on;
+use crate::store::on;
 use crate::store::{Store, Tx};
-
-/// How far a recording has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordingState {
-    /// The call is going on.
-    Recording,
-    /// The call is over, its file is being closed.
-    Sealing,
-    /// Whole and closed.
-    Sealed,
-    /// Closed after a crash: all but its last second is there.
-    Partial,
-    /// There is no audio; the reason says why.
-    Failed,
-    /// Erased when its time was over.
-    Purged,
-}
-
-impl RecordingState {
-    const ALL: [Self; 6] = [Self::Recording, Self::Sealing, Self::Sealed, Self::Partial, Self::Failed, Self::Purged];
-
-    /// The name that the API and the database use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recording => "recording",
-            Self::Sealing => "sealing",
-            Self::Sealed => "sealed",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Purged => "purged",
-        }
-    }
-
-    /// Whether there is audio that may be heard.
-    #[must_use]
-    pub const fn is_audible(self) -> bool {
-        matches!(self, Self::Sealed | Self::Partial)
-    }
-}
-
-impl FromStr for RecordingState {
-    type Err = Unknown;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Unknown> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
-    }
-}
-
-/// What ended a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallEnd {
-    /// The caller hung up.
-    Caller,
-    /// Nothing was said for the line's `silence_seconds`.
-    Silence,
-    /// The line's `max_seconds` were over.
-    MaxLength,
-    /// No packet came any more.
-    RtpTimeout,
-    /// The caller gave up before we answered.
-    Cancelled,
-    /// We answered, and the caller never confirmed.
-    Abandoned,
-    /// The caller did not want to be recorded.
-    RefusedRecording,
-    /// An agent ended it.
-    Operator,
-    /// The daemon was stopped.
-    Shutdown,
-    /// The daemon died.
-    Crash,
-}
-
-impl CallEnd {
-    /// The name that the API and the database use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Silence => "silence",
-            Self::MaxLength => "max_length",
-            Self::RtpTimeout => "rtp_timeout",
-            Self::Cancelled => "cancelled",
-            Self::Abandoned => "abandoned",
-            Self::RefusedRecording => "refused_recording",
-            Self::Operator => "operator",
-            Self::Shutdown => "shutdown",
-            Self::Crash => "crash",
-        }
-    }
-}
-
-impl fmt::Display for CallEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What became of the audio.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordingOutcome {
-    /// The file is whole.
-    Sealed {
-        /// Samples of each of its two channels.
-        samples: u64,
-    },
-    /// A crash cut it; what was written is kept.
-    Partial {
-        /// Samples of each of its two channels.
-        samples: u64,
-        /// What happened.
-        reason: String,
-    },
-    /// There is no audio.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// A recording as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct RecordingRow {
-    /// UUIDv7.
-    pub id: String,
-    /// The call's interaction.
-    pub interaction_id: String,
-    /// See [`RecordingState`].
-    pub state: String,
-    /// Below the blob folder.
-    pub path: String,
-    /// `pcma` or `pcmu`.
-    pub codec: String,
-    /// Samples a second.
-    pub rate: i64,
-    /// Of each channel.
-    pub samples: i64,
-    /// Why it is partial or failed.
-    pub reason: Option<String>,
-    /// When the first sample was heard.
-    pub started_at: Option<Millis>,
-    /// When it was closed.
-    pub sealed_at: Option<Millis>,
-}
-
-impl RecordingRow {
-    /// Its length in milliseconds.
-    #[must_use]
-    pub const fn duration_ms(&self) -> i64 {
-        if self.rate > 0 { self.samples * 1000 / self.rate } else { 0 }
-    }
-}
 
 const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at FROM recording";
 
@@ -217,7 +62,14 @@ impl Recordings {
     ///
     /// # Errors
     /// The store's.
-    pub async fn ended(&self, interaction_id: &str, end: CallEnd, at: Millis, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<()> {
+    pub async fn ended(
+        &self,
+        interaction_id: &str,
+        end: CallEnd,
+        at: Millis,
+        started_at: Option<Millis>,
+        outcome: &RecordingOutcome,
+    ) -> Result<()> {
         let mut tx = self.store.begin().await?;
         let sql = "UPDATE call_detail SET ended_at = $2, ended_by = $3 WHERE interaction_id = $1 AND ended_by IS NULL";
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(interaction_id).bind(at).bind(end.as_str()).execute(db).await.map(|_| ()))?;
@@ -246,7 +98,12 @@ impl Recordings {
 }
 
 /// Closes the recording's row and returns its id and its request's, unless it was closed before.
-async fn seal(tx: &mut Tx, interaction_id: &str, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<Option<(String, String)>> {
+async fn seal(
+    tx: &mut Tx,
+    interaction_id: &str,
+    started_at: Option<Millis>,
+    outcome: &RecordingOutcome,
+) -> Result<Option<(String, String)>> {
     let (state, samples, reason) = match outcome {
         RecordingOutcome::Sealed { samples } => (RecordingState::Sealed, *samples, None),
         RecordingOutcome::Partial { samples, reason } => (RecordingState::Partial, *samples, Some(reason)),
@@ -262,4 +119,3 @@ async fn seal(tx: &mut Tx, interaction_id: &str, started_at: Option<Millis>, out
     let request: Option<String> = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(interaction_id).fetch_optional(db).await)?;
     Ok(request.map(|request| (id, request)))
 }
-

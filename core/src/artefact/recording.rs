@@ -1,0 +1,170 @@
+//! What a recording is, and how a call ends.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::base::account::Unknown;
+use crate::base::time::Millis;
+
+/// How far a recording has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingState {
+    /// The call is going on.
+    Recording,
+    /// The call is over, its file is being closed.
+    Sealing,
+    /// Whole and closed.
+    Sealed,
+    /// Closed after a crash: all but its last second is there.
+    Partial,
+    /// There is no audio; the reason says why.
+    Failed,
+    /// Erased when its time was over.
+    Purged,
+}
+
+impl RecordingState {
+    const ALL: [Self; 6] = [
+        Self::Recording,
+        Self::Sealing,
+        Self::Sealed,
+        Self::Partial,
+        Self::Failed,
+        Self::Purged,
+    ];
+
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Sealing => "sealing",
+            Self::Sealed => "sealed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Purged => "purged",
+        }
+    }
+
+    /// Whether there is audio that may be heard.
+    #[must_use]
+    pub const fn is_audible(self) -> bool {
+        matches!(self, Self::Sealed | Self::Partial)
+    }
+}
+
+impl FromStr for RecordingState {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Unknown> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Unknown(text.to_owned()))
+    }
+}
+
+/// What ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The caller hung up.
+    Caller,
+    /// Nothing was said for the line's `silence_seconds`.
+    Silence,
+    /// The line's `max_seconds` were over.
+    MaxLength,
+    /// No packet came any more.
+    RtpTimeout,
+    /// The caller gave up before we answered.
+    Cancelled,
+    /// We answered, and the caller never confirmed.
+    Abandoned,
+    /// The caller did not want to be recorded.
+    RefusedRecording,
+    /// An agent ended it.
+    Operator,
+    /// The daemon was stopped.
+    Shutdown,
+    /// The daemon died.
+    Crash,
+}
+
+impl CallEnd {
+    /// The name that the API and the database use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Silence => "silence",
+            Self::MaxLength => "max_length",
+            Self::RtpTimeout => "rtp_timeout",
+            Self::Cancelled => "cancelled",
+            Self::Abandoned => "abandoned",
+            Self::RefusedRecording => "refused_recording",
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+impl fmt::Display for CallEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What became of the audio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordingOutcome {
+    /// The file is whole.
+    Sealed {
+        /// Samples of each of its two channels.
+        samples: u64,
+    },
+    /// A crash cut it; what was written is kept.
+    Partial {
+        /// Samples of each of its two channels.
+        samples: u64,
+        /// What happened.
+        reason: String,
+    },
+    /// There is no audio.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A recording as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RecordingRow {
+    /// UUIDv7.
+    pub id: String,
+    /// The call's interaction.
+    pub interaction_id: String,
+    /// See [`RecordingState`].
+    pub state: String,
+    /// Below the blob folder.
+    pub path: String,
+    /// `pcma` or `pcmu`.
+    pub codec: String,
+    /// Samples a second.
+    pub rate: i64,
+    /// Of each channel.
+    pub samples: i64,
+    /// Why it is partial or failed.
+    pub reason: Option<String>,
+    /// When the first sample was heard.
+    pub started_at: Option<Millis>,
+    /// When it was closed.
+    pub sealed_at: Option<Millis>,
+}
+
+impl RecordingRow {
+    /// Its length in milliseconds.
+    #[must_use]
+    pub const fn duration_ms(&self) -> i64 {
+        if self.rate > 0 { self.samples * 1000 / self.rate } else { 0 }
+    }
+}

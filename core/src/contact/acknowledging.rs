@@ -1,0 +1,198 @@
+//! Which acknowledgements a batch may send, and the rows of those it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::acknowledgement::{NewAcknowledgement, REFERENCE};
+use super::deliveries::run;
+use super::rows::Sets;
+use crate::artefact::Blobs;
+
+use crate::base::error::Result;
+use crate::base::id;
+use crate::base::time::Millis;
+use crate::feed::{EventKind, NewEvent};
+use crate::store::on;
+use crate::store::{Column, Rows, SetSql, Tx};
+
+/// What one sender is sent at most within an hour, whatever comes from there (RFC 3834 §2).
+const PER_SENDER: i64 = 6;
+const HOUR: Millis = 3600 * 1000;
+
+static READ: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("account", Column::Text), ("scope", Column::Text)]).statement(
+        "SELECT b.account, b.scope, b.window_start, b.used FROM {rows} AS r JOIN breaker b ON b.account = r.account AND b.scope = r.scope",
+    )
+});
+static WRITE: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[
+        ("account", Column::Text),
+        ("scope", Column::Text),
+        ("window_start", Column::Integer),
+        ("used", Column::Integer),
+    ])
+    .statement(
+        "INSERT INTO breaker ({columns}) SELECT {values} FROM {rows} AS r WHERE true \
+         ON CONFLICT (account, scope) DO UPDATE SET window_start = excluded.window_start, used = excluded.used",
+    )
+});
+
+/// What a batch may still acknowledge.
+#[derive(Debug, Default)]
+pub(super) struct Breakers {
+    windows: BTreeMap<(String, String), Window>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    start: Millis,
+    used: i64,
+    changed: bool,
+}
+
+impl Breakers {
+    /// Reads the breakers of these acknowledgements.
+    pub(super) async fn read(tx: &mut Tx, acknowledgements: &[&NewAcknowledgement]) -> Result<Self> {
+        let mut breakers = Self::default();
+        let scopes: BTreeSet<(String, String)> = acknowledgements
+            .iter()
+            .flat_map(|one| [String::new(), sender(one)].map(|scope| (one.account.key(), scope)))
+            .collect();
+        if scopes.is_empty() {
+            return Ok(breakers);
+        }
+        let rows: Vec<Value> = scopes
+            .into_iter()
+            .map(|(account, scope)| json!({"account": account, "scope": scope}))
+            .collect();
+        let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
+        let stored: Vec<(String, String, Millis, i64)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
+        for (account, scope, start, used) in stored {
+            breakers.windows.insert(
+                (account, scope),
+                Window {
+                    start,
+                    used,
+                    changed: false,
+                },
+            );
+        }
+        Ok(breakers)
+    }
+
+    /// Whether the acknowledgement may go out at `now`, and counts it if so.
+    pub(super) fn allow(&mut self, acknowledgement: &NewAcknowledgement, now: Millis) -> bool {
+        let account = acknowledgement.account.key();
+        let all = (account.clone(), String::new());
+        let one = (account, sender(acknowledgement));
+        if self.used(&all, now) >= i64::from(acknowledgement.per_hour) || self.used(&one, now) >= PER_SENDER {
+            return false;
+        }
+        for scope in [all, one] {
+            let window = self.windows.entry(scope).or_default();
+            window.used += 1;
+            window.changed = true;
+        }
+        true
+    }
+
+    /// What is used of a window; one that is over begins anew.
+    fn used(&mut self, scope: &(String, String), now: Millis) -> i64 {
+        let window = self.windows.entry(scope.clone()).or_default();
+        // A clock that was set back must not hold the window open for days.
+        if !(0..HOUR).contains(&(now - window.start)) {
+            *window = Window {
+                start: now,
+                used: 0,
+                changed: true,
+            };
+        }
+        window.used
+    }
+
+    /// Writes what was used.
+    pub(super) async fn write(&self, tx: &mut Tx) -> Result<()> {
+        let changed = self.windows.iter().filter(|(_, window)| window.changed);
+        let rows = changed.map(
+            |((account, scope), window)| json!({"account": account, "scope": scope, "window_start": window.start, "used": window.used}),
+        );
+        run(tx, &WRITE, rows.collect()).await
+    }
+}
+
+/// A sender, by the hash of the address: the table is about counting, not about people.
+fn sender(acknowledgement: &NewAcknowledgement) -> String {
+    Blobs::hash(acknowledgement.recipient.to_lowercase().as_bytes())
+}
+
+/// The rows of one acknowledgement, added to the batch's sets, and its event.
+pub(super) struct Queued<'a> {
+    pub(super) acknowledgement: &'a NewAcknowledgement,
+    pub(super) request_id: &'a str,
+    pub(super) reference: &'a str,
+    /// The contact's time.
+    pub(super) at: Millis,
+    pub(super) position: i64,
+}
+
+impl Queued<'_> {
+    pub(super) fn add_to(&self, sets: &mut Sets) -> NewEvent {
+        let new = self.acknowledgement;
+        let (reply_id, interaction_id) = (id::new(), id::new());
+        let (account, channel) = (new.account.key(), new.channel.as_str());
+        let say = |text: &str| text.replace(REFERENCE, self.reference);
+        let (subject, text) = (new.subject.as_deref().map(say), say(&new.text));
+        sets.interactions.push(json!({
+            "id": interaction_id, "position": self.position, "channel": channel, "account": account, "direction": "out",
+            "native_id": new.message_id, "from_address": new.from, "to_address": new.recipient, "subject": subject, "text": text,
+            "occurred_at": self.at, "received_at": self.at, "flags": "[]", "deliveries": 0, "reply_id": reply_id,
+        }));
+        sets.links
+            .push(json!({"request_id": self.request_id, "interaction_id": interaction_id, "position": self.position}));
+        sets.replies.push(json!({
+            "id": reply_id, "position": self.position, "request_id": self.request_id, "interaction_id": interaction_id,
+            "kind": "acknowledgement", "channel": channel, "account": account, "recipient": new.recipient,
+            "subject": subject, "text": text, "message_id": new.message_id, "in_reply_to": new.in_reply_to,
+            "mail_references": new.references, "state": "queued", "created_at": self.at, "due_at": self.at,
+        }));
+        NewEvent::of_request(EventKind::ReplyQueued, self.request_id)
+            .with("reply_id", reply_id)
+            .with("interaction_id", interaction_id)
+            .with("channel", channel)
+            .with("state", "queued")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::account::Kind;
+
+    fn to(recipient: &str, per_hour: u32) -> NewAcknowledgement {
+        NewAcknowledgement {
+            account: Account::new(Kind::Mailbox, "mairie"),
+            channel: Channel::Email,
+            from: "mairie@example.fr".to_owned(),
+            recipient: recipient.to_owned(),
+            subject: None,
+            text: String::new(),
+            message_id: None,
+            in_reply_to: None,
+            references: None,
+            per_hour,
+        }
+    }
+
+    #[test]
+    fn a_sender_gets_six_an_hour_and_the_account_its_own_limit() {
+        let mut breakers = Breakers::default();
+        let allowed = (0..10).filter(|_| breakers.allow(&to("A@example.fr", 9), 1000)).count();
+        assert_eq!(allowed, 6);
+        assert!(!breakers.allow(&to("a@EXAMPLE.fr", 9), 1000), "case does not make another sender");
+        let others = (0..10).filter(|n| breakers.allow(&to(&format!("{n}@example.fr"), 9), 1000)).count();
+        assert_eq!(others, 3);
+        assert!(breakers.allow(&to("a@example.fr", 9), 1000 + HOUR));
+    }
+}
