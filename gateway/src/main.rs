@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod failure;
 mod http;
 mod run;
 

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, say};
+use super::common::say;
 use crate::config::{Config, ConfigError};
+use crate::failure::Failure;
 
 /// Says everything that is wrong with the configuration; 0 when nothing is, 2 otherwise.
 ///

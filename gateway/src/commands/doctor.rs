@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use voxea_core::store::Store;
 
-use super::{Failure, say};
+use super::common::say;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::run::channels;
 
 /// A peer that takes longer than this is not well.

@@ -7,8 +7,9 @@ use voxea_core::access::Keys;
 use voxea_core::base::actor::Scopes;
 use voxea_core::base::time::rfc3339;
 
-use super::{Failure, database, say};
+use super::common::{database, say};
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// The longest name of a key, in characters.
 const LONGEST_NAME: usize = 100;

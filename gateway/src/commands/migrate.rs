@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, database, say};
+use super::common::{database, say};
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// Brings the database up to date.
 ///

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use voxea_core::base::actor::{Actor, Scopes};
 
-use super::Api;
+use super::api::Api;
 use super::problem::{Kind, Problem};
 
 /// The address of the peer on the socket, put into each request by the server.

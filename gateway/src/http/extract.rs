@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
-use super::Api;
+use super::api::Api;
 use super::problem::{Kind, Problem};
 
 /// Bodies longer than this are refused, in bytes. The longest legal text is far shorter.

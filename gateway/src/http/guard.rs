@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 
-use super::Api;
+use super::api::Api;
 use super::problem::{Kind, Problem};
 
 /// Time until the headers of an answer; its body may take longer.

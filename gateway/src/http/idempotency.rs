@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode};
 use ring::digest::{SHA256, digest};
 use voxea_core::access::Slot;
 
-use super::Api;
+use super::api::Api;
 use super::problem::{Kind, Problem};
 
 /// The longest key, in bytes.

@@ -140,7 +140,7 @@ impl From<CoreError> for Problem {
                     Kind::TEXT_TOO_LONG,
                     format!("the text needs {} of {} units", preview.units, preview.limit),
                 );
-                if let Ok(Value::Object(members)) = serde_json::to_value(super::v1::sms::Preview::from(*preview)) {
+                if let Ok(Value::Object(members)) = serde_json::to_value(super::preview::Preview::from(*preview)) {
                     problem.0.members = members;
                 }
                 problem

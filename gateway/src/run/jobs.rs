@@ -30,7 +30,7 @@ pub(crate) async fn work(core: Core, pulse: Pulse, stop: Stop) {
 
 /// Runs one job and says how long to wait before the next look.
 async fn turn(core: &Core, pulse: &Pulse) -> Duration {
-    let job = tokio::time::timeout(LIMIT, core.run_due_job());
+    let job = tokio::time::timeout(LIMIT, core.runner.run_due());
     tokio::pin!(job);
     // A step may take its time; waiting for it is progress until its limit.
     let mut ticks = tokio::time::interval(PAUSE);

@@ -18,8 +18,8 @@ use super::pulse::Pulses;
 use super::signals::Signals;
 use super::supervisor::{Pace, Supervisor};
 use super::{channels, jobs, logs, notify};
-use crate::commands::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::http::{self, Api, Settings, server};
 
 /// Scrapers connected at once.
@@ -67,7 +67,7 @@ struct Daemon {
 
 impl Daemon {
     async fn start(config: &Config, migrate: bool) -> Result<Self, Failure> {
-        let core = crate::commands::open(config, migrate).await?;
+        let core = Core::open(config.core(migrate)).await?;
         let (stop, tracker, health, pulses, metrics) = (
             Stop::new(),
             TaskTracker::new(),
@@ -75,7 +75,7 @@ impl Daemon {
             Pulses::default(),
             Metrics::new(),
         );
-        core.enter_jobs().await?;
+        core.runner.enter().await?;
         let epoch = core.intake.register(&http::account()).await?;
 
         // Channels come before the API's first answer, so that /v1/channels names them all from the start.
@@ -110,7 +110,7 @@ impl Daemon {
             ));
             tracing::info!(address = %address, "metrics listening");
         }
-        let router = Api::new(core.clone(), epoch, settings, health.clone(), metrics).router();
+        let router = http::router(Api::new(core.clone(), epoch, settings, health.clone(), metrics));
         let serving = server::serve(
             listener,
             config.api.tls.clone(),

@@ -64,7 +64,7 @@ impl Town {
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();
         health.listening();
-        let router = Api::new(
+        let api = Api::new(
             core.clone(),
             epoch,
             Settings {
@@ -73,8 +73,8 @@ impl Town {
             },
             health,
             Metrics::new(),
-        )
-        .router();
+        );
+        let router = crate::http::router(api);
         Self {
             router,
             core,

@@ -5,10 +5,11 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
-use crate::http::{Api, download, files};
+use crate::http::{download, files};
 
 /// The bytes of an attachment.
 #[utoipa::path(get, path = "/v1/attachments/{id}", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),

@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::time::rfc3339;
 use voxea_core::feed;
 
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
+use crate::http::cursor;
 use crate::http::extract::{Params, limit};
 use crate::http::openapi::Keyed;
 use crate::http::problem::Problem;
-use crate::http::{Api, cursor};
 
 /// Where to begin, and how much.
 #[derive(Debug, Deserialize, IntoParams)]

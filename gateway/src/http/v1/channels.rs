@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
 use voxea_core::channel::Status;
 
-use crate::http::Api;
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::openapi::Keyed;
 

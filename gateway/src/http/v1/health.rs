@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::Api;
+use crate::http::api::Api;
 use crate::http::problem::{Kind, Problem};
 use crate::run::health::Readiness;
 

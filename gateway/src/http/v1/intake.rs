@@ -16,12 +16,13 @@ use voxea_core::contact::{Contact, Dedup, RAW_INLINE_BYTES, Raw};
 use voxea_rules::phone;
 
 use super::requests::Request;
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Intake};
+use crate::http::etag;
 use crate::http::extract::Body;
 use crate::http::idempotency::{self, Claim};
 use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
-use crate::http::{Api, etag};
 
 /// The longest text, in characters.
 const TEXT: usize = 100_000;

@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::{AttachmentOf, CallOf, RawRow, RecordingOf, Shown};
 
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
-use crate::http::{Api, download, files};
+use crate::http::{download, files};
 
 /// The contacts of a request.
 #[derive(Debug, Serialize, ToSchema)]

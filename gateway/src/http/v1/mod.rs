@@ -11,15 +11,15 @@ mod jobs;
 mod recordings;
 mod replies;
 mod requests;
-pub(super) mod sms;
+mod sms;
 mod waveform;
 
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::openapi::{self, Frame};
+use crate::http::api::Api;
 
 /// Every route, and its document.
 pub(super) fn routes() -> OpenApiRouter<Api> {

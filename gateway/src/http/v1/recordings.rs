@@ -16,11 +16,12 @@ use voxea_core::artefact::{RecordingRow, RecordingState};
 use voxea_core::base::time::rfc3339;
 use voxea_recorder::reader::Reader;
 
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody};
 use crate::http::problem::{Kind, Problem};
+use crate::http::range;
 use crate::http::range::{Asked, asked};
-use crate::http::{Api, range};
 
 /// Bytes read at once: four seconds of both channels.
 const PIECE: usize = 64 * 1024;

@@ -11,7 +11,7 @@ use voxea_core::base::account::Channel;
 use voxea_core::base::time::rfc3339;
 use voxea_core::outbox::{NewReply, ReplyRow};
 
-use crate::http::Api;
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
 use crate::http::extract::Body;
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};

@@ -10,11 +10,12 @@ use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
 use voxea_core::request::{Filter, Patch, RequestRow, Status};
 
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
 use crate::http::extract::{Body, Params, limit, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
-use crate::http::{Api, cursor, etag};
+use crate::http::{cursor, etag};
 
 /// Which requests, and how many.
 #[derive(Debug, Deserialize, IntoParams)]

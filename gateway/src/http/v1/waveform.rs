@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use voxea_recorder::waveform::{MAX_POINTS, Waveform as Peaks};
 
 use super::recordings;
-use crate::http::Api;
+use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::extract::Params;
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody};

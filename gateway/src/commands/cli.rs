@@ -1,0 +1,65 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{check, doctor, key, migrate};
+use crate::config;
+use crate::failure::Failure;
+use clap::{Parser, Subcommand};
+
+/// Citizen requests from every channel, in one place.
+#[derive(Debug, Parser)]
+#[command(name = "voxea", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The configuration; without it ./voxea.toml, then /etc/voxea/voxea.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon, in the foreground.
+    Run {
+        /// Leave the database as it is.
+        #[arg(long)]
+        no_migrate: bool,
+    },
+    /// Say everything that is wrong with the configuration.
+    Check,
+    /// Bring the database up to date.
+    Migrate,
+    /// API keys.
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
+    },
+    /// Try every peer and say what was found.
+    Doctor,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What a person must see; [`Failure::code`] is the exit code.
+    pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::system("starting the runtime"))?;
+        let load = || config::load(self.config.as_deref());
+        let done = match self.command {
+            Command::Check => check::check(load()),
+            Command::Run { no_migrate } => runtime.block_on(crate::run::run(load()?, !no_migrate)),
+            Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
+            Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
+            Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
+        };
+        // A blocking task that is stuck must not hold the process.
+        runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+        done
+    }
+}

@@ -1,0 +1,82 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use voxea_core::Core;
+use voxea_core::base::account::{Account, Kind as AccountKind};
+
+use super::throttle::Throttle;
+use crate::run::health::Health;
+use crate::run::metrics::Metrics;
+
+/// What the handlers must know of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// X-Forwarded-For is the proxy's word.
+    pub(crate) behind_proxy: bool,
+    /// We speak TLS ourselves.
+    pub(crate) tls: bool,
+}
+
+/// The account by which persons and forms bring contacts in.
+pub(crate) fn account() -> Account {
+    Account::new(AccountKind::Api, "api")
+}
+
+/// What every handler shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Api(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    epoch: i64,
+    settings: Settings,
+    health: Health,
+    metrics: Metrics,
+    throttle: Throttle,
+}
+
+impl Api {
+    /// Over the core's doors. `epoch` is the one under which [`account`] was registered.
+    pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics) -> Self {
+        Self(Arc::new(Shared {
+            core,
+            epoch,
+            settings,
+            health,
+            metrics,
+            throttle: Throttle::default(),
+        }))
+    }
+
+    /// The doors.
+    pub(crate) fn core(&self) -> &Core {
+        &self.0.core
+    }
+
+    /// The epoch under which contacts are taken in.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.0.epoch
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> Settings {
+        self.0.settings
+    }
+
+    /// The daemon's health.
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// The counters of calls.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The counts of failed logins.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+}

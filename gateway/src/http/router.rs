@@ -1,0 +1,32 @@
+//! Every route, and the guard around them.
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::{Extension, Router};
+
+use super::api::Api;
+use super::problem::{Kind, Problem};
+use super::{extract, guard, openapi, v1};
+
+/// Every route, with the guard around it.
+pub(crate) fn router(api: Api) -> Router {
+    let (routes, document) = v1::routes().split_for_parts();
+    routes
+        .layer(Extension(openapi::Document::new(&document)))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_offered)
+        .layer(DefaultBodyLimit::max(extract::LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .with_state(api)
+}
+
+async fn nowhere() -> Problem {
+    Problem::new(Kind::NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is")
+}
+
+async fn not_offered() -> Problem {
+    Problem::new(
+        Kind::METHOD,
+        "this path does not offer the method; the Allow header lists those that it does",
+    )
+}
