@@ -27,10 +27,8 @@ use std::time::Instant;
 use crate::codec::Codec;
 use crate::packet::{COMFORT_NOISE, Packet};
 use crate::ring::{LEN, Ring};
+pub use stream::HOLD;
 use stream::{Candidate, Fit, Stream};
-
-/// How long samples wait for what is late: 200 ms.
-pub const HOLD: i64 = 1_600;
 
 /// How long a new stream or anchor is watched before it counts: 100 ms.
 const PROBATION: i64 = 800;

@@ -67,7 +67,10 @@ pub struct Greeting {
 
 impl Greeting {
     fn new(prompt: &Prompt) -> Self {
-        Self { pcma: prompt.encoded(Codec::Pcma).into(), pcmu: prompt.encoded(Codec::Pcmu).into() }
+        Self {
+            pcma: prompt.encoded(Codec::Pcma).into(),
+            pcmu: prompt.encoded(Codec::Pcmu).into(),
+        }
     }
 
     /// Its octets in a codec.
@@ -124,7 +127,14 @@ impl Config {
             }
             lines.push(found);
         }
-        Self { listen, media_ports, advertise, trunks, peers, lines }
+        Self {
+            listen,
+            media_ports,
+            advertise,
+            trunks,
+            peers,
+            lines,
+        }
     }
 
     /// The line of this number, as an incoming call names it.
@@ -173,7 +183,13 @@ fn read_line(section: &mut Section<'_>) -> Line {
     let beep = section.bool_or("beep", true);
     let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
     let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
-    Line { number, greeting, beep, max, silence }
+    Line {
+        number,
+        greeting,
+        beep,
+        max,
+        silence,
+    }
 }
 
 fn read_prompt(path: &Path) -> Result<Prompt, String> {
@@ -191,7 +207,10 @@ fn parse_listen(text: &str) -> Option<Listen> {
         "tcp" => Transport::Tcp,
         _ => return None,
     };
-    Some(Listen { transport, address: address.parse().ok()? })
+    Some(Listen {
+        transport,
+        address: address.parse().ok()?,
+    })
 }
 
 fn parse_ports(text: &str) -> Option<RangeInclusive<u16>> {
@@ -223,7 +242,10 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!((config.listen.len(), config.media_ports.clone()), (2, 40_000..=49_999));
         let line = config.line("3000").unwrap();
-        assert_eq!((line.beep, line.max, line.silence), (true, Duration::from_secs(30), Duration::from_secs(10)));
+        assert_eq!(
+            (line.beep, line.max, line.silence),
+            (true, Duration::from_secs(30), Duration::from_secs(10))
+        );
         assert!(line.greeting.octets(Codec::Pcma).len() > 8_000, "the built-in greeting speaks");
     }
 
@@ -234,9 +256,20 @@ mod tests {
              [[sip.trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/40\"]\n[[sip.trunk]]\nname = \"a\"\n\
              [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n",
         );
-        for expected in ["sip.listen", "sip.media_ports", "sip.advertise", "sip.trunk[0].allow", "sip.trunk[1].name",
-            "sip.trunk[1].allow", "sip.line[0].greeting", "did you mean silence_seconds?"] {
-            assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} is not in {problems:#?}");
+        for expected in [
+            "sip.listen",
+            "sip.media_ports",
+            "sip.advertise",
+            "sip.trunk[0].allow",
+            "sip.trunk[1].name",
+            "sip.trunk[1].allow",
+            "sip.line[0].greeting",
+            "did you mean silence_seconds?",
+        ] {
+            assert!(
+                problems.iter().any(|problem| problem.contains(expected)),
+                "{expected} is not in {problems:#?}"
+            );
         }
     }
 }

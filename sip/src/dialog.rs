@@ -85,11 +85,17 @@ impl Dialog {
         let target = format!("<{}>", self.target);
         let (uri, routes): (&Uri, Vec<&str>) = match &first {
             // A strict router wants its own address in the Request-URI and the target at the end.
-            Some(hop) if strict => (hop, self.routes.iter().skip(1).map(String::as_str).chain([target.as_str()]).collect()),
+            Some(hop) if strict => (
+                hop,
+                self.routes.iter().skip(1).map(String::as_str).chain([target.as_str()]).collect(),
+            ),
             _ => (&self.target, self.routes.iter().map(String::as_str).collect()),
         };
         let mut headers = Headers::default();
-        headers.push("Via", &format!("SIP/2.0/{} {};branch={branch};rport", self.flow.transport.as_str(), self.flow.local));
+        headers.push(
+            "Via",
+            &format!("SIP/2.0/{} {};branch={branch};rport", self.flow.transport.as_str(), self.flow.local),
+        );
         for route in routes {
             headers.push("Route", route);
         }
@@ -110,14 +116,17 @@ impl Dialog {
         let other = sip.and_then(|sip| crate::wire::list::param(&sip.params, "transport"));
         let moved = other.is_some_and(|name| !name.eq_ignore_ascii_case("udp"));
         match sip.and_then(|sip| Some(SocketAddr::new(sip.ip()?, sip.port.unwrap_or(5060)))) {
-            Some(remote) if self.flow.transport == Transport::Udp && !moved && !self.translated => {
-                Flow { remote, ..self.flow }
-            }
+            Some(remote) if self.flow.transport == Transport::Udp && !moved && !self.translated => Flow { remote, ..self.flow },
             _ => self.flow,
         }
     }
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {
-    headers.elements("Contact").next().and_then(NameAddr::parse).map(|found| found.uri).filter(|uri| uri.sip().is_some())
+    headers
+        .elements("Contact")
+        .next()
+        .and_then(NameAddr::parse)
+        .map(|found| found.uri)
+        .filter(|uri| uri.sip().is_some())
 }

@@ -40,7 +40,11 @@ impl Ids {
             context.update(part);
         }
         let digest = context.finish();
-        digest.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        digest
+            .as_ref()
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 

@@ -46,7 +46,11 @@ impl FromStr for Network {
             Some(bits) => bits.trim().parse().map_err(|_| BadNetwork)?,
             None => width,
         };
-        if bits > width { Err(BadNetwork) } else { Ok(Self { address, bits }) }
+        if bits > width {
+            Err(BadNetwork)
+        } else {
+            Ok(Self { address, bits })
+        }
     }
 }
 
@@ -69,7 +73,11 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(per_second: u32) -> Self {
-        Self { per_second, tokens: f64::from(per_second), filled: None }
+        Self {
+            per_second,
+            tokens: f64::from(per_second),
+            filled: None,
+        }
     }
 
     pub(crate) fn take(&mut self, now: Instant) -> bool {

@@ -22,7 +22,10 @@ pub(crate) struct Timers<K> {
 
 impl<K: Copy + Ord + Hash> Timers<K> {
     pub(crate) fn new() -> Self {
-        Self { order: BTreeSet::new(), at: HashMap::new() }
+        Self {
+            order: BTreeSet::new(),
+            at: HashMap::new(),
+        }
     }
 
     /// Sets a deadline, or moves it.
@@ -76,7 +79,10 @@ mod tests {
         timers.cancel('c');
         assert_eq!(timers.next(), Some(at(10)));
         assert_eq!(timers.due(at(9)), None);
-        assert_eq!((timers.due(at(40)), timers.due(at(40)), timers.due(at(40))), (Some('a'), Some('b'), None));
+        assert_eq!(
+            (timers.due(at(40)), timers.due(at(40)), timers.due(at(40))),
+            (Some('a'), Some('b'), None)
+        );
         assert_eq!(timers.len(), 0);
     }
 }

@@ -15,6 +15,7 @@
 mod command;
 mod mailbox;
 mod session;
+mod shared;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,18 +28,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use mailbox::Mail;
 use mailbox::Mailbox;
+use shared::Shared;
 
 /// Connections served at once; the next ones wait.
 const CONNECTIONS: usize = 32;
-
-/// What every session of one server shares.
-struct Shared {
-    user: String,
-    password: String,
-    mailbox: Mailbox,
-    /// Octets after which the next literal is cut; negative when none is.
-    cut: AtomicI64,
-}
 
 /// The server; it ends, with its connections, when this is dropped.
 pub struct ImapServer {

@@ -6,10 +6,11 @@
 mod connection;
 pub mod ledger;
 pub mod pdu;
+mod shared;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -18,72 +19,8 @@ use tokio::task::JoinHandle;
 
 pub use ledger::{Answer, Entry, Fate, Ledger, Receipts};
 pub use pdu::{Message, Submit};
-
-/// How it behaves; may be changed at any time.
-#[derive(Debug, Clone)]
-pub struct Manner {
-    /// Messages in flight at once.
-    pub window: usize,
-    /// Answer binds with this command_status instead of accepting them.
-    pub refuse_bind: Option<u32>,
-    /// Hear nothing: what is answered is lost, and the message counts as not answered.
-    pub deaf: bool,
-    /// Of so many responses one is lost; its message is delivered again at once, on the same link.
-    pub lose_one_in: Option<u32>,
-    /// Answer nothing, enquire_link included: a half-open link.
-    pub mute: bool,
-    /// What follows a submit_sm.
-    pub receipts: Receipts,
-    /// Write message ids in hexadecimal in the response and in decimal in the receipt.
-    pub hexadecimal_ids: bool,
-}
-
-impl Default for Manner {
-    fn default() -> Self {
-        Self {
-            window: 64,
-            refuse_bind: None,
-            deaf: false,
-            lose_one_in: None,
-            mute: false,
-            receipts: Receipts::Delivered,
-            hexadecimal_ids: false,
-        }
-    }
-}
-
-/// What the test does to the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
-    Cut,
-    Unbind,
-    Enquire,
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) system_id: String,
-    pub(crate) password: String,
-    manner: Mutex<Manner>,
-    ledger: Mutex<Ledger>,
-    /// Rises with every change of ledger or manner.
-    pub(crate) changed: watch::Sender<u64>,
-    pub(crate) deeds: watch::Sender<(u64, Option<Deed>)>,
-}
-
-impl Shared {
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn manner(&self) -> Manner {
-        self.manner.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn touch(&self) {
-        self.changed.send_modify(|count| *count = count.wrapping_add(1));
-    }
-}
+pub use shared::Manner;
+use shared::{Deed, Shared};
 
 /// A running SMSC; it ends when this is dropped.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-pub use paths::Module;
 use paths::Crate;
+pub use paths::Module;
 
 /// The source of one package: file paths below its `src`, and their texts.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,17 @@ impl Sources {
 
 /// Who may import whom among our packages (design.md, "The picture"); what a test needs is not asked here.
 pub const IMPORTS: [(&str, &[&str]); 8] = [
-    ("voxea-gateway", &["voxea-sip", "voxea-smpp", "voxea-imap", "voxea-recorder", "voxea-core", "voxea-rules"]),
+    (
+        "voxea-gateway",
+        &[
+            "voxea-sip",
+            "voxea-smpp",
+            "voxea-imap",
+            "voxea-recorder",
+            "voxea-core",
+            "voxea-rules",
+        ],
+    ),
     ("voxea-sip", &["voxea-recorder", "voxea-core", "voxea-rules"]),
     ("voxea-smpp", &["voxea-core", "voxea-rules"]),
     ("voxea-imap", &["voxea-core", "voxea-rules"]),
@@ -148,7 +158,9 @@ pub fn circles(sources: &Sources) -> Result<Vec<String>> {
     for (from, to) in &reached {
         // Who reaches itself stands in a circle; the circle is everybody who reaches it and whom it reaches.
         if to.contains(*from) {
-            let circle = to.iter().filter(|other| reached.get(other).is_some_and(|back| back.contains(*from)));
+            let circle = to
+                .iter()
+                .filter(|other| reached.get(other).is_some_and(|back| back.contains(*from)));
             let names: Vec<String> = circle.map(|module| module.join("::")).collect();
             found.insert(names.join(" · "));
         }

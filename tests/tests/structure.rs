@@ -23,11 +23,7 @@ fn planted(folder: &str, path: &str, text: &str) -> Sources {
 }
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {}: {words}", arguments.join(" "));
     String::from_utf8(output.stdout).unwrap()
@@ -95,11 +91,19 @@ fn core_stands_on_its_floors() {
 fn no_import_runs_in_a_circle() {
     let mut wrong = Vec::new();
     for folder in FOLDERS {
-        wrong.extend(circles(&sources(folder)).unwrap().into_iter().map(|circle| format!("{folder}: {circle}")));
+        wrong.extend(
+            circles(&sources(folder))
+                .unwrap()
+                .into_iter()
+                .map(|circle| format!("{folder}: {circle}")),
+        );
     }
     none(&wrong);
     let mut round = planted("core", "base/x.rs", "use super::y::Y; pub use crate::base::id as z;");
-    round.plant("base/y.rs", "fn f() -> super::x::X { todo!() }\n#[cfg(test)]\nmod tests { use crate::jobs; }");
+    round.plant(
+        "base/y.rs",
+        "fn f() -> super::x::X { todo!() }\n#[cfg(test)]\nmod tests { use crate::jobs; }",
+    );
     only(&circles(&round).unwrap(), "base::x · base::y");
     let mut handed = planted("core", "base/a/mod.rs", "mod b; mod c; pub use b::B; pub use c::C;");
     handed.plant("base/a/b.rs", "use super::C;");
@@ -131,9 +135,22 @@ fn machines_depend_on_no_runtime_store_or_server() {
         let package = format!("voxea-{folder}");
         let tree = |depth: &str| {
             let lines = cargo(&[
-                "tree", "-p", &package, "--no-default-features", "-e", "normal", "--prefix", "none", "--depth", depth,
+                "tree",
+                "-p",
+                &package,
+                "--no-default-features",
+                "-e",
+                "normal",
+                "--prefix",
+                "none",
+                "--depth",
+                depth,
             ]);
-            lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+            lines
+                .lines()
+                .filter_map(|line| line.split(' ').next())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         for absent in ["sqlx", "axum", "voxea-core"] {
             assert!(!tree("99").iter().any(|name| name == absent), "{package} brings {absent} in");

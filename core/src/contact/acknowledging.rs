@@ -168,7 +168,7 @@ impl Queued<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::account::Kind;
+    use crate::base::account::{Account, Channel, Kind};
 
     fn to(recipient: &str, per_hour: u32) -> NewAcknowledgement {
         NewAcknowledgement {

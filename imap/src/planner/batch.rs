@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::ATTEMPTS;
+/// Attempts after which a mail is quarantined.
+pub const ATTEMPTS: i64 = 3;
 
 /// What the server says of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

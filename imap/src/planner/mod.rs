@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use batch::{Listed, Taken};
 
+pub use batch::ATTEMPTS;
 use batch::Batches;
 use gaps::Gaps;
 
@@ -30,8 +31,6 @@ pub const SAFETY_POLL: Duration = Duration::from_secs(5 * 60);
 /// The first IDLE after a pass is this short: a mail that came between the search and the IDLE is found by the next
 /// search, also where the server does not tell an idling client.
 pub const FIRST_IDLE: Duration = Duration::from_secs(2);
-/// Attempts after which a mail is quarantined.
-pub const ATTEMPTS: i64 = 3;
 /// Most UIDs of which sizes are asked at once.
 const SIZES: usize = 500;
 /// How far before the last move of the cursor a rescan begins: clocks differ, and a migration takes time.

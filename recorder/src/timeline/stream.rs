@@ -3,7 +3,9 @@
 
 use crate::codec::Codec;
 use crate::packet::Packet;
-use crate::timeline::HOLD;
+
+/// How long samples wait for what is late: 200 ms.
+pub const HOLD: i64 = 1_600;
 
 /// How far before its time a packet may come: the first anchor was late.
 const AHEAD: i64 = 4_000;

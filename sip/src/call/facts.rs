@@ -22,8 +22,12 @@ pub(crate) fn caller(invite: &Request) -> (String, Option<String>) {
 /// Who diverted the call, the first diversion first.
 pub(crate) fn diversions(invite: &Request, dialled: &str) -> Vec<String> {
     // RFC 5806 §5: the latest diversion stands on top.
-    let mut found: Vec<String> =
-        invite.headers.elements("Diversion").filter_map(NameAddr::parse).map(|from| party(&from.uri)).collect();
+    let mut found: Vec<String> = invite
+        .headers
+        .elements("Diversion")
+        .filter_map(NameAddr::parse)
+        .map(|from| party(&from.uri))
+        .collect();
     found.reverse();
     if found.is_empty() {
         found = history(invite, dialled);
@@ -41,14 +45,21 @@ fn history(invite: &Request, dialled: &str) -> Vec<String> {
         .filter_map(NameAddr::parse)
         .filter_map(|entry| {
             let index = list::param(&entry.params, "index")?;
-            let index = index.split('.').map(|part| part.trim().parse().ok()).collect::<Option<Vec<u32>>>()?;
+            let index = index
+                .split('.')
+                .map(|part| part.trim().parse().ok())
+                .collect::<Option<Vec<u32>>>()?;
             // The reason of a retargeting is put into the URI as an escaped header; it is no part of the party.
             Some((index, party(&entry.uri)))
         })
         .collect();
     entries.sort();
     entries.pop();
-    entries.into_iter().map(|(_, party)| party).filter(|party| party != dialled).collect()
+    entries
+        .into_iter()
+        .map(|(_, party)| party)
+        .filter(|party| party != dialled)
+        .collect()
 }
 
 /// A number where there is one, else the URI.

@@ -113,7 +113,13 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) const fn new(cseq: u32, bytes: Bytes, flow: Flow, offers: bool) -> Self {
-        Self { cseq, bytes, flow, offers, interval: T1 }
+        Self {
+            cseq,
+            bytes,
+            flow,
+            offers,
+            interval: T1,
+        }
     }
 
     /// When it is sent again first, and when one gives up.

@@ -48,8 +48,12 @@ impl Endpoint {
     /// An ACK for a 2xx of ours.
     pub(super) fn confirmed(&mut self, ack: &Request, now: Instant) {
         let Some(call) = self.dialog_of(ack) else { return };
-        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
-        let Some(pending) = established.pending.take_if(|pending| pending.cseq == ack.cseq) else { return };
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
+            return;
+        };
+        let Some(pending) = established.pending.take_if(|pending| pending.cseq == ack.cseq) else {
+            return;
+        };
         self.timers.cancel(Timer::CallResend(call));
         self.timers.cancel(Timer::CallGiveUp(call));
         let mut changed = false;
@@ -58,11 +62,16 @@ impl Endpoint {
                 Session::Sdp(text) => Some(text),
                 Session::None | Session::Unknown => None,
             };
-            let answer = text.as_deref().and_then(Description::parse).and_then(|answer| sdp::accept(&answer).ok());
+            let answer = text
+                .as_deref()
+                .and_then(Description::parse)
+                .and_then(|answer| sdp::accept(&answer).ok());
             changed = answer.is_some();
             established.media = answer.or(established.media);
         }
-        let Some(media) = established.media else { return self.leave(call, EndedBy::NoMedia, now) };
+        let Some(media) = established.media else {
+            return self.leave(call, EndedBy::NoMedia, now);
+        };
         let first = !established.answered;
         established.answered = true;
         let leaving = established.phase == Phase::Leaving;
@@ -78,16 +87,24 @@ impl Endpoint {
 
     /// The caller's BYE.
     fn hung_up(&mut self, call: CallHandle) {
-        let Some(Call::Established(established)) = self.calls.get(&call) else { return };
+        let Some(Call::Established(established)) = self.calls.get(&call) else {
+            return;
+        };
         let answered = established.answered;
         self.forget(call);
-        self.event(Event::Ended { call, by: EndedBy::Caller, answered });
+        self.event(Event::Ended {
+            call,
+            by: EndedBy::Caller,
+            answered,
+        });
     }
 
     /// Sends our BYE, once.
     pub(super) fn leave(&mut self, call: CallHandle, by: EndedBy, now: Instant) {
         let branch = format!("z9hG4bK{}", self.ids.token());
-        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
+            return;
+        };
         if established.phase == Phase::Over {
             return;
         }

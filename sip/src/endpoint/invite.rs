@@ -31,7 +31,11 @@ impl Endpoint {
             return self.respond(id, reply(503).with("Retry-After", &self.limits.retry_after.to_string()), now);
         }
         let dialled = invite.uri.user().unwrap_or_default();
-        let line = self.lines.iter().find(|line| **line == dialled).or_else(|| self.lines.iter().find(|line| *line == "*"));
+        let line = self
+            .lines
+            .iter()
+            .find(|line| **line == dialled)
+            .or_else(|| self.lines.iter().find(|line| *line == "*"));
         let Some(line) = line.cloned() else {
             self.event(Event::Counted("no_line"));
             return self.respond(id, reply(404), now);
@@ -64,7 +68,12 @@ impl Endpoint {
             codec,
             invite: invite.raw.clone(),
         };
-        let offered = Box::new(Offered { invite, source, offer, session_expires });
+        let offered = Box::new(Offered {
+            invite,
+            source,
+            offer,
+            session_expires,
+        });
         self.calls.insert(call, Call::Offered { transaction: id, offered });
         self.offered.insert(id, call);
         self.timers.set(Timer::Trying(call), now + TRYING);
@@ -75,7 +84,9 @@ impl Endpoint {
     /// Hold, resume, a move, or a session refresh (RFC 3261 §14.2). The call survives whatever is wrong with it.
     pub(super) fn on_reinvite(&mut self, id: u64, call: CallHandle, invite: &Request, now: Instant) {
         let reply = |status| Reply::to(status, &invite.headers, &invite.via, "");
-        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
+            return;
+        };
         if established.pending.is_some() || established.phase != Phase::Talking {
             return self.respond(id, reply(491), now);
         }
@@ -111,7 +122,9 @@ impl Endpoint {
     pub(super) fn on_update(&mut self, id: u64, call: CallHandle, update: &Request, now: Instant) {
         let mut reply = Reply::to(200, &update.headers, &update.via, "");
         let refusal = |status| Reply::to(status, &update.headers, &update.via, "");
-        let Some(Call::Established(established)) = self.calls.get_mut(&call) else { return };
+        let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
+            return;
+        };
         let flow = self.servers.get(&id).map(|server| server.flow);
         match session_timer(update) {
             Ok(value) => reply = success(reply, update, flow, value.as_deref()),
@@ -158,16 +171,17 @@ impl Endpoint {
 }
 
 /// The offer of a request and the codec that its answer agrees on; `None` when there is no body.
-fn read_offer(
-    request: &Request,
-    reply: impl Fn(u16) -> Reply,
-) -> Result<Option<(Description, sdp::Codec)>, Reply> {
+fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
     let text = match multipart::session(request) {
         Session::None => return Ok(None),
         Session::Unknown => return Err(reply(415).with("Accept", "application/sdp")),
         Session::Sdp(text) => text,
     };
-    let nowhere = Local { address: ([0, 0, 0, 0], 0).into(), session: 0, version: 0 };
+    let nowhere = Local {
+        address: ([0, 0, 0, 0], 0).into(),
+        session: 0,
+        version: 0,
+    };
     let offer = Description::parse(&text).ok_or_else(|| reply(488))?;
     let codec = sdp::answer(&offer, &nowhere, None).map_err(|_| reply(488))?.media.codec;
     Ok(Some((offer, codec)))
@@ -190,9 +204,13 @@ pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, sessi
 /// Session-Expires of our answer (RFC 4028 §9): the peer's own interval, refreshed by the peer. Where it would
 /// have us refresh, or does not know the extension, there is no session timer; the missing sound ends such a call.
 fn session_timer(request: &Request) -> Result<Option<String>, ()> {
-    let Some(value) = request.headers.get("Session-Expires") else { return Ok(None) };
+    let Some(value) = request.headers.get("Session-Expires") else {
+        return Ok(None);
+    };
     let (seconds, params) = value.split_at(value.find(';').unwrap_or(value.len()));
-    let Ok(seconds) = seconds.trim().parse::<u64>() else { return Ok(None) };
+    let Ok(seconds) = seconds.trim().parse::<u64>() else {
+        return Ok(None);
+    };
     let knows = request.headers.elements("Supported").chain(request.headers.elements("Require"));
     let knows = knows.into_iter().any(|option| option.eq_ignore_ascii_case("timer"));
     if knows && seconds < MIN_SE {

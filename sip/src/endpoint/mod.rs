@@ -53,7 +53,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { calls: 2_000, transactions: 20_000, refusals: 50, retry_after: 5 }
+        Self {
+            calls: 2_000,
+            transactions: 20_000,
+            refusals: 50,
+            retry_after: 5,
+        }
     }
 }
 

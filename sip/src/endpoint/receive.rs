@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{Call, Endpoint, Event, Timer};
 use crate::flow::{Flow, Transport};
-use crate::transaction::server::{Server, State};
 use crate::transaction;
+use crate::transaction::server::{Server, State};
 use crate::wire::build::Reply;
 use crate::wire::header::Headers;
 use crate::wire::method::Method;
@@ -49,7 +49,9 @@ impl Endpoint {
 
     fn trunk_of(&self, flow: Flow) -> Option<usize> {
         let ip = flow.remote.ip();
-        self.trunks.iter().position(|trunk| trunk.allow.iter().any(|network| network.contains(ip)))
+        self.trunks
+            .iter()
+            .position(|trunk| trunk.allow.iter().any(|network| network.contains(ip)))
     }
 
     /// A stranger: one answer that tells nothing, from no state, and not too often.
@@ -60,7 +62,9 @@ impl Endpoint {
         }
         let (via, headers) = match parsed {
             Ok(Message::Request(request)) if request.method != Method::ACK => (request.via, request.headers),
-            Err(Refused { answerable: Some(broken), .. }) => (broken.via, broken.headers),
+            Err(Refused {
+                answerable: Some(broken), ..
+            }) => (broken.via, broken.headers),
             _ => return,
         };
         let (to, reply) = self.stateless(403, &headers, via, flow);
@@ -81,8 +85,12 @@ impl Endpoint {
 
     fn on_response(&mut self, response: &Response, now: Instant) {
         let id = response.via.branch().and_then(|branch| self.branches.get(branch)).copied();
-        let Some(id) = id else { return self.event(Event::Counted("stray_response")) };
-        let Some((client, purpose)) = self.clients.get_mut(&id) else { return };
+        let Some(id) = id else {
+            return self.event(Event::Counted("stray_response"));
+        };
+        let Some((client, purpose)) = self.clients.get_mut(&id) else {
+            return;
+        };
         let (flow, purpose) = (client.flow, *purpose);
         let (is_final, step) = client.response(response.status, now);
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
@@ -168,7 +176,9 @@ impl Endpoint {
 
     /// Refuses an offered call; the handle is void afterwards.
     pub(super) fn refuse(&mut self, call: crate::call::CallHandle, status: u16, retry_after: Option<u32>, now: Instant) {
-        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return };
+        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else {
+            return;
+        };
         self.offered.remove(&transaction);
         self.timers.cancel(Timer::Trying(call));
         self.timers.cancel(Timer::CallGiveUp(call));
@@ -203,20 +213,33 @@ fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Resul
     if merged {
         return Err(reply(482));
     }
-    let unknown: Vec<&str> =
-        request.headers.elements("Require").filter(|option| !option.eq_ignore_ascii_case(SUPPORTED)).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(reply(420).with("Unsupported", &unknown.join(", "))) }
+    let unknown: Vec<&str> = request
+        .headers
+        .elements("Require")
+        .filter(|option| !option.eq_ignore_ascii_case(SUPPORTED))
+        .collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(reply(420).with("Unsupported", &unknown.join(", ")))
+    }
 }
 
 /// What a 2xx to OPTIONS says (RFC 3261 §11.2).
 pub(super) fn capabilities(reply: Reply) -> Reply {
-    reply.with("Allow", ALLOW).with("Accept", "application/sdp").with("Supported", SUPPORTED)
+    reply
+        .with("Allow", ALLOW)
+        .with("Accept", "application/sdp")
+        .with("Supported", SUPPORTED)
 }
 
 /// Where responses go (RFC 3261 §18.2.2).
 fn answer_flow(via: &Via, flow: Flow) -> Flow {
     match flow.transport {
-        Transport::Udp => Flow { remote: via.respond_to(flow.remote), ..flow },
+        Transport::Udp => Flow {
+            remote: via.respond_to(flow.remote),
+            ..flow
+        },
         Transport::Tcp => flow,
     }
 }

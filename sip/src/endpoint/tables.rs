@@ -82,12 +82,16 @@ impl Endpoint {
                 }
                 Timer::ClientEnd(id) => self.client_over(id),
                 Timer::Trying(call) => {
-                    let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else { continue };
+                    let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else {
+                        continue;
+                    };
                     let trying = Reply::to(100, &offered.invite.headers, &offered.invite.via, "");
                     self.respond(*transaction, trying, now);
                 }
                 Timer::CallResend(call) => {
-                    let Some(Call::Established(established)) = self.calls.get_mut(&call) else { continue };
+                    let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
+                        continue;
+                    };
                     let Some(pending) = established.pending.as_mut() else { continue };
                     let (flow, bytes, next) = (pending.flow, pending.bytes.clone(), pending.sent_again(now));
                     self.transmit(flow, bytes);
@@ -111,7 +115,9 @@ impl Endpoint {
 
     fn client_over(&mut self, id: u64) {
         self.timers.cancel(Timer::ClientResend(id));
-        let Some((client, purpose)) = self.clients.remove(&id) else { return };
+        let Some((client, purpose)) = self.clients.remove(&id) else {
+            return;
+        };
         self.branches.remove(&client.branch);
         if client.is_unanswered() {
             self.answered_with(id, purpose, None);

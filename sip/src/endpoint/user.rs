@@ -28,12 +28,20 @@ impl Endpoint {
         if !matches!(self.calls.get(&call), Some(Call::Offered { .. })) {
             return Err(Gone);
         }
-        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else { return Err(Gone) };
+        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else {
+            return Err(Gone);
+        };
         self.offered.remove(&transaction);
         self.timers.cancel(Timer::Trying(call));
-        let Some(server) = self.servers.get(&transaction) else { return Err(Gone) };
+        let Some(server) = self.servers.get(&transaction) else {
+            return Err(Gone);
+        };
         let (tag, flow) = (server.tag.clone(), server.flow);
-        let local = Local { address: media, session: self.ids.number() >> 1, version: 1 };
+        let local = Local {
+            address: media,
+            session: self.ids.number() >> 1,
+            version: 1,
+        };
         let answer = offered.offer.as_ref().map(|offer| sdp::answer(offer, &local, None));
         let (text, agreed) = match answer {
             None => (sdp::offer(&local), None),
@@ -43,8 +51,14 @@ impl Endpoint {
         };
         let dialog = Dialog::called(&offered.invite, &tag, offered.source);
         self.dialogs.insert(dialog.key(), call);
-        let established =
-            Established { dialog, local, media: agreed, pending: None, answered: false, phase: Phase::Talking };
+        let established = Established {
+            dialog,
+            local,
+            media: agreed,
+            pending: None,
+            answered: false,
+            phase: Phase::Talking,
+        };
         self.calls.insert(call, Call::Established(Box::new(established)));
         let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);
         let reply = success(reply, &offered.invite, Some(flow), offered.session_expires.as_deref()).with_sdp(text);
@@ -93,7 +107,10 @@ impl Endpoint {
         let (tag, call_id) = (self.ids.token(), self.ids.token());
         let uri = format!("sip:{}", flow.remote);
         let mut headers = Headers::default();
-        headers.push("Via", &format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.as_str(), flow.local));
+        headers.push(
+            "Via",
+            &format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.as_str(), flow.local),
+        );
         headers.push("Max-Forwards", "70");
         headers.push("From", &format!("<sip:{}>;tag={tag}", flow.local));
         headers.push("To", &format!("<{uri}>"));

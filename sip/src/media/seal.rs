@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::writer::{SyncHandle, Writer};
 
-use super::session::Events;
-use super::{Finished, MediaEvent, Outcome};
+use super::events::Events;
+use super::leg::{Finished, MediaEvent, Outcome};
 
 /// From one round of `fdatasync` to the next.
 const ROUND: Duration = Duration::from_millis(500);

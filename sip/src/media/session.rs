@@ -1,6 +1,5 @@
 //! One leg on its media thread.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +10,13 @@ use voxea_recorder::packet::Packet;
 use voxea_recorder::timeline::{Placed, Timeline};
 use voxea_recorder::writer::{Channel, SyncHandle, Writer};
 
+use super::events::Events;
 use super::latch::Latch;
+use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
 use super::outgoing::{Outgoing, PACKET, PACKET_LEN};
 use super::ports::Pair;
 use super::seal::Seal;
 use super::socket::Receiver;
-use super::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
 
 /// Ticks of 20 ms from one sweep of a leg's socket to the next.
 const SWEEP: u64 = 5;
@@ -65,14 +65,6 @@ pub(super) struct End {
     error: Option<RecorderError>,
 }
 
-/// Events on their way, kept in order when the shell is slow to take them.
-#[derive(Debug)]
-pub(super) struct Events {
-    id: LegId,
-    sender: mpsc::Sender<(LegId, MediaEvent)>,
-    kept: VecDeque<MediaEvent>,
-}
-
 impl Session {
     #[expect(clippy::too_many_arguments, reason = "called once; each is a part of the leg made by its own file")]
     pub(super) fn new(
@@ -101,11 +93,7 @@ impl Session {
             activity: Activity::new(call.codec),
             writer,
             limits,
-            events: Events {
-                id,
-                sender,
-                kept: VecDeque::new(),
-            },
+            events: Events::new(id, sender),
             // Legs take turns at being swept.
             tick: id.0,
             begun: None,
@@ -312,29 +300,5 @@ impl Session {
             samples: samples.min(self.limits.max),
             error: None,
         }
-    }
-}
-
-impl Events {
-    pub(super) fn send(&mut self, event: MediaEvent) {
-        self.kept.push_back(event);
-        self.flush();
-    }
-
-    /// Hands over what the shell has room for; true when nothing is left, or
-    /// nobody listens any more.
-    pub(super) fn flush(&mut self) -> bool {
-        while !self.kept.is_empty() {
-            match self.sender.try_reserve() {
-                Ok(permit) => {
-                    if let Some(event) = self.kept.pop_front() {
-                        permit.send((self.id, event));
-                    }
-                }
-                Err(mpsc::error::TrySendError::Full(())) => return false,
-                Err(mpsc::error::TrySendError::Closed(())) => self.kept.clear(),
-            }
-        }
-        true
     }
 }

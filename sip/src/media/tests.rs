@@ -6,6 +6,15 @@ use std::path::Path;
 use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
 use voxea_recorder::reader::Reader;
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use voxea_recorder::codec::Codec;
+use voxea_recorder::timeline::Gap;
+
 use super::*;
 
 const FRAME: usize = 160;

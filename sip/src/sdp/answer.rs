@@ -50,12 +50,22 @@ pub struct NotAcceptable;
 /// # Errors
 /// [`NotAcceptable`] when no stream has a codec of ours.
 pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result<Answer, NotAcceptable> {
-    let chosen = offer.media.iter().enumerate().find_map(|(at, media)| Some((at, agree(media, keep)?)));
+    let chosen = offer
+        .media
+        .iter()
+        .enumerate()
+        .find_map(|(at, media)| Some((at, agree(media, keep)?)));
     let (at, media) = chosen.ok_or(NotAcceptable)?;
     let mut sdp = session(local);
     for (index, section) in offer.media.iter().enumerate() {
         if index == at {
-            audio(&mut sdp, section.protocol.as_str(), local, &[(media.payload_type, media.codec)], &media);
+            audio(
+                &mut sdp,
+                section.protocol.as_str(),
+                local,
+                &[(media.payload_type, media.codec)],
+                &media,
+            );
         } else {
             let format = section.formats.first().map_or("0", String::as_str);
             // RFC 3264 §6: a stream is refused with port 0, in its place.
@@ -69,7 +79,13 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
 #[must_use]
 pub fn offer(local: &Local) -> String {
     let mut sdp = session(local);
-    let ours = Negotiated { remote: None, codec: Codec::Pcma, payload_type: 8, events: Some(101), direction: Direction::BOTH };
+    let ours = Negotiated {
+        remote: None,
+        codec: Codec::Pcma,
+        payload_type: 8,
+        events: Some(101),
+        direction: Direction::BOTH,
+    };
     audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
     sdp
 }
@@ -87,10 +103,21 @@ fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
     if !media.is_plain_audio() || media.address.is_none() {
         return None;
     }
-    let known = || media.formats.iter().filter_map(|format| Some((format.parse().ok()?, media.codec(format)?)));
+    let known = || {
+        media
+            .formats
+            .iter()
+            .filter_map(|format| Some((format.parse().ok()?, media.codec(format)?)))
+    };
     let (payload_type, codec) = known().find(|(_, codec)| Some(*codec) == keep).or_else(|| known().next())?;
     let direction = media.effective_direction().mirrored();
-    Some(Negotiated { remote: media.target(), codec, payload_type, events: media.events(), direction })
+    Some(Negotiated {
+        remote: media.target(),
+        codec,
+        payload_type,
+        events: media.events(),
+        direction,
+    })
 }
 
 fn session(local: &Local) -> String {
@@ -122,7 +149,10 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
 
 /// What is echoed is cut down to what may stand there.
 fn token(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_')).take(64).collect()
+    text.chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_'))
+        .take(64)
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,7 +160,11 @@ mod tests {
     use super::*;
 
     fn local() -> Local {
-        Local { address: "192.0.2.10:40000".parse().unwrap(), session: 7, version: 1 }
+        Local {
+            address: "192.0.2.10:40000".parse().unwrap(),
+            session: 7,
+            version: 1,
+        }
     }
 
     fn answered(media: &str) -> Result<Answer, NotAcceptable> {
@@ -141,7 +175,10 @@ mod tests {
     #[test]
     fn the_offers_order_decides_and_events_are_taken() {
         let found = answered("m=audio 5000 RTP/AVP 18 0 8 96\r\na=rtpmap:96 telephone-event/8000\r\n").unwrap();
-        assert_eq!((found.media.codec, found.media.payload_type, found.media.events), (Codec::Pcmu, 0, Some(96)));
+        assert_eq!(
+            (found.media.codec, found.media.payload_type, found.media.events),
+            (Codec::Pcmu, 0, Some(96))
+        );
         assert_eq!(found.media.remote, Some("192.0.2.1:5000".parse().unwrap()));
         assert!(found.sdp.contains("m=audio 40000 RTP/AVP 0 96\r\na=rtpmap:0 PCMU/8000\r\n"));
         assert!(found.sdp.ends_with("a=ptime:20\r\na=sendrecv\r\n"));
@@ -187,7 +224,11 @@ mod tests {
 
     #[test]
     fn ipv6_and_our_own_offer() {
-        let local = Local { address: "[2001:db8::1]:40002".parse().unwrap(), session: 1, version: 2 };
+        let local = Local {
+            address: "[2001:db8::1]:40002".parse().unwrap(),
+            session: 1,
+            version: 2,
+        };
         let text = offer(&local);
         assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
         let back = accept(&Description::parse(&text).unwrap()).unwrap();

@@ -49,12 +49,18 @@ pub struct Direction {
 
 impl Direction {
     /// Both ways.
-    pub const BOTH: Self = Self { sends: true, receives: true };
+    pub const BOTH: Self = Self {
+        sends: true,
+        receives: true,
+    };
 
     /// The same, seen from the other side.
     #[must_use]
     pub const fn mirrored(self) -> Self {
-        Self { sends: self.receives, receives: self.sends }
+        Self {
+            sends: self.receives,
+            receives: self.sends,
+        }
     }
 
     const fn as_str(self) -> &'static str {
@@ -148,14 +154,19 @@ impl Media {
     /// Where its packets are wanted. The old way to hold a call (RFC 2543 §B.5) gives no address.
     #[must_use]
     pub fn target(&self) -> Option<SocketAddr> {
-        self.address.filter(|address| !address.is_unspecified()).map(|address| SocketAddr::new(address, self.port))
+        self.address
+            .filter(|address| !address.is_unspecified())
+            .map(|address| SocketAddr::new(address, self.port))
     }
 
     /// Who sends, the old way to hold a call included.
     #[must_use]
     pub fn effective_direction(&self) -> Direction {
         let held = self.address.is_some_and(|address| address.is_unspecified());
-        Direction { receives: self.direction.receives && !held, ..self.direction }
+        Direction {
+            receives: self.direction.receives && !held,
+            ..self.direction
+        }
     }
 
     /// The codec of a payload type. Only the static numbers are taken: every telephone system has them, and the
@@ -176,11 +187,16 @@ impl Media {
     }
 
     fn encoding(&self, format: &str) -> Option<&str> {
-        self.encodings.iter().find(|(found, _)| found == format).map(|(_, name)| name.as_str())
+        self.encodings
+            .iter()
+            .find(|(found, _)| found == format)
+            .map(|(_, name)| name.as_str())
     }
 
     fn attribute(&mut self, value: &str) {
-        let mapping = value.strip_prefix("rtpmap:").and_then(|mapping| mapping.split_once(char::is_whitespace));
+        let mapping = value
+            .strip_prefix("rtpmap:")
+            .and_then(|mapping| mapping.split_once(char::is_whitespace));
         if let Some((format, name)) = mapping
             && self.encodings.len() < 128
         {
@@ -197,7 +213,15 @@ fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -
     let protocol = words.next()?.to_ascii_uppercase();
     let formats = words.map(str::to_owned).collect();
     let direction = direction.unwrap_or(Direction::BOTH);
-    Some(Media { kind, port, protocol, formats, address, direction, encodings: Vec::new() })
+    Some(Media {
+        kind,
+        port,
+        protocol,
+        formats,
+        address,
+        direction,
+        encodings: Vec::new(),
+    })
 }
 
 fn connection(value: &str) -> Option<IpAddr> {

@@ -73,7 +73,10 @@ pub(super) fn media_call(line: &Line, recording: &str, folder: std::path::PathBu
 /// Where our packets go; nowhere while the caller holds the call.
 pub(super) fn remote(media: &Negotiated) -> SocketAddr {
     let wanted = media.direction.sends || media.direction.receives;
-    media.remote.filter(|_| wanted).unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    media
+        .remote
+        .filter(|_| wanted)
+        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
 /// How a call ended that its media ended.
@@ -91,11 +94,14 @@ pub(super) const fn call_end(end: MediaEnd) -> CallEnd {
 pub(super) fn outcome(finished: &Finished) -> RecordingOutcome {
     match &finished.outcome {
         Outcome::Sealed { samples, .. } => RecordingOutcome::Sealed { samples: *samples },
-        Outcome::Nothing => RecordingOutcome::Failed { reason: "the call ended before the beep".to_owned() },
+        Outcome::Nothing => RecordingOutcome::Failed {
+            reason: "the call ended before the beep".to_owned(),
+        },
         Outcome::Partial { samples: 0, error, .. } => RecordingOutcome::Failed { reason: error.to_string() },
-        Outcome::Partial { samples, error, .. } => {
-            RecordingOutcome::Partial { samples: *samples, reason: error.to_string() }
-        }
+        Outcome::Partial { samples, error, .. } => RecordingOutcome::Partial {
+            samples: *samples,
+            reason: error.to_string(),
+        },
     }
 }
 

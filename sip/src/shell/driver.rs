@@ -14,8 +14,9 @@ use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 use voxea_core::contact::{Accepted, IntakeError};
 
+use super::arrival::Arrival;
 use super::deposit::{Deposit, Stage};
-use super::net::{Arrival, Net};
+use super::net::Net;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
 use crate::config::Config;
@@ -34,9 +35,16 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What a task of ours came back with.
 pub(super) enum Done {
     /// The core's answer to an offered call.
-    Committed { call: CallHandle, result: Result<Accepted, IntakeError> },
+    Committed {
+        call: CallHandle,
+        result: Result<Accepted, IntakeError>,
+    },
     /// The leg of a confirmed call is playing, or could not be started.
-    Started { call: CallHandle, leg: Leg, result: Result<(), StartError> },
+    Started {
+        call: CallHandle,
+        leg: Leg,
+        result: Result<(), StartError>,
+    },
     /// A row was written.
     Noted,
 }
@@ -175,7 +183,12 @@ impl Driver {
 
     fn next_deadline(&self, machine: Option<Instant>) -> tokio::time::Instant {
         // Once a second is often enough for what has no deadline of its own.
-        let tick = Instant::now() + if self.stopping.is_some() { Duration::from_millis(50) } else { Duration::from_secs(1) };
+        let tick = Instant::now()
+            + if self.stopping.is_some() {
+                Duration::from_millis(50)
+            } else {
+                Duration::from_secs(1)
+            };
         tokio::time::Instant::from_std(machine.map_or(tick, |due| due.min(tick)))
     }
 

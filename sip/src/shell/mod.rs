@@ -1,5 +1,6 @@
 //! The endpoint's shell: sockets, the store and the media around the machine.
 
+mod arrival;
 mod deposit;
 mod driver;
 mod net;
@@ -42,19 +43,33 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         Ok(orphans) => orphans,
         Err(error) => return Exit::Retry(format!("what the last run left could not be repaired: {error}")),
     };
-    let media_config = MediaConfig { bind: media_address(&config), ports: config.media_ports.clone(), threads: 2 };
+    let media_config = MediaConfig {
+        bind: media_address(&config),
+        ports: config.media_ports.clone(),
+        threads: 2,
+    };
     let (media, media_events) = match MediaEngine::start(&media_config) {
         Ok(started) => started,
         Err(error) => return Exit::Retry(format!("the media threads could not be started: {error}")),
     };
-    let Some(secret) = secret() else { return Exit::Retry("the system gives no random bytes".to_owned()) };
+    let Some(secret) = secret() else {
+        return Exit::Retry("the system gives no random bytes".to_owned());
+    };
     let (net, arrivals) = match Net::open(&config, core.counters.clone(), account).await {
         Ok(opened) => opened,
         Err(error) => return Exit::Retry(error),
     };
-    let limits = Limits { calls: media.capacity().min(Limits::default().calls), ..Limits::default() };
+    let limits = Limits {
+        calls: media.capacity().min(Limits::default().calls),
+        ..Limits::default()
+    };
     let lines = config.lines.iter().map(|line| line.number.clone()).collect();
-    let endpoint = Endpoint::new(endpoint::Config { secret, trunks: config.trunks.clone(), lines, limits });
+    let endpoint = Endpoint::new(endpoint::Config {
+        secret,
+        trunks: config.trunks.clone(),
+        lines,
+        limits,
+    });
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }
@@ -81,16 +96,33 @@ pub async fn probe(config: &Config) -> Result<String, String> {
 }
 
 async fn ask(address: &str) -> Result<u16, String> {
-    let with_port = if address.parse::<IpAddr>().is_ok() || !address.contains(':') { format!("{address}:5060") } else { address.to_owned() };
-    let with_port = address.parse::<Ipv6Addr>().map_or(with_port, |ip| SocketAddr::from((ip, 5060)).to_string());
-    let mut resolved = tokio::net::lookup_host(&with_port).await.map_err(|error| format!("its name is not known: {error}"))?;
+    let with_port = if address.parse::<IpAddr>().is_ok() || !address.contains(':') {
+        format!("{address}:5060")
+    } else {
+        address.to_owned()
+    };
+    let with_port = address
+        .parse::<Ipv6Addr>()
+        .map_or(with_port, |ip| SocketAddr::from((ip, 5060)).to_string());
+    let mut resolved = tokio::net::lookup_host(&with_port)
+        .await
+        .map_err(|error| format!("its name is not known: {error}"))?;
     let remote = resolved.next().ok_or("its name has no address")?;
-    let ours = net::route(remote.ip()).map_err(|error| format!("there is no route to it: {error}"))?;
+    let ours = arrival::route(remote.ip()).map_err(|error| format!("there is no route to it: {error}"))?;
     let socket = UdpSocket::bind((ours, 0)).await.map_err(|error| error.to_string())?;
     let local = socket.local_addr().map_err(|error| error.to_string())?;
     let secret = secret().ok_or("the system gives no random bytes")?;
-    let mut machine = Endpoint::new(endpoint::Config { secret, trunks: Vec::new(), lines: Vec::new(), limits: Limits::default() });
-    let flow = Flow { remote, local, transport: Transport::Udp };
+    let mut machine = Endpoint::new(endpoint::Config {
+        secret,
+        trunks: Vec::new(),
+        lines: Vec::new(),
+        limits: Limits::default(),
+    });
+    let flow = Flow {
+        remote,
+        local,
+        transport: Transport::Udp,
+    };
     machine.probe(flow, Instant::now());
     let give_up = tokio::time::Instant::now() + PROBE;
     let mut buffer = vec![0; 65_535];
@@ -129,7 +161,11 @@ fn media_address(config: &Config) -> IpAddr {
     if addresses.all(|other| other == first) {
         return first;
     }
-    if config.listen.iter().all(|listen| listen.address.is_ipv4()) { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+    if config.listen.iter().all(|listen| listen.address.is_ipv4()) {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    }
 }
 
 fn secret() -> Option<[u8; 32]> {

@@ -1,8 +1,7 @@
 //! Sockets: UDP here, TCP in [`super::tcp`]. Nothing that is sent waits, and nothing that comes is queued without bound.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use voxea_core::base::account::Account;
 use voxea_core::base::count::Counters;
 
+use super::arrival::{Arrival, Intakes, Locals};
 use super::tcp::{self, Connections};
 use crate::config::Config;
 use crate::flow::{Flow, Transport};
@@ -25,31 +25,6 @@ const ARRIVALS: usize = 2_048;
 
 /// What the kernel keeps of datagrams while we are busy: a stall with a small buffer becomes a storm of repetitions.
 const RECEIVE_BUFFER: usize = 4 << 20;
-
-/// A message that came.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) flow: Flow,
-    pub(super) bytes: Bytes,
-    pub(super) at: Instant,
-}
-
-/// What the reading tasks share.
-#[derive(Debug, Clone)]
-pub(super) struct Intakes {
-    pub(super) config: Arc<Config>,
-    pub(super) arrivals: mpsc::Sender<Arrival>,
-    pub(super) counters: Counters,
-    pub(super) account: Account,
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
-}
-
-impl Intakes {
-    pub(super) fn count(&self, event: &'static str) {
-        self.counters.add(&self.account, event, 1);
-    }
-}
 
 /// All sockets of the endpoint.
 #[derive(Debug)]
@@ -77,7 +52,12 @@ impl Net {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let mut net = Self { udp: Vec::new(), connections: Connections::default(), addresses: Vec::new(), intakes };
+        let mut net = Self {
+            udp: Vec::new(),
+            connections: Connections::default(),
+            addresses: Vec::new(),
+            intakes,
+        };
         // Read only when all are bound: a half-open endpoint would answer some and lose others.
         let mut listeners = Vec::new();
         for listen in &config.listen {
@@ -103,7 +83,9 @@ impl Net {
             net.intakes.tasks.spawn(read);
         }
         for listener in listeners {
-            net.intakes.tasks.spawn(tcp::listen(listener, net.connections.clone(), net.intakes.clone()));
+            net.intakes
+                .tasks
+                .spawn(tcp::listen(listener, net.connections.clone(), net.intakes.clone()));
         }
         Ok((net, receiver))
     }
@@ -113,9 +95,7 @@ impl Net {
         let sent = match flow.transport {
             Transport::Tcp => self.connections.send(flow, bytes),
             Transport::Udp => {
-                let fits = |(bound, _): &&(SocketAddr, _)| {
-                    bound.port() == flow.local.port() && bound.is_ipv4() == flow.remote.is_ipv4()
-                };
+                let fits = |(bound, _): &&(SocketAddr, _)| bound.port() == flow.local.port() && bound.is_ipv4() == flow.remote.is_ipv4();
                 let socket = self.udp.iter().find(fits).or_else(|| self.udp.first());
                 socket.is_some_and(|(_, socket)| socket.try_send_to(&bytes, flow.remote).is_ok())
             }
@@ -158,46 +138,21 @@ async fn read(socket: Arc<UdpSocket>, bound: SocketAddr, intakes: Intakes) {
             continue;
         };
         let bytes = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
-        let flow = Flow { remote, local: locals.towards(remote.ip()), transport: Transport::Udp };
-        if intakes.arrivals.try_send(Arrival { flow, bytes, at: Instant::now() }).is_err() {
+        let flow = Flow {
+            remote,
+            local: locals.towards(remote.ip()),
+            transport: Transport::Udp,
+        };
+        if intakes
+            .arrivals
+            .try_send(Arrival {
+                flow,
+                bytes,
+                at: Instant::now(),
+            })
+            .is_err()
+        {
             intakes.count("shed");
         }
     }
-}
-
-/// Our address as a peer sees it.
-#[derive(Debug)]
-pub(super) struct Locals {
-    bound: SocketAddr,
-    advertise: Option<IpAddr>,
-    /// Of a socket that is bound to every address; asked once for each peer.
-    known: HashMap<IpAddr, IpAddr>,
-}
-
-impl Locals {
-    pub(super) fn new(config: &Config, bound: SocketAddr) -> Self {
-        Self { bound, advertise: config.advertise, known: HashMap::new() }
-    }
-
-    pub(super) fn towards(&mut self, remote: IpAddr) -> SocketAddr {
-        let ip = match self.advertise {
-            Some(ip) => ip,
-            None if !self.bound.ip().is_unspecified() => self.bound.ip(),
-            None => {
-                if self.known.len() > 1_024 {
-                    self.known.clear();
-                }
-                *self.known.entry(remote).or_insert_with(|| route(remote).unwrap_or(self.bound.ip()))
-            }
-        };
-        SocketAddr::new(ip, self.bound.port())
-    }
-}
-
-/// The address from which the kernel would send to this one. Sends nothing.
-pub(super) fn route(remote: IpAddr) -> io::Result<IpAddr> {
-    let any: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
-    let socket = std::net::UdpSocket::bind((any, 0))?;
-    socket.connect((remote, 5060))?;
-    Ok(socket.local_addr()?.ip())
 }

@@ -43,9 +43,19 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
     if withheld {
         contact.flags.push(Flag::Withheld);
     }
-    contact.raw = Some(Raw::Inline { media_type: "message/sip", bytes: call.invite.clone() });
-    let diverted_from = call.diversions.iter().map(|number| phone::normalise(number, COUNTRY).into_string()).collect();
-    contact.call = Some(NewCall { dialled: call.dialled.clone(), diverted_from });
+    contact.raw = Some(Raw::Inline {
+        media_type: "message/sip",
+        bytes: call.invite.clone(),
+    });
+    let diverted_from = call
+        .diversions
+        .iter()
+        .map(|number| phone::normalise(number, COUNTRY).into_string())
+        .collect();
+    contact.call = Some(NewCall {
+        dialled: call.dialled.clone(),
+        diverted_from,
+    });
     // Without an offer the codec is the caller's to choose, in its ACK; the file itself says which it was.
     let codec = call.codec.map_or(Codec::Pcma, Codec::from);
     contact.recording = Some(NewRecording {

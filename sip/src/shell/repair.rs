@@ -43,7 +43,9 @@ pub(super) async fn give_up(core: &Core, row: &RecordingRow) -> Result<()> {
 }
 
 async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome) -> Result<()> {
-    core.recordings.ended(&row.interaction_id, CallEnd::Crash, time::now(), None, outcome).await
+    core.recordings
+        .ended(&row.interaction_id, CallEnd::Crash, time::now(), None, outcome)
+        .await
 }
 
 /// `None` when there is no file.
@@ -53,7 +55,10 @@ fn repair_file(path: &Path) -> Option<RecordingOutcome> {
     }
     Some(match reader::repair(path) {
         Ok(0) => failed("the daemon died before the recording began"),
-        Ok(samples) => RecordingOutcome::Partial { samples, reason: "the daemon died during the call".to_owned() },
+        Ok(samples) => RecordingOutcome::Partial {
+            samples,
+            reason: "the daemon died during the call".to_owned(),
+        },
         Err(error) => failed(&error.to_string()),
     })
 }

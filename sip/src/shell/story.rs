@@ -28,7 +28,9 @@ impl Driver {
         if self.tasks.len() >= COMMITS {
             return self.refuse(call.call, "overload");
         }
-        let Ok(leg) = self.media.reserve() else { return self.refuse(call.call, "no_port") };
+        let Ok(leg) = self.media.reserve() else {
+            return self.refuse(call.call, "no_port");
+        };
         let recording = id::new();
         let contact = records::contact(call, self.account.clone(), self.epoch, &recording);
         let deposit = Deposit {
@@ -50,7 +52,11 @@ impl Driver {
         self.tasks.spawn(async move {
             let result = records::commit(&core, contact.clone()).await;
             let known = matches!(&result, Ok(accepted) if accepted.outcome == Outcome::Known);
-            let result = if known && !may_be_repeated { records::commit(&core, records::apart(contact)).await } else { result };
+            let result = if known && !may_be_repeated {
+                records::commit(&core, records::apart(contact)).await
+            } else {
+                result
+            };
             Done::Committed { call, result }
         });
     }
@@ -62,7 +68,10 @@ impl Driver {
 
     pub(super) fn done(&mut self, done: Done) {
         match done {
-            Done::Committed { call, result: Ok(accepted) } => self.committed(call, accepted),
+            Done::Committed {
+                call,
+                result: Ok(accepted),
+            } => self.committed(call, accepted),
             Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
             Done::Started { call, leg, result } => self.started(call, leg, result),
             Done::Noted => {}
@@ -89,7 +98,9 @@ impl Driver {
             let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
             return self.over(call, CallEnd::Shutdown);
         }
-        let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else { return };
+        let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
+            return;
+        };
         let address = (deposit.local, leg.port()).into();
         deposit.stage = Stage::Answering(leg);
         if self.endpoint.accept(call, address, Instant::now()).is_err() {
@@ -116,7 +127,9 @@ impl Driver {
     /// The ACK came: sound may leave.
     pub(super) fn answered(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
-        let Stage::Answering(mut leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else { return };
+        let Stage::Answering(mut leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
+            return;
+        };
         let Some(line) = self.config.line(&deposit.line) else { return };
         deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
@@ -144,7 +157,9 @@ impl Driver {
     }
 
     fn started(&mut self, call: CallHandle, mut leg: Leg, result: Result<(), StartError>) {
-        let Some(deposit) = self.calls.get_mut(&call) else { return leg.stop(Instant::now()) };
+        let Some(deposit) = self.calls.get_mut(&call) else {
+            return leg.stop(Instant::now());
+        };
         if let Err(error) = result {
             tracing::error!(%error, "a recording could not be started");
             self.count("recording_failed");

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::net::{Arrival, Intakes, Locals};
+use super::arrival::{Arrival, Intakes, Locals};
 use crate::flow::{Flow, Transport};
 use crate::wire::stream::{Frame, Framer};
 
@@ -95,8 +95,17 @@ pub(super) async fn listen(listener: TcpListener, connections: Connections, inta
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let known = intakes.config.trunks.iter().flat_map(|trunk| &trunk.allow).any(|network| network.contains(remote.ip()));
-        let (seats, idle) = if known { (&trunks, TRUNK_IDLE) } else { (&strangers, STRANGER_IDLE) };
+        let known = intakes
+            .config
+            .trunks
+            .iter()
+            .flat_map(|trunk| &trunk.allow)
+            .any(|network| network.contains(remote.ip()));
+        let (seats, idle) = if known {
+            (&trunks, TRUNK_IDLE)
+        } else {
+            (&strangers, STRANGER_IDLE)
+        };
         let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
             intakes.count("connection_refused");
             continue;
@@ -113,11 +122,21 @@ async fn serve(stream: TcpStream, remote: SocketAddr, idle: Duration, connection
     let Ok(bound) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
     let local = Locals::new(&intakes.config, bound).towards(remote.ip());
-    let flow = Flow { remote, local, transport: Transport::Tcp };
+    let flow = Flow {
+        remote,
+        local,
+        transport: Transport::Tcp,
+    };
     let key = (remote, local.port());
     let (queue, mut waiting) = mpsc::channel::<Bytes>(QUEUE);
     let cut = CancellationToken::new();
-    connections.lock().insert(key, Open { queue: queue.clone(), cut: cut.clone() });
+    connections.lock().insert(
+        key,
+        Open {
+            queue: queue.clone(),
+            cut: cut.clone(),
+        },
+    );
     let (mut reader, mut writer) = stream.into_split();
     let write = async {
         while let Some(bytes) = waiting.recv().await {
@@ -149,7 +168,16 @@ async fn serve(stream: TcpStream, remote: SocketAddr, idle: Duration, connection
                     Frame::Broken(head) => (head, true),
                 };
                 // A full queue stops the reading, and so the peer.
-                if intakes.arrivals.send(Arrival { flow, bytes, at: Instant::now() }).await.is_err() {
+                if intakes
+                    .arrivals
+                    .send(Arrival {
+                        flow,
+                        bytes,
+                        at: Instant::now(),
+                    })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 if last {

@@ -26,9 +26,26 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn start(branch: String, flow: Flow, bytes: Bytes, now: Instant) -> (Self, Step) {
-        let resend = if flow.transport.is_reliable() { Alarm::Keep } else { Alarm::At(now + T1) }; // E
-        let step = Step { send: Some(bytes.clone()), resend, end: Alarm::At(now + T1X64) }; // F
-        (Self { branch, flow, bytes, state: State::Trying, interval: T1 }, step)
+        let resend = if flow.transport.is_reliable() {
+            Alarm::Keep
+        } else {
+            Alarm::At(now + T1)
+        }; // E
+        let step = Step {
+            send: Some(bytes.clone()),
+            resend,
+            end: Alarm::At(now + T1X64),
+        }; // F
+        (
+            Self {
+                branch,
+                flow,
+                bytes,
+                state: State::Trying,
+                interval: T1,
+            },
+            step,
+        )
     }
 
     /// A response. Says whether it is the first final one.
@@ -42,7 +59,14 @@ impl Client {
             _ => {
                 self.state = State::Completed;
                 let wait = if self.flow.transport.is_reliable() { Duration::ZERO } else { T4 };
-                (true, Step { send: None, resend: Alarm::Off, end: Alarm::At(now + wait) }) // K
+                (
+                    true,
+                    Step {
+                        send: None,
+                        resend: Alarm::Off,
+                        end: Alarm::At(now + wait),
+                    },
+                ) // K
             }
         }
     }
@@ -52,8 +76,16 @@ impl Client {
         if self.state == State::Completed {
             return Step::default();
         }
-        self.interval = if self.state == State::Proceeding { T2 } else { (self.interval * 2).min(T2) };
-        Step { send: Some(self.bytes.clone()), resend: Alarm::At(now + self.interval), end: Alarm::Keep }
+        self.interval = if self.state == State::Proceeding {
+            T2
+        } else {
+            (self.interval * 2).min(T2)
+        };
+        Step {
+            send: Some(self.bytes.clone()),
+            resend: Alarm::At(now + self.interval),
+            end: Alarm::Keep,
+        }
     }
 
     /// Whether its end came without an answer.

@@ -50,5 +50,11 @@ pub(crate) fn key(request: &Request, method: &str) -> String {
 
 /// What copies of one request that came along different ways have in common (RFC 3261 §8.2.2.2).
 pub(crate) fn merge_key(request: &Request) -> String {
-    format!("{}|{}|{}|{}", request.call_id, request.cseq, request.from.tag().unwrap_or_default(), request.method)
+    format!(
+        "{}|{}|{}|{}",
+        request.call_id,
+        request.cseq,
+        request.from.tag().unwrap_or_default(),
+        request.method
+    )
 }

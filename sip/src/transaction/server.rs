@@ -39,7 +39,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) const fn new(key: String, merge: Option<String>, flow: Flow, tag: String, invite: bool) -> Self {
-        Self { key, merge, flow, tag, state: State::Proceeding, invite, last: None, interval: T1 }
+        Self {
+            key,
+            merge,
+            flow,
+            tag,
+            state: State::Proceeding,
+            invite,
+            last: None,
+            interval: T1,
+        }
     }
 
     /// The user answers.
@@ -49,7 +58,10 @@ impl Server {
         }
         self.last = Some(bytes.clone());
         let reliable = self.flow.transport.is_reliable();
-        let mut step = Step { send: Some(bytes), ..Step::default() };
+        let mut step = Step {
+            send: Some(bytes),
+            ..Step::default()
+        };
         if status < 200 {
             return step;
         }
@@ -84,7 +96,14 @@ impl Server {
             State::Completed if self.invite => {
                 self.state = State::Confirmed;
                 let wait = if self.flow.transport.is_reliable() { Duration::ZERO } else { T4 };
-                (true, Step { send: None, resend: Alarm::Off, end: Alarm::At(now + wait) }) // I
+                (
+                    true,
+                    Step {
+                        send: None,
+                        resend: Alarm::Off,
+                        end: Alarm::At(now + wait),
+                    },
+                ) // I
             }
             State::Accepted => (false, Step::default()),
             _ => (true, Step::default()),
@@ -97,6 +116,10 @@ impl Server {
             return Step::default();
         }
         self.interval = (self.interval * 2).min(T2);
-        Step { send: self.last.clone(), resend: Alarm::At(now + self.interval), end: Alarm::Keep }
+        Step {
+            send: self.last.clone(),
+            resend: Alarm::At(now + self.interval),
+            end: Alarm::Keep,
+        }
     }
 }

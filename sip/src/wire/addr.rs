@@ -35,7 +35,11 @@ impl NameAddr {
         // Without brackets every parameter is the header's (RFC 3261 §20).
         let end = text.find(';').unwrap_or(text.len());
         let (uri, params) = text.split_at(end);
-        Some(Self { display: None, uri: Uri::parse(uri)?, params: list::params(params)? })
+        Some(Self {
+            display: None,
+            uri: Uri::parse(uri)?,
+            params: list::params(params)?,
+        })
     }
 
     /// The `tag` parameter.
@@ -48,7 +52,11 @@ impl NameAddr {
 fn bracketed(display: String, rest: &str) -> Option<NameAddr> {
     let (uri, params) = rest.strip_prefix('<')?.split_once('>')?;
     let display = Some(display).filter(|name| !name.is_empty());
-    Some(NameAddr { display, uri: Uri::parse(uri)?, params: list::params(params)? })
+    Some(NameAddr {
+        display,
+        uri: Uri::parse(uri)?,
+        params: list::params(params)?,
+    })
 }
 
 #[cfg(test)]
@@ -58,7 +66,10 @@ mod tests {
     #[test]
     fn display_names_of_all_sorts() {
         let with = |text| NameAddr::parse(text).map(|found| (found.display, found.params.len()));
-        assert_eq!(with("\"Durand, <Zoé>\" <sip:a@b;x>;tag=1"), Some((Some("Durand, <Zoé>".to_owned()), 1)));
+        assert_eq!(
+            with("\"Durand, <Zoé>\" <sip:a@b;x>;tag=1"),
+            Some((Some("Durand, <Zoé>".to_owned()), 1))
+        );
         assert_eq!(with("caller<sip:a@b>"), Some((Some("caller".to_owned()), 0)));
         assert_eq!(with("sip:a@b;tag=1;x"), Some((None, 2)));
         assert_eq!(with("< sip:a@b >"), Some((None, 0)));

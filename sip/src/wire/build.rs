@@ -36,10 +36,17 @@ impl Reply {
                 headers.push(name, value);
             }
         }
-        if status == 100 && let Some(stamp) = request.get("Timestamp") {
+        if status == 100
+            && let Some(stamp) = request.get("Timestamp")
+        {
             headers.push("Timestamp", stamp);
         }
-        Self { status, reason: None, headers, body: Bytes::new() }
+        Self {
+            status,
+            reason: None,
+            headers,
+            body: Bytes::new(),
+        }
     }
 
     /// Its status.

@@ -15,18 +15,23 @@ impl Headers {
         let value = value.replace(['\r', '\n'], " ");
         let tokens = rsip::headers::header::Tokenizer::from((name.as_bytes(), value.as_bytes()));
         let header: Result<Header, _> = tokens.try_into();
-        self.0.push(header.unwrap_or_else(|_| Header::Other(name.to_owned(), value.clone())));
+        self.0
+            .push(header.unwrap_or_else(|_| Header::Other(name.to_owned(), value.clone())));
     }
 
     /// The first value of a field, by its long name in any case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// Every value of a field, one per line of the message.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.iter()
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// Every element of a field whose lines are comma-separated lists (RFC 3261 §7.3.1).

@@ -67,7 +67,12 @@ pub(crate) fn lex(bytes: &Bytes) -> Option<Lexed> {
     if let Some((name, value)) = field {
         headers.push(&name, value.trim());
     }
-    Some(Lexed { start, headers, rest: bytes.slice(at.min(bytes.len())..), garbage })
+    Some(Lexed {
+        start,
+        headers,
+        rest: bytes.slice(at.min(bytes.len())..),
+        garbage,
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -105,7 +110,9 @@ pub(crate) fn content_length(headers: &Headers) -> Length {
     let mut found = Length::Absent;
     for value in headers.all("Content-Length") {
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        let Some(length) = value.parse::<usize>().ok().filter(|_| digits) else { return Length::Broken };
+        let Some(length) = value.parse::<usize>().ok().filter(|_| digits) else {
+            return Length::Broken;
+        };
         // Two of them leave no way to know where the body ends (RFC 4475 §3.3.9).
         if found != Length::Absent {
             return Length::Broken;
@@ -135,7 +142,10 @@ mod tests {
 
     #[test]
     fn a_latin_1_byte_stays_readable() {
-        assert_eq!(lexed(b"A b SIP/2.0\r\nFrom: \"Zo\xe9\" <sip:z@d>\r\n\r\n").headers.get("From"), Some("\"Zoé\" <sip:z@d>"));
+        assert_eq!(
+            lexed(b"A b SIP/2.0\r\nFrom: \"Zo\xe9\" <sip:z@d>\r\n\r\n").headers.get("From"),
+            Some("\"Zoé\" <sip:z@d>")
+        );
     }
 
     #[test]

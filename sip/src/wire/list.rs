@@ -6,7 +6,10 @@ pub type Params = Vec<(String, Option<String>)>;
 /// The value of a parameter, by its name in any case.
 #[must_use]
 pub fn param<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
-    params.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_deref())
+    params
+        .iter()
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .and_then(|(_, value)| value.as_deref())
 }
 
 /// Splits a value at the commas that stand neither in quotes nor in angle brackets.

@@ -34,7 +34,11 @@ impl Method {
             return None;
         }
         // rsip reads methods in any case; RFC 3261 §7.1 makes `invite` another method than `INVITE`.
-        let known = if text.bytes().any(|byte| byte.is_ascii_lowercase()) { None } else { text.parse().ok() };
+        let known = if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            None
+        } else {
+            text.parse().ok()
+        };
         Some(known.map_or_else(|| Self::Other(text.to_owned()), Self::Known))
     }
 }
@@ -50,6 +54,5 @@ impl fmt::Display for Method {
 
 /// `token` of RFC 3261 §25.1.
 pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }

@@ -17,9 +17,9 @@ pub mod via;
 
 use bytes::Bytes;
 
-pub use self::lex::MAX_MESSAGE;
 use self::addr::NameAddr;
 use self::header::Headers;
+pub use self::lex::MAX_MESSAGE;
 use self::lex::{Length, content_length};
 use self::method::Method;
 use self::uri::Uri;
@@ -107,7 +107,11 @@ pub struct Unanswered {
 /// # Errors
 /// [`Refused`] with the status that RFC 3261 gives such a message, and what an answer needs.
 pub fn parse(bytes: &Bytes) -> Result<Message, Refused> {
-    let nothing = |flaw| Refused { status: 400, flaw, answerable: None };
+    let nothing = |flaw| Refused {
+        status: 400,
+        flaw,
+        answerable: None,
+    };
     if bytes.len() > MAX_MESSAGE {
         return Err(nothing("Message Too Large"));
     }
@@ -121,10 +125,12 @@ pub fn parse(bytes: &Bytes) -> Result<Message, Refused> {
     request(start, &lexed, bytes).map_err(|(status, flaw)| Refused {
         status,
         flaw,
-        answerable: via
-            .or_else(|| lenient_via(&lexed.headers))
-            .filter(|_| !is_ack)
-            .map(|via| Box::new(Unanswered { via, headers: lexed.headers })),
+        answerable: via.or_else(|| lenient_via(&lexed.headers)).filter(|_| !is_ack).map(|via| {
+            Box::new(Unanswered {
+                via,
+                headers: lexed.headers,
+            })
+        }),
     })
 }
 
@@ -135,7 +141,10 @@ fn request(start: &str, lexed: &lex::Lexed, raw: &Bytes) -> Result<Message, Flaw
     let (method, rest) = start.split_once([' ', '\t']).ok_or(bad("Bad Request Line"))?;
     let (uri, version) = rest.trim().rsplit_once([' ', '\t']).ok_or(bad("Bad Request Line"))?;
     let method = Method::parse(method).ok_or(bad("Bad Method"))?;
-    let digits = version.get(..4).filter(|name| name.eq_ignore_ascii_case("SIP/")).and_then(|_| version.get(4..));
+    let digits = version
+        .get(..4)
+        .filter(|name| name.eq_ignore_ascii_case("SIP/"))
+        .and_then(|_| version.get(4..));
     match digits {
         Some("2.0") => {}
         Some(other) if other.split_once('.').is_some_and(|(a, b)| is_digits(a) && is_digits(b)) => {
@@ -193,11 +202,22 @@ fn response(start: &str, headers: Headers, via: Option<Via>, rest: &Bytes) -> Re
         return Err("Bad Version");
     }
     let code = rest_of_line.trim_start().split(' ').next().unwrap_or_default();
-    let status = code.parse().ok().filter(|status| code.len() == 3 && (100..700).contains(status)).ok_or("Bad Status")?;
+    let status = code
+        .parse()
+        .ok()
+        .filter(|status| code.len() == 3 && (100..700).contains(status))
+        .ok_or("Bad Status")?;
     let via = via.ok_or("Bad Via")?;
     let (cseq, method) = cseq(single(&headers, "CSeq")?).ok_or("Bad CSeq")?;
     let body = body(&headers, rest)?;
-    Ok(Message::Response(Box::new(Response { status, via, method, cseq, headers, body })))
+    Ok(Message::Response(Box::new(Response {
+        status,
+        via,
+        method,
+        cseq,
+        headers,
+        body,
+    })))
 }
 
 /// The value of a field that must be there, and once (RFC 4475 §3.3.8).

@@ -22,7 +22,11 @@ pub fn session(request: &Request) -> Session {
     if request.body.is_empty() {
         return Session::None;
     }
-    if request.headers.get("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    if request
+        .headers
+        .get("Content-Encoding")
+        .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+    {
         return Session::Unknown;
     }
     let kind = request.headers.get("Content-Type").unwrap_or_default();
@@ -67,7 +71,10 @@ mod tests {
     fn the_description_is_found_beside_other_parts() {
         let body = "--x\r\nContent-Type: application/isup\r\n\r\n\u{1}\r\n--x\r\ncontent-type: application/sdp\r\n\r\nv=0\r\n\r\n--x--\r\n";
         let mut left = MAX_PARTS;
-        assert_eq!(find("multipart/mixed; boundary=\"x\"", body, &mut left).as_deref(), Some("v=0\r\n\r\n"));
+        assert_eq!(
+            find("multipart/mixed; boundary=\"x\"", body, &mut left).as_deref(),
+            Some("v=0\r\n\r\n")
+        );
         assert_eq!(find("multipart/mixed", body, &mut left), None);
         assert_eq!(find("text/plain", "v=0", &mut left), None);
     }

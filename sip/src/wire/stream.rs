@@ -78,7 +78,11 @@ impl Framer {
         let from = self.searched.saturating_sub(3);
         let Some(head) = head_end(&self.buffer, from) else {
             self.searched = self.buffer.len();
-            return if self.buffer.len() > MAX_MESSAGE { Err(MAX_MESSAGE) } else { Ok(None) };
+            return if self.buffer.len() > MAX_MESSAGE {
+                Err(MAX_MESSAGE)
+            } else {
+                Ok(None)
+            };
         };
         let bytes = Bytes::copy_from_slice(&self.buffer[..head]);
         let length = lex::lex(&bytes).map_or(Length::Absent, |lexed| content_length(&lexed.headers));

@@ -44,7 +44,10 @@ impl Uri {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"')) {
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"'))
+        {
             return None;
         }
         let (scheme, rest) = text.split_once(':')?;
@@ -58,7 +61,10 @@ impl Uri {
             "tel" => Kind::Tel(rest.split(';').next().unwrap_or_default().to_owned()),
             other => Kind::Other(other.to_owned()),
         };
-        Some(Self { raw: text.to_owned(), kind })
+        Some(Self {
+            raw: text.to_owned(),
+            kind,
+        })
     }
 
     /// The text as it was written.
@@ -122,7 +128,13 @@ fn sip(rest: &str, secure: bool) -> Option<Sip> {
     let rest = rest.split('?').next().unwrap_or_default();
     let (hostport, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
     let (host, port) = host_port(hostport)?;
-    Some(Sip { secure, user, host, port, params: list::params(params)? })
+    Some(Sip {
+        secure,
+        user,
+        host,
+        port,
+        params: list::params(params)?,
+    })
 }
 
 /// `host[:port]` with IPv6 in brackets; spaces around the colon are allowed in Via (RFC 3261 §25.1).
@@ -184,14 +196,28 @@ mod tests {
 
     #[test]
     fn other_schemes_are_kept() {
-        assert_eq!(Uri::parse("tel:+33-1.23;phone-context=x").unwrap().user().as_deref(), Some("+33123"));
+        assert_eq!(
+            Uri::parse("tel:+33-1.23;phone-context=x").unwrap().user().as_deref(),
+            Some("+33123")
+        );
         assert_eq!(Uri::parse("urn:service:sos").unwrap().kind, Kind::Other("urn".to_owned()));
         assert_eq!(Uri::parse("urn:service:sos").unwrap().to_string(), "urn:service:sos");
     }
 
     #[test]
     fn broken_ones_are_refused() {
-        for text in ["", "sip:", "nothing", "sip:a@", "sip:a@b:99999", "sip:a@b:x", "sip:a b@c", "<sip:a@b>", "sip:a@[::1", "sip:a@h/x"] {
+        for text in [
+            "",
+            "sip:",
+            "nothing",
+            "sip:a@",
+            "sip:a@b:99999",
+            "sip:a@b:x",
+            "sip:a b@c",
+            "<sip:a@b>",
+            "sip:a@[::1",
+            "sip:a@h/x",
+        ] {
             assert_eq!(Uri::parse(text), None, "{text}");
         }
     }

@@ -39,7 +39,12 @@ impl Via {
         }
         let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
         let (host, port) = host_port(sent_by)?;
-        Some(Self { transport: transport.to_owned(), host, port, params: list::params(params)? })
+        Some(Self {
+            transport: transport.to_owned(),
+            host,
+            port,
+            params: list::params(params)?,
+        })
     }
 
     /// The branch, when it identifies the transaction; `None` for peers of RFC 2543 and an empty cookie.
@@ -73,21 +78,34 @@ impl Via {
     #[must_use]
     pub fn respond_to(&self, source: SocketAddr) -> SocketAddr {
         let asked = self.params.iter().any(|(name, _)| name.eq_ignore_ascii_case("rport"));
-        if asked { source } else { SocketAddr::new(source.ip(), self.port.unwrap_or(5060)) }
+        if asked {
+            source
+        } else {
+            SocketAddr::new(source.ip(), self.port.unwrap_or(5060))
+        }
     }
 }
 
 impl std::fmt::Display for Via {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SIP/2.0/{} ", self.transport)?;
-        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
         for (name, value) in &self.params {
             match value {
                 None => write!(f, ";{name}")?,
-                Some(value) if value.bytes().all(|b| is_token(b) || matches!(b, b':' | b'[' | b']' | b'/' | b'=' | b'@')) && !value.is_empty() => {
+                Some(value)
+                    if value
+                        .bytes()
+                        .all(|b| is_token(b) || matches!(b, b':' | b'[' | b']' | b'/' | b'=' | b'@'))
+                        && !value.is_empty() =>
+                {
                     write!(f, ";{name}={value}")?;
                 }
                 Some(value) => write!(f, ";{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))?,
@@ -114,14 +132,20 @@ mod tests {
         let source = "[2001:db8::1]:40000".parse().unwrap();
         assert_eq!(via.respond_to(source), source);
         via.received(source);
-        assert_eq!(via.to_string(), "SIP/2.0/UDP [2001:db8::9];rport=40000;branch=z9hG4bK;received=2001:db8::1");
+        assert_eq!(
+            via.to_string(),
+            "SIP/2.0/UDP [2001:db8::9];rport=40000;branch=z9hG4bK;received=2001:db8::1"
+        );
         assert_eq!(via.branch(), None);
     }
 
     #[test]
     fn without_rport_the_answer_goes_to_the_port_of_sent_by() {
         let via = Via::parse("SIP/2.0/UDP pbx.example:5070").unwrap();
-        assert_eq!(via.respond_to("192.0.2.1:40000".parse().unwrap()), "192.0.2.1:5070".parse().unwrap());
+        assert_eq!(
+            via.respond_to("192.0.2.1:40000".parse().unwrap()),
+            "192.0.2.1:5070".parse().unwrap()
+        );
     }
 
     #[test]

@@ -25,15 +25,27 @@ async fn a_message_becomes_a_request_with_its_recording() {
     caller.hears("SIP/2.0 200").await;
 
     let call = house.settled().await;
-    assert_eq!((call.row.channel.as_str(), call.row.from_address.as_str()), ("voicemail", "+33612345678"));
-    assert_eq!((call.row.from_name.as_deref(), call.row.native_id.as_deref()), (Some("Zoé"), Some("one")));
+    assert_eq!(
+        (call.row.channel.as_str(), call.row.from_address.as_str()),
+        ("voicemail", "+33612345678")
+    );
+    assert_eq!(
+        (call.row.from_name.as_deref(), call.row.native_id.as_deref()),
+        (Some("Zoé"), Some("one"))
+    );
     let facts = call.call.unwrap();
-    assert_eq!((facts.dialled.as_str(), facts.diversions()), ("3000", vec!["+33198765432".to_owned()]));
+    assert_eq!(
+        (facts.dialled.as_str(), facts.diversions()),
+        ("3000", vec!["+33198765432".to_owned()])
+    );
     assert_eq!(facts.ended_by.as_deref(), Some("caller"));
     assert!(facts.answered_at.is_some() && facts.ended_at >= facts.answered_at);
     let recording = call.recording.unwrap();
     // 2 s from the ACK, less 0.2 s of greeting and 0.3 s of beep.
-    assert!(recording.state == "sealed" && (1_200..1_900).contains(&recording.duration_ms()), "{recording:?}");
+    assert!(
+        recording.state == "sealed" && (1_200..1_900).contains(&recording.duration_ms()),
+        "{recording:?}"
+    );
     running.stop.soft.cancel();
     assert_eq!(running.task.await.unwrap(), Exit::Stopped);
 }
@@ -48,7 +60,9 @@ async fn a_caller_who_gives_up_during_the_commit_stays_as_a_contact() {
     caller.hears("SIP/2.0 100").await;
     caller.send(&caller.request("CANCEL", 1, "", "")).await;
     let refused = caller.hears("SIP/2.0 487").await;
-    caller.send(&caller.request("ACK", 1, &tag(&refused), "").replace("ACK-1", "INVITE-1")).await;
+    caller
+        .send(&caller.request("ACK", 1, &tag(&refused), "").replace("ACK-1", "INVITE-1"))
+        .await;
     busy.commit().await.unwrap();
     let call = house.settled().await;
     assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("cancelled"));
@@ -131,9 +145,16 @@ async fn a_stop_hangs_up_and_keeps_what_was_said() {
     caller.speak(sound, 60).await;
     running.stop.soft.cancel();
     let bye = caller.hears("BYE ").await;
-    let copied = bye.lines().skip(1).filter(|line| !line.starts_with("Route") && !line.is_empty()).collect::<Vec<_>>().join("\r\n");
+    let copied = bye
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with("Route") && !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\r\n");
     caller.send(&format!("SIP/2.0 200 OK\r\n{copied}\r\n\r\n")).await;
-    let exit = tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("the stop took too long");
+    let exit = tokio::time::timeout(Duration::from_secs(5), running.task)
+        .await
+        .expect("the stop took too long");
     assert_eq!(exit.unwrap(), Exit::Stopped);
     let call = house.settled().await;
     assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("shutdown"));
@@ -191,7 +212,10 @@ async fn the_doctor_hears_a_trunk_or_says_what_is_wrong() {
         pbx.send_to(format!("SIP/2.0 200 OK\r\n{head}").as_bytes(), from).await.unwrap();
     });
     let found = voxea_sip::probe(&peer::config_of_trunk(&address.to_string())).await.unwrap();
-    assert!(found.contains("trunk pbx") && found.ends_with("answers OPTIONS with 200"), "{found}");
+    assert!(
+        found.contains("trunk pbx") && found.ends_with("answers OPTIONS with 200"),
+        "{found}"
+    );
     answer.await.unwrap();
     let problem = voxea_sip::probe(&peer::config_of_trunk("nowhere.invalid")).await.unwrap_err();
     assert!(problem.contains("its name is not known"), "{problem}");

@@ -46,7 +46,10 @@ impl House {
             time_zone: "Europe/Paris".to_owned(),
         };
         std::fs::write(folder.path().join("greeting.wav"), wav(1_600)).unwrap();
-        Self { core: Core::open(config).await.unwrap(), folder }
+        Self {
+            core: Core::open(config).await.unwrap(),
+            folder,
+        }
     }
 
     /// Starts an endpoint on free ports.
@@ -72,12 +75,21 @@ impl House {
             }
             timeout(PATIENCE, changes.rung()).await.expect("it never came up");
         };
-        Running { stop, task, udp: addresses.0.unwrap(), tcp: addresses.1.unwrap() }
+        Running {
+            stop,
+            task,
+            udp: addresses.0.unwrap(),
+            tcp: addresses.1.unwrap(),
+        }
     }
 
     /// Every call that was taken in.
     pub(crate) async fn calls(&self) -> Vec<Shown> {
-        let filter = Filter { channel: None, status: None, after: 0 };
+        let filter = Filter {
+            channel: None,
+            status: None,
+            after: 0,
+        };
         let mut found = Vec::new();
         for request in self.core.desk.list(&Actor::System, filter, 100).await.unwrap().items {
             found.extend(self.core.interactions.of_request(&request.id).await.unwrap());
@@ -114,7 +126,11 @@ impl Caller {
     pub(crate) async fn new(to: SocketAddr, id: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(to).await.unwrap();
-        Self { socket, sound: UdpSocket::bind("127.0.0.1:0").await.unwrap(), id: id.to_owned() }
+        Self {
+            socket,
+            sound: UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+            id: id.to_owned(),
+        }
     }
 
     pub(crate) async fn send(&self, text: &str) {
@@ -198,8 +214,16 @@ impl Stream {
 }
 
 pub(crate) fn request(method: &str, cseq: u32, id: &str, to_tag: &str, transport: &str, from: SocketAddr, body: &str) -> String {
-    let to_tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
-    let branch = if method == "CANCEL" { format!("{id}-INVITE-1") } else { format!("{id}-{method}-{cseq}") };
+    let to_tag = if to_tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={to_tag}")
+    };
+    let branch = if method == "CANCEL" {
+        format!("{id}-INVITE-1")
+    } else {
+        format!("{id}-{method}-{cseq}")
+    };
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!(
         "{method} sip:3000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} {from};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
@@ -211,7 +235,11 @@ pub(crate) fn request(method: &str, cseq: u32, id: &str, to_tag: &str, transport
 }
 
 pub(crate) fn offer(sound: SocketAddr) -> String {
-    format!("v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 8\r\n", sound.ip(), sound.port())
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 8\r\n",
+        sound.ip(),
+        sound.port()
+    )
 }
 
 pub(crate) fn tag(text: &str) -> String {
@@ -220,7 +248,13 @@ pub(crate) fn tag(text: &str) -> String {
 }
 
 pub(crate) fn sound_of(ok: &str) -> SocketAddr {
-    let port = ok.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap().split(' ').next().unwrap();
+    let port = ok
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
     format!("127.0.0.1:{port}").parse().unwrap()
 }
 

@@ -29,15 +29,30 @@ impl Bench {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let trunks = vec![Trunk { name: "pbx".to_owned(), allow: vec!["192.0.2.0/24".parse().unwrap()] }];
-        let endpoint = Endpoint::new(Config { secret: [7; 32], trunks, lines: vec!["3000".to_owned()], limits });
+        let trunks = vec![Trunk {
+            name: "pbx".to_owned(),
+            allow: vec!["192.0.2.0/24".parse().unwrap()],
+        }];
+        let endpoint = Endpoint::new(Config {
+            secret: [7; 32],
+            trunks,
+            lines: vec!["3000".to_owned()],
+            limits,
+        });
         let now = Instant::now();
         let flow = Flow {
             remote: "192.0.2.1:5060".parse().unwrap(),
             local: "192.0.2.10:5060".parse().unwrap(),
             transport: Transport::Udp,
         };
-        Self { endpoint, start: now, now, flow, sent: Vec::new(), events: Vec::new() }
+        Self {
+            endpoint,
+            start: now,
+            now,
+            flow,
+            sent: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     pub(crate) fn tcp(mut self) -> Self {
@@ -86,7 +101,11 @@ impl Bench {
 
     /// When something that begins with `start` was sent, in milliseconds.
     pub(crate) fn times(&self, start: &str) -> Vec<u128> {
-        self.sent.iter().filter(|(_, _, text)| text.starts_with(start)).map(|(at, _, _)| *at).collect()
+        self.sent
+            .iter()
+            .filter(|(_, _, text)| text.starts_with(start))
+            .map(|(at, _, _)| *at)
+            .collect()
     }
 
     pub(crate) fn last(&self) -> &str {

@@ -1,7 +1,5 @@
 //! The deposit call's signalling, on virtual time.
 
-
-
 use std::time::Duration;
 
 use crate::bench::{Bench, OFFER, beside, first_line, header, inside, invite, invite_with, tag};
@@ -17,27 +15,45 @@ fn a_call_from_invite_to_bye() {
     let extra = "P-Asserted-Identity: <tel:+33-1-23>\r\nDiversion: <sip:second@h>\r\nDiversion: <sip:first@h>\r\n";
     let offered = bench.offered(invite_with("1", "3000", extra, OFFER));
     assert_eq!((offered.caller.as_str(), offered.caller_name.as_deref()), ("+33123", Some("Zoé")));
-    assert_eq!((offered.dialled.as_str(), offered.line.as_str(), offered.trunk.as_str()), ("3000", "3000", "pbx"));
+    assert_eq!(
+        (offered.dialled.as_str(), offered.line.as_str(), offered.trunk.as_str()),
+        ("3000", "3000", "pbx")
+    );
     assert_eq!(offered.diversions, ["first", "second"]);
     assert_eq!((offered.call_id.as_str(), offered.codec), ("call-1", Some(Codec::Pcma)));
     assert!(offered.invite.starts_with(b"INVITE sip:3000@"));
 
     let ok = bench.accept(offered.call);
     assert_eq!(first_line(&ok), "SIP/2.0 200 OK");
-    assert_eq!(header(&ok, "Via"), Some("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport=5060;received=192.0.2.1"));
+    assert_eq!(
+        header(&ok, "Via"),
+        Some("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport=5060;received=192.0.2.1")
+    );
     assert_eq!(header(&ok, "Contact"), Some("<sip:192.0.2.10:5060>"));
     assert!(ok.contains("m=audio 40000 RTP/AVP 8 101\r\n") && ok.contains("c=IN IP4 192.0.2.10\r\n"));
     assert!(!ok.to_ascii_lowercase().contains("voxea"), "no answer names the product");
 
     assert!(bench.input(inside("ACK", 1, &tag(&ok), "ack", "")).is_empty());
-    let Some(Event::Answered { call, media }) = bench.events.pop() else { panic!("not answered") };
+    let Some(Event::Answered { call, media }) = bench.events.pop() else {
+        panic!("not answered")
+    };
     assert_eq!((call, media.remote), (offered.call, Some("192.0.2.1:6000".parse().unwrap())));
-    assert_eq!((media.codec, media.events, media.direction), (Codec::Pcma, Some(101), Direction::BOTH));
+    assert_eq!(
+        (media.codec, media.events, media.direction),
+        (Codec::Pcma, Some(101), Direction::BOTH)
+    );
 
     bench.pass(40 * SECOND);
     assert_eq!(bench.times("SIP/2.0 200").len(), 1, "a confirmed 200 is not repeated");
     assert_eq!(bench.status(inside("BYE", 2, &tag(&ok), "bye", "")), "SIP/2.0 200 OK");
-    assert!(matches!(bench.events.pop(), Some(Event::Ended { by: EndedBy::Caller, answered: true, .. })));
+    assert!(matches!(
+        bench.events.pop(),
+        Some(Event::Ended {
+            by: EndedBy::Caller,
+            answered: true,
+            ..
+        })
+    ));
     bench.pass(33 * SECOND);
     assert!(bench.endpoint.is_idle(), "something is left over");
 }
@@ -81,7 +97,14 @@ fn a_lost_ack_has_the_200_repeated_and_then_a_bye() {
         let expected = [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
         assert_eq!(bench.times("SIP/2.0 200"), expected, "RFC 3261 §13.3.1.4, on every transport");
         assert_eq!(bench.times("BYE sip:pbx@192.0.2.1:5080 SIP/2.0")[0], 32_000);
-        assert!(matches!(bench.events.pop(), Some(Event::Ended { by: EndedBy::NoAck, answered: false, .. })));
+        assert!(matches!(
+            bench.events.pop(),
+            Some(Event::Ended {
+                by: EndedBy::NoAck,
+                answered: false,
+                ..
+            })
+        ));
         bench.pass(40 * SECOND);
         assert!(bench.endpoint.is_idle() && bench.events.is_empty());
     }
@@ -138,7 +161,14 @@ fn a_bye_instead_of_the_ack_ends_the_call() {
     let call = bench.offered(invite("1")).call;
     let ok = bench.accept(call);
     assert_eq!(bench.status(inside("BYE", 2, &tag(&ok), "bye", "")), "SIP/2.0 200 OK");
-    assert!(matches!(bench.events.pop(), Some(Event::Ended { by: EndedBy::Caller, answered: false, .. })));
+    assert!(matches!(
+        bench.events.pop(),
+        Some(Event::Ended {
+            by: EndedBy::Caller,
+            answered: false,
+            ..
+        })
+    ));
     bench.pass(40 * SECOND);
     assert_eq!(bench.times("SIP/2.0 200").len(), 2, "the INVITE's and the BYE's, once each");
     assert!(bench.endpoint.is_idle());
@@ -149,7 +179,14 @@ fn our_bye_is_repeated_until_answered() {
     let mut bench = Bench::new();
     let (call, _) = bench.talking();
     bench.hangup(call);
-    assert!(matches!(bench.events.pop(), Some(Event::Ended { by: EndedBy::Us, answered: true, .. })));
+    assert!(matches!(
+        bench.events.pop(),
+        Some(Event::Ended {
+            by: EndedBy::Us,
+            answered: true,
+            ..
+        })
+    ));
     bench.pass(Duration::from_millis(3600));
     let byes = bench.times("BYE ");
     assert_eq!(byes, [0, 500, 1500, 3500]);
@@ -246,7 +283,11 @@ fn requests_inside_a_dialog() {
     assert_eq!(bench.status(inside("OPTIONS", 6, &tag, "2", "")), "SIP/2.0 200 OK");
     assert_eq!(bench.status(inside("UPDATE", 7, &tag, "3", OFFER)), "SIP/2.0 200 OK");
     assert!(bench.last().contains("m=audio 40000 "));
-    assert_eq!(bench.status(inside("INFO", 4, &tag, "4", "")), "SIP/2.0 500 Server Internal Error", "an old CSeq");
+    assert_eq!(
+        bench.status(inside("INFO", 4, &tag, "4", "")),
+        "SIP/2.0 500 Server Internal Error",
+        "an old CSeq"
+    );
     assert!(bench.status(inside("BYE", 9, "nobody", "5", "")).starts_with("SIP/2.0 481 "));
     assert!(bench.status(inside("REFER", 9, &tag, "6", "")).starts_with("SIP/2.0 405 "));
     assert_eq!(bench.endpoint.calls(), 1);
@@ -257,7 +298,11 @@ fn a_reinvite_while_the_last_one_is_unconfirmed_is_491() {
     let mut bench = Bench::new();
     let call = bench.offered(invite("1")).call;
     let ok = bench.accept(call);
-    assert!(bench.status(inside("INVITE", 2, &tag(&ok), "re", OFFER)).starts_with("SIP/2.0 491 "));
+    assert!(
+        bench
+            .status(inside("INVITE", 2, &tag(&ok), "re", OFFER))
+            .starts_with("SIP/2.0 491 ")
+    );
 }
 
 #[test]
@@ -279,7 +324,9 @@ fn the_route_set_is_copied_and_followed() {
 #[test]
 fn a_strict_router_gets_its_own_address() {
     let mut bench = Bench::new();
-    let call = bench.offered(invite_with("1", "3000", "Record-Route: <sip:192.0.2.7>\r\n", OFFER)).call;
+    let call = bench
+        .offered(invite_with("1", "3000", "Record-Route: <sip:192.0.2.7>\r\n", OFFER))
+        .call;
     let ok = bench.accept(call);
     bench.input(inside("ACK", 1, &tag(&ok), "ack", ""));
     bench.hangup(call);
@@ -294,7 +341,17 @@ fn session_timers_are_answered_politely() {
     let call = bench.offered(invite_with("1", "3000", extra, OFFER)).call;
     assert_eq!(header(&bench.accept(call), "Session-Expires"), Some("1800;refresher=uac"));
     let short = bench.input(invite_with("2", "3000", "Supported: timer\r\nSession-Expires: 30\r\n", OFFER));
-    assert_eq!((first_line(&short[0]).as_str(), header(&short[0], "Min-SE")), ("SIP/2.0 422 Session Interval Too Small", Some("90")));
-    let call = bench.offered(invite_with("3", "3000", "Supported: timer\r\nSession-Expires: 1800;refresher=uas\r\n", OFFER)).call;
+    assert_eq!(
+        (first_line(&short[0]).as_str(), header(&short[0], "Min-SE")),
+        ("SIP/2.0 422 Session Interval Too Small", Some("90"))
+    );
+    let call = bench
+        .offered(invite_with(
+            "3",
+            "3000",
+            "Supported: timer\r\nSession-Expires: 1800;refresher=uas\r\n",
+            OFFER,
+        ))
+        .call;
     assert_eq!(header(&bench.accept(call), "Session-Expires"), None);
 }

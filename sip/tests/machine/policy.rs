@@ -1,7 +1,5 @@
 //! Who is answered how, before there is a call.
 
-
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,15 +8,16 @@ use voxea_sip::endpoint::{Event, Limits};
 use voxea_sip::wire::stream::{Frame, Framer};
 
 fn request(method: &str, extra: &str) -> String {
-    let head = format!(
-        "From: <sip:a@h>;tag=1\r\nTo: <sip:3000@h>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\n{extra}"
-    );
+    let head = format!("From: <sip:a@h>;tag=1\r\nTo: <sip:3000@h>\r\nCall-ID: {method}\r\nCSeq: 1 {method}\r\n{extra}");
     message(method, "sip:3000@192.0.2.10", method, &head, "")
 }
 
 #[test]
 fn a_stranger_gets_403_from_no_state_and_not_too_often() {
-    let mut bench = Bench::with(Limits { refusals: 3, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        refusals: 3,
+        ..Limits::default()
+    });
     bench.flow.remote = "198.51.100.1:5060".parse().unwrap();
     let answers = bench.input(invite("1"));
     assert_eq!(first_line(&answers[0]), "SIP/2.0 403 Forbidden");
@@ -44,11 +43,26 @@ fn statuses_by_the_book() {
         (request("INFO", "Max-Forwards: 0\r\n"), "SIP/2.0 483 Too Many Hops"),
         (request("UPDATE", "Require: 100rel, timer, x\r\n"), "SIP/2.0 420 Bad Extension"),
         (invite_with("4", "4000", "", OFFER), "SIP/2.0 404 Not Found"),
-        (invite_with("5", "3000", "", "v=0\r\nm=audio 1 RTP/AVP 18\r\n"), "SIP/2.0 488 Not Acceptable Here"),
-        (invite("6").replace("application/sdp", "text/plain"), "SIP/2.0 415 Unsupported Media Type"),
-        (invite("7").replace("INVITE sip:3000@192.0.2.10", "INVITE urn:service:sos"), "SIP/2.0 416 Unsupported Uri Scheme"),
-        (invite("8").replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"), "SIP/2.0 505 Version Not Supported"),
-        (invite("9").replace("CSeq: 1 INVITE", "CSeq: 1 BYE"), "SIP/2.0 400 CSeq Method Differs"),
+        (
+            invite_with("5", "3000", "", "v=0\r\nm=audio 1 RTP/AVP 18\r\n"),
+            "SIP/2.0 488 Not Acceptable Here",
+        ),
+        (
+            invite("6").replace("application/sdp", "text/plain"),
+            "SIP/2.0 415 Unsupported Media Type",
+        ),
+        (
+            invite("7").replace("INVITE sip:3000@192.0.2.10", "INVITE urn:service:sos"),
+            "SIP/2.0 416 Unsupported Uri Scheme",
+        ),
+        (
+            invite("8").replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"),
+            "SIP/2.0 505 Version Not Supported",
+        ),
+        (
+            invite("9").replace("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+            "SIP/2.0 400 CSeq Method Differs",
+        ),
     ] {
         assert_eq!(bench.status(text.clone()), expected, "{text}");
     }
@@ -63,7 +77,10 @@ fn statuses_by_the_book() {
 fn a_copy_of_a_request_that_came_another_way_is_482() {
     let mut bench = Bench::new();
     bench.offered(invite("1"));
-    assert_eq!(bench.status(invite("1").replace("z9hG4bK1", "z9hG4bKother")), "SIP/2.0 482 Loop Detected");
+    assert_eq!(
+        bench.status(invite("1").replace("z9hG4bK1", "z9hG4bKother")),
+        "SIP/2.0 482 Loop Detected"
+    );
     assert!(bench.events.is_empty());
 }
 
@@ -71,13 +88,20 @@ fn a_copy_of_a_request_that_came_another_way_is_482() {
 fn forked_legs_with_another_tag_are_calls_of_their_own() {
     let mut bench = Bench::new();
     let first = bench.offered(invite("1")).call;
-    let second = bench.offered(invite("1").replace("z9hG4bK1", "z9hG4bK2").replace("tag=a1", "tag=b1")).call;
+    let second = bench
+        .offered(invite("1").replace("z9hG4bK1", "z9hG4bK2").replace("tag=a1", "tag=b1"))
+        .call;
     assert_ne!(first, second);
 }
 
 #[test]
 fn more_than_is_held_hears_503_before_any_work() {
-    let mut bench = Bench::with(Limits { calls: 1, transactions: 2, retry_after: 7, ..Limits::default() });
+    let mut bench = Bench::with(Limits {
+        calls: 1,
+        transactions: 2,
+        retry_after: 7,
+        ..Limits::default()
+    });
     bench.offered(invite("1"));
     let answers = bench.input(invite("2"));
     assert_eq!(first_line(&answers[0]), "SIP/2.0 503 Service Unavailable");
@@ -122,7 +146,11 @@ fn an_answer_goes_to_the_port_of_sent_by_unless_rport_asks() {
     bench.flow.remote = "192.0.2.99:40000".parse().unwrap();
     bench.input(request("OPTIONS", ""));
     assert_eq!(bench.sent[0].1, "192.0.2.99:40000".parse().unwrap());
-    assert!(header(&bench.sent[0].2, "Via").unwrap().contains(";rport=40000;received=192.0.2.99"));
+    assert!(
+        header(&bench.sent[0].2, "Via")
+            .unwrap()
+            .contains(";rport=40000;received=192.0.2.99")
+    );
     bench.input(request("OPTIONS", "").replace(";rport", "x"));
     assert_eq!(bench.sent[1].1, "192.0.2.99:5060".parse().unwrap());
 }

@@ -101,7 +101,10 @@ fn every_message_of_rfc_4475_has_its_outcome() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     let accepted = TABLE.iter().filter(|(_, _, outcome)| *outcome == Accepted).count();
-    let refused = TABLE.iter().filter(|(_, _, outcome)| matches!(outcome, Refused(_) | Dropped)).count();
+    let refused = TABLE
+        .iter()
+        .filter(|(_, _, outcome)| matches!(outcome, Refused(_) | Dropped))
+        .count();
     assert_eq!((accepted, refused), (27, 14));
 }
 

@@ -9,9 +9,9 @@ use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Shared;
 use super::command::{self, chosen};
 use super::mailbox::{Inbox, Mail};
+use super::shared::Shared;
 
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ IDLE MOVE UIDPLUS";
 /// A client may say nothing for this long (RFC 3501 §5.4 asks for at least 30 minutes).

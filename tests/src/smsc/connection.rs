@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::ledger::{Answer, Fate, Receipts};
 use super::pdu::{self, Submit};
-use super::{Deed, Shared};
+use super::shared::{Deed, Shared};
 
 /// Takes binds until it is aborted. A new connection takes over from the old one.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -35,7 +35,10 @@ impl Crate {
         };
         for (file, text) in sources {
             // Files that `#[cfg(test)] mod …;` brings in.
-            if file.split('/').any(|part| part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs")) {
+            if file
+                .split('/')
+                .any(|part| part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs"))
+            {
                 continue;
             }
             found.files.insert(file.clone(), Tokens::read(file, text)?);
@@ -45,11 +48,17 @@ impl Crate {
             let here = module_of(file);
             let mut handed = BTreeMap::new();
             for named in paths(tokens.as_slice()).into_iter().filter(|named| named.handed_on) {
-                if let Some((name, to)) = named.path.split_last().and_then(|(name, _)| Some((name, found.lead(&here, &named.path)?))) {
+                if let Some((name, to)) = named
+                    .path
+                    .split_last()
+                    .and_then(|(name, _)| Some((name, found.lead(&here, &named.path)?)))
+                {
                     handed.insert(name.clone(), to);
                 }
             }
-            found.shell.extend(gated(tokens.as_slice()).into_iter().map(|child| child_of(&here, &child)));
+            found
+                .shell
+                .extend(gated(tokens.as_slice()).into_iter().map(|child| child_of(&here, &child)));
             found.handed.insert(here, handed);
         }
         Ok(found)
@@ -135,7 +144,10 @@ fn child_of(parent: &[String], name: &str) -> Module {
 
 fn module_of(file: &str) -> Module {
     let mut parts: Module = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
-    if parts.last().is_some_and(|last| last == "mod" || (parts.len() == 1 && (last == "lib" || last == "main"))) {
+    if parts
+        .last()
+        .is_some_and(|last| last == "mod" || (parts.len() == 1 && (last == "lib" || last == "main")))
+    {
         parts.pop();
     }
     parts
@@ -194,7 +206,10 @@ fn paths(tokens: &[Token]) -> Vec<Named> {
 /// Whether what follows is `pub`, or `pub(…)`.
 fn is_public(before: &[Token]) -> bool {
     let before = match before {
-        [rest @ .., Token::Close] => rest.iter().rposition(|token| *token == Token::Open('(')).map_or(before, |open| &before[..open]),
+        [rest @ .., Token::Close] => rest
+            .iter()
+            .rposition(|token| *token == Token::Open('('))
+            .map_or(before, |open| &before[..open]),
         _ => before,
     };
     matches!(before.last(), Some(Token::Word(word)) if word == "pub")

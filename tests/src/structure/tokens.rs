@@ -35,7 +35,9 @@ impl Tokens {
             .iter()
             .enumerate()
             .flat_map(|(index, segment)| {
-                let colons = [Token::Sign(':'), Token::Sign(':')].into_iter().take(if index == 0 { 0 } else { 2 });
+                let colons = [Token::Sign(':'), Token::Sign(':')]
+                    .into_iter()
+                    .take(if index == 0 { 0 } else { 2 });
                 colons.chain([Token::Word((*segment).to_owned())])
             })
             .collect();
@@ -56,7 +58,9 @@ fn for_tests(attribute: &TokenTree) -> bool {
     let TokenTree::Group(group) = attribute else { return false };
     let mut tokens = group.stream().into_iter();
     let cfg = matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "cfg");
-    let Some(TokenTree::Group(condition)) = tokens.next() else { return false };
+    let Some(TokenTree::Group(condition)) = tokens.next() else {
+        return false;
+    };
     let words: Vec<String> = condition
         .stream()
         .into_iter()

@@ -1,0 +1,184 @@
+//! The engine: ports, threads, and the legs that its holder starts and stops.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc;
+use voxea_recorder::writer::Writer;
+
+use super::leg::{Call, Control, LegId, MediaEvent, StartError};
+use super::outgoing;
+use super::ports::{NoPort, Pair, Ports};
+use super::session::Session;
+use super::thread::Threads;
+
+/// Events that may wait for the shell before media threads keep them back.
+const EVENTS: usize = 4_096;
+
+/// Where and with how much the engine works.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// Address the sockets are bound to.
+    pub bind: IpAddr,
+    /// Ports, inclusive; every call takes an even one and the next.
+    pub ports: RangeInclusive<u16>,
+    /// Media threads; one serves some hundreds of calls.
+    pub threads: usize,
+}
+
+/// All media of this process. Clones are the same engine; dropping the last of
+/// them and of its legs is a [`shutdown`](Self::shutdown), and waits like one.
+#[derive(Debug, Clone)]
+pub struct MediaEngine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ports: Arc<Ports>,
+    threads: Threads,
+    next_id: AtomicU64,
+    events: mpsc::Sender<(LegId, MediaEvent)>,
+}
+
+impl MediaEngine {
+    /// Starts the threads. Events of all legs come out of the receiver.
+    ///
+    /// # Errors
+    /// The system's, if a thread cannot be started.
+    pub fn start(config: &MediaConfig) -> std::io::Result<(Self, mpsc::Receiver<(LegId, MediaEvent)>)> {
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let threads = Threads::start(config.threads.max(1))?;
+        let ports = Arc::new(Ports::new(config.bind, &config.ports));
+        let inner = Inner {
+            ports,
+            threads,
+            next_id: AtomicU64::new(1),
+            events,
+        };
+        Ok((Self { inner: Arc::new(inner) }, receiver))
+    }
+
+    /// Binds a pair of ports for a call that is about to be answered.
+    ///
+    /// # Errors
+    /// [`NoPort`] when all are in use.
+    pub fn reserve(&self) -> Result<Leg, NoPort> {
+        let pair = self.inner.ports.bind()?;
+        let id = LegId(self.inner.next_id.fetch_add(1, Ordering::Relaxed));
+        Ok(Leg {
+            id,
+            port: pair.port(),
+            inner: Arc::clone(&self.inner),
+            state: LegState::Reserved(pair),
+        })
+    }
+
+    /// Calls that hold ports now.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.inner.ports.used()
+    }
+
+    /// Calls that there can be at once.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.inner.ports.pairs()
+    }
+
+    /// Ends what still runs, seals it, and waits for the threads. Blocks for
+    /// as long as the disk takes: not for an asynchronous task.
+    pub fn shutdown(&self) {
+        self.inner.threads.shutdown();
+    }
+}
+
+/// The media of one call.
+#[derive(Debug)]
+pub struct Leg {
+    id: LegId,
+    port: u16,
+    inner: Arc<Inner>,
+    state: LegState,
+}
+
+#[derive(Debug)]
+enum LegState {
+    Reserved(Pair),
+    Started(Arc<Control>),
+    Stopped,
+}
+
+impl Leg {
+    /// Its name in events.
+    #[must_use]
+    pub fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// The RTP port, for the SDP.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The ACK came: plays the greeting, and records. Creates the recording's
+    /// file, hence touches the disk for a moment.
+    ///
+    /// # Errors
+    /// [`StartError`]; the leg stays reserved only after `Recorder` and
+    /// `NoEntropy`.
+    pub fn start(&mut self, call: &Call) -> Result<(), StartError> {
+        if !matches!(self.state, LegState::Reserved(_)) {
+            return Err(StartError::NotReserved);
+        }
+        let mut entropy = [0; 10];
+        SystemRandom::new().fill(&mut entropy).map_err(|_| StartError::NoEntropy)?;
+        let now = Instant::now();
+        let outgoing = outgoing::Outgoing::new(call.codec, Arc::clone(&call.greeting), call.beep, now, entropy);
+        let begins = SystemTime::now() + outgoing.script_length();
+        let begins = begins.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let writer = Writer::create(&call.folder, &call.recording, call.codec, begins as i64)?;
+        let LegState::Reserved(pair) = std::mem::replace(&mut self.state, LegState::Stopped) else {
+            return Err(StartError::NotReserved);
+        };
+        let control = Arc::new(Control::default());
+        let events = self.inner.events.clone();
+        let session = Session::new(self.id, pair, Arc::clone(&control), outgoing, writer, call, events, now);
+        if !self.inner.threads.take_in(session) {
+            return Err(StartError::NotReserved);
+        }
+        self.state = LegState::Started(control);
+        Ok(())
+    }
+
+    /// The BYE came `at` that instant: the recording ends there. A leg that was
+    /// never started gives its ports back, without an event.
+    pub fn stop(&mut self, at: Instant) {
+        match std::mem::replace(&mut self.state, LegState::Stopped) {
+            LegState::Started(control) => {
+                control.lock().stop.get_or_insert(at);
+            }
+            LegState::Reserved(_) | LegState::Stopped => {}
+        }
+    }
+
+    /// A re-INVITE moved the peer's media to another address; an unspecified
+    /// one is a hold of the old kind (RFC 2543 §B.5): nothing is sent, nothing
+    /// is taken.
+    pub fn redirect(&self, remote: SocketAddr) {
+        if let LegState::Started(control) = &self.state {
+            control.lock().remote = Some(remote);
+        }
+    }
+}
+
+impl Drop for Leg {
+    fn drop(&mut self) {
+        self.stop(Instant::now());
+    }
+}

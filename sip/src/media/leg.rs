@@ -1,0 +1,143 @@
+//! What is said of one call's media: what it was started with, what happens, what became of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use voxea_recorder::codec::Codec;
+use voxea_recorder::error::Error as RecorderError;
+use voxea_recorder::timeline::{Counts, Gap};
+
+/// Names a leg in events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// One call, as negotiated.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The peer's address and port from its SDP.
+    pub remote: SocketAddr,
+    /// The codec both ways.
+    pub codec: Codec,
+    /// The greeting's octets in that codec; may be empty.
+    pub greeting: Arc<[u8]>,
+    /// Is there a beep after it?
+    pub beep: bool,
+    /// The recording's greatest length.
+    pub max: Duration,
+    /// The recording ends when nothing was heard for this long.
+    pub silence: Duration,
+    /// The call ends when no packet came for this long, greeting included.
+    pub rtp_timeout: Duration,
+    /// Folder of the recording's file.
+    pub folder: PathBuf,
+    /// The recording's id; [`voxea_recorder::writer::path_of`] names its file.
+    pub recording: String,
+}
+
+/// What the shell hears of a leg.
+#[derive(Debug)]
+pub enum MediaEvent {
+    /// The beep is out; `at` is the instant of the recording's sample 0.
+    RecordingStarted {
+        /// The instant after the beep's last sample.
+        at: Instant,
+    },
+    /// The leg has ended the recording by itself; the call is to be hung up.
+    Ended {
+        /// Why.
+        end: MediaEnd,
+    },
+    /// The last of a leg: its sockets are closed, its recording is settled.
+    Finished(Finished),
+}
+
+/// Why a leg ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaEnd {
+    /// The caller has said nothing for `silence`.
+    Silence,
+    /// The recording has reached `max`.
+    MaxLength,
+    /// No packet came for `rtp_timeout`.
+    RtpTimeout,
+    /// The recording can no longer be written.
+    Failed,
+    /// The engine was shut down.
+    Shutdown,
+}
+
+/// What became of a leg.
+#[derive(Debug)]
+pub struct Finished {
+    /// Why, if it ended by itself; none when it was stopped.
+    pub end: Option<MediaEnd>,
+    /// The recording's sample 0, if recording had begun.
+    pub started: Option<Instant>,
+    /// The recording's file and length, or what was wrong.
+    pub outcome: Outcome,
+    /// Where nothing was received, in samples.
+    pub gaps: Vec<Gap>,
+    /// The caller's packets.
+    pub counts: Counts,
+    /// Datagrams from elsewhere than the peer.
+    pub rejected: u64,
+    /// Datagrams of the peer that were not RTP.
+    pub malformed: u64,
+}
+
+/// What became of a leg's recording.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Whole, and on the disk.
+    Sealed {
+        /// Its file.
+        path: PathBuf,
+        /// Its length; `duration_ms` is this divided by 8.
+        samples: u64,
+    },
+    /// The call ended before a single sample; there is no file.
+    Nothing,
+    /// The file holds only the beginning.
+    Partial {
+        /// Its file.
+        path: PathBuf,
+        /// Samples known to have been written.
+        samples: u64,
+        /// What failed.
+        error: RecorderError,
+    },
+}
+
+/// Why a leg could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The recording's file could not be created.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// The system gave no random octets.
+    #[error("no random numbers")]
+    NoEntropy,
+    /// The leg was started or stopped before, or the engine was shut down.
+    #[error("the leg is started or stopped already")]
+    NotReserved,
+}
+
+/// What a leg's holder has asked of its thread; read at every tick.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    wishes: Mutex<Wishes>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    pub(super) stop: Option<Instant>,
+    pub(super) remote: Option<SocketAddr>,
+}
+
+impl Control {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

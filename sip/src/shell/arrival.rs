@@ -1,0 +1,83 @@
+//! What the reading tasks of all sockets share.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use voxea_core::base::account::Account;
+use voxea_core::base::count::Counters;
+
+use crate::config::Config;
+use crate::flow::Flow;
+
+/// A message that came.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) flow: Flow,
+    pub(super) bytes: Bytes,
+    pub(super) at: Instant,
+}
+
+/// What the reading tasks share.
+#[derive(Debug, Clone)]
+pub(super) struct Intakes {
+    pub(super) config: Arc<Config>,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+    pub(super) counters: Counters,
+    pub(super) account: Account,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Intakes {
+    pub(super) fn count(&self, event: &'static str) {
+        self.counters.add(&self.account, event, 1);
+    }
+}
+
+/// Our address as a peer sees it.
+#[derive(Debug)]
+pub(super) struct Locals {
+    bound: SocketAddr,
+    advertise: Option<IpAddr>,
+    /// Of a socket that is bound to every address; asked once for each peer.
+    known: HashMap<IpAddr, IpAddr>,
+}
+
+impl Locals {
+    pub(super) fn new(config: &Config, bound: SocketAddr) -> Self {
+        Self {
+            bound,
+            advertise: config.advertise,
+            known: HashMap::new(),
+        }
+    }
+
+    pub(super) fn towards(&mut self, remote: IpAddr) -> SocketAddr {
+        let ip = match self.advertise {
+            Some(ip) => ip,
+            None if !self.bound.ip().is_unspecified() => self.bound.ip(),
+            None => {
+                if self.known.len() > 1_024 {
+                    self.known.clear();
+                }
+                *self.known.entry(remote).or_insert_with(|| route(remote).unwrap_or(self.bound.ip()))
+            }
+        };
+        SocketAddr::new(ip, self.bound.port())
+    }
+}
+
+/// The address from which the kernel would send to this one. Sends nothing.
+pub(super) fn route(remote: IpAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect((remote, 5060))?;
+    Ok(socket.local_addr()?.ip())
+}
