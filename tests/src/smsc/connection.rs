@@ -192,7 +192,7 @@ impl Connection {
         }
         self.open.remove(&sequence);
         self.responses += 1;
-        if manner.lose_one_in.is_some_and(|one| self.responses % one == 0) {
+        if manner.lose_one_in.is_some_and(|one| self.responses.is_multiple_of(one)) {
             ledger.requeue([number].into_iter());
         } else {
             // A generic_nack without a status is a refusal all the same.

@@ -88,10 +88,10 @@ impl Crate {
                 if named.handed_on {
                     continue;
                 }
-                if let Some(to) = self.lead(&here, &named.path).map(|to| self.owner(to, &named.path)) {
-                    if to != here {
-                        imports.insert((here.clone(), to));
-                    }
+                if let Some(to) = self.lead(&here, &named.path).map(|to| self.owner(to, &named.path))
+                    && to != here
+                {
+                    imports.insert((here.clone(), to));
                 }
             }
         }
