@@ -1,0 +1,88 @@
+//! A page on the loopback that lists the recordings and plays them: it adds the key and passes Range on.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use voxea_tests::scratch::Rest;
+
+/// Serves until the program ends.
+///
+/// # Errors
+/// When no socket can be bound.
+pub(crate) async fn serve(api: SocketAddr, key: &str) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let key = key.to_owned();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let key = key.clone();
+            // A browser that goes away in the middle is no event.
+            tokio::spawn(async move {
+                let _ = answer(stream, api, &key).await;
+            });
+        }
+    });
+    Ok(address)
+}
+
+async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str) -> Result<()> {
+    let (reader, mut writer) = stream.split();
+    let mut lines = BufReader::new(reader).lines();
+    let first = lines.next_line().await?.context("no request")?;
+    let path = first.split(' ').nth(1).unwrap_or("/").to_owned();
+    let mut range = None;
+    while let Some(line) = lines.next_line().await? {
+        if line.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("range")
+        {
+            range = Some(value.trim().to_owned());
+        }
+    }
+    let mut rest = Rest::new(api, key);
+    let answered = match path.strip_prefix("/audio/") {
+        Some(id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            let headers: Vec<(&str, &str)> = range.iter().map(|range| ("Range", range.as_str())).collect();
+            let answered = rest.call_with("GET", &format!("/v1/recordings/{id}/audio"), &headers, None).await?;
+            let mut head = format!("HTTP/1.1 {} Audio\r\n", answered.status);
+            for name in ["Content-Type", "Content-Range", "Accept-Ranges"] {
+                if let Some(value) = answered.header(name) {
+                    head.push_str(&format!("{name}: {value}\r\n"));
+                }
+            }
+            (head, answered.body)
+        }
+        _ => (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n".to_owned(),
+            list(&mut rest).await?.into_bytes(),
+        ),
+    };
+    let (head, body) = answered;
+    writer
+        .write_all(format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).as_bytes())
+        .await?;
+    writer.write_all(&body).await?;
+    writer.shutdown().await?;
+    Ok(())
+}
+
+async fn list(rest: &mut Rest) -> Result<String> {
+    let requests = rest.get("/v1/requests?channel=voicemail&limit=50").await?;
+    let mut page = "<!doctype html><html lang=fr><title>Messages</title><h1>Messages déposés</h1>".to_owned();
+    for request in requests["items"].as_array().into_iter().flatten() {
+        let id = request["id"].as_str().unwrap_or_default();
+        let interactions = rest.get(&format!("/v1/requests/{id}/interactions")).await?;
+        let recording = &interactions["items"][0]["recording"];
+        let (Some(recording), Some(reference)) = (recording["id"].as_str(), request["ref"].as_str()) else {
+            continue;
+        };
+        page.push_str(&format!(
+            "<p>{reference} <audio controls preload=metadata src=/audio/{recording}></audio>"
+        ));
+    }
+    Ok(page)
+}
