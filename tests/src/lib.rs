@@ -3,6 +3,8 @@
 
 pub mod dovecot;
 pub mod imap_server;
+pub mod kill;
+pub mod postgres;
 pub mod scratch;
 pub mod sip;
 pub mod smpp_link;

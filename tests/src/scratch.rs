@@ -34,6 +34,8 @@ pub struct Scratch {
     binary: PathBuf,
     /// An API key with all scopes.
     pub key: String,
+    /// Variables that the daemon is started with: a mutant, a failpoint, a louder log.
+    pub environment: Vec<(String, String)>,
 }
 
 /// The daemon, running in a [`Scratch`]; killed when dropped.
@@ -62,6 +64,7 @@ impl Scratch {
             folder,
             binary: binary.to_owned(),
             key: String::new(),
+            environment: Vec::new(),
         };
         let made = scratch
             .command(&["key", "new", "--name", "peers", "--scope", "admin"])
@@ -86,6 +89,7 @@ impl Scratch {
     /// When it ends, or is not ready within 30 s; the end of its log is in the message.
     pub async fn run(&self) -> Result<Running> {
         let mut command = self.command(&["run"]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A Ctrl-C at the terminal is for us; we stop the daemon ourselves, after the last question to it.
         command
             .stdin(Stdio::null())
@@ -199,6 +203,25 @@ impl Running {
         Ok(())
     }
 
+    /// Kills it where it stands, with SIGKILL.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn kill(mut self) -> Result<()> {
+        // One that has died of itself, at a failpoint, is as dead.
+        let _ = self.child.start_kill();
+        timeout(PATIENCE, self.child.wait()).await.context("the daemon does not die")??;
+        Ok(())
+    }
+
+    /// The process, for /proc.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn process(&self) -> Result<u32> {
+        self.id()
+    }
+
     /// The last lines of its log.
     #[must_use]
     pub fn log(&self) -> String {
@@ -234,8 +257,16 @@ pub fn cpu_of(id: u32) -> Result<Duration> {
 /// When there is none.
 pub fn binary() -> Result<PathBuf> {
     let given = std::env::var_os("VOXEA_BIN").map(PathBuf::from);
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.join("voxea"));
-    let binary = given.or_else(beside).context("no folder")?;
+    // A test stands one folder below the programs.
+    let here = std::env::current_exe()?;
+    let beside = || {
+        here.ancestors()
+            .skip(1)
+            .take(2)
+            .map(|folder| folder.join("voxea"))
+            .find(|file| file.is_file())
+    };
+    let binary = given.or_else(beside).context("voxea is not built: cargo build -p voxea-gateway")?;
     ensure!(
         binary.is_file(),
         "{} is not there: cargo build --release -p voxea-gateway",

@@ -1,0 +1,114 @@
+//! A throw-away PostgreSQL: its own cluster in a folder of its own, with fsync on, on a loopback port.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+/// A running cluster; stopped and removed when dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: TempDir,
+    programs: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes and starts one. As root it runs as the user `postgres`, because the server refuses root.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed, or does not start; its words are in the message.
+    pub fn start() -> Result<Self> {
+        let programs = programs().context("PostgreSQL is missing: apt-get install postgresql")?;
+        let folder = tempfile::Builder::new().prefix("voxea-pg").tempdir_in("/tmp")?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        if is_root() {
+            chown(folder.path(), Some(number("-u")?), Some(number("-g")?))?;
+        }
+        // Free now; should somebody take it meanwhile, the server says so.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let cluster = Self { folder, programs, port };
+        let data = cluster.data();
+        let data = data.to_str().context("the folder has no name")?;
+        cluster.run(
+            "initdb",
+            &["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+        )?;
+        let options = format!("-p {port} -k {} -c listen_addresses=127.0.0.1", cluster.folder.path().display());
+        let log = cluster.folder.path().join("log");
+        let log = log.to_str().context("the folder has no name")?;
+        cluster.run("pg_ctl", &["-D", data, "-w", "-t", "60", "-l", log, "-o", &options, "start"])?;
+        Ok(cluster)
+    }
+
+    /// Makes a database; its URL, as `[store] url` takes it.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub fn database(&self, name: &str) -> Result<String> {
+        let port = self.port.to_string();
+        self.run("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "postgres", name])?;
+        Ok(format!("postgres://postgres@127.0.0.1:{port}/{name}"))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let output = self.output(program, arguments)?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{program}: {words}");
+        Ok(())
+    }
+
+    fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        let program = self.programs.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        // pg_ctl's server would keep an inherited pipe open and a reader of it waiting.
+        command.args(arguments).current_dir("/").stdout(std::process::Stdio::null());
+        if arguments.contains(&"start") {
+            command.stderr(std::process::Stdio::null());
+        }
+        Ok(command.output()?)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let data = self.data();
+        let _ = self.output("pg_ctl", &["-D", &data.to_string_lossy(), "-m", "immediate", "-w", "stop"]);
+    }
+}
+
+/// The programs of the newest version.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let folder = |entry: std::fs::DirEntry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin")));
+    versions
+        .filter_map(folder)
+        .filter(|(_, bin)| bin.join("initdb").is_file())
+        .max()
+        .map(|(_, bin)| bin)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0)
+}
+
+fn number(which: &str) -> Result<u32> {
+    let output = Command::new(Path::new("/usr/bin/id")).args([which, "postgres"]).output()?;
+    if !output.status.success() {
+        bail!("there is no user postgres: apt-get install postgresql");
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
