@@ -1,6 +1,6 @@
 //! Follows a folder: does what the planner says, on a real connection and a real store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,6 +62,7 @@ pub(crate) async fn follow(desk: Desk<'_>, reporter: &Reporter, stop: &Stop) -> 
         stop,
         connection,
         fetched: HashMap::new(),
+        suspects: HashSet::new(),
     };
     let end = follower.follow().await;
     // A polite end where the connection lives.
@@ -89,6 +90,8 @@ struct Follower<'a> {
     connection: Connection,
     /// Mails that were fetched and not yet committed.
     fetched: HashMap<u32, Bytes>,
+    /// Of these, the ones that were on the table when a process ended.
+    suspects: HashSet<u32>,
 }
 
 impl Follower<'_> {
@@ -172,7 +175,10 @@ impl Follower<'_> {
             Do::Attempt(uids) => {
                 let validity = i64::from(self.desk.validity);
                 let (mailboxes, account) = (&self.desk.core.mailboxes, &self.desk.account);
-                Observed::Attempted(self.store(|| mailboxes.attempt(account, &config.folder, validity, &uids)).await?)
+                let counts = self.store(|| mailboxes.attempt(account, &config.folder, validity, &uids)).await?;
+                let before = uids.iter().zip(&counts).filter(|(_, count)| **count > 1);
+                self.suspects = before.map(|(uid, _)| *uid).collect();
+                Observed::Attempted(counts)
             }
             Do::Accept(taken) => {
                 self.accept(taken).await?;
@@ -242,10 +248,22 @@ impl Follower<'_> {
             .filter_map(|one| self.fetched.remove(&one.uid).map(|raw| (one, raw)))
             .collect();
         let count = batch.len() as u64;
+        let suspect = match batch.as_slice() {
+            [(one, _)] if self.suspects.contains(&one.uid) => Some(one.uid),
+            _ => None,
+        };
+        let validity = i64::from(self.desk.validity);
+        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, &self.desk.config.folder);
+        if let Some(uid) = suspect {
+            self.store(|| mailboxes.alone(account, folder, validity, uid)).await?;
+        }
         let parsed = tokio::task::spawn_blocking(move || batch.into_iter().map(|(one, raw)| take::read(one, raw)).collect::<Vec<Read>>());
         let parsed = parsed
             .await
             .map_err(|_| End::Store("a mail could not be parsed; it is tried again".to_owned()))?;
+        if let Some(uid) = suspect {
+            self.store(|| mailboxes.survived(account, folder, validity, uid)).await?;
+        }
         for wave in take::waves(parsed) {
             self.commit(wave).await?;
         }

@@ -173,7 +173,7 @@ CREATE TABLE mailbox (
     PRIMARY KEY (account, folder)
 );
 
--- Attempts, counted before parsing.
+-- Attempts, noted before parsing: 1, 2 after an end of the process, more when it ended while parsing that mail alone.
 CREATE TABLE mailbox_attempt (
     account     TEXT NOT NULL,
     folder      TEXT NOT NULL,

@@ -59,14 +59,15 @@ impl Mailboxes {
         tx.commit().await
     }
 
-    /// Counts one more attempt at each of these mails and returns the counts, in the order asked. Called before they
-    /// are parsed, so that a mail that kills the process is known at the next start.
+    /// Notes that these mails are about to be parsed together, and returns the attempts at each, in the order asked:
+    /// 1 for the first time, 2 once a process has ended since, more when it ended while parsing that mail alone.
     ///
     /// # Errors
     /// The store's.
     pub async fn attempt(&self, account: &Account, folder: &str, uidvalidity: i64, uids: &[u32]) -> Result<Vec<i64>> {
         let sql = "INSERT INTO mailbox_attempt (account, folder, uidvalidity, uid, attempts) VALUES ($1, $2, $3, $4, 1) \
-                   ON CONFLICT (account, folder, uidvalidity, uid) DO UPDATE SET attempts = mailbox_attempt.attempts + 1 RETURNING attempts";
+                   ON CONFLICT (account, folder, uidvalidity, uid) DO UPDATE SET attempts = \
+                   CASE WHEN mailbox_attempt.attempts > 2 THEN mailbox_attempt.attempts ELSE 2 END RETURNING attempts";
         let mut tx = self.store.begin().await?;
         let mut counts = Vec::with_capacity(uids.len());
         for uid in uids {
@@ -76,5 +77,30 @@ impl Mailboxes {
         }
         tx.commit().await?;
         Ok(counts)
+    }
+
+    /// Notes that this mail is about to be parsed alone: should the process die now, it was this mail.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn alone(&self, account: &Account, folder: &str, uidvalidity: i64, uid: u32) -> Result<()> {
+        let sql = "UPDATE mailbox_attempt SET attempts = attempts + 1 WHERE account = $1 AND folder = $2 AND uidvalidity = $3 AND uid = $4";
+        self.note(sql, account, folder, uidvalidity, uid).await
+    }
+
+    /// Notes that the process outlived parsing this mail: whatever ends it later, it is not this mail.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn survived(&self, account: &Account, folder: &str, uidvalidity: i64, uid: u32) -> Result<()> {
+        let sql = "UPDATE mailbox_attempt SET attempts = 2 WHERE account = $1 AND folder = $2 AND uidvalidity = $3 AND uid = $4";
+        self.note(sql, account, folder, uidvalidity, uid).await
+    }
+
+    async fn note(&self, sql: &'static str, account: &Account, folder: &str, uidvalidity: i64, uid: u32) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(sql)
+            .bind(account.key()).bind(folder).bind(uidvalidity).bind(i64::from(uid)).execute(db).await.map(|_| ()))?;
+        tx.commit().await
     }
 }
