@@ -2,7 +2,6 @@
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
-    clippy::panic,
     reason = "a gate prints its figures, and fails where it stands"
 )]
 
