@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub use rest::{Answered, Rest};
 
 /// Log lines that are kept.
-const LOG_LINES: usize = 200;
+const LOG_LINES: usize = 20_000;
 /// Longest a start or stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -32,7 +32,12 @@ impl Received {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         let text = String::from_utf8_lossy(&self.data).into_owned();
-        let head = text.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ").replace("\r\n\t", " ");
+        let head = text
+            .split("\r\n\r\n")
+            .next()
+            .unwrap_or_default()
+            .replace("\r\n ", " ")
+            .replace("\r\n\t", " ");
         let field = head
             .lines()
             .find(|line| line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
