@@ -236,14 +236,14 @@ CREATE TABLE breaker (
 );
 
 CREATE TABLE history (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     request_id TEXT NOT NULL,
     at         BIGINT NOT NULL,
     actor      TEXT NOT NULL,
     action     TEXT NOT NULL,
-    detail     TEXT NOT NULL             -- JSON: what changed, from what to what
+    detail     TEXT NOT NULL,             -- JSON: what changed, from what to what
+    PRIMARY KEY (request_id, id)
 );
-CREATE INDEX history_by_request ON history (request_id, id);
 
 CREATE TABLE event (
     position BIGINT PRIMARY KEY,

@@ -1,21 +1,24 @@
+-- As for PostgreSQL; where a key is the row's own order it is SQLite's rowid, and small keyed tables have none, so that a row
+-- costs as few pages as it can.
+--
 -- Times are milliseconds since the epoch, UTC. Ids are UUIDv7 as text. Positions come from the counter 'feed', whose row
 -- stays locked until the commit, so that they rise in commit order.
 
 CREATE TABLE counter (
     name  TEXT PRIMARY KEY,
     value BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 INSERT INTO counter (name, value) VALUES ('feed', 0);
 
 -- One row a channel account; a write for an account carries the epoch it believes in.
 CREATE TABLE account (
     key   TEXT PRIMARY KEY,              -- kind/name
     epoch BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE request (
-    id                TEXT PRIMARY KEY,
-    position          BIGINT NOT NULL UNIQUE,
+    id                TEXT NOT NULL UNIQUE,
+    position          INTEGER PRIMARY KEY,
     ref               TEXT NOT NULL UNIQUE,
     channel           TEXT NOT NULL,
     account           TEXT,              -- the account it came in by, kind/name
@@ -36,8 +39,8 @@ CREATE INDEX request_by_status ON request (status, position);
 CREATE INDEX request_by_citizen ON request (account, from_address, last_contact_at);
 
 CREATE TABLE interaction (
-    id            TEXT PRIMARY KEY,
-    position      BIGINT NOT NULL UNIQUE,
+    id            TEXT NOT NULL UNIQUE,
+    position      INTEGER PRIMARY KEY,
     channel       TEXT NOT NULL,
     account       TEXT,
     direction     TEXT NOT NULL,         -- in, out
@@ -61,7 +64,7 @@ CREATE TABLE request_interaction (
     interaction_id TEXT NOT NULL REFERENCES interaction (id),
     position       BIGINT NOT NULL,
     PRIMARY KEY (request_id, interaction_id)
-);
+) WITHOUT ROWID;
 CREATE INDEX request_interaction_back ON request_interaction (interaction_id);
 
 -- The artefact as it came: small ones here, larger ones as files of the blob store (body NULL).
@@ -115,7 +118,7 @@ CREATE TABLE dedup (
     interaction_id TEXT,
     at             BIGINT NOT NULL,
     PRIMARY KEY (account, key)
-);
+) WITHOUT ROWID;
 
 -- Deliveries of texts, for the redelivery rule: same fingerprint, and no response known to have left.
 CREATE TABLE delivery (
@@ -127,14 +130,14 @@ CREATE TABLE delivery (
     delivered_at   BIGINT NOT NULL,
     flushed_at     BIGINT,
     PRIMARY KEY (account, fingerprint, ordinal)
-);
+) WITHOUT ROWID;
 CREATE INDEX delivery_by_age ON delivery (delivered_at);
 
 CREATE TABLE link (
     id       TEXT PRIMARY KEY,
     account  TEXT NOT NULL,
     ended_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX link_by_age ON link (ended_at);
 
 CREATE TABLE part (
@@ -161,7 +164,7 @@ CREATE TABLE message_id (
     at         BIGINT NOT NULL,
     named      BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (message_id, request_id)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE mailbox (
     account     TEXT NOT NULL,
@@ -233,20 +236,20 @@ CREATE TABLE breaker (
     window_start BIGINT NOT NULL,
     used         BIGINT NOT NULL,
     PRIMARY KEY (account, scope)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE history (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     request_id TEXT NOT NULL,
     at         BIGINT NOT NULL,
     actor      TEXT NOT NULL,
     action     TEXT NOT NULL,
-    detail     TEXT NOT NULL             -- JSON: what changed, from what to what
-);
-CREATE INDEX history_by_request ON history (request_id, id);
+    detail     TEXT NOT NULL,             -- JSON: what changed, from what to what
+    PRIMARY KEY (request_id, id)
+) WITHOUT ROWID;
 
 CREATE TABLE event (
-    position BIGINT PRIMARY KEY,
+    position INTEGER PRIMARY KEY,
     id       TEXT NOT NULL,
     type     TEXT NOT NULL,              -- without the prefix fr.voxea.
     subject  TEXT NOT NULL,

@@ -20,6 +20,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 12;
 /// Readers of SQLite.
 const SQLITE_READERS: u32 = 4;
+/// Pages that a connection keeps, in KiB by SQLite's convention of a negative number; taken as they are needed.
+const CACHE_KIB: &str = "-16384";
 /// Pages between checkpoints of the write-ahead log (4 KiB each): a checkpoint costs two fsyncs.
 const CHECKPOINT_PAGES: &str = "4000";
 
@@ -47,6 +49,7 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(ACQUIRE)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", CACHE_KIB)
             .pragma("temp_store", "memory");
         let write = SqlitePoolOptions::new()
             .max_connections(1)
