@@ -205,7 +205,7 @@ impl Committer {
     async fn attempt(&self, items: &[Item], marks: &Waiting, replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
         let mut tx = self.store.begin().await?;
         let written = batch::write(&mut tx, items, marks).await?;
-        if mutant::active("acknowledge_before_commit") {
+        if mutant::active("ack_before_commit") {
             for (reply, done) in replies.iter_mut().zip(&written.done) {
                 give(reply, done.clone());
             }

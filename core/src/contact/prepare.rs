@@ -7,6 +7,7 @@ use super::contact::{Contact, Dedup, Flag, IntakeError, Joining, RAW_INLINE_BYTE
 use super::part::Part;
 use crate::artefact::{Blobs, StoredBlob};
 use crate::base::actor::Actor;
+use crate::base::mutant;
 
 /// An address, a name or an id is cut beyond this many bytes; PostgreSQL's index rows end at 2,700.
 const NAME_BYTES: usize = 1000;
@@ -75,6 +76,9 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
     let mut keys: Vec<String> = keys.into_iter().take(KEYS).map(key).collect();
     keys.sort_unstable();
     keys.dedup();
+    if mutant::active("no_dedup") {
+        keys.clear();
+    }
     let account = contact.account.key();
     let actor = contact
         .actor

@@ -2,6 +2,7 @@
 //! acknowledged.
 
 use crate::base::account::Account;
+use crate::base::mutant;
 use crate::base::time::Millis;
 
 /// By what a text, or a part of one, is known again.
@@ -54,7 +55,7 @@ impl Redelivery {
     #[must_use]
     pub fn repeats(&self, earlier: &Earlier<'_>, now: Millis) -> bool {
         let window = Millis::from(self.window_seconds) * 1000;
-        if now - earlier.delivered_at >= REMEMBERED {
+        if now - earlier.delivered_at >= REMEMBERED || mutant::active("no_dedup") {
             return false;
         }
         let Some(flushed_at) = earlier.flushed_at else {
