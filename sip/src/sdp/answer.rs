@@ -67,9 +67,10 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
                 &media,
             );
         } else {
-            let format = section.formats.first().map_or("0", String::as_str);
+            let format = token(section.formats.first().map_or("", String::as_str), "0");
+            let (kind, protocol) = (token(&section.kind, "application"), token(&section.protocol, "RTP/AVP"));
             // RFC 3264 §6: a stream is refused with port 0, in its place.
-            let _ = write!(sdp, "m={} 0 {} {format}\r\n", token(&section.kind), token(&section.protocol));
+            let _ = write!(sdp, "m={kind} 0 {protocol} {format}\r\n");
         }
     }
     Ok(Answer { sdp, media })
@@ -147,12 +148,13 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
     let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
 }
 
-/// What is echoed is cut down to what may stand there.
-fn token(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_'))
-        .take(64)
-        .collect()
+/// What is echoed is cut down to what may stand there; where nothing is left, `otherwise` keeps the line a line.
+fn token(text: &str, otherwise: &str) -> String {
+    let kept = text
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_'));
+    let kept: String = kept.take(64).collect();
+    if kept.is_empty() { otherwise.to_owned() } else { kept }
 }
 
 #[cfg(test)]
@@ -188,6 +190,13 @@ mod tests {
     fn a_mapping_of_a_static_number_must_not_contradict_it() {
         let found = answered("m=audio 5000 RTP/AVP 97 8\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:8 PCMA/8000/1\r\n").unwrap();
         assert_eq!((found.media.codec, found.media.payload_type), (Codec::Pcma, 8));
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_echoed_keeps_its_place() {
+        let found = answered("m=\u{6}\u{10a} 0 RTP/AVP 18\r\nm=audio 5000 RTP/AVP 0\r\n").unwrap();
+        let read = Description::parse(&found.sdp).unwrap();
+        assert_eq!((read.media.len(), read.media[1].is_plain_audio()), (2, true));
     }
 
     #[test]
