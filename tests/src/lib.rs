@@ -4,6 +4,7 @@
 pub mod dovecot;
 pub mod imap_server;
 pub mod kill;
+pub mod page;
 pub mod postgres;
 pub mod scratch;
 pub mod sip;

@@ -2,32 +2,43 @@
 
 use std::net::SocketAddr;
 
+use crate::scratch::Rest;
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use voxea_tests::scratch::Rest;
+use tokio::sync::watch;
 
-/// Serves until the program ends.
+/// A page that is served until the program ends.
+#[derive(Debug)]
+pub struct Page {
+    /// Where.
+    pub address: SocketAddr,
+    /// What `/try/ID`, which plays a recording and seeks in it, told of it.
+    pub told: watch::Receiver<Option<String>>,
+}
+
+/// Serves the list of recordings.
 ///
 /// # Errors
 /// When no socket can be bound.
-pub(crate) async fn serve(api: SocketAddr, key: &str) -> Result<SocketAddr> {
+pub async fn serve(api: SocketAddr, key: &str) -> Result<Page> {
+    let (tell, told) = watch::channel(None);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let key = key.to_owned();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let key = key.clone();
+            let (key, tell) = (key.clone(), tell.clone());
             // A browser that goes away in the middle is no event.
             tokio::spawn(async move {
-                let _ = answer(stream, api, &key).await;
+                let _ = answer(stream, api, &key, &tell).await;
             });
         }
     });
-    Ok(address)
+    Ok(Page { address, told })
 }
 
-async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str) -> Result<()> {
+async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str, tell: &watch::Sender<Option<String>>) -> Result<()> {
     let (reader, mut writer) = stream.split();
     let mut lines = BufReader::new(reader).lines();
     let first = lines.next_line().await?.context("no request")?;
@@ -43,6 +54,9 @@ async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str) -> Result<()>
             range = Some(value.trim().to_owned());
         }
     }
+    if let Some(words) = path.strip_prefix("/told?") {
+        tell.send_replace(Some(words.to_owned()));
+    }
     let mut rest = Rest::new(api, key);
     let answered = match path.strip_prefix("/audio/") {
         Some(id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
@@ -56,6 +70,10 @@ async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str) -> Result<()>
             }
             (head, answered.body)
         }
+        _ if path.starts_with("/try/") => (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n".to_owned(),
+            TRY.replace("ID", path.trim_start_matches("/try/")).into_bytes(),
+        ),
         _ => (
             "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n".to_owned(),
             list(&mut rest).await?.into_bytes(),
@@ -86,3 +104,13 @@ async fn list(rest: &mut Rest) -> Result<String> {
     }
     Ok(page)
 }
+
+/// Plays from the middle for half a second, then tells what it saw.
+const TRY: &str = "<!doctype html><audio id=a src=/audio/ID preload=metadata muted></audio><script>
+const a = document.getElementById('a');
+const tell = (words) => fetch('/told?' + words);
+a.onerror = () => tell('error=' + a.error.code + a.error.message);
+a.onloadedmetadata = () => { a.currentTime = a.duration / 2; };
+a.onseeked = () => a.play().catch((error) => tell('refused=' + error.name));
+a.ontimeupdate = () => { if (!a.seeking && a.currentTime > a.duration / 2 + 0.5) { a.ontimeupdate = null; tell('duration=' + a.duration); } };
+</script>";

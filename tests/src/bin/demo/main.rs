@@ -4,7 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "the account of what happens is what this program is for")]
 
-mod page;
 mod scenes;
 
 use std::io::Write as _;
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use voxea_tests::imap_server::ImapServer;
+use voxea_tests::page;
 use voxea_tests::scratch::{self, Running, Scratch};
 use voxea_tests::smsc::{Manner, Smsc};
 use voxea_tests::smtp_sink::SmtpSink;
@@ -91,7 +91,7 @@ async fn show(stage: &Stage, once: bool) -> Result<()> {
         let addresses = stage.running.up(kind).await?;
         stage.say(&format!("channel {kind:7} up    {}", addresses.join("  ")));
     }
-    let page = page::serve(stage.running.api, &stage.key).await?;
+    let page = page::serve(stage.running.api, &stage.key).await?.address;
     let (text, mail, call) = tokio::join!(scenes::text(stage), scenes::mail(stage), scenes::call(stage, page));
     text.context("the text")?;
     mail.context("the mail")?;
