@@ -2,7 +2,7 @@
 //!
 //! The modules that need no feature are pure: bytes and times go in, values come out. [`planner`] is the mailbox
 //! machine; it decides what to ask of the server next and never reads a clock. The `shell` feature adds the
-//! connection (async-imap below [`limit`](crate::limit)), the submission (lettre) and the store.
+//! connection (async-imap below [`limit`]), the submission (lettre) and the store.
 //!
 //! Nothing here logs an address, a subject or a text.
 

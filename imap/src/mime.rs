@@ -45,7 +45,7 @@ pub struct Mail {
     pub text_cut: bool,
     /// `In-Reply-To`.
     pub in_reply_to: Vec<String>,
-    /// `References`, oldest first, the newest [`REFERENCES`].
+    /// `References`, oldest first, the newest 50 at most.
     pub references: Vec<String>,
     /// What came with it.
     pub attachments: Vec<Attachment>,

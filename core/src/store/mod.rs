@@ -1,6 +1,6 @@
 //! Two databases behind one SQL text.
 //!
-//! `$1` placeholders, `ON CONFLICT` and `RETURNING` mean the same on both. A statement stands once, inside [`on!`],
+//! `$1` placeholders, `ON CONFLICT` and `RETURNING` mean the same on both. A statement stands once, inside `on!`,
 //! which compiles it for each. Where they differ (sets of rows, below) a [`Rows`] writes the difference.
 
 mod kind;

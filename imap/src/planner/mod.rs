@@ -125,7 +125,7 @@ pub enum Do {
     },
     /// UID FETCH of RFC822.SIZE and INTERNALDATE → [`Observed::Sized`].
     Sizes(Vec<u32>),
-    /// UID FETCH of BODY.PEEK[] for some and BODY.PEEK[HEADER] for others → [`Observed::Fetched`] or
+    /// UID FETCH of `BODY.PEEK[]` for some and `BODY.PEEK[HEADER]` for others → [`Observed::Fetched`] or
     /// [`Observed::Refused`].
     Fetch {
         /// Whole mails.
