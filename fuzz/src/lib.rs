@@ -1,4 +1,4 @@
-//! What every target shares: the bound on time.
+//! What the targets share: the bound on time, and whose panics are no find.
 
 use std::time::Duration;
 
@@ -15,6 +15,19 @@ pub fn bounded<T>(judged: impl FnOnce() -> T) -> T {
     let cost = spent().saturating_sub(before);
     assert!(cost <= MOST, "one input cost {cost:?}");
     result
+}
+
+/// Lets a panic inside a dependency unwind, where libFuzzer's own hook would end the process: the code under test
+/// promises to catch it. One that it does not catch still ends the process, and so does any panic elsewhere.
+pub fn contain(dependency: &'static str) {
+    let ends_the_process = std::panic::take_hook();
+    // The registry's folder of the crate: its name, a dash, its version.
+    let folder = format!("/{dependency}-");
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.location().is_some_and(|place| place.file().contains(&folder)) {
+            ends_the_process(info);
+        }
+    }));
 }
 
 fn spent() -> Duration {
