@@ -120,7 +120,8 @@ CREATE TABLE dedup (
     PRIMARY KEY (account, key)
 ) WITHOUT ROWID;
 
--- Deliveries of texts, for the redelivery rule: same fingerprint, and no response known to have left.
+-- Deliveries of texts, for the redelivery rule: same fingerprint, and no response known to have left. In the order of
+-- their coming, so that the mark of a response changes a page that is being written anyway; only the key is scattered.
 CREATE TABLE delivery (
     account        TEXT NOT NULL,
     fingerprint    TEXT NOT NULL,
@@ -130,7 +131,7 @@ CREATE TABLE delivery (
     delivered_at   BIGINT NOT NULL,
     flushed_at     BIGINT,
     PRIMARY KEY (account, fingerprint, ordinal)
-) WITHOUT ROWID;
+);
 CREATE INDEX delivery_by_age ON delivery (delivered_at);
 
 CREATE TABLE link (

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
-
 use super::acknowledgement::{NewAcknowledgement, REFERENCE};
-use super::deliveries::run;
 use super::rows::Sets;
 use crate::artefact::Blobs;
 
@@ -15,7 +12,7 @@ use crate::base::id;
 use crate::base::time::Millis;
 use crate::feed::{EventKind, NewEvent};
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Tx};
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
 /// What one sender is sent at most within an hour, whatever comes from there (RFC 3834 §2).
 const PER_SENDER: i64 = 6;
@@ -63,11 +60,11 @@ impl Breakers {
         if scopes.is_empty() {
             return Ok(breakers);
         }
-        let rows: Vec<Value> = scopes
+        let rows: Vec<Row> = scopes
             .into_iter()
-            .map(|(account, scope)| json!({"account": account, "scope": scope}))
+            .map(|(account, scope)| row!({"account": account, "scope": scope}))
             .collect();
-        let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
+        let (sql, rows) = (READ.for_tx(tx), Row::array(&rows));
         let stored: Vec<(String, String, Millis, i64)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         for (account, scope, start, used) in stored {
             breakers.windows.insert(
@@ -112,13 +109,13 @@ impl Breakers {
         window.used
     }
 
-    /// Writes what was used.
-    pub(super) async fn write(&self, tx: &mut Tx) -> Result<()> {
+    /// Adds what was used.
+    pub(super) fn write(&self, script: &mut Script) {
         let changed = self.windows.iter().filter(|(_, window)| window.changed);
         let rows = changed.map(
-            |((account, scope), window)| json!({"account": account, "scope": scope, "window_start": window.start, "used": window.used}),
+            |((account, scope), window)| row!({"account": account, "scope": scope, "window_start": window.start, "used": window.used}),
         );
-        run(tx, &WRITE, rows.collect()).await
+        script.add(&WRITE, &rows.collect::<Vec<_>>());
     }
 }
 
@@ -144,14 +141,14 @@ impl Queued<'_> {
         let (account, channel) = (new.account.key(), new.channel.as_str());
         let say = |text: &str| text.replace(REFERENCE, self.reference);
         let (subject, text) = (new.subject.as_deref().map(say), say(&new.text));
-        sets.interactions.push(json!({
+        sets.interactions.push(row!({
             "id": interaction_id, "position": self.position, "channel": channel, "account": account, "direction": "out",
             "native_id": new.message_id, "from_address": new.from, "to_address": new.recipient, "subject": subject, "text": text,
             "occurred_at": self.at, "received_at": self.at, "flags": "[]", "deliveries": 0, "reply_id": reply_id,
         }));
         sets.links
-            .push(json!({"request_id": self.request_id, "interaction_id": interaction_id, "position": self.position}));
-        sets.replies.push(json!({
+            .push(row!({"request_id": self.request_id, "interaction_id": interaction_id, "position": self.position}));
+        sets.replies.push(row!({
             "id": reply_id, "position": self.position, "request_id": self.request_id, "interaction_id": interaction_id,
             "kind": "acknowledgement", "channel": channel, "account": account, "recipient": new.recipient,
             "subject": subject, "text": text, "message_id": new.message_id, "in_reply_to": new.in_reply_to,

@@ -21,8 +21,7 @@ use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
-use crate::store::Tx;
-use crate::store::on;
+use crate::store::{Script, Tx};
 
 /// What a batch is made of.
 #[derive(Debug)]
@@ -114,19 +113,21 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], marks: &Waiting) -> Resul
         .map(|entry| requests.place(entry.prepared(), &id::new()))
         .collect();
     batch.claim_twins();
-    let allowed = batch.acknowledge(tx, &placements).await?;
+    let mut script = Script::default();
+    let allowed = batch.acknowledge(tx, &placements, &mut script).await?;
     let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
-    batch.deliveries.write(tx, &fresh).await?;
-    batch.parts.write(tx).await?;
-    batch.keys.write(tx).await?;
+    batch.deliveries.write(&mut script, &fresh);
+    batch.parts.write(&mut script);
     for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(&allowed).filter(|(_, allowed)| **allowed) {
         let contact = &entry.prepared().contact;
         if let Some(message_id) = contact.acknowledgement.as_ref().and_then(|new| new.message_id.as_deref()) {
             requests.keep(message_id, &placement.request_id, contact.received_at, false);
         }
     }
+    requests.write_ids(&mut script);
+    script.run(tx).await?;
+    batch.keys.write(tx).await?;
     requests.touch(tx, time::now()).await?;
-    requests.write_ids(tx).await?;
     let known = requests.of_known(tx, batch.known_before()).await?;
     batch.append(tx, requests, &placements, &known, &allowed).await
 }
@@ -258,7 +259,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Which entries are acknowledged: those that opened a request, as far as the breakers allow.
-    async fn acknowledge(&self, tx: &mut Tx, placements: &[Placement]) -> Result<Vec<bool>> {
+    async fn acknowledge(&self, tx: &mut Tx, placements: &[Placement], script: &mut Script) -> Result<Vec<bool>> {
         let opened = self.entries.iter().zip(placements).map(|(entry, placement)| {
             let contact = &entry.prepared().contact;
             contact
@@ -274,7 +275,7 @@ impl<'a> Batch<'a> {
             .iter()
             .map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at)))
             .collect();
-        breakers.write(tx).await?;
+        breakers.write(script);
         Ok(allowed)
     }
 
@@ -306,8 +307,7 @@ impl<'a> Batch<'a> {
         let events = 2 * opened + 2 * joined + acknowledgements + repeats;
         let mut first = 0;
         if rows + events > 0 {
-            first = feed::next_positions(tx, rows + events).await?;
-            self.refer(tx, &mut requests, placements).await?;
+            first = self.number(tx, rows + events, &mut requests, placements).await?;
         }
         let mut ledger = Ledger::new(first);
         let mut places = HashMap::new();
@@ -391,8 +391,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Gives the requests that are opened their references, in order. The counter is locked after the feed's, always.
-    async fn refer(&self, tx: &mut Tx, requests: &mut Requests, placements: &[Placement]) -> Result<()> {
+    /// Takes positions and returns the first, and gives the requests that are opened their references, in order.
+    async fn number(&self, tx: &mut Tx, positions: usize, requests: &mut Requests, placements: &[Placement]) -> Result<i64> {
         let mut years: BTreeMap<i16, Vec<&str>> = BTreeMap::new();
         for (entry, placement) in self.entries.iter().zip(placements).filter(|(_, placement)| placement.opened) {
             years
@@ -400,13 +400,12 @@ impl<'a> Batch<'a> {
                 .or_default()
                 .push(&placement.request_id);
         }
+        let counter = |year: i16| format!("ref:{year:04}");
+        let wanted = years.iter().map(|(year, opened)| (counter(*year), opened.len())).collect();
+        let (first, numbers) = feed::next_numbers(tx, positions, &wanted).await?;
         for (year, opened) in years {
-            let sql = "INSERT INTO counter (name, value) VALUES ($1, $2) \
-                       ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
-            let count = i64::try_from(opened.len()).unwrap_or(i64::MAX);
-            let last: i64 =
-                on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(format!("ref:{year:04}")).bind(count).fetch_one(db).await)?;
-            for (number, request_id) in (last - count + 1..).zip(opened) {
+            let first = numbers.get(&counter(year)).copied().unwrap_or_default();
+            for (number, request_id) in (first..).zip(opened) {
                 let (year, number) = (u16::try_from(year).unwrap_or(1000), u64::try_from(number).unwrap_or(0));
                 // A clock before the year 1000 has no references of our spelling; the id is unique all the same.
                 let reference = voxea_rules::reference::format(year, number).unwrap_or_else(|| request_id.to_owned());
@@ -415,6 +414,6 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(first)
     }
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::marks::Waiting;
 use super::redelivery::{DeliveryMark, Earlier, Redelivery};
 use crate::base::account::Account;
-use crate::base::error::{CoreError, Result};
+use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Tx};
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
 static READ: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("account", Column::Text), ("fingerprint", Column::Text)]).statement(
@@ -133,11 +133,11 @@ impl Deliveries {
         if wanted.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<Value> = wanted
+        let rows: Vec<Row> = wanted
             .iter()
-            .map(|(account, print)| json!({"account": account, "fingerprint": print}))
+            .map(|(account, print)| row!({"account": account, "fingerprint": print}))
             .collect();
-        let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
+        let (sql, rows) = (READ.for_tx(tx), Row::array(&rows));
         let stored: Vec<Stored> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         for row in stored {
             if let (Some(id), Some(flags), Some(deliveries)) = (&row.interaction_id, row.flags, row.deliveries) {
@@ -274,18 +274,18 @@ impl Deliveries {
         self.counts.get(interaction_id).map_or(1, |count| count.deliveries + count.raised)
     }
 
-    /// Writes what the claims changed. `fresh` are the interactions that this batch inserts, with their counts.
-    pub(super) async fn write(&self, tx: &mut Tx, fresh: &BTreeSet<&str>) -> Result<()> {
+    /// Adds what the claims changed. `fresh` are the interactions that this batch inserts, with their counts.
+    pub(super) fn write(&self, script: &mut Script, fresh: &BTreeSet<&str>) {
         let (mut inserts, mut repeats, mut raises) = (Vec::new(), Vec::new(), Vec::new());
         for ((account, fingerprint), slots) in &self.slots {
             for slot in slots {
                 if !slot.stored {
-                    inserts.push(json!({
+                    inserts.push(row!({
                         "account": account, "fingerprint": fingerprint, "ordinal": slot.ordinal, "interaction_id": slot.interaction_id,
                         "link": slot.link, "delivered_at": slot.delivered_at,
                     }));
                 } else if slot.repeated || slot.led {
-                    repeats.push(json!({
+                    repeats.push(row!({
                         "owner": account, "print": fingerprint, "nth": slot.ordinal, "via": slot.repeated.then_some(&slot.link),
                         "leads_to": slot.interaction_id,
                     }));
@@ -302,11 +302,11 @@ impl Deliveries {
                 flags.push("redelivered".to_owned());
             }
             raises
-                .push(json!({"which": id, "new_flags": Value::from(flags).to_string(), "new_deliveries": count.deliveries + count.raised}));
+                .push(row!({"which": id, "new_flags": Value::from(flags).to_string(), "new_deliveries": count.deliveries + count.raised}));
         }
-        run(tx, &INSERT, inserts).await?;
-        run(tx, &REPEAT, repeats).await?;
-        run(tx, &RAISE, raises).await
+        script.add(&INSERT, &inserts);
+        script.add(&REPEAT, &repeats);
+        script.add(&RAISE, &raises);
     }
 }
 
@@ -317,28 +317,18 @@ pub(super) async fn save(tx: &mut Tx, marks: &Waiting) -> Result<()> {
     for (mark, at) in &marks.flushed {
         latest.insert((mark.account.key(), &mark.fingerprint, mark.ordinal), (&mark.link, *at));
     }
-    let rows: Vec<Value> = latest
+    let rows: Vec<Row> = latest
         .into_iter()
-        .map(|((of, print, nth), (via, left_at))| json!({"owner": of, "print": print, "nth": nth, "via": via, "left_at": left_at}))
+        .map(|((of, print, nth), (via, left_at))| row!({"owner": of, "print": print, "nth": nth, "via": via, "left_at": left_at}))
         .collect();
+    let mut script = Script::default();
     for some in rows.chunks(MARKS_AT_ONCE) {
-        run(tx, &FLUSHED, some.to_vec()).await?;
+        script.add(&FLUSHED, some);
     }
     let ended = marks
         .ended
         .iter()
-        .map(|ended| json!({"id": ended.link, "account": ended.account, "ended_at": ended.at}));
-    run(tx, &ENDED, ended.collect()).await
-}
-
-/// Runs a statement over a set, unless the set is empty.
-pub(super) async fn run(tx: &mut Tx, statement: &SetSql, rows: Vec<Value>) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    // Not `Value::to_string`, which goes through a formatter: this is where a batch spends its time.
-    let rows = serde_json::to_string(&rows).map_err(|error| CoreError::Store(error.to_string()))?;
-    let sql = statement.for_tx(tx);
-    on!(Tx, tx, db => sqlx::query(sql).bind(rows).execute(db).await.map(|_| ()))?;
-    Ok(())
+        .map(|ended| row!({"id": ended.link, "account": ended.account, "ended_at": ended.at}));
+    script.add(&ENDED, &ended.collect::<Vec<_>>());
+    script.run(tx).await
 }

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
-
 use super::contact::{Contact, Joining};
 use super::prepare::Prepared;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
 use crate::request::Status;
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Tx};
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
 /// The columns of [`Found`] that come from the request, for every statement below.
 macro_rules! of_request {
@@ -186,7 +184,7 @@ impl Requests {
         let mut requests = Self::default();
         let rows = citizens
             .into_iter()
-            .map(|(owner, citizen)| json!({"owner": owner, "citizen": citizen}))
+            .map(|(owner, citizen)| row!({"owner": owner, "citizen": citizen}))
             .collect();
         for found in look(tx, &CONVERSATIONS, rows).await? {
             let place = (found.account.clone().unwrap_or_default(), found.from_address.clone());
@@ -349,9 +347,9 @@ impl Requests {
     /// [`CoreError::Conflict`] when one of them was closed since it was read; the batch is to be written again.
     pub(super) async fn touch(&mut self, tx: &mut Tx, now: Millis) -> Result<()> {
         let joined = self.all.iter().filter(|(_, request)| !request.opened && request.joins > 0);
-        let rows: Vec<Value> = joined
+        let rows: Vec<Row> = joined
             .map(|(id, request)| {
-                json!({
+                row!({
                     "joined": id, "joins": request.joins, "now_at": now, "contact_at": request.last_contact_at,
                     "keyword": i64::from(request.last_keyword),
                 })
@@ -360,7 +358,7 @@ impl Requests {
         if rows.is_empty() {
             return Ok(());
         }
-        let (sql, rows) = (TOUCH.for_tx(tx), Value::Array(rows).to_string());
+        let (sql, rows) = (TOUCH.for_tx(tx), Row::array(&rows));
         let touched: Vec<(String, i64, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         for (id, version, status) in touched {
             let Some(request) = self.all.get_mut(&id) else { continue };
@@ -373,12 +371,12 @@ impl Requests {
         Ok(())
     }
 
-    /// Writes the Message-IDs. After the requests that they belong to.
-    pub(super) async fn write_ids(&self, tx: &mut Tx) -> Result<()> {
+    /// Adds the Message-IDs.
+    pub(super) fn write_ids(&self, script: &mut Script) {
         let rows = self.remembered.iter().map(|((message_id, request_id), (at, named))| {
-            json!({"message_id": message_id, "request_id": request_id, "at": at, "named": i64::from(*named)})
+            row!({"message_id": message_id, "request_id": request_id, "at": at, "named": i64::from(*named)})
         });
-        super::deliveries::run(tx, &REMEMBER, rows.collect()).await
+        script.add(&REMEMBER, &rows.collect::<Vec<_>>());
     }
 
     /// The requests of interactions that were there before: (interaction, request).
@@ -394,15 +392,15 @@ impl Requests {
     }
 }
 
-fn wanted(keys: BTreeSet<&str>) -> Vec<Value> {
-    keys.into_iter().map(|key| json!({"wanted": key})).collect()
+fn wanted(keys: BTreeSet<&str>) -> Vec<Row> {
+    keys.into_iter().map(|key| row!({"wanted": key})).collect()
 }
 
-async fn look(tx: &mut Tx, statement: &SetSql, rows: Vec<Value>) -> Result<Vec<Found>> {
+async fn look(tx: &mut Tx, statement: &SetSql, rows: Vec<Row>) -> Result<Vec<Found>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let (sql, rows) = (statement.for_tx(tx), Value::Array(rows).to_string());
+    let (sql, rows) = (statement.for_tx(tx), Row::array(&rows));
     Ok(on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?)
 }
 

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
-
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Tx};
+use crate::store::{Column, Row, Rows, SetSql, Tx, row};
 
 static READ: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("account", Column::Text), ("key", Column::Text)]).statement(
@@ -40,11 +38,8 @@ impl Keys {
         if wanted.is_empty() {
             return Ok(Self::default());
         }
-        let rows: Vec<Value> = wanted
-            .iter()
-            .map(|(account, key)| json!({"account": account, "key": key}))
-            .collect();
-        let (sql, rows) = (READ.for_tx(tx), Value::Array(rows).to_string());
+        let rows: Vec<Row> = wanted.iter().map(|(account, key)| row!({"account": account, "key": key})).collect();
+        let (sql, rows) = (READ.for_tx(tx), Row::array(&rows));
         let known: Vec<(String, String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         Ok(Self {
             known: known.into_iter().map(|(account, key, id)| ((account, key), id)).collect(),
@@ -73,14 +68,14 @@ impl Keys {
     /// [`CoreError::Conflict`] when somebody claimed one of them since it was read; the batch is to be written again.
     pub(super) async fn write(&mut self, tx: &mut Tx) -> Result<()> {
         let claims = std::mem::take(&mut self.claimed).into_iter();
-        let claims: Vec<Value> = claims
-            .map(|((account, key), (id, at))| json!({"account": account, "key": key, "interaction_id": id, "at": at}))
+        let claims: Vec<Row> = claims
+            .map(|((account, key), (id, at))| row!({"account": account, "key": key, "interaction_id": id, "at": at}))
             .collect();
         if claims.is_empty() {
             return Ok(());
         }
         let wanted = claims.len();
-        let (sql, rows) = (CLAIM.for_tx(tx), Value::Array(claims).to_string());
+        let (sql, rows) = (CLAIM.for_tx(tx), Row::array(&claims));
         let got: Vec<String> = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(rows).fetch_all(db).await)?;
         if got.len() == wanted {
             Ok(())

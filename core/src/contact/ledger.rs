@@ -1,6 +1,6 @@
 //! The rows and events that a batch leaves behind.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::acknowledging::Queued;
 use super::join::{Placement, Requests};
@@ -9,7 +9,7 @@ use super::rows::Sets;
 use crate::base::error::Result;
 use crate::base::time;
 use crate::feed::{self, EventKind, NewEvent};
-use crate::store::Tx;
+use crate::store::{Script, Tx, row};
 
 /// A contact that is new.
 pub(super) struct Entry<'a> {
@@ -51,8 +51,11 @@ impl Ledger {
 
     /// Inserts the rows, then the events at the positions behind theirs.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
-        self.sets.insert(tx).await?;
-        feed::append(tx, self.position, time::now(), &self.events).await
+        let mut script = Script::default();
+        self.sets.write(&mut script);
+        feed::add(&mut script, self.position, time::now(), &self.events);
+        script.run(tx).await?;
+        self.sets.insert_large(tx).await
     }
 
     fn take(&mut self) -> i64 {
@@ -67,7 +70,7 @@ impl Ledger {
         let Some(request) = requests.all.get(request_id) else { return };
         if placement.opened {
             let position = self.take();
-            self.sets.requests.push(json!({
+            self.sets.requests.push(row!({
                 "id": request_id, "position": position, "ref": request.reference, "channel": contact.channel.as_str(),
                 "account": prepared.account, "status": request.status, "subject": contact.subject, "from_address": contact.from,
                 "from_name": contact.from_name, "theme": contact.theme, "received_at": contact.received_at,
@@ -83,7 +86,7 @@ impl Ledger {
                 flags.push(flag);
             }
         }
-        self.sets.interactions.push(json!({
+        self.sets.interactions.push(row!({
             "id": interaction_id, "position": position, "channel": contact.channel.as_str(), "account": prepared.account,
             "direction": "in", "native_id": contact.native_id, "from_address": contact.from, "from_name": contact.from_name,
             "to_address": contact.to, "subject": contact.subject, "text": contact.text, "text_stripped": contact.text_stripped,
@@ -92,7 +95,7 @@ impl Ledger {
         }));
         self.sets
             .links
-            .push(json!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
+            .push(row!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
         self.sets.belongings(prepared, interaction_id);
         self.sets.note(
             prepared,

@@ -8,12 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use voxea_rules::charset::{self, Decoded};
 use voxea_rules::{gsm7, keyword, reference};
 
 use super::contact::{Contact, Dedup, Flag, Joining};
-use super::deliveries::run;
 use super::part::{Coding, Part};
 use super::prepare::{Prepared, PreparedPart, PreparedRaw};
 use super::rows::hex;
@@ -22,7 +20,7 @@ use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Store, Tx};
+use crate::store::{Column, Row, Rows, Script, SetSql, Store, Tx, row};
 
 /// Stands where a part never came.
 const GAP: &str = " […] ";
@@ -157,8 +155,8 @@ pub(super) struct Whole {
 pub(super) struct Parts {
     open: BTreeMap<(String, String), BTreeMap<i64, Slots>>,
     latest: HashMap<(String, String), i64>,
-    inserts: Vec<Value>,
-    closes: Vec<Value>,
+    inserts: Vec<Row>,
+    closes: Vec<Row>,
 }
 
 impl Parts {
@@ -168,8 +166,8 @@ impl Parts {
         if wanted.is_empty() {
             return Ok(parts);
         }
-        let rows: Vec<Value> = wanted.iter().map(|(owner, text)| json!({"owner": owner, "text": text})).collect();
-        let rows = Value::Array(rows).to_string();
+        let rows: Vec<Row> = wanted.iter().map(|(owner, text)| row!({"owner": owner, "text": text})).collect();
+        let rows = Row::array(&rows);
         let (sql, latest) = (READ.for_tx(tx), LATEST.for_tx(tx));
         let stored: Vec<Stored> = on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(&rows).fetch_all(db).await)?;
         let latest: Vec<(String, String, i64)> = on!(Tx, tx, db => sqlx::query_as(latest).bind(&rows).fetch_all(db).await)?;
@@ -249,7 +247,7 @@ impl Parts {
         let slots = self.open.get_mut(&place)?.remove(&key.generation)?;
         let account = Account::parse(&key.account).ok()?;
         self.closes
-            .push(json!({"owner": key.account, "text": key.whole, "nth": key.generation, "leads_to": interaction_id}));
+            .push(row!({"owner": key.account, "text": key.whole, "nth": key.generation, "leads_to": interaction_id}));
         for (number, slot) in slots.iter().filter(|(_, slot)| !slot.stored) {
             self.inserts.push(row(&place, key.generation, *number, slot, Some(interaction_id)));
         }
@@ -261,8 +259,8 @@ impl Parts {
         Some(Whole { contact, deliveries })
     }
 
-    /// Writes the parts that came and the texts that are no longer awaited.
-    pub(super) async fn write(&mut self, tx: &mut Tx) -> Result<()> {
+    /// Adds the parts that came and the texts that are no longer awaited.
+    pub(super) fn write(&mut self, script: &mut Script) {
         let mut inserts = std::mem::take(&mut self.inserts);
         for (place, texts) in &self.open {
             for (generation, slots) in texts {
@@ -270,13 +268,13 @@ impl Parts {
                 inserts.extend(fresh.map(|(number, slot)| row(place, *generation, *number, slot, None)));
             }
         }
-        run(tx, &CLOSE, std::mem::take(&mut self.closes)).await?;
-        run(tx, &INSERT, inserts).await
+        script.add(&CLOSE, &std::mem::take(&mut self.closes));
+        script.add(&INSERT, &inserts);
     }
 }
 
-fn row(place: &(String, String), generation: i64, number: i64, slot: &Slot, interaction_id: Option<&str>) -> Value {
-    json!({
+fn row(place: &(String, String), generation: i64, number: i64, slot: &Slot, interaction_id: Option<&str>) -> Row {
+    row!({
         "account": place.0, "whole": place.1, "generation": generation, "number": number, "total": slot.detail.total,
         "detail": serde_json::to_string(&slot.detail).unwrap_or_default(), "raw": hex(&slot.raw),
         "received_at": slot.received_at, "expires_at": slot.expires_at, "interaction_id": interaction_id,

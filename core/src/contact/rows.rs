@@ -5,12 +5,11 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::contact::Contact;
-use super::deliveries::run;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
 use crate::base::id;
 use crate::store::on;
-use crate::store::{Column, Rows, SetSql, Tx};
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
 /// A larger artefact goes in by a statement of its own: hexadecimal in JSON would copy it many times over.
 const RAW_IN_SET: usize = 4 * 1024;
@@ -52,16 +51,16 @@ tables! {
 /// The sets of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
-    pub(super) requests: Vec<Value>,
-    pub(super) interactions: Vec<Value>,
-    pub(super) links: Vec<Value>,
-    pub(super) replies: Vec<Value>,
-    raws: Vec<Value>,
+    pub(super) requests: Vec<Row>,
+    pub(super) interactions: Vec<Row>,
+    pub(super) links: Vec<Row>,
+    pub(super) replies: Vec<Row>,
+    raws: Vec<Row>,
     large: Vec<(String, PreparedRaw)>,
-    attachments: Vec<Value>,
-    calls: Vec<Value>,
-    recordings: Vec<Value>,
-    history: Vec<Value>,
+    attachments: Vec<Row>,
+    calls: Vec<Row>,
+    recordings: Vec<Row>,
+    history: Vec<Row>,
 }
 
 impl Sets {
@@ -77,24 +76,24 @@ impl Sets {
             Some(raw) if raw.bytes.as_ref().is_some_and(|bytes| bytes.len() > RAW_IN_SET) => {
                 self.large.push((interaction_id.to_owned(), raw.clone()));
             }
-            Some(raw) => self.raws.push(json!({
+            Some(raw) => self.raws.push(row!({
                 "interaction_id": interaction_id, "media_type": raw.media_type, "sha256": raw.blob.sha256, "size": raw.blob.size,
                 "body": raw.bytes.as_deref().map(hex),
             })),
             None => (),
         }
         self.attachments.extend(attachments.iter().enumerate().map(|(ordinal, attachment)| {
-            json!({
+            row!({
                 "id": id::new(), "interaction_id": interaction_id, "ordinal": ordinal, "name": attachment.name,
                 "media_type": attachment.media_type, "size": attachment.blob.size, "sha256": attachment.blob.sha256,
             })
         }));
         self.calls.extend(call.iter().map(|call| {
             let diverted = Value::from(call.diverted_from.clone()).to_string();
-            json!({"interaction_id": interaction_id, "dialled": call.dialled, "diverted_from": diverted})
+            row!({"interaction_id": interaction_id, "dialled": call.dialled, "diverted_from": diverted})
         }));
         self.recordings.extend(recording.iter().map(|recording| {
-            json!({
+            row!({
                 "id": recording.id, "interaction_id": interaction_id, "state": "recording", "path": recording.path,
                 "codec": recording.codec, "rate": recording.rate, "samples": 0,
             })
@@ -105,17 +104,26 @@ impl Sets {
     pub(super) fn note(&mut self, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) {
         let contact = &prepared.contact;
         let detail = json!({"interaction_id": interaction_id, "channel": contact.channel.as_str()}).to_string();
-        self.history.push(json!({
+        self.history.push(row!({
             "id": id::new(), "request_id": request_id, "at": contact.received_at, "actor": prepared.actor, "action": action, "detail": detail,
         }));
     }
 
-    /// Inserts all of them, parents first.
-    pub(super) async fn insert(self, tx: &mut Tx) -> Result<()> {
-        run(tx, &REQUEST, self.requests).await?;
-        run(tx, &INTERACTION, self.interactions).await?;
-        run(tx, &LINK, self.links).await?;
-        run(tx, &RAW, self.raws).await?;
+    /// Adds all of them but the large artefacts, parents first.
+    pub(super) fn write(&self, script: &mut Script) {
+        script.add(&REQUEST, &self.requests);
+        script.add(&INTERACTION, &self.interactions);
+        script.add(&LINK, &self.links);
+        script.add(&RAW, &self.raws);
+        script.add(&ATTACHMENT, &self.attachments);
+        script.add(&CALL, &self.calls);
+        script.add(&RECORDING, &self.recordings);
+        script.add(&REPLY, &self.replies);
+        script.add(&HISTORY, &self.history);
+    }
+
+    /// Inserts the large artefacts, after the interactions that they belong to.
+    pub(super) async fn insert_large(self, tx: &mut Tx) -> Result<()> {
         for (interaction_id, raw) in self.large {
             let sql = "INSERT INTO raw (interaction_id, media_type, sha256, size, body) VALUES ($1, $2, $3, $4, $5)";
             let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
@@ -123,11 +131,7 @@ impl Sets {
                 .bind(&interaction_id).bind(&raw.media_type).bind(&raw.blob.sha256).bind(size).bind(raw.bytes.as_deref())
                 .execute(db).await.map(|_| ()))?;
         }
-        run(tx, &ATTACHMENT, self.attachments).await?;
-        run(tx, &CALL, self.calls).await?;
-        run(tx, &RECORDING, self.recordings).await?;
-        run(tx, &REPLY, self.replies).await?;
-        run(tx, &HISTORY, self.history).await
+        Ok(())
     }
 }
 

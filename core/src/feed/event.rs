@@ -1,8 +1,9 @@
 //! What can happen, and what an event says of it: ids, channel, status and version, never personal data.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 use crate::base::account::Channel;
+use crate::store::{Row, row};
 
 macro_rules! kinds {
     ($($variant:ident = $name:literal,)*) => {
@@ -45,38 +46,34 @@ pub struct NewEvent {
     pub kind: EventKind,
     /// The request's id; for channel events the account, `kind/name`.
     pub subject: String,
-    data: Map<String, Value>,
+    data: Row,
 }
 
 impl NewEvent {
     /// An event of a request; `data.request_id` repeats its subject.
     #[must_use]
     pub fn of_request(kind: EventKind, request_id: &str) -> Self {
-        let mut data = Map::new();
-        data.insert("request_id".to_owned(), Value::from(request_id));
         Self {
             kind,
             subject: request_id.to_owned(),
-            data,
+            data: row!({"request_id": request_id}),
         }
     }
 
     /// An event of a channel account.
     #[must_use]
     pub fn of_account(kind: EventKind, account: &str) -> Self {
-        let mut data = Map::new();
-        data.insert("account".to_owned(), Value::from(account));
         Self {
             kind,
             subject: account.to_owned(),
-            data,
+            data: row!({"account": account}),
         }
     }
 
     /// Adds a member. Ids, names of states and numbers only: whatever a citizen wrote stays out of the feed.
     #[must_use]
-    pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
-        self.data.insert(member.to_owned(), value.into());
+    pub fn with(mut self, member: &'static str, value: impl Serialize) -> Self {
+        self.data = self.data.with(member, &value);
         self
     }
 
@@ -86,7 +83,7 @@ impl NewEvent {
         self.with("channel", channel.as_str())
     }
 
-    pub(super) fn data(&self) -> Value {
-        Value::Object(self.data.clone())
+    pub(super) fn data(&self) -> String {
+        self.data.object()
     }
 }

@@ -10,4 +10,4 @@ mod position;
 
 pub use event::{EventKind, NewEvent};
 pub use page::{Event, Feed, Page};
-pub use position::{append, next_positions};
+pub use position::{add, append, next_numbers, next_positions};

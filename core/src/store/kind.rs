@@ -2,6 +2,8 @@
 
 use sqlx::{PgPool, SqlitePool};
 
+use super::writer::Writer;
+
 /// The database of this node.
 #[derive(Debug, Clone)]
 pub enum Store {
@@ -11,11 +13,11 @@ pub enum Store {
     Postgres(PgPool),
 }
 
-/// SQLite lets one writer in at a time, so writers queue in a pool of one instead of failing on a lock.
+/// SQLite lets one writer in at a time, so writers queue for one connection instead of failing on a lock.
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     /// One connection.
-    pub write: SqlitePool,
+    pub write: Writer,
     /// Readers see the last commit and never wait for the writer (WAL).
     pub read: SqlitePool,
 }

@@ -6,10 +6,17 @@
 mod kind;
 mod on;
 mod open;
+mod row;
 mod rows;
+mod script;
 mod tx;
+mod writer;
 
 pub use kind::{Sqlite, Store};
 pub(crate) use on::on;
+pub use row::Row;
+pub(crate) use row::row;
 pub use rows::{Column, Rows, SetSql};
+pub use script::Script;
 pub use tx::Tx;
+pub use writer::{Writer, Writing};

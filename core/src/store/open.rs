@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::kind::{Sqlite, Store};
 use super::on::on;
+use super::writer::Writer;
 use crate::base::error::{CoreError, Result};
 
 static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -18,6 +19,9 @@ static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL; intake needs one, readers the rest.
 const POSTGRES_CONNECTIONS: u32 = 12;
+/// Every statement of ours looks rows up by their keys. The planner knows neither how small a set is nor, on young
+/// tables, how large they are, and would read and hash whole tables, the more the longer it runs.
+const LOOK_UPS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 /// Readers of SQLite.
 const SQLITE_READERS: u32 = 4;
 /// Pages that a connection keeps, in KiB by SQLite's convention of a negative number; taken as they are needed.
@@ -52,19 +56,18 @@ impl Store {
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("cache_size", CACHE_KIB)
             .pragma("temp_store", "memory");
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
+        let read = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE)
-            .idle_timeout(None)
-            .max_lifetime(None);
-        let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE);
-        let write = write.connect_with(options.clone()).await?;
+            // There is no peer that could have gone away.
+            .test_before_acquire(false);
+        let write = Writer::open(options.clone(), ACQUIRE).await?;
         let read = read.connect_with(options.pragma("query_only", "on")).await?;
         Ok(Self::Sqlite(Sqlite { write, read }))
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.application_name("voxea");
+        let options = PgConnectOptions::from_str(url)?.application_name("voxea").options(LOOK_UPS);
         let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE);
         Ok(Self::Postgres(pool.connect_with(options).await?))
     }
@@ -75,7 +78,7 @@ impl Store {
     /// [`CoreError::Store`] when the database was brought further by a newer Voxea, or a migration fails.
     pub async fn migrate(&self) -> Result<()> {
         let done = match self {
-            Self::Sqlite(pools) => SQLITE.run(&pools.write).await,
+            Self::Sqlite(pools) => SQLITE.run(&mut *pools.write.wait().await?).await,
             Self::Postgres(pool) => POSTGRES.run(pool).await,
         };
         done.map_err(|error| CoreError::Store(format!("migration: {error}")))

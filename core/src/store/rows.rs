@@ -37,9 +37,9 @@ impl Rows {
             Column::Text | Column::Integer => format!("v ->> '{name}' AS {name}"),
             Column::Hex => format!("unhex(v ->> '{name}') AS {name}"),
         });
-        // Written out once a row: without MATERIALIZED, json_each writes the row's text anew for every column.
+        // The LIMIT makes it a co-routine, which writes a row's text out once; json_each itself does so for every column.
         let sqlite_rows = format!(
-            "(WITH j(v) AS MATERIALIZED (SELECT value FROM json_each($1)) SELECT {} FROM j)",
+            "(SELECT {} FROM (SELECT value AS v FROM json_each($1) LIMIT -1))",
             sqlite_members.collect::<Vec<_>>().join(", ")
         );
         let postgres_casts = self.0.iter().map(|(name, column)| match column {
@@ -96,6 +96,16 @@ impl SetSql {
         }
     }
 
+    /// SQLite's words, over the parameter of this number.
+    pub(super) fn sqlite_at(&self, number: usize) -> String {
+        self.sqlite.as_str().replace("$1", &format!("${number}"))
+    }
+
+    /// PostgreSQL's words, over the parameter of this number.
+    pub(super) fn postgres_at(&self, number: usize) -> String {
+        self.postgres.as_str().replace("$1", &format!("${number}"))
+    }
+
     /// The words for the database of this transaction.
     #[must_use]
     pub fn for_tx(&self, tx: &Tx) -> SqlStr {
@@ -125,7 +135,7 @@ mod tests {
         assert_eq!(
             sql.sqlite.as_str(),
             "INSERT INTO raw (id, body) SELECT r.id, r.body FROM \
-             (WITH j(v) AS MATERIALIZED (SELECT value FROM json_each($1)) SELECT v ->> 'id' AS id, unhex(v ->> 'body') AS body FROM j) \
+             (SELECT v ->> 'id' AS id, unhex(v ->> 'body') AS body FROM (SELECT value AS v FROM json_each($1) LIMIT -1)) \
              AS r WHERE true"
         );
         assert_eq!(

@@ -1,15 +1,16 @@
 //! A writing transaction.
 
-use sqlx::{Postgres, Sqlite as SqliteDb, Transaction};
+use sqlx::{Postgres, Transaction};
 
 use super::kind::Store;
+use super::writer::Writing;
 use crate::base::error::Result;
 
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite; it holds the only writing connection.
-    Sqlite(Transaction<'static, SqliteDb>),
+    Sqlite(Writing),
     /// On PostgreSQL, READ COMMITTED.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -22,7 +23,7 @@ impl Store {
     /// [`crate::base::error::CoreError::Unavailable`] when the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(match self {
-            Self::Sqlite(pools) => Tx::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(pools) => Tx::Sqlite(pools.write.begin().await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }

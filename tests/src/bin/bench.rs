@@ -1,5 +1,5 @@
-//! The figures of the README, each beside the raw ceiling of the same run: `bench [--out FILE]`. Needs the release
-//! build, Dovecot and python3; PostgreSQL's rows are there when it is installed.
+//! The figures of the README, each beside the raw ceiling of the same run: `bench [--out FILE] [PART...]`, where a part
+//! is idle, sqlite, postgres, mails, calls or listing. Needs the release build, Dovecot, PostgreSQL and python3.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
@@ -16,6 +16,7 @@ use voxea_tests::scratch::{self, Scratch};
 use voxea_tests::sip::{Answer, Call, Impairment, Invite};
 use voxea_tests::smsc::{Ledger, Manner, Message, Smsc};
 
+const PARTS: [&str; 6] = ["idle", "sqlite", "postgres", "mails", "calls", "listing"];
 const TEXTS: usize = 30_000;
 const MAILS: usize = 2_000;
 const CALLS: usize = 100;
@@ -29,34 +30,63 @@ struct Row(String, String, String);
 #[tokio::main]
 async fn main() -> Result<()> {
     let binary = scratch::binary()?;
-    let mut rows = vec![idle(&binary).await?];
-    let ceilings = [sqlite_ceiling(10)?, sqlite_ceiling(64)?];
-    for (window, ceiling) in [10, 64].into_iter().zip(ceilings) {
-        rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, Some(ceiling)).await?);
+    let (parts, out) = arguments(std::env::args().skip(1))?;
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
+    let mut rows = Vec::new();
+    if wanted("idle") {
+        rows.push(idle(&binary).await?);
     }
-    if let Ok(cluster) = Postgres::start() {
+    if wanted("sqlite") {
+        for window in [10, 64] {
+            rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, Some(sqlite_ceiling(window)?)).await?);
+        }
+    }
+    if wanted("postgres") {
+        let cluster = Postgres::start()?;
         for window in [10, 64] {
             let url = cluster.database(&format!("w{window}"))?;
             rows.push(texts(&binary, "PostgreSQL", &url, window, None).await?);
         }
     }
-    rows.push(mails(&binary).await?);
-    rows.push(calls(&binary).await?);
-    rows.push(listing(&binary).await?);
+    if wanted("mails") {
+        rows.push(mails(&binary).await?);
+    }
+    if wanted("calls") {
+        rows.push(calls(&binary).await?);
+    }
+    if wanted("listing") {
+        rows.push(listing(&binary).await?);
+    }
     let mut table = String::from("| what | measured | raw ceiling in the same run |\n|---|---|---|\n");
     for Row(what, measured, ceiling) in rows {
         table.push_str(&format!("| {what} | {measured} | {ceiling} |\n"));
     }
     println!("{table}");
-    let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--out") {
-        let file = arguments.get(at + 1).context("--out needs a file")?;
+    if let Some(file) = out.filter(|_| parts.is_empty()) {
         std::fs::write(
             file,
             format!("# Figures\n\n`scripts/bench` printed, on two shared cores:\n\n{table}"),
         )?;
     }
     Ok(())
+}
+
+/// The parts that were named, and the file for the table of all of them.
+fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Vec<String>, Option<String>)> {
+    let (mut parts, mut out) = (Vec::new(), None);
+    while let Some(argument) = given.next() {
+        if argument == "--out" {
+            out = Some(given.next().context("--out needs a file")?);
+        } else {
+            ensure!(
+                PARTS.contains(&argument.as_str()),
+                "no part {argument}; there are {}",
+                PARTS.join(", ")
+            );
+            parts.push(argument);
+        }
+    }
+    Ok((parts, out))
 }
 
 async fn idle(binary: &Path) -> Result<Row> {

@@ -1,0 +1,154 @@
+//! SQLite's one writing connection.
+//!
+//! Not a pool of one: a pool asks a connection whether it is well between any two of its users, which on this thread
+//! costs as much as a statement.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time;
+
+use crate::base::error::{CoreError, Result};
+
+/// The connection that every writer of this node queues for, first come, first served.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    options: Arc<SqliteConnectOptions>,
+    patience: Duration,
+    slot: Arc<Mutex<Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    connection: SqliteConnection,
+    /// A transaction is open on it, perhaps one that was left behind.
+    open: bool,
+    /// Its thread has ended.
+    dead: bool,
+    closed: bool,
+}
+
+/// A writing transaction. Dropped without [`Writing::commit`], it changes nothing.
+#[derive(Debug)]
+pub struct Writing {
+    slot: OwnedMutexGuard<Slot>,
+    writer: Writer,
+}
+
+impl Writer {
+    /// Opens it. A caller waits for its turn for at most `patience`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn open(options: SqliteConnectOptions, patience: Duration) -> Result<Self> {
+        let slot = Slot {
+            connection: options.connect().await?,
+            open: false,
+            dead: false,
+            closed: false,
+        };
+        Ok(Self {
+            options: Arc::new(options),
+            patience,
+            slot: Arc::new(Mutex::new(slot)),
+        })
+    }
+
+    /// Begins a transaction, with the write lock at once, so that it cannot fail half-way for having read first.
+    ///
+    /// # Errors
+    /// [`CoreError::Unavailable`] when it is not this caller's turn in time, and the database's.
+    pub(super) async fn begin(&self) -> Result<Writing> {
+        let mut writing = self.wait().await?;
+        writing.slot.open = true;
+        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *writing).await;
+        writing.noted(begun)?;
+        Ok(writing)
+    }
+
+    /// The connection outside a transaction, for the migrations, which begin and commit on their own.
+    ///
+    /// # Errors
+    /// As [`Writer::begin`].
+    pub(super) async fn wait(&self) -> Result<Writing> {
+        let slot = time::timeout(self.patience, Arc::clone(&self.slot).lock_owned()).await;
+        let slot = slot.map_err(|_| CoreError::Unavailable("another write takes too long".to_owned()))?;
+        if slot.closed {
+            return Err(CoreError::Unavailable("the database is closed".to_owned()));
+        }
+        let mut writing = Writing {
+            slot,
+            writer: self.clone(),
+        };
+        if writing.slot.dead {
+            writing.slot.connection = self.options.connect().await?;
+            (writing.slot.dead, writing.slot.open) = (false, false);
+        }
+        writing.slot.roll_back().await;
+        Ok(writing)
+    }
+
+    /// Nobody writes after this. The log goes into the file, whose readers are gone by now.
+    pub(super) async fn close(&self) {
+        let mut slot = self.slot.lock().await;
+        slot.roll_back().await;
+        slot.closed = true;
+        let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut slot.connection).await;
+    }
+}
+
+impl Slot {
+    /// Ends what was left behind. SQLite may have done so itself, which it calls an error.
+    async fn roll_back(&mut self) {
+        if std::mem::take(&mut self.open) {
+            let rolled = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+            self.dead = matches!(rolled, Err(sqlx::Error::WorkerCrashed));
+        }
+    }
+}
+
+impl Writing {
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// The database's; the transaction is not kept.
+    pub(super) async fn commit(mut self) -> Result<()> {
+        let committed = sqlx::query("COMMIT").execute(&mut *self).await;
+        self.noted(committed)?;
+        self.slot.open = false;
+        Ok(())
+    }
+
+    fn noted<T>(&mut self, outcome: std::result::Result<T, sqlx::Error>) -> Result<T> {
+        self.slot.dead = matches!(outcome, Err(sqlx::Error::WorkerCrashed));
+        Ok(outcome?)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // The next in the queue would roll back too, but there may be none, and another process may wait for the lock.
+        if let Some(runtime) = tokio::runtime::Handle::try_current().ok().filter(|_| self.slot.open) {
+            let slot = Arc::clone(&self.writer.slot);
+            runtime.spawn(async move { slot.lock().await.roll_back().await });
+        }
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.slot.connection
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.slot.connection
+    }
+}
