@@ -54,6 +54,30 @@ impl Postgres {
         Ok(format!("postgres://postgres@127.0.0.1:{port}/{name}"))
     }
 
+    /// Rows a second that bare PostgreSQL commits over one connection, `batch` a transaction, one statement each, into a
+    /// table with two indexes: pgbench, three seconds.
+    ///
+    /// # Errors
+    /// When pgbench fails or its words are not understood.
+    pub fn inserts(&self, batch: usize) -> Result<f64> {
+        let (port, database) = (self.port.to_string(), format!("inserts{batch}"));
+        self.database(&database)?;
+        let place = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let table = "CREATE TABLE t (a text PRIMARY KEY, b text, c bigint, d text); CREATE INDEX ON t (b)";
+        self.run("psql", &[&place[..], &["-q", "-c", table, &database]].concat())?;
+        let script = self.folder.path().join("inserts.sql");
+        let insert = "INSERT INTO t SELECT gen_random_uuid()::text, n::text, n, repeat('x', 150)";
+        std::fs::write(&script, format!("BEGIN;\n{insert} FROM generate_series(1, {batch}) n;\nCOMMIT;\n"))?;
+        let script = script.to_str().context("the folder has no name")?;
+        let options = ["-n", "-M", "prepared", "-c", "1", "-T", "3", "-f", script, &database];
+        let output = self.command("pgbench", &[&place[..], &options].concat()).output()?;
+        let words = String::from_utf8_lossy(&output.stdout);
+        let rate = words
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+        Ok(rate.with_context(|| format!("pgbench said {words}{}", String::from_utf8_lossy(&output.stderr)))? * batch as f64)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -66,6 +90,16 @@ impl Postgres {
     }
 
     fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command(program, arguments);
+        // pg_ctl's server would keep an inherited pipe open and a reader of it waiting.
+        command.stdout(std::process::Stdio::null());
+        if arguments.contains(&"start") {
+            command.stderr(std::process::Stdio::null());
+        }
+        Ok(command.output()?)
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let program = self.programs.join(program);
         let mut command = if is_root() {
             let mut command = Command::new("runuser");
@@ -74,12 +108,8 @@ impl Postgres {
         } else {
             Command::new(program)
         };
-        // pg_ctl's server would keep an inherited pipe open and a reader of it waiting.
-        command.args(arguments).current_dir("/").stdout(std::process::Stdio::null());
-        if arguments.contains(&"start") {
-            command.stderr(std::process::Stdio::null());
-        }
-        Ok(command.output()?)
+        command.args(arguments).current_dir("/");
+        command
     }
 }
 

@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::acknowledging::Breakers;
 use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
-use super::deliveries::{self, Claim, Deliveries};
+use super::deliveries::{Claim, Deliveries};
 use super::fence;
 use super::join::{Placement, Requests};
 use super::keys::Keys;
 use super::ledger::{Entry, Ledger, Source};
-use super::marks::Waiting;
 use super::part::PartAccepted;
 use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
@@ -98,9 +97,8 @@ enum PartVerdict {
     Whole(usize),
 }
 
-/// Writes a batch and the marks that wait.
-pub(super) async fn write(tx: &mut Tx, items: &[Item], marks: &Waiting) -> Result<Written> {
-    deliveries::save(tx, marks).await?;
+/// Writes a batch. The marks that waited are saved: a batch reads them.
+pub(super) async fn write(tx: &mut Tx, items: &[Item]) -> Result<Written> {
     if items.is_empty() {
         return Ok(Written::default());
     }

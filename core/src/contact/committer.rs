@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, Done, Item, Written};
 use super::contact::{Accepted, IntakeError, Outcome};
+use super::deliveries;
 use super::marks::{Marks, Waiting};
 use super::part::PartAccepted;
 use super::parts::WholeKey;
@@ -19,7 +20,7 @@ use crate::base::time::Millis;
 use crate::base::wake::Wake;
 use crate::base::{failpoint, mutant};
 use crate::feed::Feed;
-use crate::store::Store;
+use crate::store::{Store, Tx};
 
 /// Contacts a transaction.
 const BATCH: usize = 256;
@@ -69,6 +70,12 @@ impl From<CoreError> for Failure {
     }
 }
 
+/// A transaction that has begun, and the marks that it saves already.
+struct Opened {
+    tx: Tx,
+    marks: Waiting,
+}
+
 /// The task's own.
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -93,14 +100,21 @@ impl Committer {
             };
             match taken {
                 Some(0) => break,
-                Some(_) => self.serve(work.drain(..)).await,
+                Some(_) => {
+                    let opened = self.open().await;
+                    // What came while the transaction began need not wait for the next one.
+                    while let Some(late) = (work.len() < BATCH).then(|| queue.try_recv().ok()).flatten() {
+                        work.push(late);
+                    }
+                    self.serve(work.drain(..), opened).await;
+                }
                 None => self.save_marks().await,
             }
         }
         self.save_marks().await;
     }
 
-    async fn serve(&self, work: impl Iterator<Item = Work>) {
+    async fn serve(&self, work: impl Iterator<Item = Work>, opened: Result<Opened, Failure>) {
         let (mut items, mut replies, mut settles) = (Vec::new(), Vec::new(), Vec::new());
         for work in work {
             match work {
@@ -119,22 +133,25 @@ impl Committer {
                 Work::Settle(answer) => settles.push(answer),
             }
         }
-        let mut replies = replies.into_iter();
+        let (mut replies, mut opened) = (replies.into_iter(), Some(opened));
         for set in sets(&items) {
-            self.write_all(set, replies.by_ref().take(set.len()).collect()).await;
+            self.write_all(set, replies.by_ref().take(set.len()).collect(), &mut opened).await;
         }
-        if !settles.is_empty() {
+        // Whoever asks for all to be settled means the marks too.
+        if let Some(opened) = opened {
+            self.keep_marks(opened).await;
+        } else if !settles.is_empty() {
             self.save_marks().await;
-            for answer in settles {
-                let _ = answer.send(());
-            }
+        }
+        for answer in settles {
+            let _ = answer.send(());
         }
     }
 
     /// Writes a set; when it is refused, each of its members alone, so that one that is poisonous stays alone.
-    async fn write_all(&self, items: &[Item], replies: Vec<Reply>) {
+    async fn write_all(&self, items: &[Item], replies: Vec<Reply>, opened: &mut Option<Result<Opened, Failure>>) {
         let mut replies: Vec<Option<Reply>> = replies.into_iter().map(Some).collect();
-        match self.with_races(items, &mut replies).await {
+        match self.with_races(items, &mut replies, opened).await {
             Ok(()) => (),
             Err(Failure::Unavailable(reason)) => self.unavailable(&reason, &mut replies),
             Err(Failure::Raced(reason) | Failure::Refused(reason)) => {
@@ -147,7 +164,7 @@ impl Committer {
     async fn one_by_one(&self, items: &[Item], replies: &mut [Option<Reply>]) {
         for (at, item) in items.iter().enumerate() {
             let alone = std::slice::from_ref(item);
-            let mut outcome = self.with_races(alone, &mut replies[at..=at]).await;
+            let mut outcome = self.with_races(alone, &mut replies[at..=at], &mut None).await;
             if let (Err(Failure::Refused(reason)), Item::Contact(contact)) = (&outcome, item) {
                 tracing::error!(
                     account = contact.account,
@@ -155,7 +172,7 @@ impl Committer {
                     "the store refuses a contact; only its artefact is kept"
                 );
                 outcome = self
-                    .with_races(&[Item::Contact(Box::new(contact.bare()))], &mut replies[at..=at])
+                    .with_races(&[Item::Contact(Box::new(contact.bare()))], &mut replies[at..=at], &mut None)
                     .await;
             }
             match outcome {
@@ -170,22 +187,49 @@ impl Committer {
         }
     }
 
-    async fn with_races(&self, items: &[Item], replies: &mut [Option<Reply>]) -> Result<(), Failure> {
-        let mut outcome = self.write(items, replies).await;
-        for _ in 1..RACES {
-            if !matches!(outcome, Err(Failure::Raced(_))) {
-                break;
+    /// The first try is in the transaction that was opened, if one was.
+    async fn with_races(
+        &self,
+        items: &[Item],
+        replies: &mut [Option<Reply>],
+        opened: &mut Option<Result<Opened, Failure>>,
+    ) -> Result<(), Failure> {
+        let mut races = 0;
+        loop {
+            let opened = match opened.take() {
+                Some(opened) => opened,
+                None => self.open().await,
+            };
+            let outcome = self.write(items, replies, opened).await;
+            races += 1;
+            if races == RACES || !matches!(outcome, Err(Failure::Raced(_))) {
+                return outcome;
             }
-            outcome = self.write(items, replies).await;
         }
-        outcome
+    }
+
+    /// Begins a transaction and saves the marks that wait.
+    async fn open(&self) -> Result<Opened, Failure> {
+        let marks = self.marks.take();
+        let begin = async {
+            let mut tx = self.store.begin().await?;
+            deliveries::save(&mut tx, &marks).await?;
+            Ok::<_, CoreError>(tx)
+        };
+        let failure = match AssertUnwindSafe(begin).catch_unwind().await {
+            Ok(Ok(tx)) => return Ok(Opened { tx, marks }),
+            Ok(Err(error)) => error.into(),
+            Err(_) => Failure::Refused("a fault inside the marks".to_owned()),
+        };
+        self.marks.give_back(marks);
+        Err(failure)
     }
 
     /// One transaction.
-    async fn write(&self, items: &[Item], replies: &mut [Option<Reply>]) -> Result<(), Failure> {
-        let marks = self.marks.take();
+    async fn write(&self, items: &[Item], replies: &mut [Option<Reply>], opened: Result<Opened, Failure>) -> Result<(), Failure> {
+        let Opened { tx, marks } = opened?;
         // A fault of ours in one contact must not end the only committer.
-        let attempt = AssertUnwindSafe(self.attempt(items, &marks, replies)).catch_unwind().await;
+        let attempt = AssertUnwindSafe(self.attempt(tx, items, replies)).catch_unwind().await;
         let outcome = attempt.unwrap_or_else(|_| Err(Failure::Refused("a fault inside the intake".to_owned())));
         match outcome {
             Ok(written) => {
@@ -202,9 +246,8 @@ impl Committer {
         }
     }
 
-    async fn attempt(&self, items: &[Item], marks: &Waiting, replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
-        let mut tx = self.store.begin().await?;
-        let written = batch::write(&mut tx, items, marks).await?;
+    async fn attempt(&self, mut tx: Tx, items: &[Item], replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
+        let written = batch::write(&mut tx, items).await?;
         if mutant::active("ack_before_commit") {
             for (reply, done) in replies.iter_mut().zip(&written.done) {
                 give(reply, done.clone());
@@ -259,7 +302,13 @@ impl Committer {
         if self.marks.is_empty() {
             return;
         }
-        if let Err(Failure::Unavailable(reason) | Failure::Raced(reason) | Failure::Refused(reason)) = self.write(&[], &mut []).await {
+        self.keep_marks(self.open().await).await;
+    }
+
+    async fn keep_marks(&self, opened: Result<Opened, Failure>) {
+        if let Err(Failure::Unavailable(reason) | Failure::Raced(reason) | Failure::Refused(reason)) =
+            self.write(&[], &mut [], opened).await
+        {
             tracing::warn!(reason, "marks of responses could not be saved; they wait");
         }
     }

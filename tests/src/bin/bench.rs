@@ -38,14 +38,14 @@ async fn main() -> Result<()> {
     }
     if wanted("sqlite") {
         for window in [10, 64] {
-            rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, Some(sqlite_ceiling(window)?)).await?);
+            rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, sqlite_ceiling(window)?).await?);
         }
     }
     if wanted("postgres") {
         let cluster = Postgres::start()?;
         for window in [10, 64] {
             let url = cluster.database(&format!("w{window}"))?;
-            rows.push(texts(&binary, "PostgreSQL", &url, window, None).await?);
+            rows.push(texts(&binary, "PostgreSQL", &url, window, cluster.inserts(window)?).await?);
         }
     }
     if wanted("mails") {
@@ -117,7 +117,7 @@ fn sqlite_ceiling(batch: usize) -> Result<f64> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceiling: Option<f64>) -> Result<Row> {
+async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceiling: f64) -> Result<Row> {
     let smsc = Smsc::listen(
         "voxea",
         "secret",
@@ -149,15 +149,8 @@ async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceilin
     let rate = TEXTS as f64 / begun.elapsed().as_secs_f64();
     let cpu = (running.cpu()? - cpu).as_secs_f64() * 1e6 / TEXTS as f64;
     running.stop().await?;
-    let ceiling = ceiling.map_or_else(
-        || "-".to_owned(),
-        |ceiling| {
-            format!(
-                "bare inserts of one row, {window} a commit: {ceiling:.0}/s, so {:.0} %",
-                rate / ceiling * 100.0
-            )
-        },
-    );
+    let share = rate / ceiling * 100.0;
+    let ceiling = format!("bare inserts of one row, {window} a commit: {ceiling:.0}/s, so {share:.0} %");
     Ok(Row(
         format!("texts in, committed then acknowledged, window {window}, {database}"),
         format!("{rate:.0}/s, {cpu:.0} µs of CPU each"),
