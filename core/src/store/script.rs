@@ -54,7 +54,7 @@ impl Script {
     fn sqlite(&self) -> SqlStr {
         let mut text = String::new();
         for (number, (statement, _)) in (1..).zip(&self.steps) {
-            let _ = write!(text, "{};\n", statement.sqlite_at(number));
+            let _ = writeln!(text, "{};", statement.sqlite_at(number));
         }
         AssertSqlSafe(text).into_sql_str()
     }
