@@ -32,7 +32,7 @@ struct Slot {
     closed: bool,
 }
 
-/// A writing transaction. Dropped without [`Writing::commit`], it changes nothing.
+/// A writing transaction. Dropped without a commit, it changes nothing.
 #[derive(Debug)]
 pub struct Writing {
     slot: OwnedMutexGuard<Slot>,
