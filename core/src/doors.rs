@@ -7,6 +7,7 @@ use crate::artefact::{Attachments, Blobs};
 use crate::base::count::Counters;
 use crate::base::error::Result;
 use crate::base::wake::Wake;
+use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
 use crate::contact::{Intake, Interactions, Recordings};
 use crate::feed::Feed;
@@ -39,6 +40,8 @@ pub struct Core {
     pub time_zone: String,
     /// The database itself, for health checks.
     pub store: Store,
+    /// Domains, services, themes.
+    pub catalogue: Catalogue,
     /// The way in.
     pub intake: Intake,
     /// Contacts as they were taken in.
@@ -84,9 +87,15 @@ impl Core {
         let blobs = Blobs::open(config.blobs)?;
         blobs.sweep();
         let feed = Feed::new(store.clone());
+        let catalogue = Catalogue::new(store.clone(), feed.clone());
+        if config.migrate {
+            catalogue.seed().await?;
+        } else {
+            catalogue.fresh().await?;
+        }
         let wake = Wake::new();
         let counters = Counters::default();
-        let intake = Intake::start(store.clone(), feed.clone(), wake.clone(), counters.clone());
+        let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), wake.clone(), counters.clone());
         let outbox = Outbox::new(store.clone(), feed.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone());
@@ -96,7 +105,8 @@ impl Core {
             runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone()),
             intake,
             interactions: Interactions::new(store.clone()),
-            desk: Desk::new(store.clone(), feed.clone()),
+            desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
+            catalogue,
             outbox,
             recordings: Recordings::new(store.clone(), feed.clone()),
             attachments: Attachments::new(store.clone(), blobs.clone()),

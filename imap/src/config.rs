@@ -38,6 +38,8 @@ pub struct Config {
     pub oversize: u32,
     /// How often to look where the server has no IDLE, seconds.
     pub poll_seconds: u64,
+    /// The theme of a mail whose address names none.
+    pub theme: Option<String>,
     /// How mail goes out; without it the mailbox only takes in.
     pub submission: Option<Submission>,
 }
@@ -123,6 +125,7 @@ impl Config {
             acknowledge_per_hour: narrow(section.int_or("acknowledge_per_hour", 5_000, 1..=1_000_000)),
             oversize: narrow(section.int_or("oversize_mib", 25, 1..=60)) * 1024 * 1024,
             poll_seconds: u64::from(narrow(section.int_or("poll_seconds", 60, 5..=3_600))),
+            theme: section.string("theme"),
             submission,
         };
         for key in ["user", "folder"] {

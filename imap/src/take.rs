@@ -101,6 +101,7 @@ impl Desk<'_> {
         contact.occurred_at = mail.date_ms.map_or(received_at, |date| date.min(received_at));
         contact.flags.clone_from(&read.flags);
         contact.joining = joining(read);
+        contact.default_theme.clone_from(&self.config.theme);
         contact.acknowledgement = self.acknowledgement(read, received_at);
         contact.raw = Some(self.raw(&read.raw).await?);
         for attachment in &mail.attachments {

@@ -56,6 +56,8 @@ pub struct Line {
     pub max: Duration,
     /// So much silence ends it.
     pub silence: Duration,
+    /// The theme of its calls.
+    pub theme: Option<String>,
 }
 
 /// A greeting, encoded once for all calls.
@@ -189,6 +191,7 @@ fn read_line(section: &mut Section<'_>) -> Line {
         beep,
         max,
         silence,
+        theme: section.string("theme"),
     }
 }
 

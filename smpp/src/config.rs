@@ -6,7 +6,6 @@ use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
 use voxea_core::outbox::Sender;
-use voxea_rules::keyword;
 
 use crate::content::DefaultAlphabet;
 use crate::pdu::{self, Address, Bind, Credentials};
@@ -52,8 +51,8 @@ pub struct Config {
     pub default_alphabet: DefaultAlphabet,
     /// What to answer while the store is away; `None`: nothing, and the bind is closed.
     pub busy_status: Option<u32>,
-    /// First words that keep a text out of a conversation, folded.
-    pub keywords: Vec<String>,
+    /// The theme of what names none.
+    pub theme: Option<String>,
 }
 
 impl Config {
@@ -101,12 +100,7 @@ impl Config {
             response: seconds(section.int_or("response_seconds", 20, 1..=600)),
             default_alphabet,
             busy_status: u32::try_from(busy).ok().filter(|status| *status != 0),
-            keywords: section
-                .strings("keywords")
-                .unwrap_or_default()
-                .iter()
-                .map(|word| keyword::fold(word))
-                .collect(),
+            theme: section.string("theme"),
         };
         // What SMPP has no room for is said now, not at the first bind.
         if let Err(error) = pdu::bind(config.bind, &config.credentials()) {

@@ -95,10 +95,11 @@ pub fn package_directions(found: &[(String, Vec<String>)]) -> Vec<String> {
 }
 
 /// The core's floors from the top; the modules of one floor stand side by side.
-pub const FLOORS: [&[&str]; 6] = [
+pub const FLOORS: [&[&str]; 7] = [
     &["jobs"],
     &["contact", "outbox"],
     &["request"],
+    &["catalogue"],
     &["artefact", "feed", "access", "channel"],
     &["store"],
     &["base"],

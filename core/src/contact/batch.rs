@@ -16,9 +16,11 @@ use super::part::PartAccepted;
 use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
 use super::redelivery::DeliveryMark;
+use super::theming;
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
+use crate::catalogue::Snapshot;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx};
 
@@ -98,11 +100,11 @@ enum PartVerdict {
 }
 
 /// Writes a batch. The marks that waited are saved: a batch reads them.
-pub(super) async fn write(tx: &mut Tx, items: &[Item]) -> Result<Written> {
+pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot) -> Result<Written> {
     if items.is_empty() {
         return Ok(Written::default());
     }
-    let mut batch = Batch::claim(tx, items).await?;
+    let mut batch = Batch::claim(tx, items, catalogue).await?;
     let prepared: Vec<&Prepared> = batch.entries.iter().map(Entry::prepared).collect();
     let mut requests = Requests::read(tx, &prepared).await?;
     let placements: Vec<Placement> = batch
@@ -132,6 +134,7 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item]) -> Result<Written> {
 
 struct Batch<'a> {
     items: &'a [Item],
+    catalogue: &'a Snapshot,
     verdicts: Vec<Verdict>,
     entries: Vec<Entry<'a>>,
     deliveries: Deliveries,
@@ -141,7 +144,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Says of each item whether it is new.
-    async fn claim(tx: &mut Tx, items: &'a [Item]) -> Result<Self> {
+    async fn claim(tx: &mut Tx, items: &'a [Item], catalogue: &'a Snapshot) -> Result<Self> {
         let accounts = items.iter().filter(|item| item.epoch().is_some()).map(Item::account).collect();
         let epochs = fence::epochs(tx, &accounts).await?;
         let ours = |item: &&Item| item.epoch().is_none_or(|epoch| epochs.get(item.account()) == Some(&epoch));
@@ -168,6 +171,7 @@ impl<'a> Batch<'a> {
         }
         let mut batch = Self {
             items,
+            catalogue,
             verdicts: Vec::with_capacity(items.len()),
             entries: Vec::with_capacity(items.len()),
             deliveries: Deliveries::read(tx, &prints).await?,
@@ -233,7 +237,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn complete(&mut self, whole: Whole, interaction_id: String) -> usize {
+    fn complete(&mut self, mut whole: Whole, interaction_id: String) -> usize {
+        theming::choose(&mut whole.contact.contact, self.catalogue);
         for (fingerprint, ordinal) in &whole.deliveries {
             self.deliveries.lead(&whole.contact.account, fingerprint, *ordinal, &interaction_id);
         }

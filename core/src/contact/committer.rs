@@ -19,6 +19,7 @@ use crate::base::error::CoreError;
 use crate::base::time::Millis;
 use crate::base::wake::Wake;
 use crate::base::{failpoint, mutant};
+use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::{Store, Tx};
 
@@ -81,6 +82,7 @@ struct Opened {
 pub(super) struct Committer {
     pub(super) store: Store,
     pub(super) feed: Feed,
+    pub(super) catalogue: Catalogue,
     pub(super) outbox: Wake,
     pub(super) counters: Counters,
     pub(super) marks: Marks,
@@ -247,7 +249,7 @@ impl Committer {
     }
 
     async fn attempt(&self, mut tx: Tx, items: &[Item], replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
-        let written = batch::write(&mut tx, items).await?;
+        let written = batch::write(&mut tx, items, &self.catalogue.current()).await?;
         if mutant::active("ack_before_commit") {
             for (reply, done) in replies.iter_mut().zip(&written.done) {
                 give(reply, done.clone());

@@ -61,8 +61,10 @@ pub struct Contact {
     pub message_ids: Vec<String>,
     /// Sent only when the contact opened a request, and the breakers allow it.
     pub acknowledgement: Option<NewAcknowledgement>,
-    /// The theme's code, when a keyword or an agent chose one.
+    /// The theme's code, when somebody chose one.
     pub theme: Option<String>,
+    /// The theme that the account has for what names none.
+    pub default_theme: Option<String>,
 }
 
 impl Contact {
@@ -93,6 +95,7 @@ impl Contact {
             message_ids: Vec::new(),
             acknowledgement: None,
             theme: None,
+            default_theme: None,
         }
     }
 }
@@ -122,7 +125,7 @@ pub enum Joining {
         within: Millis,
         /// A reference with a sound check digit that stands in the text.
         reference: Option<String>,
-        /// Whether its first word is a keyword.
+        /// Whether it stands apart; a first word that names a theme sets it.
         keyword: bool,
     },
     /// A mail.

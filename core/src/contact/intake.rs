@@ -11,12 +11,13 @@ use super::marks::Marks;
 use super::part::{Part, PartAccepted};
 use super::prepare;
 use super::redelivery::DeliveryMark;
-use super::{cleanup, fence, parts};
+use super::{cleanup, fence, parts, theming};
 use crate::base::account::Account;
 use crate::base::count::Counters;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
 use crate::base::wake::Wake;
+use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 
@@ -27,6 +28,7 @@ const QUEUE: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Intake {
     store: Store,
+    catalogue: Catalogue,
     queue: mpsc::Sender<Work>,
     marks: Marks,
     registered: Arc<Mutex<HashSet<String>>>,
@@ -35,12 +37,13 @@ pub struct Intake {
 impl Intake {
     /// Starts the committer on the current runtime. `outbox` rings when an acknowledgement was queued.
     #[must_use]
-    pub fn start(store: Store, feed: Feed, outbox: Wake, counters: Counters) -> Self {
+    pub fn start(store: Store, feed: Feed, catalogue: Catalogue, outbox: Wake, counters: Counters) -> Self {
         let (queue, work) = mpsc::channel(QUEUE);
         let marks = Marks::default();
         let committer = committer::Committer {
             store: store.clone(),
             feed,
+            catalogue: catalogue.clone(),
             outbox,
             counters,
             marks: marks.clone(),
@@ -48,6 +51,7 @@ impl Intake {
         tokio::spawn(committer.run(work));
         Self {
             store,
+            catalogue,
             queue,
             marks,
             registered: Arc::default(),
@@ -81,7 +85,8 @@ impl Intake {
     ///
     /// # Errors
     /// See [`IntakeError`]; nothing of the contact was stored.
-    pub async fn accept(&self, contact: Contact) -> std::result::Result<Accepted, IntakeError> {
+    pub async fn accept(&self, mut contact: Contact) -> std::result::Result<Accepted, IntakeError> {
+        theming::choose(&mut contact, &self.catalogue.current());
         let prepared = prepare::contact(contact)?;
         let (answer, answered) = oneshot::channel();
         self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await

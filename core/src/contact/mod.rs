@@ -22,6 +22,7 @@ mod prepare;
 mod recordings;
 mod redelivery;
 mod rows;
+mod theming;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use contact::{

@@ -56,8 +56,8 @@ pub struct Part {
     pub keep: Millis,
     /// As `within` of [`super::Joining::Conversation`].
     pub within: Millis,
-    /// First words, folded by `voxea_rules::keyword`, that keep a text out of a conversation.
-    pub keywords: Vec<String>,
+    /// As [`super::Contact::default_theme`].
+    pub default_theme: Option<String>,
 }
 
 /// What became of a part. It is committed.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use voxea_rules::charset::{self, Decoded};
-use voxea_rules::{gsm7, keyword, reference};
+use voxea_rules::{gsm7, reference};
 
 use super::contact::{Contact, Dedup, Flag, Joining};
 use super::part::{Coding, Part};
@@ -105,7 +105,8 @@ struct Detail {
     to: String,
     occurred_at: Millis,
     within: Millis,
-    keywords: Vec<String>,
+    #[serde(default)]
+    default_theme: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -293,7 +294,7 @@ fn detail(part: &Part, ordinal: i64) -> Detail {
         to: part.to.clone(),
         occurred_at: part.occurred_at,
         within: part.within,
-        keywords: part.keywords.clone(),
+        default_theme: part.default_theme.clone(),
     }
 }
 
@@ -312,9 +313,10 @@ fn whole(account: Account, epoch: i64, at: Millis, slots: &Slots) -> Option<Prep
     contact.joining = Joining::Conversation {
         within: first.within,
         reference: reference::find(&text).map(|found| found.to_string()),
-        keyword: keyword::first(&text).is_some_and(|word| first.keywords.contains(&word)),
+        keyword: false,
     };
     contact.text = Some(text);
+    contact.default_theme.clone_from(&first.default_theme);
     let raw: Vec<u8> = slots.values().flat_map(|slot| slot.raw.iter().copied()).collect();
     Some(Prepared {
         account: contact.account.key(),

@@ -103,7 +103,6 @@ pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
     }
     name(&mut part.from);
     name(&mut part.to);
-    part.keywords.truncate(KEYS * 16);
     let account = part.account.key();
     let whole = Blobs::hash(format!("{}\n{}", part.total, part.whole).as_bytes());
     Ok(PreparedPart { part, account, whole })

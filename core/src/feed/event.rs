@@ -35,6 +35,7 @@ kinds! {
     RecordingFailed = "recording.failed",
     ReplyQueued = "reply.queued",
     ReplySettled = "reply.settled",
+    ThemeChanged = "theme.changed",
     ChannelUp = "channel.up",
     ChannelDown = "channel.down",
 }
@@ -44,7 +45,7 @@ kinds! {
 pub struct NewEvent {
     /// What happened.
     pub kind: EventKind,
-    /// The request's id; for channel events the account, `kind/name`.
+    /// The request's id; for channel events the account, `kind/name`; for theme events the code.
     pub subject: String,
     data: Row,
 }
@@ -67,6 +68,16 @@ impl NewEvent {
             kind,
             subject: account.to_owned(),
             data: row!({"account": account}),
+        }
+    }
+
+    /// An event of a theme.
+    #[must_use]
+    pub fn of_theme(kind: EventKind, code: &str) -> Self {
+        Self {
+            kind,
+            subject: code.to_owned(),
+            data: row!({"theme": code}),
         }
     }
 

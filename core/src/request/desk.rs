@@ -8,6 +8,7 @@ use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::time;
+use crate::catalogue::Catalogue;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
 use crate::store::{Store, Tx};
@@ -53,13 +54,14 @@ pub struct Patch {
 pub struct Desk {
     store: Store,
     feed: Feed,
+    catalogue: Catalogue,
 }
 
 impl Desk {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store, feed: Feed) -> Self {
-        Self { store, feed }
+    pub const fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
+        Self { store, feed, catalogue }
     }
 
     /// One request.
@@ -120,6 +122,9 @@ impl Desk {
     /// [`CoreError::NotFound`]; [`CoreError::Stale`] when somebody was faster; [`CoreError::Conflict`] for a move that
     /// the table of moves does not have; [`CoreError::Invalid`] for a member that is too long; the store's.
     pub async fn patch(&self, actor: &Actor, id: &str, expected: i64, patch: &Patch) -> Result<RequestRow> {
+        if let Some(Some(code)) = &patch.theme {
+            self.catalogue.fresh().await?.offered("/theme", code)?;
+        }
         let mut tx = self.store.begin().await?;
         let before = lock(&mut tx, id).await?;
         if before.version != expected {

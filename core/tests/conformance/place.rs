@@ -9,6 +9,7 @@ use voxea_core::base::count::Counters;
 use voxea_core::base::id;
 use voxea_core::base::time::Millis;
 use voxea_core::base::wake::Wake;
+use voxea_core::catalogue::Catalogue;
 use voxea_core::contact::{
     Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown,
 };
@@ -27,6 +28,7 @@ pub(crate) const CITIZEN: &str = "+33612345678";
 pub(crate) struct Place {
     pub(crate) store: Store,
     pub(crate) feed: Feed,
+    pub(crate) catalogue: Catalogue,
     pub(crate) intake: Intake,
     pub(crate) interactions: Interactions,
     pub(crate) desk: Desk,
@@ -60,12 +62,15 @@ impl Place {
         let store = Store::open(&url).await.unwrap();
         store.migrate().await.unwrap();
         let feed = Feed::new(store.clone());
-        let intake = Intake::start(store.clone(), feed.clone(), Wake::new(), Counters::default());
+        let catalogue = Catalogue::new(store.clone(), feed.clone());
+        catalogue.seed().await.unwrap();
+        let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), Wake::new(), Counters::default());
         let interactions = Interactions::new(store.clone());
-        let desk = Desk::new(store.clone(), feed.clone());
+        let desk = Desk::new(store.clone(), feed.clone(), catalogue.clone());
         Self {
             store,
             feed,
+            catalogue,
             intake,
             interactions,
             desk,
@@ -76,7 +81,13 @@ impl Place {
 
     /// Another process over the same database.
     pub(crate) fn intake_again(&self) -> Intake {
-        Intake::start(self.store.clone(), self.feed.clone(), Wake::new(), Counters::default())
+        Intake::start(
+            self.store.clone(),
+            self.feed.clone(),
+            self.catalogue.clone(),
+            Wake::new(),
+            Counters::default(),
+        )
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -231,7 +242,7 @@ pub(crate) fn part(whole: &str, number: u8, total: u8, body: &[u8], link: &str, 
         received_at: at,
         keep: 24 * HOUR,
         within: 24 * HOUR,
-        keywords: Vec::new(),
+        default_theme: None,
     }
 }
 

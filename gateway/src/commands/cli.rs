@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{check, doctor, key, migrate};
+use super::{catalogue, check, doctor, key, migrate};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -36,6 +36,11 @@ enum Command {
         #[command(subcommand)]
         command: key::KeyCommand,
     },
+    /// Domains, services and themes.
+    Catalogue {
+        #[command(subcommand)]
+        command: catalogue::CatalogueCommand,
+    },
     /// Try every peer and say what was found.
     Doctor,
 }
@@ -56,6 +61,7 @@ impl Cli {
             Command::Run { no_migrate } => runtime.block_on(crate::run::run(load()?, !no_migrate)),
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
+            Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };
         // A blocking task that is stuck must not hold the process.

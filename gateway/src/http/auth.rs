@@ -35,6 +35,27 @@ pub(crate) struct Reply;
 #[derive(Debug)]
 pub(crate) struct Intake;
 
+/// Reading, or bringing contacts in: what a web site's form must know.
+#[derive(Debug)]
+pub(crate) struct ReadOrIntake;
+/// Changing what Voxea itself goes by.
+#[derive(Debug)]
+pub(crate) struct Admin;
+
+impl Scope for ReadOrIntake {
+    const NAME: &'static str = "read";
+    fn granted(scopes: Scopes) -> bool {
+        scopes.may_read() || scopes.may_intake()
+    }
+}
+
+impl Scope for Admin {
+    const NAME: &'static str = "admin";
+    fn granted(scopes: Scopes) -> bool {
+        scopes.admin
+    }
+}
+
 impl Scope for Read {
     const NAME: &'static str = "read";
     fn granted(scopes: Scopes) -> bool {
@@ -64,6 +85,13 @@ pub(crate) struct Caller<S> {
     /// The key's public id.
     pub(crate) key_id: String,
     scope: PhantomData<S>,
+}
+
+impl<S> Caller<S> {
+    /// Whether the key may read, whatever the handler demanded.
+    pub(crate) fn may_read(&self) -> bool {
+        matches!(&self.actor, Actor::Client { scopes, .. } if scopes.may_read())
+    }
 }
 
 impl<S: Scope> FromRequestParts<Api> for Caller<S> {

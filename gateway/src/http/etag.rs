@@ -1,7 +1,11 @@
 //! Versions as strong entity tags (RFC 9110 §8.8.3) and the If-Match that every change must bring.
 
-use axum::http::header::IF_MATCH;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use voxea_core::catalogue::Expected;
 
 use super::problem::{Kind, Problem};
 
@@ -55,6 +59,48 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
         ));
     }
     Ok(Match::Versions(versions))
+}
+
+/// What a change that may also make the thing expects: `If-None-Match: *`, or `If-Match`.
+///
+/// # Errors
+/// 428 when both are missing, 400 when they cannot be read.
+pub(crate) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
+    if let Some(value) = headers.get(IF_NONE_MATCH) {
+        let star = value.to_str().is_ok_and(|text| text.trim() == "*");
+        if !star || headers.contains_key(IF_MATCH) {
+            return Err(Problem::new(
+                Kind::BAD_REQUEST,
+                "send If-None-Match: * to make it, or If-Match with its ETag to replace it",
+            ));
+        }
+        return Ok(Expected::Absent);
+    }
+    Ok(match if_match(headers)? {
+        Match::Any => Expected::Any,
+        Match::Versions(versions) => Expected::Versions(versions),
+    })
+}
+
+/// The answer to a reader that may have this version already (RFC 9110 §13.1.2): 304 without a body, or all of it.
+pub(crate) fn unless_known<T: Serialize>(headers: &HeaderMap, tag: &str, content: impl FnOnce() -> T) -> Response {
+    let known = headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(',')
+            .map(str::trim)
+            .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    });
+    let about = [
+        (ETAG, HeaderValue::from_str(tag).unwrap_or(HeaderValue::from_static("\"0\""))),
+        // What a key may see is its own; a cache may keep it for that key, and asks before it uses it.
+        (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (VARY, HeaderValue::from_static("Authorization")),
+    ];
+    if known {
+        (StatusCode::NOT_MODIFIED, about).into_response()
+    } else {
+        (about, Json(content())).into_response()
+    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,13 @@ async fn turn(core: &Core, pulse: &Pulse) -> Duration {
             tracing::debug!(job = kind, "a job ran");
             Duration::ZERO
         }
-        Ok(Ok(None)) => LOOK,
+        Ok(Ok(None)) => {
+            // What another node or the command line changed.
+            if let Err(error) = core.catalogue.fresh().await {
+                tracing::warn!(error = %error, "the catalogue cannot be read; the one at hand goes on");
+            }
+            LOOK
+        }
         Ok(Err(error)) => {
             tracing::warn!(error = %error, "the job table cannot be used");
             PAUSE

@@ -32,7 +32,8 @@ impl Driver {
             return self.refuse(call.call, "no_port");
         };
         let recording = id::new();
-        let contact = records::contact(call, self.account.clone(), self.epoch, &recording);
+        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording);
+        contact.default_theme = self.config.line(&call.line).and_then(|line| line.theme.clone());
         let deposit = Deposit {
             leg: leg.id(),
             stage: Stage::Committing(leg),

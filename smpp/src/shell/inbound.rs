@@ -7,7 +7,7 @@ use voxea_core::base::error::CoreError;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::contact::{Coding, Contact, Dedup, DeliveryMark, Flag, Intake, IntakeError, Joining, Outcome, Part, Raw, Redelivery};
 use voxea_core::outbox::{self, Outbox, ReceiptIn};
-use voxea_rules::{keyword, phone, reference};
+use voxea_rules::{phone, reference};
 
 use crate::content::{self, Alphabet, Content, DefaultAlphabet, Receipt, ReceiptState, Text};
 use crate::pdu::{self, Address, Delivery, Unreadable, status};
@@ -32,7 +32,7 @@ pub(super) struct Entrance {
     pub(super) alphabet: DefaultAlphabet,
     pub(super) redelivery_seconds: u32,
     pub(super) parts: Millis,
-    pub(super) keywords: Vec<String>,
+    pub(super) theme: Option<String>,
     /// What to answer while the store is away; `None`: nothing.
     pub(super) busy_status: Option<u32>,
 }
@@ -135,7 +135,7 @@ impl Entrance {
         let joining = Joining::Conversation {
             within: CONVERSATION,
             reference: reference::find(said).map(|reference| reference.to_string()),
-            keyword: keyword::first(said).is_some_and(|word| self.keywords.contains(&word)),
+            keyword: false,
         };
         Contact {
             text: words.text,
@@ -145,6 +145,7 @@ impl Entrance {
                 bytes: delivery.raw.clone(),
             }),
             joining,
+            default_theme: self.theme.clone(),
             ..self.bare(from.into_string(), normal(&delivery.destination), redelivery)
         }
     }
@@ -184,7 +185,7 @@ impl Entrance {
             received_at: now,
             keep: self.parts,
             within: CONVERSATION,
-            keywords: self.keywords.clone(),
+            default_theme: self.theme.clone(),
         }
     }
 

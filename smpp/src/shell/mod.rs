@@ -58,7 +58,7 @@ async fn open(config: &Config, core: Core, reporter: Reporter, stop: Stop) -> Re
         alphabet: config.default_alphabet,
         redelivery_seconds: config.redelivery_seconds,
         parts: i64::try_from(config.parts.as_millis()).unwrap_or(i64::MAX),
-        keywords: config.keywords.clone(),
+        theme: config.theme.clone(),
         busy_status: config.busy_status,
     };
     Link::new(config, core, reporter, stop, stream, entrance).map_err(|error| Exit::Halt(error.to_string()))

@@ -90,11 +90,21 @@ impl Town {
         Got { status, headers, body }
     }
 
+    /// A key with these scopes alone.
+    pub(super) async fn key_with(&self, scopes: &[&str]) -> String {
+        let scopes = Scopes::from_names(scopes.iter().copied()).unwrap();
+        self.core.keys.create("other", scopes).await.unwrap()
+    }
+
     pub(super) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
+        self.call_as(&self.key, method, path, headers, body).await
+    }
+
+    pub(super) async fn call_as(&self, key: &str, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("authorization", format!("Bearer {}", self.key));
+            .header("authorization", format!("Bearer {key}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

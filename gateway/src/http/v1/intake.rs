@@ -142,6 +142,9 @@ async fn take_once(
     headers: &HeaderMap,
     body: Body<Taken>,
 ) -> Result<Response, Problem> {
+    if let Some(code) = &body.value.theme {
+        api.core().catalogue.fresh().await?.offered("/theme", code)?;
+    }
     let by = |dedup| By {
         actor: caller.actor.clone(),
         epoch: api.epoch(),

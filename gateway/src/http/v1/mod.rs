@@ -11,7 +11,9 @@ mod jobs;
 mod recordings;
 mod replies;
 mod requests;
+mod services;
 mod sms;
+mod themes;
 mod waveform;
 
 use utoipa::OpenApi;
@@ -39,6 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(changes::list))
         .routes(routes!(channels::list))
         .routes(routes!(jobs::list))
+        .routes(routes!(services::whole))
+        .routes(routes!(services::list))
+        .routes(routes!(services::get, services::put))
+        .routes(routes!(themes::list))
+        .routes(routes!(themes::get, themes::put))
         .routes(routes!(intake::counter))
         .routes(routes!(intake::letters))
         .routes(routes!(intake::calls))

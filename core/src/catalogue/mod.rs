@@ -1,0 +1,14 @@
+//! The catalogue: domain, service, theme.
+//!
+//! It is small and read by everything, so that a node keeps it in memory; the counter `catalogue` tells when it is old.
+
+mod check;
+mod door;
+mod nouns;
+mod snapshot;
+mod table;
+
+pub use check::{Wrong, check};
+pub use door::{Catalogue, Expected};
+pub use nouns::{Confidentiality, Decision, Document, Domain, Regime, Service, Theme};
+pub use snapshot::{Kind, Snapshot};
