@@ -13,9 +13,11 @@
 //! | [`mod@reference`] | `2026-0001234-7`: the number that a citizen reads out |
 //! | [`keyword`] | the first word of a text, folded |
 //! | [`moment`] | dates and times as citizens read them |
+//! | [`calendar`] | opening hours, public holidays, working time |
 //! | [`receipt`] | the French acknowledgement by e-mail |
 //! | [`redact`] | personal data as it may stand in a log |
 
+pub mod calendar;
 pub mod charset;
 pub mod gsm7;
 pub mod keyword;
