@@ -1,11 +1,14 @@
 //! Every door of the core, opened together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys};
 use crate::artefact::{Attachments, Blobs};
 use crate::base::count::Counters;
 use crate::base::error::Result;
+use crate::base::time;
 use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
@@ -29,6 +32,30 @@ pub struct CoreConfig {
     pub organisation: String,
     /// The zone in which citizens read times: `Europe/Paris`.
     pub time_zone: String,
+    /// When it is open, and by which holidays.
+    pub calendar: Calendar,
+}
+
+impl CoreConfig {
+    /// SQLite and files in a folder, brought up to date, and for the rest a town hall of the metropole whose services are
+    /// always open.
+    #[must_use]
+    pub fn embedded(folder: &Path) -> Self {
+        let time_zone = "Europe/Paris";
+        Self {
+            url: format!("sqlite:{}", folder.join("voxea.db").display()),
+            blobs: folder.join("blobs"),
+            migrate: true,
+            organisation: "Mairie de Saint-Exemple".to_owned(),
+            time_zone: time_zone.to_owned(),
+            calendar: Calendar {
+                time_zone: time::zone(time_zone),
+                holidays: None,
+                hours: "mo-su 00:00-24:00".parse().unwrap_or_default(),
+                closures: Vec::new(),
+            },
+        }
+    }
 }
 
 /// The doors. Clones share them; each holder uses those it needs.
@@ -87,7 +114,7 @@ impl Core {
         let blobs = Blobs::open(config.blobs)?;
         blobs.sweep();
         let feed = Feed::new(store.clone());
-        let catalogue = Catalogue::new(store.clone(), feed.clone());
+        let catalogue = Catalogue::new(store.clone(), feed.clone(), config.calendar);
         if config.migrate {
             catalogue.seed().await?;
         } else {

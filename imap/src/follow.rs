@@ -111,7 +111,7 @@ impl Follower<'_> {
             validity: u32::try_from(place.uidvalidity).unwrap_or(0),
             cursor: u32::try_from(place.cursor).unwrap_or(0),
             imported: place.imported != 0,
-            saved_at: place.updated_at,
+            began_at: place.began_at,
         });
         let settings = Settings {
             first: config.first,

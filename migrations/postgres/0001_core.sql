@@ -169,6 +169,7 @@ CREATE TABLE mailbox (
     uidvalidity BIGINT NOT NULL,
     cursor      BIGINT NOT NULL,         -- every UID up to here is settled
     imported    BIGINT NOT NULL,         -- 1 once the first connection's import is over
+    began_at    BIGINT NOT NULL,         -- the first connection; what "new" means is counted from here
     updated_at  BIGINT NOT NULL,
     PRIMARY KEY (account, folder)
 );

@@ -32,6 +32,12 @@ pub fn is_zone(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
 }
 
+/// The zone of an IANA name; UTC for what is none ([`is_zone`] tells).
+#[must_use]
+pub fn zone(name: &str) -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
 /// The calendar year of a moment, UTC; references carry it.
 #[must_use]
 pub fn year(at: Millis) -> i16 {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use voxea_rules::calendar::WeeklyHours;
 use voxea_rules::keyword;
 
 use super::nouns::{Document, Regime, Service, Theme};
@@ -107,6 +108,21 @@ impl Found {
         self.unless(known, &format!("{place}/domain"), || {
             format!("there is no domain {}", service.domain)
         });
+        if let Some(error) = service.hours.as_ref().and_then(|hours| hours.parse::<WeeklyHours>().err()) {
+            self.add(
+                &format!("{place}/hours"),
+                format!("{error}; an example: mo-fr 09:00-12:00 13:30-17:30"),
+            );
+        }
+        self.unless(service.closures.len() <= MANY, &format!("{place}/closures"), || {
+            format!("has at most {MANY} entries")
+        });
+        for (at, closed) in service.closures.iter().enumerate() {
+            self.unless(closed.closure().is_some(), &format!("{place}/closures/{at}"), || {
+                "says `first` and `last` as dates such as 2026-08-03, the first not after the last".to_owned()
+            });
+            self.text(&format!("{place}/closures/{at}/label"), closed.label.as_deref(), LABEL);
+        }
         if let Some(parent) = &service.parent {
             let known = services.contains(parent.as_str());
             self.unless(known, &format!("{place}/parent"), || format!("there is no service {parent}"));
@@ -208,6 +224,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nouns::ClosedDays;
     use super::*;
 
     #[test]
@@ -260,6 +277,28 @@ mod tests {
         assert_eq!(
             wrong(|all| all.services[0].parent = Some("accueil".to_owned())),
             ["/services/0/parent"]
+        );
+    }
+
+    #[test]
+    fn hours_and_closures_are_what_a_calendar_reads() {
+        assert_eq!(
+            wrong(|all| all.services[0].hours = Some("lu-ve 9h".to_owned())),
+            ["/services/0/hours"]
+        );
+        let days = |first: &str, last: Option<&str>| ClosedDays {
+            first: first.to_owned(),
+            last: last.map(str::to_owned),
+            label: None,
+        };
+        let closures = vec![
+            days("2026-08-03", None),
+            days("2026-08-03", Some("2026-08-02")),
+            days("3 août", None),
+        ];
+        assert_eq!(
+            wrong(|all| all.services[0].closures = closures),
+            ["/services/0/closures/1", "/services/0/closures/2"]
         );
     }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use voxea_rules::calendar::Calendar;
+
 use super::check::check;
-use super::nouns::{Document, Service, Theme};
+use super::nouns::{ClosedDays, Document, Service, Theme};
 use super::snapshot::{Kind, Snapshot};
 use super::table::{self, Entry};
 use crate::base::actor::Actor;
@@ -30,16 +32,19 @@ pub enum Expected {
 pub struct Catalogue {
     store: Store,
     feed: Feed,
+    organisation: Arc<Calendar>,
     current: Arc<RwLock<Arc<Snapshot>>>,
 }
 
 impl Catalogue {
-    /// Over a store; empty until [`Catalogue::fresh`] has read it.
+    /// Over a store; empty until [`Catalogue::fresh`] has read it. `organisation` is when its services are open that say
+    /// nothing else, and where and by which holidays days are counted.
     #[must_use]
-    pub fn new(store: Store, feed: Feed) -> Self {
+    pub fn new(store: Store, feed: Feed, organisation: Calendar) -> Self {
         Self {
             store,
             feed,
+            organisation: Arc::new(organisation),
             current: Arc::default(),
         }
     }
@@ -48,6 +53,20 @@ impl Catalogue {
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When the service of a theme is open; the organisation's calendar for what has no theme.
+    #[must_use]
+    pub fn calendar(&self, theme: Option<&str>) -> Calendar {
+        let (current, mut calendar) = (self.current(), Calendar::clone(&self.organisation));
+        let theme = theme.and_then(|code| current.theme(code));
+        if let Some(service) = theme.and_then(|theme| current.service(&theme.service)) {
+            if let Some(hours) = service.hours.as_ref().and_then(|text| text.parse().ok()) {
+                calendar.hours = hours;
+            }
+            calendar.closures.extend(service.closures.iter().filter_map(ClosedDays::closure));
+        }
+        calendar
     }
 
     /// As it is now. Costs one small look-up unless it has changed.

@@ -10,5 +10,5 @@ mod table;
 
 pub use check::{Wrong, check};
 pub use door::{Catalogue, Expected};
-pub use nouns::{Confidentiality, Decision, Document, Domain, Regime, Service, Theme};
+pub use nouns::{ClosedDays, Confidentiality, Decision, Document, Domain, Regime, Service, Theme};
 pub use snapshot::{Kind, Snapshot};

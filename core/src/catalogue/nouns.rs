@@ -1,7 +1,9 @@
 //! What a town hall does: domains, the services in them, and the themes that citizens write about.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use voxea_rules::calendar::Closure;
 
 /// A field of public action; the default has six.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,39 @@ pub struct Service {
     /// As it is shown to citizens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// When it is open, such as `mo-fr 09:00-12:00 13:30-17:30; sa 09:00-12:00`; without them, the organisation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    /// Days on which it is closed besides public holidays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closures: Vec<ClosedDays>,
+}
+
+/// Days on which a service is closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedDays {
+    /// `2026-08-03`.
+    pub first: String,
+    /// The last of them; the first when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl ClosedDays {
+    /// As the calendar takes it; `None` when a date is none, or the last comes before the first.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure> {
+        let first: Date = self.first.parse().ok()?;
+        let last = match &self.last {
+            None => first,
+            Some(text) => text.parse().ok()?,
+        };
+        Closure::new(first, last, self.label.clone())
+    }
 }
 
 /// What silence means (CRPA L231-1 and following).

@@ -15,8 +15,8 @@ pub struct MailboxPlace {
     pub cursor: i64,
     /// 1 once the first connection's import is over, so that later mails are acknowledged.
     pub imported: i64,
-    /// When it moved last.
-    pub updated_at: Millis,
+    /// When the mailbox was connected to first.
+    pub began_at: Millis,
 }
 
 /// The door to cursors and attempts.
@@ -37,7 +37,7 @@ impl Mailboxes {
     /// # Errors
     /// The store's.
     pub async fn place(&self, account: &Account, folder: &str) -> Result<Option<MailboxPlace>> {
-        let sql = "SELECT uidvalidity, cursor, imported, updated_at FROM mailbox WHERE account = $1 AND folder = $2";
+        let sql = "SELECT uidvalidity, cursor, imported, began_at FROM mailbox WHERE account = $1 AND folder = $2";
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).bind(folder).fetch_optional(db).await)?)
     }
 
@@ -46,7 +46,7 @@ impl Mailboxes {
     /// # Errors
     /// The store's.
     pub async fn save(&self, account: &Account, folder: &str, uidvalidity: i64, cursor: i64, imported: bool) -> Result<()> {
-        let sql = "INSERT INTO mailbox (account, folder, uidvalidity, cursor, imported, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        let sql = "INSERT INTO mailbox (account, folder, uidvalidity, cursor, imported, began_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6) \
                    ON CONFLICT (account, folder) DO UPDATE SET uidvalidity = excluded.uidvalidity, cursor = excluded.cursor, \
                    imported = excluded.imported, updated_at = excluded.updated_at";
         let mut tx = self.store.begin().await?;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::row::COLUMNS;
+use super::transition::{self, Transition};
 use super::{HistoryRow, RequestRow, Status, history};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
@@ -133,7 +134,7 @@ impl Desk {
                 current: before.version,
             });
         }
-        let (mut after, changes) = apply(&before, patch)?;
+        let (mut after, mut changes) = apply(&before, patch)?;
         if changes.is_empty() {
             return Ok(before);
         }
@@ -144,6 +145,23 @@ impl Desk {
             .bind(id).bind(&after.status).bind(&after.subject).bind(&after.theme).bind(&after.assignee)
             .bind(after.version).bind(after.updated_at).execute(db).await.map(|_| ()))?;
         let moved = before.status != after.status;
+        if moved {
+            let transition = Transition {
+                request_id: id,
+                version: after.version,
+                received_at: before.received_at,
+                at: after.updated_at,
+                from: &before.status,
+                to: &after.status,
+            };
+            // By the hours of the service that had it until now.
+            let calendar = self.catalogue.calendar(before.theme.as_deref());
+            let lasted = transition::record(&mut tx, transition, &calendar).await?;
+            if let Some(Value::Object(status)) = changes.get_mut("status") {
+                status.insert("elapsed_ms".to_owned(), lasted.elapsed.into());
+                status.insert("working_ms".to_owned(), lasted.working.into());
+            }
+        }
         history::record(&mut tx, id, after.updated_at, actor, "patched", &Value::Object(changes)).await?;
         let kind = if moved {
             EventKind::RequestStatusChanged

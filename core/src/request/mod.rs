@@ -4,6 +4,7 @@ mod desk;
 mod history;
 mod row;
 mod status;
+mod transition;
 
 pub use desk::{Desk, Filter, Listed, Patch};
 pub use history::{HistoryRow, record};

@@ -2,10 +2,11 @@
 
 use futures_util::future::join_all;
 use voxea_core::base::error::CoreError;
+use voxea_core::base::time;
 use voxea_core::catalogue::{Catalogue, Document, Expected, Kind, Theme};
-use voxea_core::request::Patch;
+use voxea_core::request::{Patch, Status};
 
-use crate::place::{NOW, Place, agent, mail, mailbox, part, sms_account, text};
+use crate::place::{HOUR, NOW, Place, agent, calendar, mail, mailbox, part, sms_account, text};
 
 fn theme(place: &Place, code: &str) -> Theme {
     place.catalogue.current().theme(code).unwrap().clone()
@@ -20,7 +21,7 @@ pub(crate) async fn it_is_shipped_once(place: &Place) {
     };
     place.catalogue.put_theme(&agent(), &Expected::Any, renamed).await.unwrap();
     // Another start, another node.
-    let again = Catalogue::new(place.store.clone(), place.feed.clone());
+    let again = Catalogue::new(place.store.clone(), place.feed.clone(), calendar());
     again.seed().await.unwrap();
     assert_eq!(again.current().theme("voirie").unwrap().label, "Voies");
     assert_eq!(again.current().document.themes.len(), Document::shipped().unwrap().themes.len());
@@ -75,7 +76,7 @@ pub(crate) async fn a_change_names_the_version_it_was_made_from(place: &Place) {
 pub(crate) async fn thirty_two_writers_lose_nothing(place: &Place) {
     // Each over a door of its own, as nodes would be.
     let written = join_all((0..32).map(|number| {
-        let door = Catalogue::new(place.store.clone(), place.feed.clone());
+        let door = Catalogue::new(place.store.clone(), place.feed.clone(), calendar());
         let new = Theme {
             code: format!("theme-{number}"),
             keywords: vec![format!("MOT{number}")],
@@ -94,7 +95,7 @@ pub(crate) async fn thirty_two_writers_lose_nothing(place: &Place) {
 pub(crate) async fn one_word_cannot_choose_two(place: &Place) {
     // Both at once, each of which is right alone.
     let claim = |code: &str| {
-        let door = Catalogue::new(place.store.clone(), place.feed.clone());
+        let door = Catalogue::new(place.store.clone(), place.feed.clone(), calendar());
         let new = Theme {
             keywords: vec!["PISCINE".to_owned()],
             ..theme(place, code)
@@ -180,4 +181,45 @@ pub(crate) async fn a_request_takes_only_a_theme_in_use(place: &Place) {
     };
     place.catalogue.put_theme(&agent(), &Expected::Any, off).await.unwrap();
     assert!(matches!(patch(2, "eau").await, Err(CoreError::Invalid { .. })));
+}
+
+pub(crate) async fn a_move_says_how_long_the_state_lasted(place: &Place) {
+    place.intake.register(&sms_account()).await.unwrap();
+    // The services of this theme are open round the clock, so that the story needs no certain hour.
+    let mut service = place.catalogue.current().service("service-technique").unwrap().clone();
+    service.hours = Some("mo-su 00:00-24:00".to_owned());
+    place.catalogue.put_service(&agent(), &Expected::Any, service).await.unwrap();
+    let received = time::now() - 400 * 24 * HOUR;
+    let accepted = place.intake.accept(text("Voirie : un trou", received)).await.unwrap();
+    let to = |status| Patch {
+        status: Some(status),
+        ..Patch::default()
+    };
+    let id = accepted.request_id;
+    let open = place.desk.patch(&agent(), &id, 1, &to(Status::Open)).await.unwrap();
+    let worked = place.desk.patch(&agent(), &id, 2, &to(Status::InProgress)).await.unwrap();
+    let rows: Vec<(String, String, i64, i64)> = place
+        .rows("SELECT from_status, to_status, elapsed_ms, working_ms FROM transition ORDER BY version")
+        .await;
+    let states: Vec<(&str, &str)> = rows.iter().map(|(from, to, ..)| (from.as_str(), to.as_str())).collect();
+    assert_eq!(states, [("received", "open"), ("open", "in_progress")]);
+    assert_eq!(rows[0].2, open.updated_at - received);
+    assert_eq!(
+        rows[1].2,
+        worked.updated_at - open.updated_at,
+        "the second begins where the first ended"
+    );
+    // Eleven or twelve holidays of 400 days are not worked.
+    let closed = (rows[0].2 - rows[0].3) / (24 * HOUR);
+    assert!((11..=14).contains(&closed), "{closed}");
+    // A change that is no move counts nothing.
+    let renamed = Patch {
+        subject: Some(Some("Trou".to_owned())),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &id, 3, &renamed).await.unwrap();
+    assert_eq!(place.number("SELECT COUNT(*) FROM transition").await, 2);
+    let history = place.desk.history(&agent(), &id).await.unwrap();
+    let moved = history.iter().filter(|entry| entry.detail.contains("working_ms"));
+    assert_eq!(moved.count(), 2);
 }

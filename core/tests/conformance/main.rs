@@ -76,7 +76,7 @@ stories! {
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,
-        a_request_takes_only_a_theme_in_use,
+        a_request_takes_only_a_theme_in_use, a_move_says_how_long_the_state_lasted,
     }
     dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
     fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }

@@ -7,7 +7,7 @@ use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::actor::{Actor, Scopes};
 use voxea_core::base::count::Counters;
 use voxea_core::base::id;
-use voxea_core::base::time::Millis;
+use voxea_core::base::time::{self, Millis};
 use voxea_core::base::wake::Wake;
 use voxea_core::catalogue::Catalogue;
 use voxea_core::contact::{
@@ -16,6 +16,7 @@ use voxea_core::contact::{
 use voxea_core::feed::{Event, Feed};
 use voxea_core::request::Desk;
 use voxea_core::store::Store;
+use voxea_rules::calendar::{Calendar, HolidayZone};
 
 use crate::postgres;
 
@@ -62,7 +63,7 @@ impl Place {
         let store = Store::open(&url).await.unwrap();
         store.migrate().await.unwrap();
         let feed = Feed::new(store.clone());
-        let catalogue = Catalogue::new(store.clone(), feed.clone());
+        let catalogue = Catalogue::new(store.clone(), feed.clone(), calendar());
         catalogue.seed().await.unwrap();
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), Wake::new(), Counters::default());
         let interactions = Interactions::new(store.clone());
@@ -99,6 +100,11 @@ impl Place {
         on!(Store, &self.store, db => sqlx::query_scalar(sql).fetch_one(db).await).unwrap()
     }
 
+    /// Rows of two texts and two numbers.
+    pub(crate) async fn rows(&self, sql: &'static str) -> Vec<(String, String, i64, i64)> {
+        on!(Store, &self.store, db => sqlx::query_as(sql).fetch_all(db).await).unwrap()
+    }
+
     /// Runs a statement that changes the schema or a row.
     pub(crate) async fn change(&self, sql: &str) {
         let mut tx = self.store.begin().await.unwrap();
@@ -125,6 +131,16 @@ impl Place {
     pub(crate) async fn flushed(&self, mark: Option<DeliveryMark>, at: Millis) {
         self.intake.flushed(vec![mark.unwrap()], at);
         self.intake.settled().await;
+    }
+}
+
+/// A town hall's, Monday to Friday 9 to 17, holidays of the metropole.
+pub(crate) fn calendar() -> Calendar {
+    Calendar {
+        time_zone: time::zone("Europe/Paris"),
+        holidays: Some(HolidayZone::Metropole),
+        hours: "mo-fr 09:00-17:00".parse().unwrap(),
+        closures: Vec::new(),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn catalogue(config: &Config, command: CatalogueCommand) -> Res
         return Ok(ExitCode::SUCCESS);
     }
     let store = database(config).await?;
-    let door = Catalogue::new(store.clone(), Feed::new(store.clone()));
+    let door = Catalogue::new(store.clone(), Feed::new(store.clone()), config.organisation.calendar.clone());
     let done = act(&door, imported).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)

@@ -44,6 +44,7 @@ impl Config {
             migrate,
             organisation: self.organisation.name.clone(),
             time_zone: self.organisation.time_zone.clone(),
+            calendar: self.organisation.calendar.clone(),
         }
     }
 }

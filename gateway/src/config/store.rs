@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
+use voxea_rules::calendar::{Calendar, HolidayZone, WeeklyHours};
 
 /// Whose daemon this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct Organisation {
     pub(crate) name: String,
     /// An IANA zone: days and hours are counted in it.
     pub(crate) time_zone: String,
+    /// When its services are open that say nothing else, and by which holidays.
+    pub(crate) calendar: Calendar,
 }
 
 impl Organisation {
@@ -30,9 +33,27 @@ impl Organisation {
                 );
             }
         }
-        Self { name, time_zone }
+        let codes = HolidayZone::ALL.map(HolidayZone::code);
+        let code = section.map_or("metropole", |section| section.one_of("holidays", &codes, "metropole"));
+        let hours = text("hours", HOURS);
+        let hours = hours.parse().unwrap_or_else(|error| {
+            if let Some(section) = section {
+                section.problem("hours", format!("{error}; an example: hours = \"{HOURS}\""));
+            }
+            WeeklyHours::default()
+        });
+        let calendar = Calendar {
+            time_zone: voxea_core::base::time::zone(&time_zone),
+            holidays: code.parse().ok(),
+            hours,
+            closures: Vec::new(),
+        };
+        Self { name, time_zone, calendar }
     }
 }
+
+/// When a town hall is open that says nothing.
+const HOURS: &str = "mo-fr 09:00-12:00 13:30-17:30";
 
 /// Where things are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

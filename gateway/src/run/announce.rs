@@ -69,13 +69,7 @@ mod tests {
     #[tokio::test]
     async fn the_feed_hears_of_each_change_once() {
         let folder = tempfile::tempdir().unwrap();
-        let config = CoreConfig {
-            url: format!("sqlite://{}", folder.path().join("voxea.db").display()),
-            blobs: folder.path().join("blobs"),
-            migrate: true,
-            organisation: "Mairie".into(),
-            time_zone: "Europe/Paris".into(),
-        };
+        let config = CoreConfig::embedded(folder.path());
         let core = Core::open(config).await.unwrap();
         let link = core.channels.register(Account::new(Kind::Smpp, "a"));
         let never = core.channels.register(Account::new(Kind::Mailbox, "b"));

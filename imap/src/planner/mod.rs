@@ -33,8 +33,8 @@ pub const SAFETY_POLL: Duration = Duration::from_secs(5 * 60);
 pub const FIRST_IDLE: Duration = Duration::from_secs(2);
 /// Most UIDs of which sizes are asked at once.
 const SIZES: usize = 500;
-/// How far before the last move of the cursor a rescan begins: clocks differ, and a migration takes time.
-const RESCAN_MARGIN_MS: i64 = 2 * 24 * 3600 * 1000;
+/// How far before the first connection a mail may be dated and still be new: clocks differ.
+const CLOCKS_MS: i64 = 3600 * 1000;
 
 /// What the first connection takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,8 @@ pub struct Place {
     pub cursor: u32,
     /// Whether the import of the first connection is over.
     pub imported: bool,
-    /// When this was saved, milliseconds UTC.
-    pub saved_at: i64,
+    /// When the mailbox was connected to first, milliseconds UTC.
+    pub began_at: i64,
 }
 
 /// What came of the last [`Do`].
@@ -285,7 +285,12 @@ impl Planner {
                 if let Some(place) = self.place {
                     // RFC 9051 §2.3.1.1: the UIDs mean other mails now.
                     (self.cursor, self.imported, self.rescan) = (0, false, true);
-                    self.floor_ms = Some(place.saved_at.saturating_sub(RESCAN_MARGIN_MS));
+                    // Everything is looked at again and known by its content; but what was not new at the first
+                    // connection is not new now.
+                    self.floor_ms = match self.settings.first {
+                        First::New => Some(place.began_at.saturating_sub(CLOCKS_MS)),
+                        first => first.floor(),
+                    };
                     return self.search(now);
                 }
                 self.floor_ms = self.settings.first.floor();

@@ -129,7 +129,7 @@ impl World {
                         validity,
                         cursor,
                         imported,
-                        saved_at: 1_000_000_000,
+                        began_at: 1_000_000_000,
                     });
                     Observed::Saved
                 }
@@ -240,12 +240,12 @@ fn a_mail_shown_late_is_found() {
 }
 
 #[test]
-fn another_uidvalidity_reads_again_what_is_recent() {
+fn another_uidvalidity_reads_again_what_came_since_the_first_connection() {
     let mut world = World::new(1..=3);
     world.connect(settings());
     world.accepted.clear();
     world.validity = 2;
-    // 1 and 2 were received long before the cursor moved last; 3 and 4 may be new.
+    // 1 and 2 were there long before the first connection; 3 and 4 came since, by clocks that differ a little.
     let recent = 1_000_000_000;
     world.mails = [(1, 5), (2, 6), (3, recent - 1_000), (4, recent + 1_000)]
         .into_iter()
@@ -276,6 +276,19 @@ fn another_uidvalidity_reads_again_what_is_recent() {
         world.saved.map(|place| (place.validity, place.cursor, place.imported)),
         Some((2, 4, true))
     );
+}
+
+#[test]
+fn another_uidvalidity_of_a_mailbox_that_was_taken_in_whole_reads_all() {
+    let mut world = World::new(1..=3);
+    world.connect(settings());
+    world.accepted.clear();
+    world.validity = 2;
+    // However old: a mail that somebody moved in keeps its date, and what is known is known by its content.
+    world.mails = [(1, 5), (2, 6), (3, 7)].into_iter().map(|(uid, at)| (uid, (100, at))).collect();
+    world.next = 4;
+    world.connect(settings());
+    assert_eq!(world.accepted.len(), 3);
 }
 
 #[test]

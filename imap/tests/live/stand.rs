@@ -72,14 +72,7 @@ impl Stand {
                 Dovecot::start_tls(certificate, key).await?
             }
         };
-        let core = Core::open(CoreConfig {
-            url: format!("sqlite:{}", folder.path().join("voxea.db").display()),
-            blobs: folder.path().join("blobs"),
-            migrate: true,
-            organisation: "Mairie de Saint-Exemple".to_owned(),
-            time_zone: "Europe/Paris".to_owned(),
-        })
-        .await?;
+        let core = Core::open(CoreConfig::embedded(folder.path())).await?;
         Ok(Some(Self { dovecot, core, folder }))
     }
 

@@ -38,13 +38,7 @@ pub(crate) struct Running {
 impl House {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = CoreConfig {
-            url: format!("sqlite:{}", folder.path().join("voxea.db").display()),
-            blobs: folder.path().join("blobs"),
-            migrate: true,
-            organisation: "Mairie".to_owned(),
-            time_zone: "Europe/Paris".to_owned(),
-        };
+        let config = CoreConfig::embedded(folder.path());
         std::fs::write(folder.path().join("greeting.wav"), wav(1_600)).unwrap();
         Self {
             core: Core::open(config).await.unwrap(),

@@ -20,6 +20,8 @@ pub struct Mail {
     pub flags: BTreeSet<String>,
     /// The mail as it was delivered, with CRLF.
     pub bytes: Arc<[u8]>,
+    /// INTERNALDATE: when it was delivered (RFC 3501 §9, date-time).
+    pub date: String,
 }
 
 /// What the folder holds.
@@ -63,6 +65,10 @@ impl Mailbox {
                 uid,
                 flags: BTreeSet::new(),
                 bytes: bytes.into(),
+                date: jiff::Zoned::now()
+                    .with_time_zone(jiff::tz::TimeZone::UTC)
+                    .strftime("%d-%b-%Y %H:%M:%S +0000")
+                    .to_string(),
             });
             Ok(uid)
         })

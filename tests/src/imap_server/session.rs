@@ -220,7 +220,7 @@ impl<W: AsyncWrite + Unpin> Session<'_, W> {
                     }
                     "RFC822.SIZE" => format!("RFC822.SIZE {}", mail.bytes.len()),
                     "FLAGS" => format!("FLAGS ({})", joined(&mail.flags)),
-                    "INTERNALDATE" => "INTERNALDATE \"24-Nov-2026 08:00:00 +0000\"".to_owned(),
+                    "INTERNALDATE" => format!("INTERNALDATE \"{}\"", mail.date),
                     _ => {
                         let Some((label, bytes)) = section(&name, &mail.bytes) else {
                             bail!("an item that was checked");

@@ -51,15 +51,7 @@ impl Got {
 impl Town {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let core = Core::open(CoreConfig {
-            url: format!("sqlite://{}", folder.path().join("voxea.db").display()),
-            blobs: folder.path().join("blobs"),
-            migrate: true,
-            organisation: "Mairie de Saint-Exemple".into(),
-            time_zone: "Europe/Paris".into(),
-        })
-        .await
-        .unwrap();
+        let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
         let key = core.keys.create("test", Scopes::from_names(["admin"]).unwrap()).await.unwrap();
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();

@@ -34,6 +34,46 @@ pub(super) struct Office {
     phone: Option<String>,
     /// As it is shown to citizens.
     email: Option<String>,
+    /// When it is open; without them, the organisation's hours.
+    #[schema(example = "mo-fr 09:00-12:00 13:30-17:30; sa 09:00-12:00")]
+    hours: Option<String>,
+    /// Days on which it is closed besides public holidays.
+    #[serde(default)]
+    closures: Vec<ClosedDays>,
+}
+
+/// Days on which a service is closed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ClosedDays {
+    /// The first of them.
+    #[schema(format = Date, example = "2026-08-03")]
+    first: String,
+    /// The last of them; the first when left out.
+    #[schema(format = Date)]
+    last: Option<String>,
+    /// Why, for people.
+    label: Option<String>,
+}
+
+impl From<&catalogue::ClosedDays> for ClosedDays {
+    fn from(days: &catalogue::ClosedDays) -> Self {
+        Self {
+            first: days.first.clone(),
+            last: days.last.clone(),
+            label: days.label.clone(),
+        }
+    }
+}
+
+impl From<ClosedDays> for catalogue::ClosedDays {
+    fn from(days: ClosedDays) -> Self {
+        Self {
+            first: days.first,
+            last: days.last,
+            label: days.label,
+        }
+    }
 }
 
 /// Who answers.
@@ -96,6 +136,8 @@ impl Service {
                 postal_address: service.postal_address.clone(),
                 phone: service.phone.clone(),
                 email: service.email.clone(),
+                hours: service.hours.clone(),
+                closures: service.closures.iter().map(ClosedDays::from).collect(),
             },
             version: catalogue.version_of(Entry::Service, &service.code).unwrap_or_default(),
         }
@@ -192,6 +234,8 @@ pub(super) async fn put(
         postal_address: office.postal_address,
         phone: office.phone,
         email: office.email,
+        hours: office.hours,
+        closures: office.closures.into_iter().map(Into::into).collect(),
     };
     let catalogue = api.core().catalogue.put_service(&caller.actor, &expected, service).await?;
     let service = catalogue.service(&code).ok_or_else(|| Problem::not_found("service"))?;
