@@ -75,7 +75,7 @@ pub(crate) fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Reads `;a=b;c` to its end. `None` when a parameter has no name or a quote is not closed.
+/// Reads `;a=b;c` to its end. `None` when a parameter has no name, or a quote is not closed or not around a value.
 #[must_use]
 pub fn params(text: &str) -> Option<Params> {
     let mut found = Params::new();
@@ -88,7 +88,8 @@ pub fn params(text: &str) -> Option<Params> {
             Some((name, value)) => (name.trim(), Some(value.trim())),
             None => (one.trim(), None),
         };
-        if name.is_empty() {
+        // A quote stands only around a whole value; elsewhere it would swallow what follows when it is written out.
+        if name.is_empty() || name.contains(['"', '<', '>', ',']) {
             return None;
         }
         let value = match value {
@@ -99,6 +100,7 @@ pub fn params(text: &str) -> Option<Params> {
                 }
                 Some(content)
             }
+            Some(value) if value.contains('"') => return None,
             other => other.map(str::to_owned),
         };
         found.push((name.to_owned(), value));

@@ -150,7 +150,16 @@ mod tests {
 
     #[test]
     fn broken_ones_are_refused() {
-        for text in ["", "SIP/2.0/UDP", "SIP/2.0/UDP h;;", "SIP/2.0/UDP h:x", "HTTP/2.0/UDP h", ";"] {
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP h;;",
+            "SIP/2.0/UDP h:x",
+            "HTTP/2.0/UDP h",
+            ";",
+            "SIP/2.0/UDP h;\"ranch=z9hG4bK1;rport",
+            "SIP/2.0/UDP h;a=b\"c",
+        ] {
             assert_eq!(Via::parse(text), None, "{text}");
         }
     }
