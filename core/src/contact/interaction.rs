@@ -254,15 +254,16 @@ impl Interactions {
                 "ordinal",
             )
             .await?;
+        // Before the calls: one commit ends both, and whoever is shown a sealed recording is shown how the call ended.
+        let recordings: Vec<RecordingOf> = self
+            .of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id")
+            .await?;
         let calls: Vec<CallOf> = self
             .of(
                 &ids,
                 "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail",
                 "interaction_id",
             )
-            .await?;
-        let recordings: Vec<RecordingOf> = self
-            .of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id")
             .await?;
         let mut links = grouped(links, |link| link.interaction_id.clone());
         let mut attachments = grouped(attachments, |attachment| attachment.interaction_id.clone());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 use super::api::Api;
+use super::json::Json as Tree;
 use super::problem::{Kind, Problem};
 
 /// Bodies longer than this are refused, in bytes. The longest legal text is far shorter.
@@ -52,17 +53,15 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     }
 }
 
-/// Reads JSON: what is no JSON is 400, what is JSON of another shape is 422.
+/// Reads a JSON object: what is no JSON is 400, what is JSON of another shape is 422.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::new(Kind::INVALID, plain(&error)),
-        _ => Problem::new(Kind::BAD_REQUEST, format!("the body is not JSON: {}", plain(&error))),
-    })
-}
-
-/// The parser's message. It may quote the citizen's text, but goes back to who sent it and into no log.
-fn plain(error: &serde_json::Error) -> String {
-    error.to_string()
+    // The message may quote what was sent, but goes back to who sent it and into no log.
+    let tree: Tree =
+        serde_json::from_slice(bytes).map_err(|error| Problem::new(Kind::BAD_REQUEST, format!("the body is not JSON: {error}")))?;
+    if !tree.is_object() {
+        return Err(Problem::new(Kind::INVALID, "the body must be a JSON object"));
+    }
+    T::deserialize(tree).map_err(|fault| Problem::invalid(&fault.pointer, &fault.detail))
 }
 
 fn unreadable(rejection: BytesRejection) -> Problem {
@@ -79,6 +78,25 @@ fn is_json(headers: &HeaderMap, merge_patch: bool) -> bool {
     };
     let essence = text.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json") || (merge_patch && essence.eq_ignore_ascii_case("application/merge-patch+json"))
+}
+
+/// The one variable of a path: an id or a code.
+#[derive(Debug)]
+pub(crate) struct Id(pub(crate) String);
+
+impl FromRequestParts<Api> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, api).await {
+            // PostgreSQL takes no NUL in a text.
+            Ok(Path(text)) if !text.contains('\0') => Ok(Self(text)),
+            _ => Err(Problem::new(
+                Kind::BAD_REQUEST,
+                "the path cannot be read: what it encodes with % must be UTF-8 without NUL",
+            )),
+        }
+    }
 }
 
 /// The query of a list or a filter: what cannot be read is 400.
@@ -120,8 +138,9 @@ pub(crate) fn tagged<T: serde::Serialize>(value: T, version: i64) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn a_limit_lies_between_one_and_five_hundred() {
@@ -134,10 +153,14 @@ mod tests {
 
     #[test]
     fn broken_json_is_400_and_another_shape_422() {
-        assert_eq!(parse::<Vec<u8>>(b"[1,").unwrap_err().status(), 400);
-        assert_eq!(parse::<Vec<u8>>(b"").unwrap_err().status(), 400);
-        assert_eq!(parse::<Vec<u8>>(b"{\"a\":1}").unwrap_err().status(), 422);
-        assert_eq!(parse::<Vec<Value>>(b"[1]").unwrap().len(), 1);
+        let status = |text: &str| parse::<BTreeMap<String, u8>>(text.as_bytes()).map_err(|problem| problem.status().as_u16());
+        for broken in ["", "{", "[1,", "{\"a\":1}}", "{\"a\":\"\u{1}\"}"] {
+            assert_eq!(status(broken), Err(400), "{broken}");
+        }
+        for other in ["null", "1", "\"a\"", "[]", "[1]", "{\"a\":256}"] {
+            assert_eq!(status(other), Err(422), "{other}");
+        }
+        assert_eq!(status("{\"a\":1}").unwrap()["a"], 1);
     }
 
     #[test]

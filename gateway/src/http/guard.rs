@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -26,8 +27,16 @@ pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     let method = known(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str);
+    let hostless = request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1;
+    let work = async {
+        if hostless {
+            // RFC 9112 §3.2: proxies that disagree on the host are how requests are smuggled.
+            return Problem::new(Kind::BAD_REQUEST, "HTTP/1.1 needs exactly one Host header").into_response();
+        }
+        next.run(request).await
+    };
     // A handler that is dropped half-way has committed or has not: doors work in one transaction.
-    let answer = tokio::time::timeout(LIMIT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let answer = tokio::time::timeout(LIMIT, AssertUnwindSafe(work).catch_unwind()).await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place").into_response(),

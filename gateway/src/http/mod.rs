@@ -9,6 +9,7 @@ mod extract;
 mod files;
 mod guard;
 mod idempotency;
+mod json;
 mod openapi;
 mod preview;
 mod problem;

@@ -132,7 +132,14 @@ impl From<CoreError> for Problem {
     fn from(error: CoreError) -> Self {
         match error {
             CoreError::NotFound { what } => Self::not_found(what),
-            CoreError::Stale { .. } => Self::new(Kind::STALE, error.to_string()),
+            // What was expected is the client's own word, and no number when its tags were none of ours.
+            CoreError::Stale { current, .. } => Self::new(
+                Kind::STALE,
+                format!(
+                    "the current version is {current}, and If-Match does not have its ETag; read it again, then send the ETag as it came"
+                ),
+            )
+            .with("current", current.into()),
             CoreError::Conflict(detail) => Self::new(Kind::CONFLICT, detail),
             CoreError::Invalid { pointer, message } => Self::invalid(&pointer, &message),
             CoreError::TextTooLong(preview) => {

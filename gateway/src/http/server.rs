@@ -1,18 +1,22 @@
 //! The connection loop: bounded connections, timeouts that a slow client cannot stretch, a polite end.
 
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
@@ -21,8 +25,20 @@ use voxea_core::base::stop::Stop;
 use super::auth::Peer;
 use crate::run::pulse::Pulse;
 
-/// Time for the whole of a request's headers; also how long an idle connection is kept.
-const HEADER_TIME: Duration = Duration::from_secs(15);
+/// How long a connection may say nothing.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Time for the whole of a request's headers, the first ones from the first byte on; also how long an HTTP/1
+    /// connection is kept between two requests.
+    head: Duration,
+    /// How long any connection is kept without a call at work.
+    idle: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    head: Duration::from_secs(15),
+    idle: Duration::from_secs(60),
+};
 /// Time for a TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Requests that one HTTP/2 connection may have in flight.
@@ -38,6 +54,18 @@ pub(crate) async fn serve(
     connections: usize,
     pulse: Pulse,
     stop: Stop,
+) {
+    serve_within(listener, tls, router, connections, pulse, stop, LIMITS).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    connections: usize,
+    pulse: Pulse,
+    stop: Stop,
+    limits: Limits,
 ) {
     let permits = Arc::new(Semaphore::new(connections));
     let tracker = TaskTracker::new();
@@ -70,7 +98,7 @@ pub(crate) async fn serve(
         let (router, acceptor, stop) = (router.clone(), acceptor.clone(), stop.clone());
         tracker.spawn(async move {
             let _permit = permit;
-            connection(stream, address, acceptor, router, stop).await;
+            connection(stream, address, acceptor, router, stop, limits).await;
         });
     }
     drop(listener);
@@ -81,44 +109,111 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop) {
+async fn connection(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop, limits: Limits) {
     let _ = stream.set_nodelay(true);
     match acceptor {
-        None => exchange(stream, address, router, stop).await,
+        None => exchange(stream, address, router, stop, limits).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => exchange(stream, address, router, stop).await,
+            Ok(Ok(stream)) => exchange(stream, address, router, stop, limits).await,
             Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
     }
 }
 
-async fn exchange<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T, address: SocketAddr, router: Router, stop: Stop) {
+/// A call at work on a connection, from its headers until its answer is sent or given up.
+struct Call(watch::Sender<usize>);
+
+impl Call {
+    fn begin(calls: &watch::Sender<usize>) -> Self {
+        calls.send_modify(|count| *count += 1);
+        Self(calls.clone())
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// An answer's body, by which its call stays at work.
+struct Answer {
+    body: Body,
+    _call: Call,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        HttpBody::size_hint(&self.body)
+    }
+}
+
+/// Returns once no call came within `limits.head`, or none was at work for `limits.idle` after the last one; says
+/// whether there was any.
+///
+/// hyper's own timers do not see a connection before it has shown which HTTP it speaks, nor HTTP/2 without streams.
+async fn silence(mut calls: watch::Receiver<usize>, limits: Limits) -> bool {
+    let (mut limit, mut any) = (limits.head, false);
+    loop {
+        let working = *calls.borrow_and_update() > 0;
+        // A change also shows a call that came and went between two looks.
+        let changed = calls.changed();
+        let heard = if working {
+            changed.await.is_ok()
+        } else {
+            tokio::time::timeout(limit, changed).await.is_ok_and(|changed| changed.is_ok())
+        };
+        if !heard {
+            return any;
+        }
+        (limit, any) = (limits.idle, true);
+    }
+}
+
+async fn exchange<T>(stream: T, address: SocketAddr, router: Router, stop: Stop, limits: Limits)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (calls, heard) = watch::channel(0);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(address.ip()));
-        let mut router = router.clone();
+        let (mut router, call) = (router.clone(), Call::begin(&calls));
         async move {
-            ServiceExt::<Request>::ready(&mut router)
+            let response = ServiceExt::<Request>::ready(&mut router)
                 .await?
-                .call(request.map(axum::body::Body::new))
-                .await
+                .call(request.map(Body::new))
+                .await?;
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answer { body, _call: call }))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+        .header_read_timeout(limits.head)
         .max_buf_size(64 * 1024);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(64 * 1024)
-        .keep_alive_interval(Some(HEADER_TIME))
-        .keep_alive_timeout(HEADER_TIME);
+        .keep_alive_interval(Some(limits.head))
+        .keep_alive_timeout(limits.head);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let mut quiet = pin!(silence(heard.clone(), limits));
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -127,6 +222,17 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T,
                     tracing::debug!(error = %error, "a connection ended early");
                 }
                 return;
+            }
+            any = quiet.as_mut() => {
+                // Whoever never called is owed no farewell, and whoever got one has had time for it.
+                if leaving || !any {
+                    tracing::debug!("a connection said nothing for too long");
+                    return;
+                }
+                leaving = true;
+                // RFC 9113 §9.1: GOAWAY first, so that the client knows which calls to send again.
+                connection.as_mut().graceful_shutdown();
+                quiet.set(silence(heard.clone(), limits));
             }
             () = stop.soft.cancelled(), if !leaving => {
                 leaving = true;
@@ -152,13 +258,33 @@ mod tests {
         task: JoinHandle<()>,
     }
 
+    /// So short that a test can wait for it.
+    const SHORT: Limits = Limits {
+        head: Duration::from_millis(200),
+        idle: Duration::from_millis(200),
+    };
+    /// How HTTP/2 begins (RFC 9113 §3.4): the preface and empty SETTINGS.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
     async fn start(tls: Option<Arc<ServerConfig>>, connections: usize) -> Running {
+        start_within(tls, connections, LIMITS).await
+    }
+
+    async fn start_within(tls: Option<Arc<ServerConfig>>, connections: usize, limits: Limits) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), Stop::new());
         let router = Router::new()
             .route("/", get(async || "it works"))
             .route("/never", get(async || std::future::pending::<()>().await));
-        let task = tokio::spawn(serve(listener, tls, router, connections, Pulse::default(), stop.clone()));
+        let task = tokio::spawn(serve_within(
+            listener,
+            tls,
+            router,
+            connections,
+            Pulse::default(),
+            stop.clone(),
+            limits,
+        ));
         Running { address, stop, task }
     }
 
@@ -233,6 +359,66 @@ mod tests {
             .expect("a place");
         assert_eq!(got.unwrap(), b'H');
         running.stop.soft.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_makes_room() {
+        let beginnings: [&[u8]; 5] = [b"", b"P", b"GET / HTTP/1.1\r\nHos", &PREFACE[..16], PREFACE];
+        let running = start_within(None, beginnings.len(), SHORT).await;
+        let mut silent = Vec::new();
+        for beginning in beginnings {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            stream.write_all(beginning).await.unwrap();
+            silent.push(stream);
+        }
+        // The kernel hands connections over in their order, so this one waits for a place.
+        let mut last = TcpStream::connect(running.address).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(10), ask(&mut last))
+            .await
+            .expect("a place");
+        assert!(answer.contains("it works"), "{answer}");
+        // All of them are let go, not only the one whose place was needed.
+        for (mut stream, beginning) in silent.into_iter().zip(beginnings) {
+            let mut rest = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
+            assert!(ended.is_ok(), "{}", beginning.escape_ascii());
+        }
+        running.stop.soft.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn who_called_once_is_not_kept_for_ever() {
+        let running = start_within(None, 2, SHORT).await;
+        // HEADERS of stream 1 with END_STREAM and END_HEADERS: GET, /, http (RFC 7541 appendix A).
+        let call = [PREFACE, b"\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x86"].concat();
+        let goaway = b"\x07\0\0\0\0\0";
+        for (call, last_words) in [
+            (&b"GET / HTTP/1.1\r\nHost: voxea\r\n\r\n"[..], None),
+            (call.as_slice(), Some(&goaway[..])),
+        ] {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            stream.write_all(call).await.unwrap();
+            let mut answer = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+            assert!(ended.is_ok(), "{}", call.escape_ascii());
+            let has = |part: &[u8]| answer.windows(part.len()).any(|window| window == part);
+            assert!(has(b"it works") && last_words.is_none_or(has), "{}", answer.escape_ascii());
+        }
+        running.stop.soft.cancel();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_call_at_work_is_no_silence() {
+        let running = start_within(None, 2, SHORT).await;
+        let mut working = TcpStream::connect(running.address).await.unwrap();
+        working.write_all(b"GET /never HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
+        let waited = tokio::time::timeout(SHORT.head * 5, working.read_u8()).await;
+        assert!(waited.is_err(), "{waited:?}");
+        running.stop.soft.cancel();
+        running.stop.hard.cancel();
         running.ended().await;
     }
 

@@ -70,11 +70,17 @@ impl Metrics {
         families.extend(channels(core)?);
         families.extend(events(core)?);
         families.extend(gauges(core).await?);
-        TextEncoder::new().encode_to_string(&families)
+        written(families)
     }
 }
 
 type Families = Vec<prometheus::proto::MetricFamily>;
+
+/// The text format 0.0.4. What has no series yet is left out: the encoder takes an empty family for an error.
+fn written(mut families: Families) -> Result<String, prometheus::Error> {
+    families.retain(|family| !family.get_metric().is_empty());
+    TextEncoder::new().encode_to_string(&families)
+}
 
 fn channels(core: &Core) -> Result<Families, prometheus::Error> {
     let state = IntGaugeVec::new(
@@ -186,6 +192,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("voxea_http_request_seconds_count"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_scrape_before_anything_happened_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(voxea_core::CoreConfig::embedded(folder.path())).await.unwrap();
+        let response = scrape(State((Metrics::new(), core))).await;
+        assert_eq!(response.status(), 200);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            text.contains("voxea_feed_position 0") && !text.contains("voxea_events_total"),
+            "{text}"
+        );
     }
 
     #[test]

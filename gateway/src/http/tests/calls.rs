@@ -79,6 +79,7 @@ async fn a_contact_becomes_a_request_that_lists_show_and_the_feed_tells() {
             "assignee",
             "channel",
             "from",
+            "from_name",
             "id",
             "links",
             "received_at",
@@ -184,7 +185,16 @@ async fn a_change_needs_the_version_that_was_read() {
         town.call("PATCH", &path, &headers, body.to_owned()).await
     };
     patch(None, "{}").await.is_problem(428, "precondition-required");
-    patch(Some("\"99\""), r#"{"status":"open"}"#).await.is_problem(412, "stale");
+    for none in ["\"99\"", "W/\"1\"", "\"other\""] {
+        let stale = patch(Some(none), r#"{"status":"open"}"#).await;
+        stale.is_problem(412, "stale");
+        assert_eq!(stale.json()["current"], made["version"]);
+        let detail = stale.json()["detail"].as_str().unwrap().to_owned();
+        assert!(
+            detail.contains(&format!("version is {},", made["version"])) && !detail.contains("-1"),
+            "{detail}"
+        );
+    }
     let tag = format!("\"{}\"", made["version"]);
     let changed = patch(Some(&tag), r#"{"status":"open","assignee":"Mme Martin","theme":"voirie"}"#).await;
     assert_eq!(changed.status, 200);
@@ -334,72 +344,4 @@ async fn health_needs_no_key_and_tells_no_stranger_much() {
         ]
     );
     assert_eq!(channels["items"][0]["state"], "halted");
-}
-
-#[tokio::test]
-async fn the_document_names_every_call_and_its_refusals() {
-    let town = Town::new().await;
-    let document = town.send(Request::get("/openapi.json").body(Body::empty()).unwrap()).await.json();
-    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let calls = [
-        ("get", "/v1/requests"),
-        ("get", "/v1/requests/{id}"),
-        ("patch", "/v1/requests/{id}"),
-        ("get", "/v1/requests/{id}/interactions"),
-        ("post", "/v1/requests/{id}/replies"),
-        ("get", "/v1/replies/{id}"),
-        ("post", "/v1/sms:preview"),
-        ("get", "/v1/recordings/{id}"),
-        ("get", "/v1/recordings/{id}/audio"),
-        ("get", "/v1/recordings/{id}/waveform"),
-        ("get", "/v1/attachments/{id}"),
-        ("get", "/v1/interactions/{id}/raw"),
-        ("get", "/v1/changes"),
-        ("get", "/v1/channels"),
-        ("get", "/v1/jobs"),
-        ("get", "/v1/requests/{id}/history"),
-        ("get", "/v1/catalogue"),
-        ("get", "/v1/services"),
-        ("get", "/v1/services/{code}"),
-        ("put", "/v1/services/{code}"),
-        ("get", "/v1/themes"),
-        ("get", "/v1/themes/{code}"),
-        ("put", "/v1/themes/{code}"),
-        ("post", "/v1/intake/counter"),
-        ("post", "/v1/intake/letters"),
-        ("post", "/v1/intake/calls"),
-        ("post", "/v1/intake/fax"),
-        ("post", "/v1/intake/web"),
-        ("get", "/livez"),
-        ("get", "/readyz"),
-        ("get", "/openapi.json"),
-    ];
-    let mut documented = 0;
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for method in item.as_object().unwrap().keys() {
-            assert!(
-                calls.contains(&(method.as_str(), path.as_str())),
-                "{method} {path} is documented, but promised nowhere"
-            );
-            documented += 1;
-        }
-    }
-    assert_eq!(documented, calls.len());
-    for (method, path) in calls.iter().filter(|(_, path)| path.starts_with("/v1/")) {
-        let operation = &document["paths"][path][method];
-        for status in ["400", "401", "403", "429", "500", "503"] {
-            let content = &operation["responses"][status]["content"]["application/problem+json"];
-            assert_eq!(
-                content["schema"]["$ref"], "#/components/schemas/Problem",
-                "{method} {path} {status}"
-            );
-        }
-        assert!(operation["security"][0]["key"].is_array(), "{method} {path}");
-    }
-    // Every reference leads somewhere.
-    let text = document.to_string();
-    for part in text.split("#/components/schemas/").skip(1) {
-        let name = part.split('"').next().unwrap();
-        assert!(document["components"]["schemas"][name].is_object(), "{name}");
-    }
 }

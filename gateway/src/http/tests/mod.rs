@@ -2,5 +2,6 @@
 
 mod calls;
 mod catalogue;
+mod contract;
 mod evidence;
 mod town;

@@ -2,7 +2,8 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,7 +76,14 @@ impl Town {
         }
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Got {
+    /// Sends a call as a client of HTTP/1.1 does, with a Host.
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Got {
+        request.headers_mut().insert(HOST, HeaderValue::from_static("voxea"));
+        self.send_raw(request).await
+    }
+
+    /// Sends a call as it is.
+    pub(super) async fn send_raw(&self, request: Request<Body>) -> Got {
         let response: Response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();

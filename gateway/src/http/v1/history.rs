@@ -1,7 +1,7 @@
 //! `/v1/requests/{id}/history`: who changed what, and when.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
@@ -9,6 +9,7 @@ use voxea_core::request::HistoryRow;
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
+use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
 
@@ -48,7 +49,7 @@ impl From<HistoryRow> for Entry {
 /// What happened to a request.
 #[utoipa::path(get, path = "/v1/requests/{id}/history", tag = "requests", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "Every step, the first one first", body = History), Keyed, One))]
-pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<History>, Problem> {
+pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<History>, Problem> {
     api.core().desk.get(&caller.actor, &id).await?;
     let rows = api.core().desk.history(&caller.actor, &id).await?;
     Ok(Json(History {

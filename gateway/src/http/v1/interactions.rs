@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +11,7 @@ use voxea_core::contact::{AttachmentOf, CallOf, RawRow, RecordingOf, Shown};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
+use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
 use crate::http::{download, files};
@@ -36,6 +37,8 @@ pub(super) struct Interaction {
     direction: String,
     /// Who speaks: a number in E.164 where it can be, an address; empty when it was withheld.
     from: String,
+    /// The name that came with it: of a mail, a call, a form.
+    from_name: Option<String>,
     /// Who is spoken to.
     to: String,
     /// Of a mail or form.
@@ -116,6 +119,7 @@ impl From<Shown> for Interaction {
             channel: row.channel,
             direction: row.direction,
             from: row.from_address,
+            from_name: row.from_name,
             to: row.to_address,
             subject: row.subject,
             text: row.text,
@@ -170,11 +174,7 @@ impl From<CallOf> for Call {
 /// The contacts of a request, in and out, in order.
 #[utoipa::path(get, path = "/v1/requests/{id}/interactions", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "In order", body = Interactions), Keyed, One))]
-pub(super) async fn of_request(
-    State(api): State<Api>,
-    caller: Caller<Read>,
-    Path(id): Path<String>,
-) -> Result<Json<Interactions>, Problem> {
+pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<Interactions>, Problem> {
     let shown = api.core().interactions.of_request(&id).await?;
     if shown.is_empty() {
         // A request without contacts does not exist, but who asks for none at all must hear so.
@@ -188,7 +188,7 @@ pub(super) async fn of_request(
 /// The artefact as it came: the mail, the PDU, the INVITE, the form.
 #[utoipa::path(get, path = "/v1/interactions/{id}/raw", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "As it came, as a download", content_type = "application/octet-stream"), Keyed, One))]
-pub(super) async fn raw(State(api): State<Api>, _caller: Caller<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn raw(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     match api.core().interactions.raw(&id, &api.core().blobs).await? {
         RawRow::Inline { media_type, bytes } => Ok((download::headers(&media_type, &name(&id, &media_type)), bytes).into_response()),
         RawRow::File { media_type, path, size } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use voxea_recorder::reader::Reader;
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
+use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody};
 use crate::http::problem::{Kind, Problem};
 use crate::http::range;
@@ -79,7 +80,7 @@ impl From<RecordingRow> for Recording {
 /// What is known of a recording.
 #[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The recording", body = Recording), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<Recording>, Problem> {
+pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Json<Recording>, Problem> {
     Ok(Json(api.core().recordings.get(&id).await?.into()))
 }
 
@@ -91,12 +92,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(id):
         Keyed, One,
         (status = 409, description = "It is not closed yet, or there is no sound", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside; Content-Range says how long the whole is", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn audio(
-    State(api): State<Api>,
-    _caller: Caller<Read>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn audio(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
     let (row, reader) = open(&api, &id).await?;
     let length = reader.wav_len();
     // A closed recording never changes, so its id and length are its validator.

@@ -1,7 +1,7 @@
 //! Replies: queued here, sent by their channel, followed by id.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
@@ -13,7 +13,7 @@ use voxea_core::outbox::{NewReply, ReplyRow};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
-use crate::http::extract::Body;
+use crate::http::extract::{Body, Id};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -94,7 +94,7 @@ impl From<ReplyRow> for Reply {
 pub(super) async fn post(
     State(api): State<Api>,
     caller: Caller<MayReply>,
-    Path(id): Path<String>,
+    Id(id): Id,
     answer: Body<Answer>,
 ) -> Result<impl IntoResponse, Problem> {
     let Answer { channel, text, subject } = answer.value;
@@ -117,6 +117,6 @@ pub(super) async fn post(
 /// One reply and its state.
 #[utoipa::path(get, path = "/v1/replies/{id}", tag = "replies", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The reply", body = Reply), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(id): Path<String>) -> Result<Json<Reply>, Problem> {
+pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Json<Reply>, Problem> {
     Ok(Json(api.core().outbox.get(&id).await?.into()))
 }

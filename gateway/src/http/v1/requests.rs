@@ -1,18 +1,20 @@
 //! `/v1/requests`: what citizens ask for.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
+use voxea_core::base::account::Channel;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
 use voxea_core::request::{Filter, Patch, RequestRow, Status};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
-use crate::http::extract::{Body, Params, limit, tagged};
+use crate::http::extract::{Body, Id, Params, limit, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::{cursor, etag};
@@ -22,10 +24,10 @@ use crate::http::{cursor, etag};
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// Only those that came by this channel.
-    #[param(example = "sms")]
+    #[param(schema_with = channel_schema)]
     channel: Option<String>,
     /// Only those in this state.
-    #[param(example = "received")]
+    #[param(schema_with = status_schema)]
     status: Option<String>,
     /// `next` of an earlier page.
     after: Option<String>,
@@ -61,6 +63,8 @@ pub(super) struct Request {
     subject: Option<String>,
     /// As the citizen is known: a number, an address.
     from: String,
+    /// The name that came with it: of a mail, a call, a form.
+    from_name: Option<String>,
     /// When its first contact came.
     received_at: String,
     /// When it changed last.
@@ -96,6 +100,7 @@ impl From<RequestRow> for Request {
             status: row.status,
             subject: row.subject,
             from: row.from_address,
+            from_name: row.from_name,
             received_at: rfc3339(row.received_at),
             updated_at: rfc3339(row.updated_at),
             theme: row.theme,
@@ -159,7 +164,27 @@ fn status(text: &str) -> Option<Status> {
 }
 
 fn names() -> String {
-    Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")
+    statuses().join(", ")
+}
+
+fn statuses() -> Vec<&'static str> {
+    Status::ALL.iter().map(|status| status.as_str()).collect()
+}
+
+fn channels() -> Vec<&'static str> {
+    Channel::ALL.iter().map(|channel| channel.as_str()).collect()
+}
+
+fn channel_schema() -> Object {
+    one_of(channels())
+}
+
+fn status_schema() -> Object {
+    one_of(statuses())
+}
+
+fn one_of(names: Vec<&'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
 
 /// Requests in commit order: continuing from `next` skips none.
@@ -168,7 +193,10 @@ fn names() -> String {
         (status = 422, description = "No such channel or status", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Requests>, Problem> {
     let channel = match asked.channel.as_deref() {
-        Some(text) => Some(text.parse().map_err(|_| Problem::new(Kind::INVALID, "`channel` is none of ours"))?),
+        Some(text) => Some(
+            text.parse::<Channel>()
+                .map_err(|_| Problem::new(Kind::INVALID, format!("`channel` must be one of {}", channels().join(", "))))?,
+        ),
         None => None,
     };
     let status = match asked.status.as_deref() {
@@ -190,7 +218,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
 /// One request, with its ETag.
 #[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The request", body = Request, headers(("ETag" = String, description = "Its version"))), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     let row = api.core().desk.get(&caller.actor, &id).await?;
     let version = row.version;
     Ok(tagged(Request::from(row), version))
@@ -208,7 +236,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Path(id): 
 pub(super) async fn patch(
     State(api): State<Api>,
     caller: Caller<Reply>,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     change: Body<Change>,
 ) -> Result<Response, Problem> {

@@ -1,7 +1,7 @@
 //! `/v1/services` and `/v1/catalogue`: who answers, and everything in one piece.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::themes::Theme;
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller, Read};
 use crate::http::etag;
-use crate::http::extract::{Body, tagged};
+use crate::http::extract::{Body, Id, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -199,7 +199,7 @@ pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>, headers:
 /// One service, with its ETag.
 #[utoipa::path(get, path = "/v1/services/{code}", tag = "catalogue", security(("key" = ["read"])), params(("code" = String, Path)),
     responses((status = 200, description = "The service", body = Service, headers(("ETag" = String, description = "Its version"))), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(code): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(code): Id) -> Result<Response, Problem> {
     let catalogue = api.core().catalogue.fresh().await?;
     let service = catalogue.service(&code).ok_or_else(|| Problem::not_found("service"))?;
     let shown = Service::of(service, &catalogue);
@@ -219,7 +219,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(code
 pub(super) async fn put(
     State(api): State<Api>,
     caller: Caller<Admin>,
-    Path(code): Path<String>,
+    Id(code): Id,
     headers: HeaderMap,
     body: Body<Office>,
 ) -> Result<Response, Problem> {

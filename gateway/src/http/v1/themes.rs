@@ -1,7 +1,7 @@
 //! `/v1/themes`: what citizens write about. A web site's form keeps in step by ETag.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use voxea_core::catalogue::{self, Kind as Entry, Snapshot};
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller, Read, ReadOrIntake};
 use crate::http::etag;
-use crate::http::extract::{Body, Params, tagged};
+use crate::http::extract::{Body, Id, Params, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -230,7 +230,7 @@ pub(super) async fn list(
 /// One theme, with its ETag.
 #[utoipa::path(get, path = "/v1/themes/{code}", tag = "catalogue", security(("key" = ["read"])), params(("code" = String, Path)),
     responses((status = 200, description = "The theme", body = Theme, headers(("ETag" = String, description = "Its version"))), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(code): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(code): Id) -> Result<Response, Problem> {
     let catalogue = api.core().catalogue.fresh().await?;
     let theme = catalogue.theme(&code).ok_or_else(|| Problem::not_found("theme"))?;
     let shown = Theme::of(theme, &catalogue);
@@ -251,7 +251,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Path(code
 pub(super) async fn put(
     State(api): State<Api>,
     caller: Caller<Admin>,
-    Path(code): Path<String>,
+    Id(code): Id,
     headers: HeaderMap,
     body: Body<Content>,
 ) -> Result<Response, Problem> {

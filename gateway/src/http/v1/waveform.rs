@@ -1,6 +1,6 @@
 //! The outline of a recording, as players draw it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use voxea_recorder::waveform::{MAX_POINTS, Waveform as Peaks};
 use super::recordings;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
-use crate::http::extract::Params;
+use crate::http::extract::{Id, Params};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody};
 use crate::http::problem::{Kind, Problem};
 
@@ -52,7 +52,7 @@ pub(super) struct Waveform {
 pub(super) async fn get(
     State(api): State<Api>,
     _caller: Caller<Read>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
     let points = match asked.points.as_deref().map(str::parse::<u32>) {

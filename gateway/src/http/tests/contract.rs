@@ -1,0 +1,173 @@
+//! What every route promises, held against the document.
+
+use axum::body::Body;
+use axum::http::{Request, Version};
+
+use super::town::Town;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[tokio::test]
+async fn the_document_names_every_call_and_its_refusals() {
+    let town = Town::new().await;
+    let document = town.send(Request::get("/openapi.json").body(Body::empty()).unwrap()).await.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let calls = [
+        ("get", "/v1/requests"),
+        ("get", "/v1/requests/{id}"),
+        ("patch", "/v1/requests/{id}"),
+        ("get", "/v1/requests/{id}/interactions"),
+        ("post", "/v1/requests/{id}/replies"),
+        ("get", "/v1/replies/{id}"),
+        ("post", "/v1/sms:preview"),
+        ("get", "/v1/recordings/{id}"),
+        ("get", "/v1/recordings/{id}/audio"),
+        ("get", "/v1/recordings/{id}/waveform"),
+        ("get", "/v1/attachments/{id}"),
+        ("get", "/v1/interactions/{id}/raw"),
+        ("get", "/v1/changes"),
+        ("get", "/v1/channels"),
+        ("get", "/v1/jobs"),
+        ("get", "/v1/requests/{id}/history"),
+        ("get", "/v1/catalogue"),
+        ("get", "/v1/services"),
+        ("get", "/v1/services/{code}"),
+        ("put", "/v1/services/{code}"),
+        ("get", "/v1/themes"),
+        ("get", "/v1/themes/{code}"),
+        ("put", "/v1/themes/{code}"),
+        ("post", "/v1/intake/counter"),
+        ("post", "/v1/intake/letters"),
+        ("post", "/v1/intake/calls"),
+        ("post", "/v1/intake/fax"),
+        ("post", "/v1/intake/web"),
+        ("get", "/livez"),
+        ("get", "/readyz"),
+        ("get", "/openapi.json"),
+    ];
+    let mut documented = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            assert!(
+                calls.contains(&(method.as_str(), path.as_str())),
+                "{method} {path} is documented, but promised nowhere"
+            );
+            documented += 1;
+        }
+    }
+    assert_eq!(documented, calls.len());
+    for (method, path) in calls.iter().filter(|(_, path)| path.starts_with("/v1/")) {
+        let operation = &document["paths"][path][method];
+        for status in ["400", "401", "403", "429", "500", "503"] {
+            let content = &operation["responses"][status]["content"]["application/problem+json"];
+            assert_eq!(
+                content["schema"]["$ref"], "#/components/schemas/Problem",
+                "{method} {path} {status}"
+            );
+        }
+        assert!(operation["security"][0]["key"].is_array(), "{method} {path}");
+    }
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for part in text.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_array_is_never_taken_for_an_object() {
+    let town = Town::new().await;
+    let made = town.visit("a").await;
+    let path = format!("/v1/requests/{}", made["id"].as_str().unwrap());
+    let refused = town.call("PATCH", &path, &[("if-match", "*"), JSON], r#"["closed","x"]"#).await;
+    refused.is_problem(422, "invalid");
+    assert_eq!(refused.json()["detail"], "the body must be a JSON object");
+    for (method, path, body, pointer) in [
+        ("POST", "/v1/intake/counter", r#"["x","y","z","text",null,null]"#, None),
+        ("POST", "/v1/sms:preview", r#"["a"]"#, None),
+        ("POST", "/v1/requests/x/replies", r#"["sms","a"]"#, None),
+        ("PUT", "/v1/themes/voirie", r#"["x","accueil"]"#, None),
+        (
+            "PUT",
+            "/v1/themes/voirie",
+            r#"{"label":"x","service":"accueil","decision":["none",null]}"#,
+            Some("/decision"),
+        ),
+        (
+            "PUT",
+            "/v1/services/accueil",
+            r#"{"name":"x","domain":"culture","closures":[["2026-08-03"]]}"#,
+            Some("/closures/0"),
+        ),
+        ("POST", "/v1/intake/counter", r#"{"text":["a"]}"#, Some("/text")),
+    ] {
+        let refused = town.call(method, path, &[("if-match", "*"), JSON], body).await;
+        refused.is_problem(422, "invalid");
+        assert_eq!(refused.json()["errors"][0]["pointer"].as_str(), pointer, "{path} {body}");
+        assert!(!refused.json()["detail"].as_str().unwrap().contains("struct"), "{}", refused.json());
+    }
+    assert_eq!(town.get(&path).await.json(), made);
+    assert_eq!(town.get("/v1/requests").await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_read_is_a_problem_on_every_route() {
+    let town = Town::new().await;
+    let document = town.get("/openapi.json").await.json();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some((before, rest)) = path.split_once('{') else { continue };
+        let (_, after) = rest.split_once('}').unwrap();
+        for method in item.as_object().unwrap().keys() {
+            for unreadable in ["%ff", "%00"] {
+                let path = format!("{before}{unreadable}{after}");
+                let headers = [("if-match", "*"), JSON];
+                let got = town.call(&method.to_uppercase(), &path, &headers, "{}").await;
+                got.is_problem(400, "bad-request");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 2 * 14, "{tried}");
+}
+
+#[tokio::test]
+async fn a_call_names_its_host_once() {
+    let town = Town::new().await;
+    let ask = |hosts: &[&str], version: Version| {
+        let request = Request::get("/livez").version(version);
+        let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+        town.send_raw(request.body(Body::empty()).unwrap())
+    };
+    ask(&[], Version::HTTP_11).await.is_problem(400, "bad-request");
+    ask(&["a", "b"], Version::HTTP_11).await.is_problem(400, "bad-request");
+    assert_eq!(ask(&["a"], Version::HTTP_11).await.status, 200);
+    // HTTP/1.0 needs none, and HTTP/2 has :authority.
+    for version in [Version::HTTP_10, Version::HTTP_2] {
+        assert_eq!(ask(&[], version).await.status, 200, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_is_asked_for_has_names() {
+    let town = Town::new().await;
+    for name in ["channel", "status"] {
+        let refused = town.get(&format!("/v1/requests?{name}=letters")).await;
+        refused.is_problem(422, "invalid");
+        let document = town.get("/openapi.json").await.json();
+        let parameters = document["paths"]["/v1/requests"]["get"]["parameters"].as_array().unwrap().clone();
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        assert_eq!(parameter["required"], false);
+        let names: Vec<&str> = parameter["schema"]["enum"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        assert_eq!(
+            refused.json()["detail"].as_str().unwrap(),
+            format!("`{name}` must be one of {}", names.join(", "))
+        );
+    }
+}
