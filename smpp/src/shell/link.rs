@@ -256,7 +256,8 @@ impl Link {
                 }
             }
             Mail::Unsettled(settlements) => self.outgoing.unsettled(settlements),
-            Mail::Due | Mail::Settled | Mail::Failed => {}
+            Mail::Settled(Some(waiting)) => self.reporter.queue(waiting),
+            Mail::Due | Mail::Settled(None) | Mail::Failed => {}
         }
     }
 
@@ -393,6 +394,7 @@ impl Link {
                 match self.postbox.next().await {
                     Mail::Leased(leased, _) => self.outgoing.give_back(leased),
                     Mail::Unsettled(settlements) => self.outgoing.unsettled(settlements),
+                    Mail::Settled(Some(waiting)) => self.reporter.queue(waiting),
                     _ => {}
                 }
             } else if let Some(at) = self.postbox.wakes_at(now).filter(|_| self.outgoing.has_settlements()) {

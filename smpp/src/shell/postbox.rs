@@ -21,8 +21,8 @@ pub(super) enum Mail {
     Due,
     /// These are to be sent; so many wait in all.
     Leased(Vec<Outbound>, u64),
-    /// Settled.
-    Settled,
+    /// Settled; so many wait now, when that could be counted.
+    Settled(Option<u64>),
     /// Not settled; to be tried again.
     Unsettled(Settlements),
     /// The outbox could not be asked.
@@ -36,7 +36,7 @@ pub(super) struct Postbox {
     listener: Option<Listener>,
     looking: Option<BoxFuture<'static, (Listener, Result<()>)>>,
     leasing: Option<BoxFuture<'static, Result<Lease>>>,
-    settling: Option<BoxFuture<'static, (Settlements, Result<()>)>>,
+    settling: Option<BoxFuture<'static, (Settlements, Result<Option<u64>>)>>,
     due: bool,
     room: usize,
     seek_after: Option<Instant>,
@@ -99,10 +99,15 @@ impl Postbox {
         if self.settling.is_some() || later(self.settle_after, now).is_some() || settlements.is_empty() {
             return settlements;
         }
-        let outbox = self.outbox.clone();
+        let (outbox, account) = (self.outbox.clone(), self.account.clone());
         self.settling = Some(Box::pin(async move {
             let settled = outbox.settle(settlements.clone()).await;
-            (settlements, settled)
+            let counted = match settled {
+                // What is settled stays settled, whether or not the rest can be counted.
+                Ok(()) => Ok(outbox.waiting(&account).await.ok()),
+                Err(error) => Err(error),
+            };
+            (settlements, counted)
         }));
         Vec::new()
     }
@@ -124,7 +129,7 @@ impl Postbox {
     pub(super) async fn next(&mut self) -> Mail {
         let mail = tokio::select! {
             (settlements, settled) = slot(&mut self.settling) => match settled {
-                Ok(()) => Mail::Settled,
+                Ok(waiting) => Mail::Settled(waiting),
                 Err(_) => Mail::Unsettled(settlements),
             },
             leased = slot(&mut self.leasing) => leased.map_or(Mail::Failed, |(leased, waiting)| Mail::Leased(leased, waiting)),
@@ -143,7 +148,7 @@ impl Postbox {
             }
             Mail::Failed => self.seek_after = later,
             Mail::Unsettled(_) => self.settle_after = later,
-            Mail::Settled => {}
+            Mail::Settled(_) => {}
         }
         mail
     }
@@ -151,4 +156,60 @@ impl Postbox {
 
 fn later(at: Option<Instant>, now: Instant) -> Option<Instant> {
     at.filter(|at| *at > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxea_core::base::account::{Channel, Kind};
+    use voxea_core::base::actor::{Actor, Scopes};
+    use voxea_core::base::time;
+    use voxea_core::contact::{Contact, Dedup};
+    use voxea_core::outbox::{NewReply, Sender};
+    use voxea_core::{Core, CoreConfig};
+
+    #[tokio::test]
+    async fn what_is_settled_waits_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
+        let account = Account::new(Kind::Smpp, "short-number");
+        let (channel, number) = (Channel::Sms, "36123".to_owned());
+        core.outbox.register(Sender {
+            channel,
+            account: account.clone(),
+            from: number.clone(),
+        });
+        let epoch = core.intake.register(&account).await.unwrap();
+        let citizen = "+33612345678".to_owned();
+        let mut contact = Contact::new(account.clone(), epoch, channel, Dedup::Never, citizen, number, time::now());
+        contact.text = Some("Un nid-de-poule".to_owned());
+        let request = core.intake.accept(contact).await.unwrap().request_id;
+        let agent = Actor::Client {
+            key_id: "abc".to_owned(),
+            name: "back office".to_owned(),
+            scopes: Scopes::from_names(["admin"]).unwrap(),
+        };
+        let reply = NewReply {
+            channel: None,
+            text: "Merci".to_owned(),
+            subject: None,
+        };
+        core.outbox.reply(&agent, &request, &reply).await.unwrap();
+
+        let mut postbox = Postbox::new(core.outbox.clone(), account, Duration::from_secs(60));
+        let leased = loop {
+            postbox.seek(8, Instant::now());
+            if let Mail::Leased(leased, waiting) = postbox.next().await {
+                assert_eq!(waiting, 1);
+                break leased;
+            }
+        };
+        let submitted = Settlement::Submitted {
+            native_id: Some("7".to_owned()),
+            last_word: false,
+        };
+        let unasked = postbox.settle(vec![(leased[0].reply_id.clone(), submitted)], Instant::now());
+        assert!(unasked.is_empty());
+        assert!(matches!(postbox.next().await, Mail::Settled(Some(0))));
+    }
 }

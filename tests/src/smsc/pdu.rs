@@ -13,6 +13,10 @@ pub const GENERIC_NACK: u32 = 0x8000_0000;
 /// Set in every response.
 pub const RESPONSE: u32 = 0x8000_0000;
 
+/// The GSM 7-bit default alphabet (3GPP TS 23.038 §6.2.1), each character at the place of its code.
+const GSM: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+                   ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+
 /// A whole PDU.
 #[must_use]
 pub fn pdu(id: u32, status: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
@@ -51,16 +55,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// Bytes as they are, in the SMSC's default alphabet: for ASCII letters, digits and spaces the same as GSM 7-bit.
+    /// As a telephone sends it: in the SMSC's default alphabet, GSM 7-bit, when that has every character, else UTF-16.
     #[must_use]
     pub fn plain(from: &str, text: &str) -> Self {
+        let Some(body) = gsm(text) else { return Self::ucs2(from, text) };
         Self {
             from: from.to_owned(),
             from_ton: 1,
             to: "36123".to_owned(),
             esm_class: 0,
             data_coding: 0,
-            body: text.as_bytes().to_vec(),
+            body,
             tlvs: Vec::new(),
         }
     }
@@ -168,7 +173,7 @@ impl Submit {
         })
     }
 
-    /// The text, when it is UTF-16 or the part of GSM 7-bit that is ASCII.
+    /// The text, when it is UTF-16 or GSM 7-bit without its extension table.
     #[must_use]
     pub fn text(&self) -> String {
         if self.data_coding == 8 {
@@ -179,9 +184,16 @@ impl Submit {
                 .collect();
             String::from_utf16_lossy(&units)
         } else {
-            String::from_utf8_lossy(&self.message).into_owned()
+            let char = |code: &u8| GSM.chars().nth(usize::from(*code)).unwrap_or(char::REPLACEMENT_CHARACTER);
+            self.message.iter().map(char).collect()
         }
     }
+}
+
+/// GSM 7-bit, a code an octet; `None` when a character is not in it.
+fn gsm(text: &str) -> Option<Vec<u8>> {
+    let code = |char| GSM.chars().position(|known| known == char).and_then(|at| u8::try_from(at).ok());
+    text.chars().map(code).collect()
 }
 
 fn byte(rest: &mut &[u8]) -> Option<u8> {
@@ -195,4 +207,21 @@ fn text(rest: &mut &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&rest[..end]).into_owned();
     *rest = &rest[end + 1..];
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_sent_as_a_telephone_sends_it() {
+        assert_eq!(GSM.chars().count(), 128);
+        let gsm = Message::plain("33612345678", "Déjà cassé @_$ à l'école");
+        assert_eq!((gsm.data_coding, &gsm.body[..10]), (0, b"D\x05j\x7f cass\x05".as_slice()));
+        assert_eq!(&gsm.body[11..14], [0x00, 0x11, 0x02]);
+        let ucs2 = Message::plain("33612345678", "prêt");
+        assert_eq!((ucs2.data_coding, ucs2.body.as_slice()), (8, b"\0p\0r\0\xea\0t".as_slice()));
+        let ascii = Message::plain("33612345678", "Bonjour, texte 7");
+        assert_eq!((ascii.data_coding, ascii.body.as_slice()), (0, b"Bonjour, texte 7".as_slice()));
+    }
 }

@@ -13,6 +13,8 @@ const SPEECH: &[u8] = include_bytes!("../../../data/citizen-fr.wav");
 const CALLER: &str = "0145000001";
 const TEXTER: &str = "33612345678";
 const WRITER: &str = "claire.martin@example.org";
+const TEXT: &str = "Bonjour, le lampadaire devant l'école est cassé. Merci";
+const MAIL: &str = "Comment inscrire ma fille à la cantine ?";
 
 /// The request that came from an address by a channel, once it is there.
 async fn request(stage: &Stage, channel: &str, from: &str) -> Result<Value> {
@@ -28,6 +30,15 @@ async fn request(stage: &Stage, channel: &str, from: &str) -> Result<Value> {
     };
     let list = rest.until(&target, PATIENCE, |list| mine(list).is_some()).await?;
     mine(&list).context("no request")
+}
+
+/// What the citizen wrote, as an agent reads it.
+async fn read_back(stage: &Stage, id: &str) -> Result<String> {
+    let shown = stage.running.rest().get(&format!("/v1/requests/{id}/interactions")).await?;
+    let first = &shown["items"][0];
+    let flagged = first["flags"].as_array().is_some_and(|flags| flags.contains(&json!("undecodable")));
+    ensure!(!flagged, "it could not be decoded: {}", first["text"]);
+    Ok(text_of(first, "text").to_owned())
 }
 
 fn text_of<'a>(value: &'a Value, member: &str) -> &'a str {
@@ -88,12 +99,13 @@ pub(crate) async fn call(stage: &Stage, page: SocketAddr) -> Result<()> {
 
 /// A citizen texts and is answered.
 pub(crate) async fn text(stage: &Stage) -> Result<()> {
-    stage
-        .smsc
-        .send(&Message::plain(TEXTER, "Bonjour, le lampadaire devant l'école est cassé. Merci"));
+    stage.smsc.send(&Message::plain(TEXTER, TEXT));
     let request = request(stage, "sms", "+33612345678").await?;
     let (id, reference) = (text_of(&request, "id"), text_of(&request, "ref"));
     stage.say(&format!("text    taken in and acknowledged to the operator: request {reference}"));
+    let read = read_back(stage, id).await?;
+    ensure!(read == TEXT, "{read:?} is read where {TEXT:?} was sent");
+    stage.say(&format!("text    read back as it was sent: « {TEXT} »"));
     let reply = json!({"text": format!("Bonjour, votre demande {reference} est transmise au service voirie.")});
     let answered = stage
         .running
@@ -118,6 +130,11 @@ pub(crate) async fn text(stage: &Stage) -> Result<()> {
         .until(&target, PATIENCE, |reply| reply["state"] == "delivered")
         .await?;
     stage.say("text    receipt came: the reply is delivered");
+    let idle = |channels: &Value| {
+        let mut items = channels["items"].as_array().into_iter().flatten();
+        items.any(|channel| channel["kind"] == "smpp" && channel["queue"] == 0)
+    };
+    stage.running.rest().until("/v1/channels", PATIENCE, idle).await?;
     Ok(())
 }
 
@@ -127,7 +144,7 @@ pub(crate) async fn mail(stage: &Stage) -> Result<()> {
         "From: Claire Martin <{WRITER}>\r\nTo: mairie@example.fr\r\nSubject: =?utf-8?q?Inscription_=C3=A0_la_cantine?=\r\n\
          Date: Tue, 24 Nov 2026 09:00:00 +0100\r\nMessage-ID: <demo-1@example.org>\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
-         Bonjour,\r\n\r\nComment inscrire ma fille à la cantine ?\r\n\r\nClaire Martin\r\n"
+         Bonjour,\r\n\r\n{MAIL}\r\n\r\nClaire Martin\r\n"
     );
     let uid = stage.mailbox.deliver(mail.as_bytes())?;
     let request = request(stage, "email", WRITER).await?;
@@ -141,6 +158,8 @@ pub(crate) async fn mail(stage: &Stage) -> Result<()> {
         .context("the mail was not marked as read")?;
     stage.say("mail    marked as read on the server, after the commit");
     let id = text_of(&request, "id");
+    let read = read_back(stage, id).await?;
+    ensure!(read.contains(MAIL), "{read:?} is read where {MAIL:?} was sent");
     let reply = json!({"text": "Bonjour Madame,\n\nL'inscription se fait au guichet des écoles.\n\nLa mairie"});
     let answered = stage
         .running
