@@ -6,12 +6,16 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ring::digest;
 
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
+
+/// Locked by the process that uses the folder; the lock ends with it, however it ends.
+const LOCK: &str = "lock";
 
 /// A file that is safely there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +26,20 @@ pub struct StoredBlob {
     pub size: u64,
 }
 
-/// The folder.
+/// The folder. One process uses it at a time: what a dead one left half-written is cleared away at the next start, and
+/// recordings without an end are closed.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     root: PathBuf,
+    /// Locked as long as one clone is there.
+    _lock: Arc<File>,
 }
 
 impl Blobs {
     /// Opens the folder, making it when it is missing.
     ///
     /// # Errors
-    /// [`CoreError::File`] when it cannot be made.
+    /// [`CoreError::File`] when it cannot be made, or another process uses it.
     pub fn open(root: PathBuf) -> Result<Self> {
         for folder in ["sha256", "new", "recordings"] {
             let path = root.join(folder);
@@ -41,7 +48,27 @@ impl Blobs {
                 source,
             })?;
         }
-        Ok(Self { root })
+        let path = root.join(LOCK);
+        let locked = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .and_then(|file| {
+                file.try_lock()?;
+                Ok(file)
+            });
+        let lock = locked.map_err(|source| CoreError::File {
+            what: format!(
+                "the folder {} is in use by another voxea; stop that one, or give this one a folder of its own",
+                root.display()
+            ),
+            source,
+        })?;
+        Ok(Self {
+            root,
+            _lock: Arc::new(lock),
+        })
     }
 
     /// Where recordings are written, one file each.
@@ -147,6 +174,18 @@ fn flush_folder(folder: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_process_uses_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Blobs::open(folder.path().to_path_buf()).unwrap();
+        let clone = first.clone();
+        drop(first);
+        let second = Blobs::open(folder.path().to_path_buf());
+        assert!(second.unwrap_err().to_string().contains("in use by another voxea"));
+        drop(clone);
+        Blobs::open(folder.path().to_path_buf()).unwrap();
+    }
 
     #[tokio::test]
     async fn content_is_kept_once_under_its_hash() {

@@ -129,7 +129,7 @@ pub(super) struct Queued<'a> {
     pub(super) acknowledgement: &'a NewAcknowledgement,
     pub(super) request_id: &'a str,
     pub(super) reference: &'a str,
-    /// The contact's time.
+    /// When it is written: the evidence of an acknowledgement is not as old as what it acknowledges.
     pub(super) at: Millis,
     pub(super) position: i64,
 }

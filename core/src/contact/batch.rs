@@ -312,7 +312,7 @@ impl<'a> Batch<'a> {
         if rows + events > 0 {
             first = self.number(tx, rows + events, &mut requests, placements).await?;
         }
-        let mut ledger = Ledger::new(first);
+        let mut ledger = Ledger::new(first, time::now());
         let mut places = HashMap::new();
         for ((entry, placement), allowed) in self.entries.iter().zip(placements).zip(allowed) {
             places.insert(entry.interaction_id.as_str(), placement.request_id.as_str());

@@ -7,7 +7,7 @@ use super::join::{Placement, Requests};
 use super::prepare::Prepared;
 use super::rows::Sets;
 use crate::base::error::Result;
-use crate::base::time;
+use crate::base::time::Millis;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx, row};
 
@@ -35,15 +35,18 @@ impl Entry<'_> {
 /// The rows and events of a batch, in the order of its items.
 pub(super) struct Ledger {
     position: i64,
+    /// When all of it is written.
+    now: Millis,
     pub(super) sets: Sets,
     pub(super) events: Vec<NewEvent>,
 }
 
 impl Ledger {
     /// From this position on.
-    pub(super) fn new(position: i64) -> Self {
+    pub(super) fn new(position: i64, now: Millis) -> Self {
         Self {
             position,
+            now,
             sets: Sets::default(),
             events: Vec::new(),
         }
@@ -53,7 +56,7 @@ impl Ledger {
     pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
         let mut script = Script::default();
         self.sets.write(&mut script);
-        feed::add(&mut script, self.position, time::now(), &self.events);
+        feed::add(&mut script, self.position, self.now, &self.events);
         script.run(tx).await?;
         self.sets.insert_large(tx).await
     }
@@ -74,7 +77,7 @@ impl Ledger {
                 "id": request_id, "position": position, "ref": request.reference, "channel": contact.channel.as_str(),
                 "account": prepared.account, "status": request.status, "subject": contact.subject, "from_address": contact.from,
                 "from_name": contact.from_name, "theme": contact.theme, "received_at": contact.received_at,
-                "updated_at": contact.received_at, "version": request.version + request.joins,
+                "updated_at": self.now, "version": request.version + request.joins,
                 "last_contact_at": request.last_contact_at, "last_keyword": i64::from(request.last_keyword),
             }));
         }
@@ -98,6 +101,7 @@ impl Ledger {
             .push(row!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
         self.sets.belongings(prepared, interaction_id);
         self.sets.note(
+            self.now,
             prepared,
             request_id,
             interaction_id,
@@ -123,7 +127,7 @@ impl Ledger {
                 acknowledgement,
                 request_id,
                 reference: &request.reference,
-                at: contact.received_at,
+                at: self.now,
                 position: self.take(),
             };
             let event = queued.add_to(&mut self.sets);

@@ -8,6 +8,7 @@ use super::contact::Contact;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
 use crate::base::id;
+use crate::base::time::Millis;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
@@ -101,11 +102,11 @@ impl Sets {
     }
 
     /// Adds an entry to a request's history.
-    pub(super) fn note(&mut self, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) {
+    pub(super) fn note(&mut self, at: Millis, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) {
         let contact = &prepared.contact;
         let detail = json!({"interaction_id": interaction_id, "channel": contact.channel.as_str()}).to_string();
         self.history.push(row!({
-            "id": id::new(), "request_id": request_id, "at": contact.received_at, "actor": prepared.actor, "action": action, "detail": detail,
+            "id": id::new(), "request_id": request_id, "at": at, "actor": prepared.actor, "action": action, "detail": detail,
         }));
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use tokio::task::spawn_blocking;
 use voxea_core::Core;
 use voxea_core::artefact::{CallEnd, RecordingOutcome, RecordingRow};
 use voxea_core::base::account::Account;
 use voxea_core::base::error::Result;
-use voxea_core::base::time;
+use voxea_core::base::time::{self, Millis};
 use voxea_recorder::reader;
 
 /// Calls that were committed and never answered, by their interaction. Their callers still repeat the INVITE, and are
@@ -24,8 +25,8 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
     for row in core.recordings.unfinished(account).await? {
         let path = core.blobs.path(&row.path);
         let repaired = spawn_blocking(move || repair_file(&path)).await;
-        match repaired.unwrap_or_else(|error| Some(failed(&error.to_string()))) {
-            Some(outcome) => close(core, &row, &outcome).await?,
+        match repaired.unwrap_or_else(|error| Some((failed(&error.to_string()), time::now()))) {
+            Some((outcome, last)) => close(core, &row, &outcome, last).await?,
             None => {
                 orphans.insert(row.interaction_id.clone(), row);
             }
@@ -39,28 +40,27 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
 /// # Errors
 /// The store's.
 pub(super) async fn give_up(core: &Core, row: &RecordingRow) -> Result<()> {
-    close(core, row, &failed("the daemon died before the call was answered")).await
+    close(core, row, &failed("the daemon died before the call was answered"), time::now()).await
 }
 
-async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome) -> Result<()> {
-    core.recordings
-        .ended(&row.interaction_id, CallEnd::Crash, time::now(), None, outcome)
-        .await
+async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome, at: Millis) -> Result<()> {
+    core.recordings.ended(&row.interaction_id, CallEnd::Crash, at, None, outcome).await
 }
 
-/// `None` when there is no file.
-fn repair_file(path: &Path) -> Option<RecordingOutcome> {
-    if !path.exists() {
-        return None;
-    }
-    Some(match reader::repair(path) {
+/// What is to be saved, and when the call ended: with the last thing that was written of it. `None` when there is no file.
+fn repair_file(path: &Path) -> Option<(RecordingOutcome, Millis)> {
+    let written = path.metadata().ok()?.modified();
+    let last = written.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let last = last.and_then(|since| Millis::try_from(since.as_millis()).ok());
+    let outcome = match reader::repair(path) {
         Ok(0) => failed("the daemon died before the recording began"),
         Ok(samples) => RecordingOutcome::Partial {
             samples,
             reason: "the daemon died during the call".to_owned(),
         },
         Err(error) => failed(&error.to_string()),
-    })
+    };
+    Some((outcome, last.unwrap_or_else(time::now)))
 }
 
 fn failed(reason: &str) -> RecordingOutcome {

@@ -68,13 +68,65 @@ impl Value {
 /// Reads TOML.
 ///
 /// # Errors
-/// The line of the mistake, and what the parser says of it.
+/// The line of the first mistake, beyond which the parser does not read, and its key, what is wrong and what would be
+/// right.
 pub fn parse(text: &str) -> Result<Node, (usize, String)> {
-    let document = toml_edit::Document::parse(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(text, span.start));
-        (line, error.message().to_owned())
-    })?;
+    let document = toml_edit::Document::parse(text).map_err(|error| broken(text, &error))?;
     Ok(table(text, document.as_table(), 1))
+}
+
+fn broken(text: &str, error: &toml_edit::TomlError) -> (usize, String) {
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
+    let key = key_at(text, line);
+    let words = error.message().lines().collect::<Vec<_>>().join("; ");
+    let here = text.lines().nth(line - 1).map_or("", str::trim);
+    let message = if words.starts_with("duplicate key") {
+        let (what, remedy) = if here.starts_with('[') {
+            (
+                "section",
+                "write all its keys below the first one; several of a kind are written [[…]]",
+            )
+        } else {
+            ("key", "keep one of the two")
+        };
+        let first = (1..line).find(|earlier| !key.is_empty() && key_at(text, *earlier) == key);
+        let first = first.map_or_else(String::new, |first| format!(", after line {first}"));
+        format!("the {what} is here for the second time{first}; {remedy}")
+    } else if here.starts_with('[') {
+        format!("not TOML: {words}; a section is written [api], one of several [[smpp]]")
+    } else {
+        format!("not TOML: {words}; a key is written listen = \"127.0.0.1:8080\": texts in quotes, numbers, true and false without")
+    };
+    let key = if key.is_empty() { key } else { key + ": " };
+    (line, key + &message)
+}
+
+/// The dotted key of a line's section or key, read without the parser, which has given up. Empty when there is none.
+fn key_at(text: &str, line: usize) -> String {
+    let mut section = String::new();
+    let mut last = "";
+    for (number, written) in (1..=line).zip(text.lines()) {
+        last = written.trim();
+        if let Some(rest) = last.strip_prefix('[') {
+            let name = rest.trim_start_matches('[').split(']').next().unwrap_or_default();
+            section = bare(name);
+        }
+        if number == line && !last.starts_with('[') {
+            let name = match last.split_once('=') {
+                Some((name, _)) if !last.starts_with('#') => bare(name),
+                _ => return String::new(),
+            };
+            return if section.is_empty() { name } else { format!("{section}.{name}") };
+        }
+    }
+    if last.starts_with('[') { section } else { String::new() }
+}
+
+/// A key without the spaces and quotes that mean nothing.
+fn bare(name: &str) -> String {
+    name.chars()
+        .filter(|char| !char.is_whitespace() && !"\"'".contains(*char))
+        .collect()
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -159,7 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_has_its_line() {
-        assert_eq!(parse("a = 1\nb = = 2\n").unwrap_err().0, 2);
+    fn a_mistake_has_its_line_and_its_remedy() {
+        for (text, line, key, part) in [
+            ("a = 1\nb = = 2\n", 2, "b", "not TOML"),
+            ("[api]\nlisten = 127.0.0.1:8080\n", 2, "api.listen", "texts in quotes"),
+            ("[api]\nx = 1\n[store]\nx = 1\nx = 2\n", 5, "store.x", "second time, after line 4"),
+            ("[api]\nx = 1\n\n[store]\n[api] # again\ny = 1\n", 5, "api", "after line 1"),
+            ("[api\nx = 1\n", 1, "api", "[[smpp]]"),
+            ("[api]\ntls = { a = 1, a = 2 }\n", 2, "api.tls", "second time; keep one"),
+        ] {
+            let (place, words) = parse(text).unwrap_err();
+            assert!(
+                place == line && words.starts_with(&format!("{key}: ")),
+                "{text:?}: {place}: {words}"
+            );
+            assert!(words.contains(part), "{text:?}: {words}");
+        }
     }
 }

@@ -12,7 +12,7 @@ pub use section::Section;
 
 use std::cell::RefCell;
 
-/// One thing that is wrong with the configuration.
+/// One thing that is wrong with the configuration, or that is hardly meant so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where it stands.
@@ -21,10 +21,15 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and what would be right.
     pub message: String,
+    /// The daemon runs with it all the same.
+    pub harmless: bool,
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.harmless {
+            f.write_str("warning: ")?;
+        }
         write!(f, "{}: ", self.place)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
@@ -46,10 +51,20 @@ impl Problems {
 
     /// Notes one more.
     pub fn add(&self, place: Place, key: impl Into<String>, message: impl Into<String>) {
+        self.note(place, key.into(), message.into(), false);
+    }
+
+    /// Notes something with which the daemon runs, but hardly as its operator means.
+    pub fn warn(&self, place: Place, key: impl Into<String>, message: impl Into<String>) {
+        self.note(place, key.into(), message.into(), true);
+    }
+
+    fn note(&self, place: Place, key: String, message: String, harmless: bool) {
         self.0.borrow_mut().push(Problem {
             place,
-            key: key.into(),
-            message: message.into(),
+            key,
+            message,
+            harmless,
         });
     }
 

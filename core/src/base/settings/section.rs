@@ -66,12 +66,17 @@ impl<'a> Section<'a> {
 
     /// Notes a problem with a key; its place is the key's, or the section's when the key is absent.
     pub fn problem(&self, key: &'static str, message: impl Into<String>) {
-        self.known.borrow_mut().insert(key);
-        let place = self
-            .members
-            .and_then(|members| members.get(key))
-            .map_or(&self.place, |node| &node.place);
-        self.problems.add(place.clone(), self.path_of(key), message);
+        self.problems.add(self.place_of(key), self.path_of(key), message);
+    }
+
+    /// Notes that a key, right as it is, hardly does what is meant; places as for [`Section::problem`].
+    pub fn warning(&self, key: &'static str, message: impl Into<String>) {
+        self.problems.warn(self.place_of(key), self.path_of(key), message);
+    }
+
+    fn place_of(&self, key: &'static str) -> Place {
+        let node = self.node(key);
+        node.map_or(&self.place, |node| &node.place).clone()
     }
 
     /// Whether the key is there.
