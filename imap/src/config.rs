@@ -133,6 +133,15 @@ impl Config {
                 section.problem(key, "may not hold line breaks");
             }
         }
+        if config.folder.is_empty() {
+            section.problem("folder", "is empty; an example: folder = \"INBOX\"");
+        }
+        if config.submission.is_none() && section.has("acknowledge") && config.acknowledge {
+            section.problem(
+                "acknowledge",
+                "is true, but nothing can be sent without a [mailbox.submission]; add one, or write acknowledge = false",
+            );
+        }
         if config.after == After::Move(config.folder.clone()) {
             section.problem("after", "moves mails to the folder that is followed; name another one");
         }
@@ -367,5 +376,13 @@ mod tests {
         ] {
             said(what);
         }
+        let (_, problems) =
+            read("name = \"a\"\naddress = \"127.0.0.1\"\nuser = \"u\"\npassword = \"p\"\nfolder = \"\"\nacknowledge = true\n");
+        assert_eq!(problems.len(), 2, "{problems:#?}");
+        assert!(problems[0].starts_with("line 5: folder: is empty"), "{problems:#?}");
+        assert!(
+            problems[1].starts_with("line 6: acknowledge: ") && problems[1].contains("[mailbox.submission]"),
+            "{problems:#?}"
+        );
     }
 }

@@ -98,6 +98,9 @@ impl Config {
         let mut listen = Vec::new();
         for text in section.strings("listen").unwrap_or_else(|| vec![LISTEN.to_owned()]) {
             match parse_listen(&text) {
+                Some(found) if found.address.port() != 0 && listen.contains(&found) => {
+                    section.problem("listen", format!("names {text:?} twice; keep one of the two"));
+                }
                 Some(found) => listen.push(found),
                 None => section.problem("listen", format!("{text:?} is no address to listen on; an example: {LISTEN:?}")),
             }
@@ -129,6 +132,18 @@ impl Config {
             }
             lines.push(found);
         }
+        if !section.has("trunk") {
+            section.problem(
+                "trunk",
+                "is missing: nobody could call; an example: [[sip.trunk]] with name = \"pbx\" and allow = [\"192.0.2.1\"]",
+            );
+        }
+        if !section.has("line") {
+            section.problem(
+                "line",
+                "is missing: no number would be answered; an example: [[sip.line]] with number = \"3000\"",
+            );
+        }
         Self {
             listen,
             media_ports,
@@ -158,6 +173,9 @@ fn read_trunk(section: &mut Section<'_>) -> (Trunk, Option<String>) {
     match section.strings("allow") {
         None => section.problem("allow", "is missing: nobody could call; an example: allow = [\"192.0.2.1\"]"),
         Some(texts) => {
+            if texts.is_empty() {
+                section.problem("allow", "is empty: nobody could call; an example: allow = [\"192.0.2.1\"]");
+            }
             for text in texts {
                 match text.parse::<Network>() {
                     Ok(network) => allow.push(network),
@@ -171,6 +189,12 @@ fn read_trunk(section: &mut Section<'_>) -> (Trunk, Option<String>) {
 
 fn read_line(section: &mut Section<'_>) -> Line {
     let number = section.required_string("number", "3000");
+    if number.contains(|char: char| char.is_whitespace() || char.is_control() || "@:;<>\"".contains(char)) {
+        section.problem(
+            "number",
+            format!("{number:?} is never dialled: write it as the PBX does, without spaces, \"sip:\" or \"@host\": number = \"3000\""),
+        );
+    }
     let prompt = match section.file("greeting") {
         None => greeting::french().map_err(|error| error.to_string()),
         Some(path) => read_prompt(&path),
@@ -183,6 +207,12 @@ fn read_line(section: &mut Section<'_>) -> Line {
         |prompt| Greeting::new(&prompt),
     );
     let beep = section.bool_or("beep", true);
+    if !beep && !section.has("greeting") {
+        section.warning(
+            "beep",
+            "is false, but the built-in greeting asks to speak after the beep; beep = true, or a greeting of your own: greeting = \"greeting.wav\"",
+        );
+    }
     let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
     let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
     Line {
@@ -257,7 +287,8 @@ mod tests {
         let (_, problems) = read(
             "[sip]\nlisten = [\"sctp:1.2.3.4:5\"]\nmedia_ports = \"40001-40002\"\nadvertise = \"pbx\"\n\
              [[sip.trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/40\"]\n[[sip.trunk]]\nname = \"a\"\n\
-             [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n",
+             [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n\
+             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\n",
         );
         for expected in [
             "sip.listen",
@@ -268,11 +299,19 @@ mod tests {
             "sip.trunk[1].allow",
             "sip.line[0].greeting",
             "did you mean silence_seconds?",
+            "line 15: sip.line[1].number",
+            "warning: line 16: sip.line[1].beep",
+            "line 19: sip.trunk[2].allow: is empty",
         ] {
             assert!(
                 problems.iter().any(|problem| problem.contains(expected)),
                 "{expected} is not in {problems:#?}"
             );
+        }
+        let (_, problems) = read("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n");
+        assert_eq!(problems.len(), 3, "{problems:#?}");
+        for expected in ["line 1: sip.trunk: is missing", "line 1: sip.line: is missing", "5060\" twice"] {
+            assert!(problems.join("\n").contains(expected), "{expected} is not in {problems:#?}");
         }
     }
 }

@@ -16,6 +16,11 @@ const PORT: u16 = 2775;
 /// The SMSC's texts that may wait for their commit; beyond, nothing more is read.
 const INBOUND_WINDOW: usize = 1000;
 
+/// The longest source_addr (SMPP 3.4 §5.2.8).
+const LONGEST_NUMBER: usize = 20;
+/// The longest name that a telephone shows in a number's place (3GPP TS 23.040 §9.1.2.5).
+const LONGEST_NAME: usize = 11;
+
 /// A bind to an SMSC.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -62,6 +67,12 @@ impl Config {
         let name = section.required_string("name", "short-number");
         let (host, port) = address(section);
         let number = section.required_string("number", "36123");
+        if !number.is_empty() && !is_number(&number) {
+            section.problem(
+                "number",
+                format!("{number:?} is no number of ours: digits alone (\"36123\"), an international number (\"+33612345678\"), or a name of at most {LONGEST_NAME} letters and digits (\"MAIRIE\")"),
+            );
+        }
         let (ton, npi) = kind_of(&number);
         let bind = match section.one_of("bind", &["transceiver", "transmitter", "receiver"], "transceiver") {
             "transmitter" => Bind::Transmitter,
@@ -191,6 +202,17 @@ fn address(section: &Section<'_>) -> (String, u16) {
     }
 }
 
+/// Whether SMPP has room for it, and an SMSC a meaning.
+fn is_number(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return digits.len() <= LONGEST_NUMBER;
+    }
+    let fits = number.len() <= LONGEST_NAME && number == number.trim();
+    fits && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_.&".contains(&byte))
+        && number.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 /// Type and plan of a number of ours, as SMSCs mostly want them.
 fn kind_of(number: &str) -> (u8, u8) {
     let digits = number.trim_start_matches('+');
@@ -266,6 +288,22 @@ mod tests {
             ("MAIRIE", (5, 0)),
         ] {
             assert_eq!(kind_of(number), kind, "{number}");
+            assert!(is_number(number), "{number}");
+        }
+        for number in [
+            "36 123",
+            "+",
+            "numéro",
+            "+33 6 12 34 56 78",
+            "UNE MAIRIE TROP LONGUE",
+            "123456789012345678901",
+            "36123;",
+        ] {
+            let (_, problems) = read(&SOUND.replace("36123", number));
+            assert!(
+                problems.len() == 1 && problems[0].starts_with("line 6: number: "),
+                "{number}: {problems:?}"
+            );
         }
     }
 

@@ -13,8 +13,11 @@ use crate::failure::Failure;
 pub(super) fn check(loaded: Result<Config, ConfigError>) -> Result<ExitCode, Failure> {
     match loaded {
         Ok(config) => {
+            for warning in &config.warnings {
+                say(warning);
+            }
             let channels = usize::from(config.sip.is_some()) + config.smpp.len() + config.mailboxes.len();
-            say(format_args!("the configuration is right; {channels} channels beside the API"));
+            say(format_args!("the configuration is right; {} beside the API", counted(channels)));
             Ok(ExitCode::SUCCESS)
         }
         Err(wrong @ ConfigError::Wrong { .. }) => {
@@ -22,5 +25,13 @@ pub(super) fn check(loaded: Result<Config, ConfigError>) -> Result<ExitCode, Fai
             Ok(ExitCode::from(2))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+fn counted(channels: usize) -> String {
+    match channels {
+        0 => "no channel".to_owned(),
+        1 => "one channel".to_owned(),
+        _ => format!("{channels} channels"),
     }
 }

@@ -7,6 +7,7 @@ use super::{catalogue, check, doctor, key, migrate};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
+use nix::sys::stat::{Mode, umask};
 
 /// Citizen requests from every channel, in one place.
 #[derive(Debug, Parser)]
@@ -51,6 +52,9 @@ impl Cli {
     /// # Errors
     /// What a person must see; [`Failure::code`] is the exit code.
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
+        // Before any thread and any file: what citizens say is nobody else's on this machine, by whatever command the
+        // database or the blobs come to be.
+        umask(Mode::S_IRWXG | Mode::S_IRWXO);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

@@ -4,7 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use voxea_core::base::account::Kind;
 use voxea_core::store::Store;
+use voxea_imap::config::{Security, Server};
 
 use super::common::say;
 use crate::config::Config;
@@ -23,7 +27,15 @@ pub(super) async fn doctor(config: Config) -> Result<ExitCode, Failure> {
     well &= tell("disk", disk(&config.store.blobs));
     well &= tell("api", bind(config.api.listen).await);
     for (account, probe) in channels::probes(&config) {
-        well &= tell(&account.to_string(), within(probe).await);
+        let mailbox = config
+            .mailboxes
+            .iter()
+            .find(|(name, _)| account.kind == Kind::Mailbox && account.name == *name);
+        let found = match mailbox {
+            Some((_, mailbox)) => self::mailbox(mailbox).await,
+            None => within(probe).await,
+        };
+        well &= tell(&account.to_string(), found);
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -37,9 +49,62 @@ fn tell(what: &str, found: Result<String, String>) -> bool {
 }
 
 async fn within(probe: impl Future<Output = Result<String, String>>) -> Result<String, String> {
-    tokio::time::timeout(PATIENCE, probe)
+    tokio::time::timeout(PATIENCE, probe).await.unwrap_or_else(|_| Err(silent()))
+}
+
+fn silent() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
+}
+
+/// A mailbox has two servers, and the person must know which of them is not well. So reading is tried alone first,
+/// and the server that sends whatever became of that.
+async fn mailbox(config: &voxea_imap::Config) -> Result<String, String> {
+    let alone = voxea_imap::Config {
+        submission: None,
+        ..config.clone()
+    };
+    let reading = within(voxea_imap::probe(&alone))
         .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+        .map_err(|words| of("IMAP server", &config.server, &words));
+    let Some(submission) = &config.submission else { return reading };
+    let sending = |words: &str| of("submission server", &submission.server, words);
+    match reading {
+        // Only with the mailbox open is the login to the other server tried.
+        Ok(_) => tokio::time::timeout(PATIENCE, voxea_imap::probe(config)).await.unwrap_or_else(|_| {
+            let read = of("IMAP server", &config.server, "logged in");
+            Err(format!("{read}; {}", sending(&silent())))
+        }),
+        Err(words) => Err(match within(greeting(&submission.server)).await {
+            Ok(found) => format!("{words}; {}", sending(&found)),
+            Err(error) => format!("{words}; {}", sending(&error)),
+        }),
+    }
+}
+
+/// Whose words these are, with its address once: some bring it along.
+fn of(what: &str, server: &Server, words: &str) -> String {
+    let address = server.authority();
+    let mut words = words;
+    while let Some(rest) = words.strip_prefix(&address).and_then(|rest| rest.strip_prefix(": ")) {
+        words = rest;
+    }
+    format!("{what} {address}: {words}")
+}
+
+/// Whether a submission server is there at all. Where TLS comes first it says nothing by itself.
+async fn greeting(server: &Server) -> Result<String, String> {
+    let mut stream = TcpStream::connect((server.host.as_str(), server.port))
+        .await
+        .map_err(|error| error.to_string())?;
+    if server.security == Security::Tls {
+        return Ok("takes connections; its login was not tried".to_owned());
+    }
+    let mut code = [0_u8; 3];
+    stream.read_exact(&mut code).await.map_err(|error| error.to_string())?;
+    match &code {
+        b"220" => Ok("is there; its login was not tried".to_owned()),
+        _ => Err("does not greet as a mail server; check address and security".to_owned()),
+    }
 }
 
 async fn database(config: &Config) -> Result<String, String> {

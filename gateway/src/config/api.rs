@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use voxea_core::base::settings::Section;
 
 use crate::http::tls;
@@ -55,6 +57,12 @@ impl ApiSettings {
             );
         }
         let metrics_listen = section.parsed("metrics_listen", "127.0.0.1:9090");
+        if metrics_listen.is_some_and(|metrics| collide(metrics, listen)) {
+            section.problem(
+                "metrics_listen",
+                format!("takes {listen}, where the API listens; give it a port of its own: metrics_listen = \"127.0.0.1:9090\""),
+            );
+        }
         let stop = section.int_or("stop_seconds", 10, 1..=600);
         let connections = section.int_or("connections", 1024, 16..=60_000);
         Self {
@@ -68,17 +76,25 @@ impl ApiSettings {
     }
 }
 
+/// Whether two sockets cannot both be had. The kernel gives each port 0 another one.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    // 0.0.0.0 takes the port of every address of its family.
+    let same = one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && (one.ip().is_unspecified() || other.ip().is_unspecified());
+    one.port() != 0 && one.port() == other.port() && same
+}
+
 fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
     for (key, example) in [("certificate", "cert.pem"), ("key_file", "key.pem")] {
         if !section.has(key) {
             section.problem(key, format!("is missing; an example: {key} = \"{example}\""));
         }
     }
-    let (chain, secret) = (section.file("certificate")?, section.file("key_file")?);
-    if let Some(message) = readable_by_all(&secret) {
-        section.problem("key_file", message);
-        return None;
-    }
+    // Each file by itself first, so that what is wrong with one does not hide what is wrong with the other.
+    let chain = section
+        .file("certificate")
+        .filter(|path| usable(section, "certificate", chain_of(path)));
+    let secret = section.file("key_file").filter(|path| usable(section, "key_file", key_of(path)));
+    let (chain, secret) = (chain?, secret?);
     match tls::server(&chain, &secret) {
         Ok(config) => Some(config),
         Err(error) => {
@@ -86,6 +102,41 @@ fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
             None
         }
     }
+}
+
+fn usable(section: &Section<'_>, key: &'static str, tried: Result<(), String>) -> bool {
+    let usable = tried.is_ok();
+    if let Err(message) = tried {
+        section.problem(key, message);
+    }
+    usable
+}
+
+fn chain_of(path: &Path) -> Result<(), String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(|found| found.collect::<Result<Vec<_>, _>>());
+    match read {
+        Ok(chain) if !chain.is_empty() => Ok(()),
+        Ok(_) => Err(format!(
+            "{}: it holds no PEM certificate; it must hold the chain, the server's own first",
+            path.display()
+        )),
+        Err(error) => Err(format!(
+            "{}: {error}; it must be a PEM file of certificates that the daemon may read",
+            path.display()
+        )),
+    }
+}
+
+fn key_of(path: &Path) -> Result<(), String> {
+    if let Some(message) = readable_by_all(path) {
+        return Err(message);
+    }
+    PrivateKeyDer::from_pem_file(path).map(drop).map_err(|error| {
+        format!(
+            "{}: {error}; it must be a PEM file of the certificate's private key that the daemon may read",
+            path.display()
+        )
+    })
 }
 
 fn readable_by_all(path: &Path) -> Option<String> {

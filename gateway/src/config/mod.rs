@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) smpp: Vec<(String, Arc<voxea_smpp::Config>)>,
     /// The mailboxes, by name.
     pub(crate) mailboxes: Vec<(String, Arc<voxea_imap::Config>)>,
+    /// What it says and hardly means, by place.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 impl Config {
@@ -101,14 +103,17 @@ pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, S
             Some(sections(&Section::root(&root, &found.folder, &problems)))
         }
         Err((line, message)) => {
-            let message = message.lines().collect::<Vec<_>>().join("; ");
-            problems.add(Place::Line(line), "", format!("not TOML: {message}"));
+            let message = format!("{message}; the rest was not read, so more may be wrong: mend this and check again");
+            problems.add(Place::Line(line), "", message);
             None
         }
     };
     let problems = problems.into_sorted();
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(mut config) if problems.iter().all(|problem| problem.harmless) => {
+            config.warnings = problems;
+            Ok(config)
+        }
         _ => Err(ConfigError::Wrong {
             file: found.path.clone(),
             problems,
@@ -130,6 +135,7 @@ fn sections(root: &Section<'_>) -> Config {
         sip,
         smpp,
         mailboxes,
+        warnings: Vec::new(),
     }
 }
 

@@ -69,10 +69,16 @@ impl StoreSettings {
     pub(crate) fn read(section: Option<&Section<'_>>, folder: &Path) -> Self {
         let given = section.and_then(|section| section.secret("url", "url_file"));
         let url = given.as_ref().map_or("sqlite:voxea.db", Secret::reveal);
-        if let Some(section) = section
-            && let Err(message) = check_url(url)
-        {
-            section.problem("url", message);
+        if let Some(section) = section {
+            let key = if section.has("url_file") { "url_file" } else { "url" };
+            if let Err(message) = check_url(url) {
+                section.problem(key, message);
+            } else if let Some(message) = absolute(url, folder)
+                .strip_prefix("sqlite://")
+                .and_then(|file| no_place_for(Path::new(file)))
+            {
+                section.problem(key, message);
+            }
         }
         let blobs = section.map_or_else(|| "blobs".to_owned(), |section| section.string_or("blobs", "blobs"));
         if let Some(section) = section {
@@ -83,6 +89,11 @@ impl StoreSettings {
                 );
             } else if blobs.is_empty() {
                 section.problem("blobs", "is empty; name a folder: blobs = \"blobs\"");
+            } else if let Some(file) = no_folder(&folder.join(&blobs)) {
+                section.problem(
+                    "blobs",
+                    format!("{} is a file, but must be a folder: blobs = \"blobs\"", file.display()),
+                );
             }
         }
         Self {
@@ -104,10 +115,56 @@ fn check_url(url: &str) -> Result<(), &'static str> {
             Ok(())
         };
     }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(());
+    if let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) {
+        return check_authority(rest.split(['/', '?', '#']).next().unwrap_or_default());
     }
     Err("must begin with sqlite: or postgres://, as in url = \"sqlite:voxea.db\"")
+}
+
+/// `[user[:password]@][host][:port]`; with nothing at all, PostgreSQL's own socket is meant.
+fn check_authority(authority: &str) -> Result<(), &'static str> {
+    let server = authority.rsplit_once('@').map_or(authority, |(_, server)| server);
+    // The colons of an IPv6 address stand in brackets.
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (server, None),
+    };
+    if host.is_empty() && !authority.is_empty() {
+        return Err("names no host: url = \"postgres://user:password@127.0.0.1/voxea\"");
+    }
+    match port {
+        Some(port) if port.parse::<u16>().is_err() => Err(
+            "has no port between 1 and 65535 after the host; in a password, / ? # @ and : are written %2F %3F %23 %40 %3A: url = \"postgres://user:password@127.0.0.1:5432/voxea\"",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Why SQLite cannot make its file here, if it is certain that it cannot.
+fn no_place_for(file: &Path) -> Option<String> {
+    if file.is_dir() {
+        return Some(format!(
+            "{} is a folder, but must be a file: url = \"sqlite:voxea.db\"",
+            file.display()
+        ));
+    }
+    let folder = file.parent()?;
+    match std::fs::metadata(folder) {
+        Ok(facts) if facts.is_dir() => None,
+        Ok(_) => Some(format!("{} is a file, but must be the folder of the database", folder.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(format!(
+            "{}: this folder does not exist; make it, owned by the daemon's user, or name another one",
+            folder.display()
+        )),
+        // Another user may be allowed to look.
+        Err(_) => None,
+    }
+}
+
+/// What stands where a folder is to be made and is none.
+fn no_folder(path: &Path) -> Option<&Path> {
+    let there = path.ancestors().find(|path| path.exists())?;
+    (!there.is_dir()).then_some(there)
 }
 
 fn absolute(url: &str, folder: &Path) -> String {
@@ -135,5 +192,27 @@ mod tests {
         assert!(!message.contains("hunter2"));
         assert!(check_url("sqlite::memory:").is_err());
         assert!(check_url("sqlite:a.db?mode=ro").is_err());
+    }
+
+    #[test]
+    fn a_server_is_named() {
+        for good in [
+            "postgres://h/d",
+            "postgres://u:p@h:5432/d?sslmode=require",
+            "postgres://u@[::1]:5432/d",
+            "postgres://u@[::1]/d",
+            "postgresql:///d",
+        ] {
+            assert_eq!(check_url(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "postgres://user@",
+            "postgres://user@/d",
+            "postgres://:5432/d",
+            "postgres://u:hunter2/x@h/d",
+        ] {
+            let message = check_url(bad).unwrap_err();
+            assert!(message.contains("url = ") && !message.contains("hunter2"), "{bad}: {message}");
+        }
     }
 }

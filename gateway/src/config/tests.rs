@@ -62,6 +62,28 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
         ),
         ("[organisation]\nname = \"\"\n", &["line 2", "organisation.name", "is empty"]),
         ("api = 3\n", &["line 1", "api", "must be a section"]),
+        (
+            "[api]\nlisten = \"127.0.0.1:8080\"\nmetrics_listen = \"127.0.0.1:8080\"\n",
+            &["line 3", "api.metrics_listen", "where the API listens", "127.0.0.1:9090"],
+        ),
+        (
+            "[store]\nurl = \"sqlite:no/where/voxea.db\"\n",
+            &["line 2", "store.url", "no/where: this folder does not exist"],
+        ),
+        ("[store]\nurl = \"postgres://user@\"\n", &["line 2", "store.url", "names no host"]),
+        (
+            "[api]\nstop_seconds = 1\nstop_seconds = 2\n",
+            &["line 3", "api.stop_seconds", "second time, after line 2", "more may be wrong"],
+        ),
+        ("[api]\n[store]\n[api]\n", &["line 3: api: the section", "after line 1"]),
+        (
+            "[api]\ntls = { certificate = \"no.pem\", key_file = \"none.pem\" }\n",
+            &["api.tls.certificate", "no.pem", "api.tls.key_file", "none.pem"],
+        ),
+        (
+            "[api]\ntls = { certificate = \"no.pem\" }\n",
+            &["api.tls.certificate", "no.pem", "api.tls.key_file: is missing"],
+        ),
     ];
     for (text, expected) in table {
         let problems = wrong(text);
@@ -70,6 +92,31 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             assert!(said.contains(part), "{text:?} said {said:?}, without {part:?}");
         }
         assert!(!said.contains("hunter2"), "a password was repeated: {said}");
+    }
+}
+
+#[test]
+fn what_is_hardly_meant_is_said_and_does_not_stop() {
+    let text = "[sip]\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.1\"]\n[[sip.line]]\nnumber = \"3000\"\nbeep = false\n";
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = read_in(folder.path(), text).unwrap().warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let said = warning.to_string();
+    assert!(said.starts_with("warning: line 7: sip.line[0].beep: "), "{said}");
+}
+
+#[test]
+fn files_stand_where_folders_must() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    for (text, key) in [
+        ("[store]\nblobs = \"file\"\n", "store.blobs"),
+        ("[store]\nblobs = \"file/blobs\"\n", "store.blobs"),
+        ("[store]\nurl = \"sqlite:.\"\n", "store.url"),
+        ("[store]\nurl = \"sqlite:file/voxea.db\"\n", "store.url"),
+    ] {
+        let problems = read_in(folder.path(), text).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains(key), "{text:?}: {problems:?}");
     }
 }
 
