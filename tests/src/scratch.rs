@@ -83,6 +83,17 @@ impl Scratch {
         self.folder.path()
     }
 
+    /// Runs another command of the binary in the folder; what it says on stdout.
+    ///
+    /// # Errors
+    /// What it says on stderr, when it fails.
+    pub async fn say(&self, arguments: &[&str]) -> Result<String> {
+        let said = self.command(arguments).output().await?;
+        let words = String::from_utf8_lossy(&said.stderr);
+        ensure!(said.status.success(), "voxea {}: {words}", arguments.join(" "));
+        Ok(String::from_utf8(said.stdout)?)
+    }
+
     /// Starts the daemon and waits until it is ready.
     ///
     /// # Errors
