@@ -137,7 +137,7 @@ impl Config {
             section.problem("folder", "is empty; an example: folder = \"INBOX\"");
         }
         if config.submission.is_none() && section.has("acknowledge") && config.acknowledge {
-            section.problem(
+            section.warning(
                 "acknowledge",
                 "is true, but nothing can be sent without a [mailbox.submission]; add one, or write acknowledge = false",
             );
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(problems.len(), 2, "{problems:#?}");
         assert!(problems[0].starts_with("line 5: folder: is empty"), "{problems:#?}");
         assert!(
-            problems[1].starts_with("line 6: acknowledge: ") && problems[1].contains("[mailbox.submission]"),
+            problems[1].starts_with("warning: line 6: acknowledge: ") && problems[1].contains("[mailbox.submission]"),
             "{problems:#?}"
         );
     }

@@ -133,13 +133,13 @@ impl Config {
             lines.push(found);
         }
         if !section.has("trunk") {
-            section.problem(
+            section.warning(
                 "trunk",
                 "is missing: nobody could call; an example: [[sip.trunk]] with name = \"pbx\" and allow = [\"192.0.2.1\"]",
             );
         }
         if !section.has("line") {
-            section.problem(
+            section.warning(
                 "line",
                 "is missing: no number would be answered; an example: [[sip.line]] with number = \"3000\"",
             );
@@ -174,7 +174,7 @@ fn read_trunk(section: &mut Section<'_>) -> (Trunk, Option<String>) {
         None => section.problem("allow", "is missing: nobody could call; an example: allow = [\"192.0.2.1\"]"),
         Some(texts) => {
             if texts.is_empty() {
-                section.problem("allow", "is empty: nobody could call; an example: allow = [\"192.0.2.1\"]");
+                section.warning("allow", "is empty: nobody could call; an example: allow = [\"192.0.2.1\"]");
             }
             for text in texts {
                 match text.parse::<Network>() {
@@ -301,7 +301,7 @@ mod tests {
             "did you mean silence_seconds?",
             "line 15: sip.line[1].number",
             "warning: line 16: sip.line[1].beep",
-            "line 19: sip.trunk[2].allow: is empty",
+            "warning: line 19: sip.trunk[2].allow: is empty",
         ] {
             assert!(
                 problems.iter().any(|problem| problem.contains(expected)),
@@ -310,7 +310,11 @@ mod tests {
         }
         let (_, problems) = read("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n");
         assert_eq!(problems.len(), 3, "{problems:#?}");
-        for expected in ["line 1: sip.trunk: is missing", "line 1: sip.line: is missing", "5060\" twice"] {
+        for expected in [
+            "warning: line 1: sip.trunk: is missing",
+            "warning: line 1: sip.line: is missing",
+            "5060\" twice",
+        ] {
             assert!(problems.join("\n").contains(expected), "{expected} is not in {problems:#?}");
         }
     }

@@ -67,6 +67,9 @@ struct Daemon {
 
 impl Daemon {
     async fn start(config: &Config, migrate: bool) -> Result<Self, Failure> {
+        for warning in &config.warnings {
+            tracing::warn!(place = %warning.place, key = warning.key, "{}", warning.message);
+        }
         let core = Core::open(config.core(migrate)).await?;
         let (stop, tracker, health, pulses, metrics) = (
             Stop::new(),
