@@ -18,7 +18,7 @@ use voxea_core::outbox::ReceiptState;
 use crate::config::After;
 use crate::connection::{Connection, Trouble};
 use crate::dsn::{Action, Dsn};
-use crate::planner::{Do, Observed, Place, Planner, Settings, Taken};
+use crate::planner::{Do, First, Observed, Place, Planner, Settings, Taken};
 use crate::take::{self, Desk, Read};
 
 /// Mails a FETCH and a commit, at most.
@@ -55,7 +55,6 @@ pub(crate) async fn follow(desk: Desk<'_>, reporter: &Reporter, stop: &Stop) -> 
         Ok(connection) => connection,
         Err(trouble) => return exit(End::Mailbox(trouble)),
     };
-    reporter.up(vec![format!("tcp:{}", connection.peer)]);
     let mut follower = Follower {
         desk,
         reporter,
@@ -122,6 +121,8 @@ impl Follower<'_> {
             idle: self.connection.offers.idle,
             poll: Duration::from_secs(config.poll_seconds),
         };
+        // Up is said when what comes from then on is surely taken in: not before "new" has a beginning that lasts.
+        let (known, mut said) = (place.is_some(), false);
         let mut planner = Planner::new(settings, place);
         let mut observed = Observed::Connected;
         loop {
@@ -134,7 +135,15 @@ impl Follower<'_> {
                 return Err(End::Stopped);
             }
             self.reporter.queue(planner.waiting() as u64);
+            let begun = match &next {
+                Do::Select => known,
+                Do::Save { imported, .. } => *imported || config.first != First::New,
+                _ => false,
+            };
             observed = self.perform(next).await?;
+            if begun && !std::mem::replace(&mut said, true) {
+                self.reporter.up(vec![format!("tcp:{}", self.connection.peer)]);
+            }
         }
     }
 
