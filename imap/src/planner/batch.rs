@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// Attempts after which a mail is quarantined.
-pub const ATTEMPTS: i64 = 3;
+/// Attempts after which a mail is quarantined: one among others and three alone. A process that is killed at random dies
+/// now and then beside a mail that is innocent, and twice beside the same one when it is killed as soon as it starts.
+pub const ATTEMPTS: i64 = 4;
 
 /// What the server says of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@
 //! - A UID is settled once its mail is committed, and only then does the cursor pass it. `\Seen`, dates and sequence
 //!   numbers decide nothing.
 //! - UIDs that a pass skipped are looked for again for a day: some servers show a mail later than its successors.
-//! - When UIDVALIDITY changes, everything since the cursor moved last is read again and known by its content.
-//! - An attempt is counted before a mail is parsed. A mail at which the process died three times is quarantined, and
-//!   its neighbours are then taken one by one, so that no other mail shares its fate.
+//! - When UIDVALIDITY changes, everything since the first connection is read again and known by its content.
+//! - An attempt is counted before a mail is parsed. A mail at which the process died three times, alone with it, is
+//!   quarantined; its neighbours are then taken one by one, so that no other mail shares its fate.
 
 mod batch;
 mod gaps;

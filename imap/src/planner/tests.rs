@@ -303,7 +303,7 @@ fn the_mail_that_kills_is_quarantined_and_no_other() {
         deaths += 1;
         assert!(deaths < 10);
     }
-    assert_eq!(deaths, 3);
+    assert_eq!(deaths, 4);
     assert_eq!(
         world
             .accepted
