@@ -263,7 +263,7 @@ CREATE TABLE api_key (
     id         TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
     hash       TEXT NOT NULL,            -- SHA-256 of the secret, hexadecimal
-    scopes     TEXT NOT NULL,
+    contract   TEXT NOT NULL,            -- JSON: what it may do to which requests, what it is shown, until when
     created_at BIGINT NOT NULL,
     revoked_at BIGINT
 );

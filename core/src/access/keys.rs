@@ -1,11 +1,13 @@
 //! API keys, `vx_<id>_<secret>`: the secret is stored as its hash only.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::base::actor::{Actor, Scopes};
+use crate::base::actor::{Actor, Client, Contract};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::store::Store;
@@ -17,14 +19,14 @@ const SECRET_BYTES: usize = 32;
 const ID_BYTES: usize = 6;
 
 /// A key as it is listed: everything but the secret.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRow {
     /// The public part.
     pub id: String,
     /// Whom it was given to.
     pub name: String,
-    /// Names separated by spaces.
-    pub scopes: String,
+    /// On what terms its holder calls.
+    pub contract: Contract,
     /// When it was made.
     pub created_at: Millis,
     /// When it was taken back.
@@ -48,12 +50,13 @@ impl Keys {
     ///
     /// # Errors
     /// The store's.
-    pub async fn create(&self, name: &str, scopes: Scopes) -> Result<String> {
+    pub async fn create(&self, name: &str, contract: &Contract) -> Result<String> {
         let (id, secret) = (hex(&random(ID_BYTES)?), URL_SAFE_NO_PAD.encode(random(SECRET_BYTES)?));
-        let sql = "INSERT INTO api_key (id, name, hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5)";
+        let sql = "INSERT INTO api_key (id, name, hash, contract, created_at) VALUES ($1, $2, $3, $4, $5)";
+        let terms = serde_json::to_string(contract).map_err(|error| CoreError::Store(error.to_string()))?;
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
-            .bind(&id).bind(name).bind(hash(&secret)).bind(scopes.names()).bind(time::now()).execute(db).await.map(|_| ()))?;
+            .bind(&id).bind(name).bind(hash(&secret)).bind(&terms).bind(time::now()).execute(db).await.map(|_| ()))?;
         tx.commit().await?;
         Ok(format!("vx_{id}_{secret}"))
     }
@@ -63,8 +66,20 @@ impl Keys {
     /// # Errors
     /// The store's.
     pub async fn list(&self) -> Result<Vec<KeyRow>> {
-        let sql = "SELECT id, name, scopes, created_at, revoked_at FROM api_key ORDER BY created_at, id";
-        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).fetch_all(db).await)?)
+        let sql = "SELECT id, name, contract, created_at, revoked_at FROM api_key ORDER BY created_at, id";
+        let rows: Vec<StoredKey> = on!(Store, &self.store, db => sqlx::query_as(sql).fetch_all(db).await)?;
+        rows.into_iter()
+            .map(|(id, name, contract, created_at, revoked_at)| {
+                let contract = terms(&id, &contract)?;
+                Ok(KeyRow {
+                    id,
+                    name,
+                    contract,
+                    created_at,
+                    revoked_at,
+                })
+            })
+            .collect()
     }
 
     /// Takes a key back; the daemon refuses it from its next call on.
@@ -79,27 +94,31 @@ impl Keys {
         found.map(|_| ()).ok_or(CoreError::NotFound { what: "key" })
     }
 
-    /// Who holds this token; `None` when nobody does. The hash of what was sent is compared in constant time, and a
+    /// Who holds this token; `None` when nobody does, or the contract is over. The hash of what was sent is compared in constant time, and a
     /// key's id tells nothing that its holder may not know.
     ///
     /// # Errors
     /// The store's.
     pub async fn verify(&self, token: &str) -> Result<Option<Actor>> {
         let Some((id, secret)) = split(token) else { return Ok(None) };
-        let sql = "SELECT name, hash, scopes FROM api_key WHERE id = $1 AND revoked_at IS NULL";
+        let sql = "SELECT name, hash, contract FROM api_key WHERE id = $1 AND revoked_at IS NULL";
         let row: Option<(String, String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        let Some((name, stored, scopes)) = row else { return Ok(None) };
+        let Some((name, stored, contract)) = row else { return Ok(None) };
         if !same(hash(secret).as_bytes(), stored.as_bytes()) {
             return Ok(None);
         }
-        let scopes = Scopes::from_names(scopes.split_whitespace())
-            .map_err(|scope| CoreError::Store(format!("key {id} has the unknown scope {scope:?}")))?;
-        Ok(Some(Actor::Client {
-            key_id: id.to_owned(),
-            name,
-            scopes,
-        }))
+        let contract = terms(id, &contract)?;
+        if contract.until.is_some_and(|until| time::now() >= until) {
+            return Ok(None);
+        }
+        Ok(Some(Actor::Client(Arc::new(Client::of_key(id, name, contract)))))
     }
+}
+
+type StoredKey = (String, String, String, Millis, Option<Millis>);
+
+fn terms(id: &str, json: &str) -> Result<Contract> {
+    serde_json::from_str(json).map_err(|error| CoreError::Store(format!("the contract of key {id} cannot be read: {error}")))
 }
 
 fn split(token: &str) -> Option<(&str, &str)> {
@@ -131,6 +150,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::grant::Scopes;
 
     #[tokio::test]
     async fn a_key_works_until_it_is_taken_back() {
@@ -140,14 +160,25 @@ mod tests {
             .unwrap();
         store.migrate().await.unwrap();
         let keys = Keys::new(store);
-        let token = keys.create("back office", Scopes::from_names(["read"]).unwrap()).await.unwrap();
-        let Some(Actor::Client { key_id, name, scopes }) = keys.verify(&token).await.unwrap() else {
+        let contract = Contract {
+            purpose: Some("statistics".to_owned()),
+            ..Contract::everything(Scopes::from_names(["read"]).unwrap())
+        };
+        let token = keys.create("back office", &contract).await.unwrap();
+        let Some(Actor::Client(client)) = keys.verify(&token).await.unwrap() else {
             panic!("known")
         };
-        assert_eq!((name.as_str(), scopes.names().as_str()), ("back office", "read"));
+        assert_eq!((client.name.as_str(), &client.contract), ("back office", &contract));
+        let over = Contract {
+            until: Some(time::now()),
+            ..contract
+        };
+        let late = keys.create("late", &over).await.unwrap();
+        assert_eq!(keys.verify(&late).await.unwrap(), None);
         assert_eq!(keys.verify(&format!("{token}x")).await.unwrap(), None);
         assert_eq!(keys.verify("vx_000000000000_x").await.unwrap(), None);
         assert_eq!(keys.verify("nonsense").await.unwrap(), None);
+        let key_id = keys.list().await.unwrap()[0].id.clone();
         keys.revoke(&key_id).await.unwrap();
         assert_eq!(keys.verify(&token).await.unwrap(), None);
         assert!(matches!(keys.revoke(&key_id).await, Err(CoreError::NotFound { .. })));

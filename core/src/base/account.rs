@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of task serves a channel account, as `/v1/channels` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -90,7 +92,8 @@ impl fmt::Display for Account {
 macro_rules! channels {
     ($($variant:ident = $name:literal, $doc:literal;)*) => {
         /// The way by which a citizen reached us, or is answered.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
         pub enum Channel { $(#[doc = $doc] $variant,)* }
 
         impl Channel {
@@ -136,6 +139,20 @@ impl FromStr for Channel {
             .copied()
             .find(|channel| channel.as_str() == text)
             .ok_or_else(|| Unknown(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Channel {
+    type Error = Unknown;
+
+    fn try_from(text: String) -> Result<Self, Unknown> {
+        text.parse()
+    }
+}
+
+impl From<Channel> for String {
+    fn from(channel: Channel) -> Self {
+        channel.as_str().to_owned()
     }
 }
 

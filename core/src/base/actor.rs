@@ -1,91 +1,118 @@
 //! Who acts: every call on a door says so, and history keeps it.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-
-/// What an API key may do. `admin` may do all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Scopes {
-    /// Read requests, interactions, recordings, the feed.
-    pub read: bool,
-    /// Change requests and answer citizens.
-    pub reply: bool,
-    /// Bring contacts in.
-    pub intake: bool,
-    /// Everything, keys excepted: those are made on the command line.
-    pub admin: bool,
-}
-
-impl Scopes {
-    /// The names of the scopes, in the order in which they are written.
-    pub const NAMES: [&'static str; 4] = ["read", "reply", "intake", "admin"];
-
-    /// Reads a list of names such as `["read", "reply"]`.
-    ///
-    /// # Errors
-    /// The first name that is no scope.
-    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut scopes = Self::default();
-        for name in names {
-            match name {
-                "read" => scopes.read = true,
-                "reply" => scopes.reply = true,
-                "intake" => scopes.intake = true,
-                "admin" => scopes.admin = true,
-                other => return Err(other.to_owned()),
-            }
-        }
-        Ok(scopes)
-    }
-
-    /// The names that are granted, separated by spaces.
-    #[must_use]
-    pub fn names(self) -> String {
-        let granted = [self.read, self.reply, self.intake, self.admin];
-        let names: Vec<&str> = Self::NAMES
-            .into_iter()
-            .zip(granted)
-            .filter_map(|(name, on)| on.then_some(name))
-            .collect();
-        names.join(" ")
-    }
-
-    /// Whether reading is allowed.
-    #[must_use]
-    pub const fn may_read(self) -> bool {
-        self.read || self.admin
-    }
-
-    /// Whether changing requests and answering citizens is allowed.
-    #[must_use]
-    pub const fn may_reply(self) -> bool {
-        self.reply || self.admin
-    }
-
-    /// Whether bringing contacts in is allowed.
-    #[must_use]
-    pub const fn may_intake(self) -> bool {
-        self.intake || self.admin
-    }
-}
+use super::grant::{Grant, Operation, Scopes};
+use super::time::Millis;
 
 /// Who does something to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// Voxea itself: jobs, repairs.
+    /// Voxea itself: jobs, repairs, commands of the operator.
     System,
     /// A channel that takes a contact in or settles a reply.
     Channel(Account),
-    /// A program that holds an API key.
-    Client {
-        /// The key's public id, the part between the two underscores.
-        key_id: String,
-        /// The name that the key was given.
-        name: String,
-        /// What the key may do.
-        scopes: Scopes,
-    },
+    /// A program.
+    Client(Arc<Client>),
+    /// A person who works for the town.
+    Agent(Arc<Agent>),
+}
+
+/// A program that calls the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// `key:` and the key's public id, or `oauth:`, the issuer's name, a slash and the subject: unique, and in history.
+    pub id: String,
+    /// The name that it was given.
+    pub name: String,
+    /// On what terms it calls.
+    pub contract: Contract,
+}
+
+/// The terms on which a program is served: what it may do to which requests, which members it is shown, for what purpose
+/// and how long (GDPR art. 5 and 28).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// What it may do, to which requests.
+    pub grant: Grant,
+    /// Names of the members of requests, interactions and citizens that it is shown, besides ids; all when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<BTreeSet<String>>,
+    /// What it does with them, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// From when on it is refused, milliseconds UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+}
+
+/// A person who works for the town, as logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// UUIDv7.
+    pub id: String,
+    /// What they log in with.
+    pub login: String,
+    /// For people.
+    pub name: String,
+    /// What their roles allow, together.
+    pub grants: Vec<Grant>,
+}
+
+impl Contract {
+    /// These operations on every request, for no end.
+    #[must_use]
+    pub fn everything(operations: Scopes) -> Self {
+        Self {
+            grant: Grant::everything(operations),
+            ..Self::default()
+        }
+    }
+}
+
+impl Client {
+    /// A program that holds the API key of this public id.
+    #[must_use]
+    pub fn of_key(key_id: &str, name: impl Into<String>, contract: Contract) -> Self {
+        Self {
+            id: format!("key:{key_id}"),
+            name: name.into(),
+            contract,
+        }
+    }
+}
+
+impl Actor {
+    /// What it may do; nothing is said of the system and of channels, whose doors are their own.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        match self {
+            Self::System | Self::Channel(_) => &[],
+            Self::Client(client) => std::slice::from_ref(&client.contract.grant),
+            Self::Agent(agent) => &agent.grants,
+        }
+    }
+
+    /// Whether it may do something to some requests at least.
+    #[must_use]
+    pub fn may(&self, operation: Operation) -> bool {
+        matches!(self, Self::System) || self.grants().iter().any(|grant| grant.operations.contain(operation))
+    }
+
+    /// The members that it is shown; `None` for all.
+    #[must_use]
+    pub fn fields(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Client(client) => client.contract.fields.as_ref(),
+            Self::System | Self::Channel(_) | Self::Agent(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Actor {
@@ -93,21 +120,8 @@ impl fmt::Display for Actor {
         match self {
             Self::System => f.write_str("system"),
             Self::Channel(account) => write!(f, "channel:{account}"),
-            Self::Client { key_id, .. } => write!(f, "key:{key_id}"),
+            Self::Client(client) => f.write_str(&client.id),
+            Self::Agent(agent) => write!(f, "agent:{}", agent.id),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scopes_read_back_and_admin_may_all() {
-        let scopes = Scopes::from_names(["reply", "read"]).unwrap();
-        assert_eq!(scopes.names(), "read reply");
-        assert!(!scopes.may_intake());
-        assert!(Scopes::from_names(["admin"]).unwrap().may_intake());
-        assert_eq!(Scopes::from_names(["read", "root"]), Err("root".to_owned()));
     }
 }

@@ -6,6 +6,7 @@ pub mod count;
 pub mod error;
 pub mod exit;
 pub mod failpoint;
+pub mod grant;
 pub mod id;
 pub mod mutant;
 pub mod secret;

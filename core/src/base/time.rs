@@ -38,6 +38,13 @@ pub fn zone(name: &str) -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
 }
 
+/// The first moment after a day such as `2027-12-31` in a zone; `None` when it is none.
+#[must_use]
+pub fn end_of_day(day: &str, time_zone: &str) -> Option<Millis> {
+    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+    next.to_zoned(zone(time_zone)).ok().map(|at| at.timestamp().as_millisecond())
+}
+
 /// The calendar year of a moment, UTC; references carry it.
 #[must_use]
 pub fn year(at: Millis) -> i16 {
@@ -57,6 +64,8 @@ mod tests {
         assert_eq!(rfc3339(1_795_507_200_007), "2026-11-24T08:00:00.007Z");
         assert_eq!(parse_rfc3339("2026-11-24T09:00:00+01:00"), Some(1_795_507_200_000));
         assert_eq!(parse_rfc3339("yesterday"), None);
+        assert_eq!(end_of_day("2026-11-23", "Europe/Paris"), parse_rfc3339("2026-11-24T00:00:00+01:00"));
+        assert_eq!(end_of_day("2026-02-30", "Europe/Paris"), None);
         assert_eq!(year(1_795_507_200_000), 2026);
         assert!(is_zone("Europe/Paris") && !is_zone("Europe/Pari"));
     }

@@ -5,6 +5,7 @@
 mod check;
 mod door;
 mod nouns;
+mod reach;
 mod snapshot;
 mod table;
 

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use voxea_rules::calendar::Closure;
 
+pub use crate::base::grant::Confidentiality;
+
 /// A field of public action; the default has six.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,19 +96,6 @@ pub struct Decision {
     /// After how many months; the law's rule is two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub months: Option<u32>,
-}
-
-/// Who may see the requests of a theme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Confidentiality {
-    /// Whoever may see requests.
-    #[default]
-    Normal,
-    /// Whoever was given the theme or its service.
-    Restricted,
-    /// As restricted, and nothing of it in lists for others.
-    Secret,
 }
 
 /// What a citizen may write about.

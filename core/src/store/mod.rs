@@ -6,6 +6,7 @@
 mod kind;
 mod on;
 mod open;
+mod reach;
 mod row;
 mod rows;
 mod script;
@@ -14,6 +15,7 @@ mod writer;
 
 pub use kind::{Sqlite, Store};
 pub(crate) use on::on;
+pub use reach::{Condition, Reach, Themes, Way};
 pub use row::Row;
 pub(crate) use row::row;
 pub use rows::{Column, Rows, SetSql};

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use voxea_core::base::account::{Account, Channel, Kind};
-use voxea_core::base::actor::{Actor, Scopes};
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time;
 use voxea_core::base::wake::Wake;
@@ -12,7 +11,7 @@ use voxea_core::feed::Feed;
 use voxea_core::outbox::{NewReply, Outbound, Outbox, ReceiptIn, ReceiptState, Sender, Settlement};
 use voxea_core::request::{Desk, Filter, Patch, Status};
 
-use crate::place::Place;
+use crate::place::{Place, agent};
 
 const HOLD: Duration = Duration::from_secs(60);
 
@@ -32,14 +31,6 @@ fn open(place: &Place) -> Core {
         outbox,
         desk: place.desk.clone(),
         feed: place.feed.clone(),
-    }
-}
-
-fn agent() -> Actor {
-    Actor::Client {
-        key_id: "abc".to_owned(),
-        name: "back office".to_owned(),
-        scopes: Scopes::from_names(["admin"]).unwrap(),
     }
 }
 
@@ -151,7 +142,7 @@ pub(crate) async fn a_text_goes_out_and_its_receipt_settles_it(place: &Place) {
     let history = core.desk.history(&agent(), &request).await.unwrap();
     let actions: Vec<(&str, &str)> = history.iter().map(|row| (row.actor.as_str(), row.action.as_str())).collect();
     assert!(
-        actions.contains(&("key:abc", "replied")) && actions.contains(&("channel:smpp/short-number", "settled")),
+        actions.contains(&("key:agent", "replied")) && actions.contains(&("channel:smpp/short-number", "settled")),
         "{actions:?}"
     );
 }

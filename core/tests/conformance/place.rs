@@ -1,11 +1,13 @@
 //! Where a story takes place: a database of its own, migrated and empty, with an intake over it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use voxea_core::base::account::{Account, Channel, Kind};
-use voxea_core::base::actor::{Actor, Scopes};
+use voxea_core::base::actor::{Actor, Client, Contract};
 use voxea_core::base::count::Counters;
+use voxea_core::base::grant::Scopes;
 use voxea_core::base::id;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::base::wake::Wake;
@@ -145,11 +147,8 @@ pub(crate) fn calendar() -> Calendar {
 }
 
 pub(crate) fn agent() -> Actor {
-    Actor::Client {
-        key_id: "agent".to_owned(),
-        name: "agent".to_owned(),
-        scopes: Scopes::default(),
-    }
+    let contract = Contract::everything(Scopes::from_names(["admin"]).unwrap());
+    Actor::Client(Arc::new(Client::of_key("agent", "agent", contract)))
 }
 
 pub(crate) fn sms_account() -> Account {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use voxea_core::access::Keys;
-use voxea_core::base::actor::Scopes;
 use voxea_core::base::time::rfc3339;
 
 use super::common::{database, say};
+use super::terms::Terms;
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -22,9 +22,8 @@ pub(super) enum KeyCommand {
         /// Whom it is for.
         #[arg(long)]
         name: String,
-        /// What it may do: read, reply, intake, admin (all). May be given several times.
-        #[arg(long, required = true, num_args = 1.., value_delimiter = ',')]
-        scope: Vec<String>,
+        #[command(flatten)]
+        terms: Box<Terms>,
     },
     /// Every key, without its secret.
     List,
@@ -41,32 +40,34 @@ pub(super) enum KeyCommand {
 /// What was typed, or the database's.
 pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<ExitCode, Failure> {
     // What was typed is looked at before a database is made for it.
-    if let KeyCommand::New { name, scope } = &command {
-        scopes(scope)?;
+    if let KeyCommand::New { name, terms } = &command {
+        terms.contract(&config.organisation.time_zone)?;
         let chars = name.chars().count();
         if chars == 0 || chars > LONGEST_NAME || name.chars().any(char::is_control) {
             return Err(Failure::Usage(format!("--name must have 1 to {LONGEST_NAME} visible characters")));
         }
     }
     let store = database(config).await?;
-    let done = act(&Keys::new(store.clone()), command).await;
+    let done = act(&Keys::new(store.clone()), config, command).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn act(keys: &Keys, command: KeyCommand) -> Result<(), Failure> {
+async fn act(keys: &Keys, config: &Config, command: KeyCommand) -> Result<(), Failure> {
     match command {
-        KeyCommand::New { name, scope } => say(keys.create(&name, scopes(&scope)?).await?),
+        KeyCommand::New { name, terms } => say(keys.create(&name, &terms.contract(&config.organisation.time_zone)?).await?),
         KeyCommand::List => {
             for key in keys.list().await? {
-                let state = key
-                    .revoked_at
-                    .map_or_else(|| "in force".to_owned(), |at| format!("revoked {}", rfc3339(at)));
+                let state = match (key.revoked_at, key.contract.until) {
+                    (Some(at), _) => format!("revoked {}", rfc3339(at)),
+                    (None, Some(until)) => format!("until {}", rfc3339(until)),
+                    (None, None) => "in force".to_owned(),
+                };
                 say(format_args!(
                     "{}\t{}\t{}\tmade {}\t{state}",
                     key.id,
                     key.name,
-                    key.scopes,
+                    key.contract.grant.operations.names(),
                     rfc3339(key.created_at)
                 ));
             }
@@ -74,9 +75,4 @@ async fn act(keys: &Keys, command: KeyCommand) -> Result<(), Failure> {
         KeyCommand::Revoke { id } => keys.revoke(&id).await?,
     }
     Ok(())
-}
-
-fn scopes(names: &[String]) -> Result<Scopes, Failure> {
-    Scopes::from_names(names.iter().map(String::as_str))
-        .map_err(|name| Failure::Usage(format!("{name:?} is no scope; there are {}", Scopes::NAMES.join(", "))))
 }

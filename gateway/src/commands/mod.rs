@@ -7,5 +7,6 @@ mod common;
 mod doctor;
 mod key;
 mod migrate;
+mod terms;
 
 pub(crate) use cli::Cli;

@@ -8,7 +8,8 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
-use voxea_core::base::actor::{Actor, Scopes};
+use voxea_core::base::actor::Actor;
+use voxea_core::base::grant::Operation;
 
 use super::api::Api;
 use super::problem::{Kind, Problem};
@@ -21,8 +22,8 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) trait Scope {
     /// Its name, as `voxea key new --scope` takes it.
     const NAME: &'static str;
-    /// Whether these scopes contain it.
-    fn granted(scopes: Scopes) -> bool;
+    /// Whether somebody may do it, to some requests at least.
+    fn granted(actor: &Actor) -> bool;
 }
 
 /// Reading requests, interactions, recordings, the feed.
@@ -44,53 +45,53 @@ pub(crate) struct Admin;
 
 impl Scope for ReadOrIntake {
     const NAME: &'static str = "read";
-    fn granted(scopes: Scopes) -> bool {
-        scopes.may_read() || scopes.may_intake()
+    fn granted(actor: &Actor) -> bool {
+        actor.may(Operation::Read) || actor.may(Operation::Intake)
     }
 }
 
 impl Scope for Admin {
     const NAME: &'static str = "admin";
-    fn granted(scopes: Scopes) -> bool {
-        scopes.admin
+    fn granted(actor: &Actor) -> bool {
+        actor.may(Operation::Admin)
     }
 }
 
 impl Scope for Read {
     const NAME: &'static str = "read";
-    fn granted(scopes: Scopes) -> bool {
-        scopes.may_read()
+    fn granted(actor: &Actor) -> bool {
+        actor.may(Operation::Read)
     }
 }
 
 impl Scope for Reply {
     const NAME: &'static str = "reply";
-    fn granted(scopes: Scopes) -> bool {
-        scopes.may_reply()
+    fn granted(actor: &Actor) -> bool {
+        actor.may(Operation::Reply)
     }
 }
 
 impl Scope for Intake {
     const NAME: &'static str = "intake";
-    fn granted(scopes: Scopes) -> bool {
-        scopes.may_intake()
+    fn granted(actor: &Actor) -> bool {
+        actor.may(Operation::Intake)
     }
 }
 
 /// A caller whose key holds the scope `S`. First argument of every handler under `/v1`.
 #[derive(Debug)]
 pub(crate) struct Caller<S> {
-    /// The key's owner, for the door.
+    /// Who calls, for the door.
     pub(crate) actor: Actor,
-    /// The key's public id.
-    pub(crate) key_id: String,
+    /// The same as history names them.
+    pub(crate) id: String,
     scope: PhantomData<S>,
 }
 
 impl<S> Caller<S> {
-    /// Whether the key may read, whatever the handler demanded.
+    /// Whether the caller may read, whatever the handler demanded.
     pub(crate) fn may_read(&self) -> bool {
-        matches!(&self.actor, Actor::Client { scopes, .. } if scopes.may_read())
+        self.actor.may(Operation::Read)
     }
 }
 
@@ -115,16 +116,13 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
                 }
             });
         };
-        let Actor::Client { key_id, scopes, .. } = &actor else {
-            return Err(Problem::new(Kind::FORBIDDEN, "only keys may call the API"));
-        };
-        if !S::granted(*scopes) {
+        if !S::granted(&actor) {
             return Err(
                 Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()),
             );
         }
         Ok(Self {
-            key_id: key_id.clone(),
+            id: actor.to_string(),
             actor,
             scope: PhantomData,
         })

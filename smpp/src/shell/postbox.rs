@@ -162,7 +162,7 @@ fn later(at: Option<Instant>, now: Instant) -> Option<Instant> {
 mod tests {
     use super::*;
     use voxea_core::base::account::{Channel, Kind};
-    use voxea_core::base::actor::{Actor, Scopes};
+    use voxea_core::base::actor::Actor;
     use voxea_core::base::time;
     use voxea_core::contact::{Contact, Dedup};
     use voxea_core::outbox::{NewReply, Sender};
@@ -184,17 +184,12 @@ mod tests {
         let mut contact = Contact::new(account.clone(), epoch, channel, Dedup::Never, citizen, number, time::now());
         contact.text = Some("Un nid-de-poule".to_owned());
         let request = core.intake.accept(contact).await.unwrap().request_id;
-        let agent = Actor::Client {
-            key_id: "abc".to_owned(),
-            name: "back office".to_owned(),
-            scopes: Scopes::from_names(["admin"]).unwrap(),
-        };
         let reply = NewReply {
             channel: None,
             text: "Merci".to_owned(),
             subject: None,
         };
-        core.outbox.reply(&agent, &request, &reply).await.unwrap();
+        core.outbox.reply(&Actor::System, &request, &reply).await.unwrap();
 
         let mut postbox = Postbox::new(core.outbox.clone(), account, Duration::from_secs(60));
         let leased = loop {

@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use voxea_core::base::account::{Account, Kind as AccountKind};
-use voxea_core::base::actor::Scopes;
 
 use super::town::Town;
 use crate::http::extract;
@@ -35,12 +34,7 @@ async fn without_a_key_there_is_nothing_and_noise_is_throttled() {
 #[tokio::test]
 async fn a_key_does_what_its_scopes_say() {
     let town = Town::new().await;
-    let key = town
-        .core
-        .keys
-        .create("reader", Scopes::from_names(["read"]).unwrap())
-        .await
-        .unwrap();
+    let key = town.key_with(&["read"]).await;
     let bearer = format!("Bearer {key}");
     let request = |method: &str, path: &str| {
         Request::builder()

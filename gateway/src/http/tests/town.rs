@@ -8,7 +8,8 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use voxea_core::base::actor::Scopes;
+use voxea_core::base::actor::Contract;
+use voxea_core::base::grant::Scopes;
 use voxea_core::{Core, CoreConfig};
 
 use crate::http::{Api, Settings, account};
@@ -49,11 +50,15 @@ impl Got {
     }
 }
 
+fn contract(scopes: &[&str]) -> Contract {
+    Contract::everything(Scopes::from_names(scopes.iter().copied()).unwrap())
+}
+
 impl Town {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
-        let key = core.keys.create("test", Scopes::from_names(["admin"]).unwrap()).await.unwrap();
+        let key = core.keys.create("test", &contract(&["admin"])).await.unwrap();
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();
         health.listening();
@@ -92,8 +97,7 @@ impl Town {
 
     /// A key with these scopes alone.
     pub(super) async fn key_with(&self, scopes: &[&str]) -> String {
-        let scopes = Scopes::from_names(scopes.iter().copied()).unwrap();
-        self.core.keys.create("other", scopes).await.unwrap()
+        self.core.keys.create("other", &contract(scopes)).await.unwrap()
     }
 
     pub(super) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {

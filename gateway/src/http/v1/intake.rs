@@ -158,11 +158,11 @@ async fn take_once(
     // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
     let contact = body.value.contact(
         channel,
-        by(Dedup::Key(format!("{}/{key}", caller.key_id))),
+        by(Dedup::Key(format!("{}/{key}", caller.id))),
         body.bytes.clone(),
         time::now(),
     )?;
-    let held = match idempotency::claim(&api, &caller.key_id, &key, channel.as_str(), &body.bytes).await? {
+    let held = match idempotency::claim(&api, &caller.id, &key, channel.as_str(), &body.bytes).await? {
         Claim::Fresh(held) => held,
         Claim::Done(status, text) => return Ok(repeated(status, text)),
     };

@@ -1,0 +1,96 @@
+//! The terms of a key, as they are typed.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use voxea_core::base::account::Channel;
+use voxea_core::base::actor::Contract;
+use voxea_core::base::grant::{Confidentiality, Grant, Scopes};
+use voxea_core::base::time;
+
+use crate::failure::Failure;
+
+/// What a key may do, to which requests, and what its holder is shown.
+#[derive(Debug, Args)]
+pub(super) struct Terms {
+    /// What it may do: read, reply, intake, admin (all). May be given several times.
+    #[arg(long, required = true, num_args = 1.., value_delimiter = ',')]
+    scope: Vec<String>,
+    /// Only requests of these themes, by code.
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    theme: Vec<String>,
+    /// Only requests of themes of these services and the services within them, by code.
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    service: Vec<String>,
+    /// With --theme or --service: requests without a theme as well.
+    #[arg(long)]
+    unthemed: bool,
+    /// Only requests that came by these channels.
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    channel: Vec<String>,
+    /// Themes up to this confidentiality: normal, restricted, secret (all).
+    #[arg(long, default_value = "secret")]
+    confidentiality: String,
+    /// Only these members of requests, interactions and citizens, besides ids.
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    field: Vec<String>,
+    /// What the data are used for.
+    #[arg(long)]
+    purpose: Option<String>,
+    /// The last day on which the key is accepted: 2027-12-31.
+    #[arg(long)]
+    until: Option<String>,
+}
+
+impl Terms {
+    /// The contract that these are; days are those of the zone.
+    ///
+    /// # Errors
+    /// What is typed wrong, and what would be right.
+    pub(super) fn contract(&self, time_zone: &str) -> Result<Contract, Failure> {
+        let operations = Scopes::from_names(self.scope.iter().map(String::as_str))
+            .map_err(|name| Failure::Usage(format!("{name:?} is no scope; there are {}", Scopes::NAMES.join(", "))))?;
+        let channels = self.channel.iter().map(|name| channel(name)).collect::<Result<BTreeSet<_>, _>>()?;
+        let confidentiality = match self.confidentiality.as_str() {
+            "normal" => Confidentiality::Normal,
+            "restricted" => Confidentiality::Restricted,
+            "secret" => Confidentiality::Secret,
+            other => {
+                return Err(Failure::Usage(format!(
+                    "{other:?} is no confidentiality; there are normal, restricted, secret"
+                )));
+            }
+        };
+        let until = match &self.until {
+            None => None,
+            Some(text) => Some(
+                time::end_of_day(text, time_zone)
+                    .ok_or_else(|| Failure::Usage(format!("--until {text:?} is no day; an example: --until 2027-12-31")))?,
+            ),
+        };
+        Ok(Contract {
+            grant: Grant {
+                operations,
+                themes: some(&self.theme),
+                services: some(&self.service),
+                unthemed: self.unthemed,
+                channels: (!channels.is_empty()).then_some(channels),
+                confidentiality,
+            },
+            fields: some(&self.field),
+            purpose: self.purpose.clone(),
+            until,
+        })
+    }
+}
+
+fn some(names: &[String]) -> Option<BTreeSet<String>> {
+    (!names.is_empty()).then(|| names.iter().cloned().collect())
+}
+
+fn channel(name: &str) -> Result<Channel, Failure> {
+    name.parse().map_err(|_| {
+        let names: Vec<&str> = Channel::ALL.iter().map(|channel| channel.as_str()).collect();
+        Failure::Usage(format!("{name:?} is no channel; there are {}", names.join(", ")))
+    })
+}
