@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys};
-use crate::artefact::{Attachments, Blobs};
+use crate::artefact::Blobs;
 use crate::base::count::Counters;
 use crate::base::error::Result;
 use crate::base::time;
 use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
-use crate::contact::{Intake, Interactions, Recordings};
+use crate::contact::{Attachments, Intake, Interactions, Recordings};
 use crate::feed::Feed;
 use crate::jobs::{Jobs, Runner};
 use crate::outbox::Outbox;
@@ -123,7 +123,7 @@ impl Core {
         let wake = Wake::new();
         let counters = Counters::default();
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), wake.clone(), counters.clone());
-        let outbox = Outbox::new(store.clone(), feed.clone(), wake);
+        let outbox = Outbox::new(store.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone());
         Ok(Self {
@@ -131,12 +131,12 @@ impl Core {
             time_zone: config.time_zone,
             runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone()),
             intake,
-            interactions: Interactions::new(store.clone()),
+            interactions: Interactions::new(store.clone(), catalogue.clone()),
             desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
-            catalogue,
             outbox,
-            recordings: Recordings::new(store.clone(), feed.clone()),
-            attachments: Attachments::new(store.clone(), blobs.clone()),
+            recordings: Recordings::new(store.clone(), feed.clone(), catalogue.clone()),
+            attachments: Attachments::new(store.clone(), blobs.clone(), catalogue.clone()),
+            catalogue,
             keys: Keys::new(store.clone()),
             idempotency,
             channels: Channels::default(),

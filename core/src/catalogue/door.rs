@@ -11,10 +11,11 @@ use super::snapshot::{Kind, Snapshot};
 use super::table::{self, Entry};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::time;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
-use crate::store::{Script, Store};
+use crate::store::{Reach, Script, Store};
 
 /// Which version of an entry a change was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,12 @@ impl Catalogue {
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The requests to which an actor may do something, by the catalogue as it was read last.
+    #[must_use]
+    pub fn reach(&self, actor: &Actor, operation: Operation) -> Reach {
+        self.current().reach(actor, operation)
     }
 
     /// When the service of a theme is open; the organisation's calendar for what has no theme.

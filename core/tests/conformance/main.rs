@@ -47,6 +47,7 @@ mod poison;
 mod positions;
 mod postgres;
 mod redelivery;
+mod rights;
 
 macro_rules! stories {
     ($($module:ident { $($story:ident,)* })*) => {
@@ -94,6 +95,10 @@ stories! {
     }
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
+    rights {
+        what_is_not_reached_is_not_there, who_may_not_change_changes_nothing, a_reader_of_little_moves_on,
+        evidence_of_two_requests_names_those_that_are_reached,
+    }
     redelivery {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,

@@ -16,6 +16,7 @@ mod problem;
 mod range;
 mod router;
 pub(crate) mod server;
+mod shape;
 mod throttle;
 pub(crate) mod tls;
 mod v1;

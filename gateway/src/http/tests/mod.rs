@@ -4,4 +4,5 @@ mod calls;
 mod catalogue;
 mod contract;
 mod evidence;
+mod rights;
 mod town;
