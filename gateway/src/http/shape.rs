@@ -8,8 +8,12 @@ use voxea_core::base::actor::Actor;
 
 use super::problem::Problem;
 
-/// Members by which things are told apart and found again: everybody is shown them.
-const ALWAYS: [&str; 7] = ["id", "ref", "request_id", "request_ids", "interaction_id", "version", "links"];
+/// Members by which things are told apart and found again: everybody is shown them. The document requires no others of
+/// what passes here.
+pub(super) const ALWAYS: [&str; 7] = ["id", "ref", "request_id", "request_ids", "interaction_id", "version", "links"];
+
+/// The schemas of things that pass here.
+pub(super) const SHAPED: [&str; 3] = ["Request", "Interaction", "Reply"];
 
 /// An answer, as far as its reader may see it.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::http::{download, files};
 
 /// The bytes of an attachment.
 #[utoipa::path(get, path = "/v1/attachments/{id}", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
-    responses((status = 200, description = "As it came, as a download and never inline", content_type = "application/octet-stream"), Keyed, One))]
+    responses((status = 200, description = "As it came, as a download and never inline", content_type = "*/*"), Keyed, One))]
 pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     may_see(&caller.actor, "attachments", "attachment")?;
     let (row, path) = api.core().attachments.get(&caller.actor, &id).await?;

@@ -182,7 +182,7 @@ pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(
 
 /// The artefact as it came: the mail, the PDU, the INVITE, the form.
 #[utoipa::path(get, path = "/v1/interactions/{id}/raw", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
-    responses((status = 200, description = "As it came, as a download", content_type = "application/octet-stream"), Keyed, One))]
+    responses((status = 200, description = "As it came, as a download, with its own media type", content_type = "*/*"), Keyed, One))]
 pub(super) async fn raw(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     may_see(&caller.actor, "raw", "raw artefact")?;
     match api.core().interactions.raw(&caller.actor, &id, &api.core().blobs).await? {
