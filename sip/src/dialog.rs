@@ -37,6 +37,16 @@ pub(crate) fn key(call_id: &str, local_tag: &str, remote_tag: &str) -> String {
     format!("{call_id}|{local_tag}|{remote_tag}")
 }
 
+/// What keeps an INVITE from making a dialog (§12.1.1): a Contact that cannot be called, a Record-Route that cannot be read.
+/// Without a Contact it is a caller of RFC 2543, who is called by From (RFC 4475 §3.4.1).
+pub(crate) fn flaw(invite: &Request) -> Option<&'static str> {
+    if invite.headers.get("Contact").is_some() && contact(&invite.headers).is_none() {
+        return Some("Bad Contact");
+    }
+    let mut routes = invite.headers.elements("Record-Route");
+    routes.any(|route| NameAddr::parse(route).is_none()).then_some("Bad Record-Route")
+}
+
 impl Dialog {
     /// The dialog that a 2xx to this INVITE makes. `flow.remote` is where the INVITE really came from.
     pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow) -> Self {

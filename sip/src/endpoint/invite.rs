@@ -40,6 +40,11 @@ impl Endpoint {
             self.event(Event::Counted("no_line"));
             return self.respond(id, reply(404), now);
         };
+        // Without them no request of ours would find the caller, a BYE for instance.
+        if let Some(flaw) = crate::dialog::flaw(&invite) {
+            self.event(Event::Counted("malformed"));
+            return self.respond(id, reply(400).because(flaw), now);
+        }
         let (offer, codec) = match read_offer(&invite, reply) {
             Ok(None) => (None, None),
             Ok(Some((offer, codec))) => (Some(offer), Some(codec)),

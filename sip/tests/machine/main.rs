@@ -4,5 +4,6 @@
 
 mod bench;
 mod calls;
+mod oddities;
 mod policy;
 mod torture;
