@@ -89,6 +89,16 @@ impl Dialog {
 
     /// A request of ours in this dialog (§12.2.1.1), and where it goes.
     pub(crate) fn request(&mut self, method: &Method, branch: &str) -> (bytes::Bytes, Flow) {
+        self.request_with(method, branch, &[])
+    }
+
+    /// Our Contact.
+    pub(crate) fn contact(&self) -> String {
+        local_contact(self.flow)
+    }
+
+    /// The same with further header fields.
+    pub(crate) fn request_with(&mut self, method: &Method, branch: &str, more: &[(&str, String)]) -> (bytes::Bytes, Flow) {
         self.local_cseq += 1;
         let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
         let strict = first.as_ref().and_then(Uri::sip).is_some_and(|sip| !sip.is_loose());
@@ -114,6 +124,9 @@ impl Dialog {
         headers.push("To", &self.remote);
         headers.push("Call-ID", &self.call_id);
         headers.push("CSeq", &format!("{} {method}", self.local_cseq));
+        for (name, value) in more {
+            headers.push(name, value);
+        }
         let flow = self.next_hop(first.as_ref().unwrap_or(&self.target));
         (build::request(method, uri.as_str(), &headers), flow)
     }
@@ -130,6 +143,12 @@ impl Dialog {
             _ => self.flow,
         }
     }
+}
+
+/// Our address as a peer of this flow reaches it.
+pub(crate) fn local_contact(flow: Flow) -> String {
+    let suffix = if flow.transport.is_reliable() { ";transport=tcp" } else { "" };
+    format!("<sip:{}{suffix}>", flow.local)
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {

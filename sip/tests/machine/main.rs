@@ -6,4 +6,5 @@ mod bench;
 mod calls;
 mod oddities;
 mod policy;
+mod sessions;
 mod torture;
