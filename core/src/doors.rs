@@ -6,6 +6,7 @@ use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys};
 use crate::artefact::Blobs;
+use crate::audit::{self, Audit};
 use crate::base::count::Counters;
 use crate::base::error::Result;
 use crate::base::time;
@@ -34,6 +35,8 @@ pub struct CoreConfig {
     pub time_zone: String,
     /// When it is open, and by which holidays.
     pub calendar: Calendar,
+    /// The audit trail's key, and how long its rows are kept.
+    pub audit: audit::Settings,
 }
 
 impl CoreConfig {
@@ -54,6 +57,7 @@ impl CoreConfig {
                 hours: "mo-su 00:00-24:00".parse().unwrap_or_default(),
                 closures: Vec::new(),
             },
+            audit: audit::Settings::within(folder),
         }
     }
 }
@@ -67,6 +71,8 @@ pub struct Core {
     pub time_zone: String,
     /// The database itself, for health checks.
     pub store: Store,
+    /// Who did what, and who read what.
+    pub audit: Audit,
     /// Domains, services, themes.
     pub catalogue: Catalogue,
     /// The way in.
@@ -120,6 +126,7 @@ impl Core {
         } else {
             catalogue.fresh().await?;
         }
+        let audit = Audit::start(store.clone(), &config.audit)?;
         let wake = Wake::new();
         let counters = Counters::default();
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), wake.clone(), counters.clone());
@@ -129,7 +136,8 @@ impl Core {
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
-            runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone()),
+            runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone(), audit.clone()),
+            audit,
             intake,
             interactions: Interactions::new(store.clone(), catalogue.clone()),
             desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),

@@ -9,6 +9,9 @@ use super::check::check;
 use super::nouns::{ClosedDays, Document, Service, Theme};
 use super::snapshot::{Kind, Snapshot};
 use super::table::{self, Entry};
+use serde_json::json;
+
+use crate::audit;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -188,6 +191,14 @@ impl Catalogue {
         let now = time::now();
         let mut script = Script::default();
         table::write(&mut script, &changed, version, actor, now);
+        let entries: Vec<audit::Entry> = changed
+            .iter()
+            .map(|entry| {
+                let object = format!("{}/{}", entry.kind.as_str(), entry.code);
+                audit::Entry::new(actor, "put", object).at(now).detail(&json!({"version": version}))
+            })
+            .collect();
+        audit::append(&mut tx, &entries).await?;
         let events: Vec<NewEvent> = touched(&changed, &document)
             .into_iter()
             .map(|code| NewEvent::of_theme(EventKind::ThemeChanged, code).with("version", version))

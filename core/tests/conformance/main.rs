@@ -36,6 +36,7 @@ macro_rules! on {
 }
 
 mod acknowledging;
+mod audit;
 mod catalogue;
 mod dedup;
 mod fencing;
@@ -74,6 +75,10 @@ macro_rules! stories {
 
 stories! {
     acknowledging { only_what_opens_a_request_is_acknowledged, the_breakers_hold_and_last, }
+    audit {
+        sixteen_at_once_make_one_chain, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
+        changes_are_entered_with_what_they_change, a_trail_that_cannot_be_written_refuses_reads,
+    }
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,

@@ -1,5 +1,6 @@
 //! The commands of the binary, one file each.
 
+mod audit;
 mod catalogue;
 mod check;
 mod cli;

@@ -1,6 +1,7 @@
 //! The configuration: found, laid over with the environment, read by whoever owns each section.
 
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod find;
 mod names;
 mod overlay;
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) store: store::StoreSettings,
     /// The REST API.
     pub(crate) api: api::ApiSettings,
+    /// The audit trail.
+    pub(crate) audit: audit::AuditSettings,
     /// The SIP endpoint, if there is one.
     pub(crate) sip: Option<Arc<voxea_sip::Config>>,
     /// The binds to SMSCs, by name.
@@ -47,6 +50,7 @@ impl Config {
             organisation: self.organisation.name.clone(),
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
+            audit: self.audit.trail.clone(),
         }
     }
 }
@@ -125,6 +129,7 @@ fn sections(root: &Section<'_>) -> Config {
     let organisation = store::Organisation::read(root.sub("organisation").as_ref());
     let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
     let api = api::ApiSettings::read(root.sub("api").as_ref());
+    let audit = audit::AuditSettings::read(root.sub("audit").as_ref(), &store);
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
@@ -132,6 +137,7 @@ fn sections(root: &Section<'_>) -> Config {
         organisation,
         store,
         api,
+        audit,
         sip,
         smpp,
         mailboxes,

@@ -14,6 +14,7 @@ mod openapi;
 mod preview;
 mod problem;
 mod range;
+mod reads;
 mod router;
 pub(crate) mod server;
 mod shape;

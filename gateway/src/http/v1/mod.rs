@@ -1,6 +1,7 @@
 //! Version 1: one file a resource, one door call a handler.
 
 mod attachments;
+mod audit;
 mod changes;
 mod channels;
 mod health;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(changes::list))
         .routes(routes!(channels::list))
         .routes(routes!(jobs::list))
+        .routes(routes!(audit::list))
         .routes(routes!(services::whole))
         .routes(routes!(services::list))
         .routes(routes!(services::get, services::put))
