@@ -6,10 +6,11 @@ use voxea_core::access::Keys;
 use voxea_core::audit::{self, Audit, Broken, Entry, Filter, Settings, SigningKey, Sound, Trust};
 use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::time::Millis;
+use voxea_core::catalogue::Expected;
 use voxea_core::request::{Patch, Status};
 use voxea_core::store::Store;
 
-use crate::place::{HOUR, NOW, Place, SECOND, agent, sms_account, text};
+use crate::place::{HOUR, NOW, Place, SECOND, agent, alone, sms_account, text};
 
 const WRITERS: usize = 16;
 const MONTH: Millis = 30 * 24 * HOUR;
@@ -87,6 +88,40 @@ pub(crate) async fn sixteen_at_once_make_one_chain(place: &Place) {
         (sound.rows, sound.first, sound.last, sound.checkpoints, sound.signed),
         (rows, 1, rows, 1, Some((rows, NOW)))
     );
+}
+
+/// Every door that appends, at the same moment: none waits for one that waits for it.
+pub(crate) async fn doors_that_append_do_not_block_each_other(place: &Place) {
+    let trail = Trail::over(place);
+    place.intake.register(&sms_account()).await.unwrap();
+    let theme = place.catalogue.current().document.themes[0].clone();
+    let writers = (0..WRITERS).map(|writer| {
+        let (audit, intake, desk) = (trail.audit.clone(), place.intake.clone(), place.desk.clone());
+        let (catalogue, keys, mut theme) = (place.catalogue.clone(), Keys::new(place.store.clone()), theme.clone());
+        tokio::spawn(async move {
+            for round in 0..4 {
+                let mut contact = alone(&format!("{writer} {round}"), NOW);
+                contact.actor = Some(agent());
+                let request = intake.accept(contact).await.unwrap().request_id;
+                let patch = Patch {
+                    status: Some(Status::Open),
+                    ..Patch::default()
+                };
+                desk.patch(&agent(), &request, 1, &patch).await.unwrap();
+                audit
+                    .read(Entry::new(&agent(), "read", format!("request/{request}")))
+                    .await
+                    .unwrap();
+                theme.label = format!("Voirie {writer} {round}");
+                catalogue.put_theme(&agent(), &Expected::Any, theme.clone()).await.unwrap();
+                keys.create(&agent(), "a", &Contract::default()).await.unwrap();
+            }
+        })
+    });
+    join_all(writers).await.into_iter().for_each(Result::unwrap);
+    trail.audit.checkpoint(NOW).await.unwrap();
+    let sound = trail.verified(NOW).await.unwrap();
+    assert_eq!(sound.rows, i64::try_from(WRITERS * 4 * 5).unwrap());
 }
 
 pub(crate) async fn whatever_is_done_to_it_is_named(place: &Place) {

@@ -76,7 +76,7 @@ macro_rules! stories {
 stories! {
     acknowledging { only_what_opens_a_request_is_acknowledged, the_breakers_hold_and_last, }
     audit {
-        sixteen_at_once_make_one_chain, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
+        sixteen_at_once_make_one_chain, doors_that_append_do_not_block_each_other, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
         changes_are_entered_with_what_they_change, a_trail_that_cannot_be_written_refuses_reads,
     }
     catalogue {

@@ -135,16 +135,24 @@ fn report(sound: &Sound) {
     }
     say(match sound.rows {
         0 => "sound: no rows".to_owned(),
-        rows => format!("sound: {rows} rows, {} to {}", sound.first, sound.last),
+        rows => format!("sound: {}, {} to {}", counted(rows, "row"), sound.first, sound.last),
     });
     match sound.signed {
         Some((seq, at)) => say(format_args!(
-            "{} checkpoints, the last one at row {seq} of {}; {} rows after it are not signed yet",
-            sound.checkpoints,
+            "{}, the last one at row {seq} of {}; not signed yet: {}",
+            counted(sound.checkpoints, "checkpoint"),
             rfc3339(at),
-            sound.last - seq
+            counted(sound.last - seq, "row")
         )),
         None => say("no checkpoint: nothing of it is signed yet"),
+    }
+}
+
+fn counted(count: i64, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
     }
 }
 

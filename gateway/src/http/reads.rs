@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts as _, MatchedPath, Path, Request, State};
 use axum::http::header::RANGE;
 use axum::http::{HeaderMap, Method, Uri};
@@ -203,8 +203,11 @@ struct Item {
 
 /// How many a list shows, the first and the last: read from the answer itself, so that no handler need say it.
 async fn counted(response: Response) -> (Response, Option<Value>) {
+    // Only what a handler has written to memory anyway; a stream goes on as it is.
+    if response.body().size_hint().exact().is_none() {
+        return (response, None);
+    }
     let (parts, body) = response.into_parts();
-    // The page was written to memory by its handler; collecting it again copies nothing.
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         let broken = Problem::new(Kind::INTERNAL, "the answer could not be read");
         return (broken.into_response(), None);
