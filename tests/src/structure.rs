@@ -99,6 +99,7 @@ pub const FLOORS: [&[&str]; 8] = [
     &["jobs"],
     &["contact", "outbox"],
     &["request"],
+    &["citizen"],
     &["catalogue"],
     &["artefact", "feed", "access", "channel"],
     &["audit"],

@@ -3,6 +3,7 @@
 mod audit;
 mod calls;
 mod catalogue;
+mod citizens;
 mod contract;
 mod evidence;
 mod rights;
