@@ -220,6 +220,30 @@ pub(crate) async fn whatever_is_done_to_it_is_named(place: &Place) {
     };
     let found = audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap();
     assert_eq!(found, Err(Broken::Deleted(5, 8)));
+    // It signs nothing of that, not even after a start, and not when the chain was made anew with other rows.
+    for forged in [0, 5] {
+        let mut tx = place.store.begin().await.unwrap();
+        let rows: Vec<Entry> = (0..forged).map(|n| Entry::new(&agent(), "read", format!("forged/{n}"))).collect();
+        audit::append(&mut tx, &rows).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(trail.audit.checkpoint(NOW).await.is_err());
+        let started = Audit::start(place.store.clone(), &Settings::within(trail.folder.path())).unwrap();
+        assert!(started.checkpoint(NOW).await.is_err());
+        assert_eq!(
+            (
+                started.status().await.unwrap().failures,
+                started.status().await.unwrap().checkpoints
+            ),
+            (1, 0)
+        );
+        assert!(
+            !started.checkpoint_when_due(NOW + SECOND).await.unwrap(),
+            "it is tried again after a minute"
+        );
+        assert!(started.checkpoint_when_due(NOW + 61 * SECOND).await.is_err());
+    }
+    let found = audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap();
+    assert_eq!(found, Err(Broken::Rewritten(5, 8)));
 }
 
 pub(crate) async fn old_rows_go_up_to_a_checkpoint(place: &Place) {
