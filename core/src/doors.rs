@@ -20,6 +20,7 @@ use crate::jobs::{Jobs, Runner};
 use crate::outbox::Outbox;
 use crate::request::Desk;
 use crate::store::Store;
+use crate::vault::{MasterKeys, Vault};
 
 /// What the core must know of its surroundings.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct CoreConfig {
     pub calendar: Calendar,
     /// The audit trail's key, and how long its rows are kept.
     pub audit: audit::Settings,
+    /// The master keys, when personal data shall be encrypted.
+    pub master_keys: Option<MasterKeys>,
 }
 
 impl CoreConfig {
@@ -59,6 +62,7 @@ impl CoreConfig {
                 closures: Vec::new(),
             },
             audit: audit::Settings::within(folder),
+            master_keys: None,
         }
     }
 }
@@ -74,6 +78,8 @@ pub struct Core {
     pub store: Store,
     /// Who did what, and who read what.
     pub audit: Audit,
+    /// What seals personal data, or does not.
+    pub vault: Vault,
     /// Domains, services, themes.
     pub catalogue: Catalogue,
     /// Citizens and their contact points.
@@ -116,13 +122,14 @@ impl Core {
     /// Opens the database and the folder, and starts the committer.
     ///
     /// # Errors
-    /// The store's, the folder's.
+    /// The store's, the folder's, the vault's: [`Vault::of`].
     pub async fn open(config: CoreConfig) -> Result<Self> {
         let store = Store::open(&config.url).await?;
         if config.migrate {
             store.migrate().await?;
         }
-        let blobs = Blobs::open(config.blobs)?;
+        let vault = Vault::of(&store, config.master_keys.as_ref()).await?;
+        let blobs = Blobs::open(config.blobs, vault.clone())?;
         blobs.sweep();
         let feed = Feed::new(store.clone());
         let catalogue = Catalogue::new(store.clone(), feed.clone(), config.calendar);
@@ -134,23 +141,30 @@ impl Core {
         let audit = Audit::start(store.clone(), &config.audit)?;
         let wake = Wake::new();
         let counters = Counters::default();
-        let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), wake.clone(), counters.clone());
-        let outbox = Outbox::new(store.clone(), feed.clone(), catalogue.clone(), wake);
+        let intake = Intake::start(
+            store.clone(),
+            vault.clone(),
+            feed.clone(),
+            catalogue.clone(),
+            wake.clone(),
+            counters.clone(),
+        );
+        let outbox = Outbox::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
-        let idempotency = Idempotency::new(store.clone());
+        let idempotency = Idempotency::new(store.clone(), vault.clone());
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
             runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone(), audit.clone()),
             audit,
             intake,
-            interactions: Interactions::new(store.clone(), catalogue.clone()),
-            desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
-            citizens: Citizens::new(store.clone(), feed.clone(), catalogue.clone()),
-            opt_outs: OptOuts::new(store.clone()),
+            interactions: Interactions::new(store.clone(), vault.clone(), catalogue.clone()),
+            desk: Desk::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
+            citizens: Citizens::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
+            opt_outs: OptOuts::new(store.clone(), vault.clone()),
             outbox,
             recordings: Recordings::new(store.clone(), feed.clone(), catalogue.clone()),
-            attachments: Attachments::new(store.clone(), blobs.clone(), catalogue.clone()),
+            attachments: Attachments::new(store.clone(), vault.clone(), blobs.clone(), catalogue.clone()),
             catalogue,
             keys: Keys::new(store.clone()),
             idempotency,
@@ -160,6 +174,7 @@ impl Core {
             counters,
             blobs,
             feed,
+            vault,
             store,
         })
     }

@@ -1,7 +1,7 @@
 //! What Voxea knows: contacts, requests, replies, the feed, and the two databases that keep them.
 //!
 //! Floors, from top to bottom; a floor imports only those below it:
-//! jobs · contact, outbox · request · citizen · catalogue · artefact, feed, access, channel · audit · store · base.
+//! jobs · contact, outbox · request · citizen · catalogue · artefact, feed, access, channel · audit, vault · store · base.
 
 pub mod access;
 pub mod artefact;
@@ -17,5 +17,6 @@ pub mod jobs;
 pub mod outbox;
 pub mod request;
 pub mod store;
+pub mod vault;
 
 pub use doors::{Core, CoreConfig};

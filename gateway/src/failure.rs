@@ -41,7 +41,8 @@ impl Failure {
     /// 2 for what the person must mend first, 1 for the rest.
     pub(crate) fn code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            // Of what the core is opened with, the configuration is all that can be invalid.
+            Self::Config(_) | Self::Usage(_) | Self::Core(CoreError::Invalid { .. }) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -33,7 +33,7 @@ CREATE TABLE request (
     version           BIGINT NOT NULL,
     last_contact_at   BIGINT NOT NULL,   -- the citizen's latest contact; the 24 h rule of texts reads it
     last_keyword      BIGINT NOT NULL DEFAULT 0,  -- 1 when that contact carried a keyword
-    from_key          TEXT,              -- the sender as contact points are matched; NULL for nobody's
+    from_key          TEXT,              -- the sender as contact points are matched, or its blind index; NULL for nobody's
     citizen_id        TEXT,              -- whose it is, when that is known
     citizen_by_hand   BIGINT NOT NULL DEFAULT 0   -- 1 once a person said whose it is, or that nobody's: no rule changes it
 );
@@ -76,7 +76,7 @@ CREATE INDEX request_interaction_back ON request_interaction (interaction_id);
 CREATE TABLE raw (
     interaction_id TEXT PRIMARY KEY REFERENCES interaction (id),
     media_type     TEXT NOT NULL,
-    sha256         TEXT NOT NULL,
+    sha256         TEXT,                 -- of a file, which is found by it; the interaction has it in any case
     size           BIGINT NOT NULL,
     body           BLOB
 );
@@ -202,6 +202,7 @@ CREATE TABLE reply (
     channel        TEXT NOT NULL,
     account        TEXT NOT NULL,
     recipient      TEXT NOT NULL,
+    recipient_key  TEXT NOT NULL,        -- the address in lower case, or its blind index
     subject        TEXT,
     text           TEXT NOT NULL,
     message_id     TEXT,                 -- mail: fixed here, the same on every try
@@ -219,7 +220,7 @@ CREATE TABLE reply (
     attempts       BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
-CREATE INDEX reply_in_order ON reply (account, recipient, position) WHERE state = 'queued';
+CREATE INDEX reply_in_order ON reply (account, recipient_key, position) WHERE state = 'queued';
 CREATE INDEX reply_submitted ON reply (submitted_at) WHERE state = 'submitted' AND settled_at IS NULL;
 CREATE INDEX reply_by_request ON reply (request_id);
 CREATE INDEX reply_by_native_key ON reply (account, native_key);

@@ -6,6 +6,7 @@ mod rest;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,6 +93,26 @@ impl Scratch {
         let words = String::from_utf8_lossy(&said.stderr);
         ensure!(said.status.success(), "voxea {}: {words}", arguments.join(" "));
         Ok(String::from_utf8(said.stdout)?)
+    }
+
+    /// Encrypts what comes in: a new master key, the current one from the next start on, above those that are there.
+    ///
+    /// # Errors
+    /// When the binary makes none, or the folder takes no files.
+    pub async fn new_master_key(&self) -> Result<()> {
+        let (keys, config) = (self.path().join("master.key"), self.path().join("voxea.toml"));
+        let line = self.say(&["vault", "new-key"]).await?;
+        let older = std::fs::read_to_string(&keys).unwrap_or_default();
+        std::fs::write(&keys, line + &older)?;
+        std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600))?;
+        let text = std::fs::read_to_string(&config)?;
+        if !text.contains("master_key_file") {
+            std::fs::write(
+                &config,
+                text.replacen("[store]\n", "[store]\nmaster_key_file = \"master.key\"\n", 1),
+            )?;
+        }
+        Ok(())
     }
 
     /// Starts the daemon and waits until it is ready.

@@ -102,7 +102,7 @@ pub const FLOORS: [&[&str]; 9] = [
     &["citizen"],
     &["catalogue"],
     &["artefact", "feed", "access", "channel"],
-    &["audit"],
+    &["audit", "vault"],
     &["store"],
     &["base"],
 ];

@@ -4,6 +4,7 @@ use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::{Index, Place, Vault};
 
 /// What is known of a key when a call brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub enum Slot {
 #[derive(Debug, Clone)]
 pub struct Idempotency {
     store: Store,
+    vault: Vault,
 }
 
 /// A claim that a crash left behind is void after this time; the intake's own dedup key still holds.
@@ -30,8 +32,8 @@ const IN_FLIGHT_MS: Millis = 60_000;
 impl Idempotency {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub const fn new(store: Store, vault: Vault) -> Self {
+        Self { store, vault }
     }
 
     /// Claims a key of a client for a body, given as its hash.
@@ -39,6 +41,8 @@ impl Idempotency {
     /// # Errors
     /// The store's.
     pub async fn begin(&self, client: &str, key: &str, body_hash: &str) -> Result<Slot> {
+        let key = &self.vault.index(Index::IdempotencyKey, key);
+        let body_hash = &self.vault.index(Index::IdempotencyBody, body_hash);
         let now = time::now();
         let mut tx = self.store.begin().await?;
         let sql = "INSERT INTO idempotency (client, key, body_hash, created_at) VALUES ($1, $2, $3, $4) \
@@ -54,8 +58,11 @@ impl Idempotency {
             let row: (String, Option<i64>, Option<String>) =
                 on!(Tx, &mut tx, db => sqlx::query_as(sql).bind(client).bind(key).fetch_one(db).await)?;
             match row {
-                (stored, ..) if stored != body_hash => Slot::Mismatch,
-                (_, Some(status), response) => Slot::Done(u16::try_from(status).unwrap_or(500), response.unwrap_or_default()),
+                (stored, ..) if stored != *body_hash => Slot::Mismatch,
+                (_, Some(status), response) => {
+                    let response = self.vault.open_some(Place::IdempotencyResponse, &bound(client, key), response)?;
+                    Slot::Done(u16::try_from(status).unwrap_or(500), response.unwrap_or_default())
+                }
                 _ => Slot::InFlight,
             }
         };
@@ -68,10 +75,12 @@ impl Idempotency {
     /// # Errors
     /// The store's.
     pub async fn finish(&self, client: &str, key: &str, status: u16, response: &str) -> Result<()> {
+        let key = &self.vault.index(Index::IdempotencyKey, key);
+        let response = self.vault.seal(Place::IdempotencyResponse, &bound(client, key), response)?;
         let sql = "UPDATE idempotency SET status = $3, response = $4 WHERE client = $1 AND key = $2";
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
-            .bind(client).bind(key).bind(i64::from(status)).bind(response).execute(db).await.map(|_| ()))?;
+            .bind(client).bind(key).bind(i64::from(status)).bind(response.as_ref()).execute(db).await.map(|_| ()))?;
         tx.commit().await
     }
 
@@ -80,6 +89,7 @@ impl Idempotency {
     /// # Errors
     /// The store's.
     pub async fn release(&self, client: &str, key: &str) -> Result<()> {
+        let key = &self.vault.index(Index::IdempotencyKey, key);
         let sql = "DELETE FROM idempotency WHERE client = $1 AND key = $2 AND status IS NULL";
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(client).bind(key).execute(db).await.map(|_| ()))?;
@@ -111,6 +121,11 @@ impl Idempotency {
     }
 }
 
+/// What an answer is bound to.
+fn bound(client: &str, key: &str) -> String {
+    format!("{client}/{key}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +137,7 @@ mod tests {
             .await
             .unwrap();
         store.migrate().await.unwrap();
-        let door = Idempotency::new(store);
+        let door = Idempotency::new(store, Vault::off());
         assert_eq!(door.begin("k", "1", "a").await.unwrap(), Slot::Fresh);
         assert_eq!(door.begin("k", "1", "a").await.unwrap(), Slot::InFlight);
         door.finish("k", "1", 201, "{}").await.unwrap();

@@ -1,4 +1,4 @@
-//! A folder of files named by the SHA-256 of their content.
+//! A folder of files named by the SHA-256 of their content, or, when the vault is on, by a keyed hash of that.
 //!
 //! A file is there whole or not at all: written under another name, flushed, renamed, and its folder flushed, before
 //! any row names it.
@@ -11,11 +11,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ring::digest;
 
+use super::reader::BlobReader;
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::id;
+use crate::vault::{CHUNK, ChunkSealer, Vault, sealed_size};
 
 /// Locked by the process that uses the folder; the lock ends with it, however it ends.
 const LOCK: &str = "lock";
+
+/// Where sealed files are: beside the plain ones, should a folder ever have been used both ways.
+const SEALED: &str = "sealed";
 
 /// A file that is safely there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,7 @@ pub struct StoredBlob {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     root: PathBuf,
+    vault: Vault,
     /// Locked as long as one clone is there.
     _lock: Arc<File>,
 }
@@ -40,8 +47,8 @@ impl Blobs {
     ///
     /// # Errors
     /// [`CoreError::File`] when it cannot be made, or another process uses it.
-    pub fn open(root: PathBuf) -> Result<Self> {
-        for folder in ["sha256", "new", "recordings"] {
+    pub fn open(root: PathBuf, vault: Vault) -> Result<Self> {
+        for folder in ["sha256", SEALED, "new", "recordings"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|source| CoreError::File {
                 what: format!("making the folder {}", path.display()),
@@ -65,8 +72,13 @@ impl Blobs {
             ),
             source,
         })?;
+        let plain = root.join("sha256");
+        if vault.is_on() && fs::read_dir(&plain).is_ok_and(|mut files| files.next().is_some()) {
+            tracing::warn!(folder = %plain.display(), "files from before the encryption are here, readable; no database of this daemon names them");
+        }
         Ok(Self {
             root,
+            vault,
             _lock: Arc::new(lock),
         })
     }
@@ -86,11 +98,7 @@ impl Blobs {
     /// The hash of some content, as a file name.
     #[must_use]
     pub fn hash(content: &[u8]) -> String {
-        digest::digest(&digest::SHA256, content)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(digest::digest(&digest::SHA256, content).as_ref())
     }
 
     /// Keeps some content. When this returns it is on disk; content that is there already is not written again.
@@ -110,11 +118,17 @@ impl Blobs {
             size: content.len() as u64,
         };
         let target = self.place(&stored.sha256);
-        if fs::metadata(&target).is_ok_and(|facts| facts.len() == stored.size) {
+        let length = if self.vault.is_on() {
+            sealed_size(stored.size)
+        } else {
+            stored.size
+        };
+        if fs::metadata(&target).is_ok_and(|facts| facts.len() == length) {
             return Ok(stored);
         }
+        let mut sealer = self.vault.seal_file(&stored.sha256)?;
         let source = self.root.join("new").join(id::new());
-        let written = write_through(&source, content).and_then(|()| {
+        let written = write_through(&source, content, sealer.as_mut()).and_then(|()| {
             let folder = target.parent().unwrap_or(&self.root);
             match fs::create_dir(folder) {
                 Ok(()) => flush_folder(folder.parent().unwrap_or(&self.root))?,
@@ -135,15 +149,22 @@ impl Blobs {
     }
 
     fn place(&self, sha256: &str) -> PathBuf {
-        let shelf = sha256.get(..2).unwrap_or("00");
-        self.root.join("sha256").join(shelf).join(sha256)
+        let name = self.vault.file_name(sha256);
+        let shelf = name.get(..2).unwrap_or("00");
+        let folder = if self.vault.is_on() { SEALED } else { "sha256" };
+        self.root.join(folder).join(shelf).join(&name)
     }
 
-    /// The path of some content that a row names.
+    /// Some content that a row names, and of which it says that it has `size` bytes.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`] when the hash is none of ours.
-    pub fn find(&self, sha256: &str) -> Result<PathBuf> {
+    /// [`CoreError::NotFound`] when the hash is none of ours, [`CoreError::File`] when the file cannot be opened,
+    /// [`CoreError::Sealed`] when it is not what was sealed.
+    pub async fn read(&self, sha256: &str, size: u64) -> Result<BlobReader> {
+        BlobReader::open(&self.find(sha256)?, &self.vault, sha256, size).await
+    }
+
+    fn find(&self, sha256: &str) -> Result<PathBuf> {
         let plausible = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let path = self.place(sha256);
         if plausible && path.is_file() {
@@ -161,9 +182,26 @@ impl Blobs {
     }
 }
 
-fn write_through(path: &Path, content: &[u8]) -> std::io::Result<()> {
+fn write_through(path: &Path, content: &[u8], sealer: Option<&mut ChunkSealer>) -> std::io::Result<()> {
     let mut file = File::options().write(true).create_new(true).open(path)?;
-    file.write_all(content)?;
+    match sealer {
+        None => file.write_all(content)?,
+        Some(sealer) => {
+            file.write_all(sealer.header())?;
+            let mut rest = content;
+            // Empty content has one chunk, empty.
+            loop {
+                let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
+                let mut chunk = chunk.to_vec();
+                sealer.chunk(&mut chunk, after.is_empty()).map_err(std::io::Error::other)?;
+                file.write_all(&chunk)?;
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
     file.sync_all()
 }
 
@@ -178,23 +216,24 @@ mod tests {
     #[test]
     fn one_process_uses_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Blobs::open(folder.path().to_path_buf()).unwrap();
+        let first = Blobs::open(folder.path().to_path_buf(), Vault::off()).unwrap();
         let clone = first.clone();
         drop(first);
-        let second = Blobs::open(folder.path().to_path_buf());
+        let second = Blobs::open(folder.path().to_path_buf(), Vault::off());
         assert!(second.unwrap_err().to_string().contains("in use by another voxea"));
         drop(clone);
-        Blobs::open(folder.path().to_path_buf()).unwrap();
+        Blobs::open(folder.path().to_path_buf(), Vault::off()).unwrap();
     }
 
     #[tokio::test]
     async fn content_is_kept_once_under_its_hash() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path().to_path_buf()).unwrap();
+        let blobs = Blobs::open(folder.path().to_path_buf(), Vault::off()).unwrap();
         let first = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
         assert_eq!(first.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(blobs.put(Bytes::from_static(b"abc")).await.unwrap(), first);
         assert_eq!(fs::read(blobs.find(&first.sha256).unwrap()).unwrap(), b"abc");
+        assert!(blobs.find(&first.sha256).unwrap().ends_with(&first.sha256));
         assert!(fs::read_dir(folder.path().join("new")).unwrap().next().is_none());
         assert!(blobs.find("../../etc/passwd").is_err());
     }

@@ -1,7 +1,9 @@
 //! Evidence: files by their content, and what a recording is.
 
 mod blobs;
+mod reader;
 mod recording;
 
 pub use blobs::{Blobs, StoredBlob};
+pub use reader::BlobReader;
 pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};

@@ -45,6 +45,14 @@ pub enum CoreError {
     /// The store refused, and trying again will not help.
     #[error("the store refused: {0}")]
     Store(String),
+    /// What is stored does not open with the vault's keys. Says where it stands, and nothing of it.
+    #[error("{place} of {id} cannot be decrypted: it was changed behind our back, or encrypted under other keys")]
+    Sealed {
+        /// `table.column`, or `blob`.
+        place: &'static str,
+        /// The row's id; of a blob, the beginning of its hash.
+        id: String,
+    },
     /// A file could not be read or written.
     #[error("{what}: {source}")]
     File {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod exit;
 pub mod failpoint;
 pub mod grant;
+pub mod hex;
 pub mod id;
 pub mod mutant;
 pub mod secret;

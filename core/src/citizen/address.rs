@@ -8,6 +8,7 @@ use voxea_rules::redact::Who;
 use voxea_rules::{phone, postal};
 
 use crate::base::account::{Channel, Unknown};
+use crate::vault::{Index, Vault};
 
 /// By whose dialling plan a national number is read.
 const COUNTRY: &str = "FR";
@@ -128,8 +129,8 @@ impl Address {
 
     /// By what two addresses are compared, everywhere: equal keys are one address. Nothing else makes such keys.
     #[must_use]
-    pub fn match_key(&self) -> String {
-        format!("{}:{}", self.kind, self.normalised)
+    pub fn match_key(&self, vault: &Vault) -> String {
+        vault.index(Index::Address, &format!("{}:{}", self.kind, self.normalised))
     }
 
     /// Whether a telephone can be reached by it: E.164, or a short number within the town.
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     fn key(kind: PointKind, raw: &str) -> Option<String> {
-        Address::read(kind, raw).map(|address| address.match_key())
+        Address::read(kind, raw).map(|address| address.match_key(&Vault::off()))
     }
 
     #[test]
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_sender_is_what_the_channel_says_or_what_it_looks_like() {
-        let sender = |channel, from| Address::of_sender(channel, from).map(|address| address.match_key());
+        let sender = |channel, from| Address::of_sender(channel, from).map(|address| address.match_key(&Vault::off()));
         assert_eq!(sender(Channel::Sms, "0612345678").as_deref(), Some("phone:+33612345678"));
         assert_eq!(sender(Channel::Voicemail, "anonymous@anonymous.invalid"), None);
         assert_eq!(sender(Channel::Call, ""), None);

@@ -16,6 +16,7 @@ use crate::base::time::Millis;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
+use crate::vault::{Place, Vault};
 
 /// How many requests are given at once, the latest ones; a person links older ones by hand.
 const MOST: usize = 500;
@@ -100,7 +101,7 @@ impl Claimed {
 
     /// Gives them. The transaction holds the feed's counter: whatever was taken in before is seen here, and whatever is
     /// taken in later sees the new address.
-    pub(super) async fn give(self, tx: &mut Tx, citizen: &str, actor: &Actor, at: Millis) -> Result<Outcome> {
+    pub(super) async fn give(self, tx: &mut Tx, vault: &Vault, citizen: &str, actor: &Actor, at: Millis) -> Result<Outcome> {
         if self.keys.is_empty() {
             return Ok(Outcome::Given(0));
         }
@@ -121,11 +122,13 @@ impl Claimed {
         given.sort();
         let detail = json!({"citizen": citizen}).to_string();
         let history = given.iter().map(|(request_id, ..)| {
-            row!({
-                "id": id::new(), "request_id": request_id, "at": at, "actor": actor.to_string(), "action": "linked", "detail": detail,
-            })
+            let id = id::new();
+            let detail = vault.seal(Place::HistoryDetail, &id, &detail)?;
+            Ok(row!({
+                "id": id, "request_id": request_id, "at": at, "actor": actor.to_string(), "action": "linked", "detail": detail,
+            }))
         });
-        let history: Vec<Row> = history.collect();
+        let history: Vec<Row> = history.collect::<Result<_>>()?;
         let events = given.iter().map(|(request_id, channel, status, version)| {
             let event = NewEvent::of_request(EventKind::RequestUpdated, request_id);
             event.with("channel", channel).with("status", status).with("version", version)

@@ -12,11 +12,12 @@ use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::id;
-use crate::base::time;
+use crate::base::time::{self, Millis};
 use crate::catalogue::Catalogue;
 use crate::feed::{self, Feed};
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::{Index, Place, Vault};
 
 /// How often a change is begun again because a request of the same address came in meanwhile; the last time it holds the
 /// feed from the beginning, so that none can, at the risk that the database breaks a deadlock and the caller tries again.
@@ -28,6 +29,7 @@ const FOUND: i64 = 500;
 #[derive(Debug, Clone)]
 pub struct Citizens {
     pub(super) store: Store,
+    pub(super) vault: Vault,
     pub(super) feed: Feed,
     catalogue: Catalogue,
 }
@@ -53,8 +55,13 @@ pub struct Found {
 impl Citizens {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
-        Self { store, feed, catalogue }
+    pub const fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue) -> Self {
+        Self {
+            store,
+            vault,
+            feed,
+            catalogue,
+        }
     }
 
     /// Makes a citizen, and gives them what came from their addresses before and is nobody's. The same `key` again makes no
@@ -85,13 +92,15 @@ impl Citizens {
         last: bool,
     ) -> Result<Option<(String, bool)>> {
         let (now, fresh) = (time::now(), id::new());
+        let key = key.map(|key| self.vault.index(Index::IdempotencyKey, key));
+        let sealed = table::Sealed::of_new(&self.vault, &fresh, new)?;
         let mut tx = self.store.begin().await?;
         let object = format!("citizen/{fresh}");
         if last {
             table::enter(&mut tx, object.clone(), now, actor, "created").await?;
             feed::next_positions(&mut tx, 0).await?;
         }
-        let claimed = Claimed::of(&mut tx, addresses.iter().map(Address::match_key)).await?;
+        let claimed = Claimed::of(&mut tx, addresses.iter().map(|address| address.match_key(&self.vault))).await?;
         if !last {
             table::enter(&mut tx, object, now, actor, "created").await?;
         }
@@ -100,21 +109,21 @@ impl Citizens {
                    status, origin_key, version, created_at, updated_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'active', $11, 1, $12, $12) ON CONFLICT (origin_key) DO NOTHING RETURNING id";
         let made: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql)
-            .bind(&fresh).bind(position).bind(new.kind.as_str()).bind(&new.given_name).bind(&new.family_name).bind(&new.organisation)
-            .bind(&new.language).bind(&new.needs).bind(&new.note).bind(i64::from(new.identity_level)).bind(key).bind(now)
+            .bind(&fresh).bind(position).bind(new.kind.as_str()).bind(sealed.given_name).bind(sealed.family_name).bind(sealed.organisation)
+            .bind(&new.language).bind(sealed.needs).bind(sealed.note).bind(i64::from(new.identity_level)).bind(&key).bind(now)
             .fetch_optional(db).await)?;
         if made.is_none() {
             let sql = "SELECT id FROM citizen WHERE origin_key = $1";
-            let there: String = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(key).fetch_one(db).await)?;
+            let there: String = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(&key).fetch_one(db).await)?;
             return Ok(Some((there, false)));
         }
         let mut added = Vec::new();
         for (point, address) in new.points.iter().zip(addresses) {
-            added.extend(table::insert_point(&mut tx, &fresh, point, address, now).await?);
+            added.extend(table::insert_point(&mut tx, &self.vault, &fresh, point, address, now).await?);
         }
         let detail = Map::from_iter([("contact_points".to_owned(), Value::from(added))]);
-        table::record(&mut tx, &fresh, now, actor, "created", detail).await?;
-        if claimed.give(&mut tx, &fresh, actor, now).await? == Outcome::Again {
+        table::record(&mut tx, &self.vault, &fresh, now, actor, "created", detail).await?;
+        if claimed.give(&mut tx, &self.vault, &fresh, actor, now).await? == Outcome::Again {
             return Ok(None);
         }
         tx.commit().await?;
@@ -142,7 +151,7 @@ impl Citizens {
             }
             query.fetch_optional(db).await
         })?;
-        let found = table::whole(&self.store, row.into_iter().collect()).await?;
+        let found = table::whole(&self.store, &self.vault, row.into_iter().collect()).await?;
         found.into_iter().next().ok_or(CoreError::NotFound { what: "citizen" })
     }
 
@@ -166,7 +175,7 @@ impl Citizens {
         })?;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let items = table::whole(&self.store, rows).await?;
+        let items = table::whole(&self.store, &self.vault, rows).await?;
         let next = if more { items.last().map(|citizen| citizen.position) } else { None };
         Ok(Listed { items, next })
     }
@@ -184,15 +193,15 @@ impl Citizens {
             reached.sql
         ));
         let rows: Vec<CitizenRow> = on!(Store, &self.store, db => {
-            let mut query = sqlx::query_as(sql).bind(address.match_key()).bind(status.as_str()).bind(FOUND);
+            let mut query = sqlx::query_as(sql).bind(address.match_key(&self.vault)).bind(status.as_str()).bind(FOUND);
             for text in reached.texts {
                 query = query.bind(text);
             }
             query.fetch_all(db).await
         })?;
         Ok(Found {
-            citizens: table::whole(&self.store, rows).await?,
-            opted_out: opt_outs::in_force(&self.store, address).await?,
+            citizens: table::whole(&self.store, &self.vault, rows).await?,
+            opted_out: opt_outs::in_force(&self.store, &self.vault, address).await?,
         })
     }
 
@@ -202,8 +211,14 @@ impl Citizens {
     /// As [`Citizens::get`].
     pub async fn history(&self, actor: &Actor, id: &str) -> Result<Vec<CitizenChange>> {
         self.get(actor, id).await?;
-        let sql = "SELECT at, actor, action, detail FROM citizen_change WHERE citizen_id = $1 ORDER BY id";
-        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_all(db).await)?)
+        let sql = "SELECT id, at, actor, action, detail FROM citizen_change WHERE citizen_id = $1 ORDER BY id";
+        let rows: Vec<(String, Millis, String, String, String)> =
+            on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_all(db).await)?;
+        let open = |(id, at, actor, action, mut detail): (String, _, _, _, String)| {
+            self.vault.opening(&id).text(Place::CitizenChangeDetail, &mut detail).lenient();
+            CitizenChange { at, actor, action, detail }
+        };
+        Ok(rows.into_iter().map(open).collect())
     }
 
     /// Changes a citizen who is still at `expected`, and returns them as they are then. A patch that changes nothing
@@ -216,20 +231,21 @@ impl Citizens {
         check::members(patch)?;
         self.reached(actor, Operation::Reply, id).await?;
         let mut tx = self.store.begin().await?;
-        let before = table::lock(&mut tx, id).await?;
+        let before = table::lock(&mut tx, &self.vault, id).await?;
         expect(expected, before.version)?;
         let (after, changes) = apply(&before, patch);
         check::named(after.kind, after.organisation.as_deref())?;
         if !changes.is_empty() {
             let now = time::now();
+            let sealed = table::Sealed::of(&self.vault, &after)?;
             let sql = "UPDATE citizen SET kind = $2, given_name = $3, family_name = $4, organisation = $5, language = $6, needs = $7, \
                        note = $8, identity_level = $9, status = $10 WHERE id = $1";
             on!(Tx, &mut tx, db => sqlx::query(sql)
-                .bind(id).bind(after.kind.as_str()).bind(&after.given_name).bind(&after.family_name).bind(&after.organisation)
-                .bind(&after.language).bind(&after.needs).bind(&after.note).bind(i64::from(after.identity_level))
+                .bind(id).bind(after.kind.as_str()).bind(sealed.given_name).bind(sealed.family_name).bind(sealed.organisation)
+                .bind(&after.language).bind(sealed.needs).bind(sealed.note).bind(i64::from(after.identity_level))
                 .bind(after.status.as_str()).execute(db).await.map(|_| ()))?;
             table::touch(&mut tx, id, now).await?;
-            table::record(&mut tx, id, now, actor, "changed", changes).await?;
+            table::record(&mut tx, &self.vault, id, now, actor, "changed", changes).await?;
             table::enter(&mut tx, format!("citizen/{id}"), now, actor, "changed").await?;
             tx.commit().await?;
         }

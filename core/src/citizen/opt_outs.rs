@@ -13,6 +13,7 @@ use crate::base::time::{self, Millis};
 use crate::feed;
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::{Place, Vault};
 
 /// That an address wants no campaigns by a channel.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -55,6 +56,19 @@ pub struct OptOutsListed {
 #[derive(Debug, Clone)]
 pub struct OptOuts {
     store: Store,
+    vault: Vault,
+}
+
+impl OptOut {
+    /// Opens what is sealed of it. What does not open reads U+FFFD.
+    fn open(mut self, vault: &Vault) -> Self {
+        vault
+            .opening(&self.id)
+            .text(Place::OptOutAddress, &mut self.address)
+            .some(Place::OptOutHow, &mut self.how)
+            .lenient();
+        self
+    }
 }
 
 const COLUMNS: &str = "id, position, channel, address, at, how";
@@ -62,8 +76,8 @@ const COLUMNS: &str = "id, position, channel, address, at, how";
 impl OptOuts {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub const fn new(store: Store, vault: Vault) -> Self {
+        Self { store, vault }
     }
 
     /// Opts an address out of the campaigns that reach it, and says whether it was not before; one that was stays as it is.
@@ -75,8 +89,10 @@ impl OptOuts {
         let Some(channel) = address.kind().campaigns() else {
             return Err(CoreError::invalid("/address", "must be a telephone number or a mail address"));
         };
-        let key = address.match_key();
+        let key = address.match_key(&self.vault);
         let (fresh, now) = (id::new(), time::now());
+        let sealed = self.vault.seal(Place::OptOutAddress, &fresh, address.normalised())?;
+        let sealed_how = self.vault.seal_some(Place::OptOutHow, &fresh, how)?;
         let mut tx = self.store.begin().await?;
         table::enter(&mut tx, format!("opt-out/{fresh}"), now, actor, "opted_out").await?;
         let position = feed::next_positions(&mut tx, 1).await?;
@@ -85,17 +101,17 @@ impl OptOuts {
              ON CONFLICT (match_key, channel) WHERE cleared_at IS NULL DO NOTHING RETURNING {COLUMNS}"
         ));
         let made: Option<OptOut> = on!(Tx, &mut tx, db => sqlx::query_as(sql)
-            .bind(&fresh).bind(position).bind(&key).bind(channel.as_str()).bind(address.normalised()).bind(now)
-            .bind(actor.to_string()).bind(how).fetch_optional(db).await)?;
+            .bind(&fresh).bind(position).bind(&key).bind(channel.as_str()).bind(sealed.as_ref()).bind(now)
+            .bind(actor.to_string()).bind(sealed_how.as_deref()).fetch_optional(db).await)?;
         if let Some(made) = made {
             tx.commit().await?;
-            return Ok((made, true));
+            return Ok((made.open(&self.vault), true));
         }
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM opt_out WHERE match_key = $1 AND channel = $2 AND cleared_at IS NULL"
         ));
-        let there = on!(Tx, &mut tx, db => sqlx::query_as(sql).bind(&key).bind(channel.as_str()).fetch_one(db).await)?;
-        Ok((there, false))
+        let there: OptOut = on!(Tx, &mut tx, db => sqlx::query_as(sql).bind(&key).bind(channel.as_str()).fetch_one(db).await)?;
+        Ok((there.open(&self.vault), false))
     }
 
     /// At most `limit` opt-outs in force, in commit order.
@@ -105,7 +121,7 @@ impl OptOuts {
     pub async fn list(&self, _actor: &Actor, filter: &OptOutFilter, limit: usize) -> Result<OptOutsListed> {
         let conditions = [
             ("channel", filter.channel.map(|channel| channel.as_str().to_owned())),
-            ("match_key", filter.address.as_ref().map(Address::match_key)),
+            ("match_key", filter.address.as_ref().map(|address| address.match_key(&self.vault))),
         ];
         let mut sql = format!("SELECT {COLUMNS} FROM opt_out WHERE cleared_at IS NULL AND position > $1");
         let asked = conditions.into_iter().filter_map(|(column, value)| Some((column, value?)));
@@ -125,6 +141,7 @@ impl OptOuts {
         let more = items.len() > limit;
         items.truncate(limit);
         let next = if more { items.last().map(|opt_out| opt_out.position) } else { None };
+        let items = items.into_iter().map(|opt_out| opt_out.open(&self.vault)).collect();
         Ok(OptOutsListed { items, next })
     }
 
@@ -147,17 +164,17 @@ impl OptOuts {
     /// # Errors
     /// The store's.
     pub async fn opted_out(&self, _actor: &Actor, address: &Address) -> Result<bool> {
-        in_force(&self.store, address).await
+        in_force(&self.store, &self.vault, address).await
     }
 }
 
 /// Whether an address wants no campaigns.
-pub(super) async fn in_force(store: &Store, address: &Address) -> Result<bool> {
+pub(super) async fn in_force(store: &Store, vault: &Vault, address: &Address) -> Result<bool> {
     let Some(channel) = address.kind().campaigns() else {
         return Ok(false);
     };
     let sql = "SELECT COUNT(*) FROM opt_out WHERE match_key = $1 AND channel = $2 AND cleared_at IS NULL";
     let found: i64 = on!(Store, store, db => sqlx::query_scalar(sql)
-        .bind(address.match_key()).bind(channel.as_str()).fetch_one(db).await)?;
+        .bind(address.match_key(vault)).bind(channel.as_str()).fetch_one(db).await)?;
     Ok(found > 0)
 }

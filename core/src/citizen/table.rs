@@ -1,5 +1,6 @@
 //! The rows of citizens.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::address::Address;
-use super::nouns::{Citizen, NewPoint, OptedOut, Point, Verified};
+use super::nouns::{Citizen, NewCitizen, NewPoint, OptedOut, Point, Verified};
 use crate::audit::{self, Entry};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -16,6 +17,7 @@ use crate::base::id;
 use crate::base::time::Millis;
 use crate::store::on;
 use crate::store::{Column, Condition, Reach, Row, Rows, SetSql, Store, Tx, row};
+use crate::vault::{Place, Vault};
 
 /// The columns of [`CitizenRow`]. SQLite knows no alias in RETURNING, so that the table's own name stands everywhere.
 pub(super) const COLUMNS: &str = "citizen.id, citizen.position, citizen.kind, citizen.given_name, citizen.family_name, citizen.organisation, \
@@ -25,7 +27,7 @@ pub(super) const COLUMNS: &str = "citizen.id, citizen.position, citizen.kind, ci
 static POINTS: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("wanted", Column::Text)]).statement(
         "SELECT p.citizen_id, p.id, p.kind, p.raw, p.normalised, p.label, p.verified_at, p.verified_how, p.created_at, \
-                o.at AS out_at, o.how AS out_how \
+                o.id AS out_id, o.at AS out_at, o.how AS out_how \
          FROM {rows} AS r JOIN contact_point p ON p.citizen_id = r.wanted AND p.removed_at IS NULL \
          LEFT JOIN opt_out o ON o.match_key = p.match_key AND o.cleared_at IS NULL \
            AND o.channel = CASE p.kind WHEN 'phone' THEN 'sms' ELSE 'email' END \
@@ -64,6 +66,7 @@ struct PointRow {
     verified_at: Option<Millis>,
     verified_how: Option<String>,
     created_at: Millis,
+    out_id: Option<String>,
     out_at: Option<Millis>,
     out_how: Option<String>,
 }
@@ -74,8 +77,16 @@ fn known<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
 }
 
 impl CitizenRow {
-    /// The citizen without their points.
-    pub(super) fn citizen(self) -> Result<Citizen> {
+    /// The citizen without their points. What does not open reads U+FFFD.
+    fn citizen(mut self, vault: &Vault) -> Result<Citizen> {
+        vault
+            .opening(&self.id)
+            .some(Place::CitizenGivenName, &mut self.given_name)
+            .some(Place::CitizenFamilyName, &mut self.family_name)
+            .some(Place::CitizenOrganisation, &mut self.organisation)
+            .some(Place::CitizenNeeds, &mut self.needs)
+            .some(Place::CitizenNote, &mut self.note)
+            .lenient();
         Ok(Citizen {
             kind: known(&self.kind)?,
             status: known(&self.status)?,
@@ -98,7 +109,17 @@ impl CitizenRow {
 }
 
 impl PointRow {
-    fn point(self) -> Result<Point> {
+    fn point(mut self, vault: &Vault) -> Result<Point> {
+        vault
+            .opening(&self.id)
+            .text(Place::PointRaw, &mut self.raw)
+            .text(Place::PointNormalised, &mut self.normalised)
+            .some(Place::PointLabel, &mut self.label)
+            .some(Place::PointVerifiedHow, &mut self.verified_how)
+            .lenient();
+        if let Some(id) = &self.out_id {
+            vault.opening(id).some(Place::OptOutHow, &mut self.out_how).lenient();
+        }
         let verified = |at| Verified {
             at,
             how: self.verified_how.unwrap_or_default(),
@@ -117,7 +138,7 @@ impl PointRow {
 }
 
 /// Citizens with their points, in the order of the rows.
-pub(super) async fn whole(store: &Store, rows: Vec<CitizenRow>) -> Result<Vec<Citizen>> {
+pub(super) async fn whole(store: &Store, vault: &Vault, rows: Vec<CitizenRow>) -> Result<Vec<Citizen>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,22 +147,62 @@ pub(super) async fn whole(store: &Store, rows: Vec<CitizenRow>) -> Result<Vec<Ci
     let found: Vec<PointRow> = on!(Store, store, db => sqlx::query_as(sql).bind(wanted).fetch_all(db).await)?;
     let mut points: HashMap<String, Vec<Point>> = HashMap::new();
     for row in found {
-        points.entry(row.citizen_id.clone()).or_default().push(row.point()?);
+        points.entry(row.citizen_id.clone()).or_default().push(row.point(vault)?);
     }
     let whole = |row: CitizenRow| {
-        let mut citizen = row.citizen()?;
+        let mut citizen = row.citizen(vault)?;
         citizen.points = points.remove(&citizen.id).unwrap_or_default();
         Ok(citizen)
     };
     rows.into_iter().map(whole).collect()
 }
 
+/// What a citizen's row has sealed.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) given_name: Option<String>,
+    pub(super) family_name: Option<String>,
+    pub(super) organisation: Option<String>,
+    pub(super) needs: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+impl Sealed {
+    /// Of one that is there.
+    pub(super) fn of(vault: &Vault, citizen: &Citizen) -> Result<Self> {
+        let seal = |place, text: &Option<String>| -> Result<Option<String>> {
+            Ok(vault.seal_some(place, &citizen.id, text.as_deref())?.map(Cow::into_owned))
+        };
+        Ok(Self {
+            given_name: seal(Place::CitizenGivenName, &citizen.given_name)?,
+            family_name: seal(Place::CitizenFamilyName, &citizen.family_name)?,
+            organisation: seal(Place::CitizenOrganisation, &citizen.organisation)?,
+            needs: seal(Place::CitizenNeeds, &citizen.needs)?,
+            note: seal(Place::CitizenNote, &citizen.note)?,
+        })
+    }
+
+    /// Of one that is being made.
+    pub(super) fn of_new(vault: &Vault, id: &str, new: &NewCitizen) -> Result<Self> {
+        let seal = |place, text: &Option<String>| -> Result<Option<String>> {
+            Ok(vault.seal_some(place, id, text.as_deref())?.map(Cow::into_owned))
+        };
+        Ok(Self {
+            given_name: seal(Place::CitizenGivenName, &new.given_name)?,
+            family_name: seal(Place::CitizenFamilyName, &new.family_name)?,
+            organisation: seal(Place::CitizenOrganisation, &new.organisation)?,
+            needs: seal(Place::CitizenNeeds, &new.needs)?,
+            note: seal(Place::CitizenNote, &new.note)?,
+        })
+    }
+}
+
 /// Reads a citizen, without points, so that nobody else changes them before the commit.
-pub(super) async fn lock(tx: &mut Tx, id: &str) -> Result<Citizen> {
+pub(super) async fn lock(tx: &mut Tx, vault: &Vault, id: &str) -> Result<Citizen> {
     // An update that changes nothing locks the row on both databases with one text.
     let sql = sqlx::AssertSqlSafe(format!("UPDATE citizen SET version = version WHERE id = $1 RETURNING {COLUMNS}"));
     let row: Option<CitizenRow> = on!(Tx, tx, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-    let citizen = row.ok_or(CoreError::NotFound { what: "citizen" })?.citizen()?;
+    let citizen = row.ok_or(CoreError::NotFound { what: "citizen" })?.citizen(vault)?;
     if !citizen.status.is_current() {
         return Err(CoreError::Conflict(format!("a citizen that is {} is not changed", citizen.status)));
     }
@@ -181,23 +242,47 @@ pub(super) fn reached(reach: &Reach, first: usize) -> Condition {
 }
 
 /// Writes who changed what, inside the transaction of the change.
-pub(super) async fn record(tx: &mut Tx, citizen: &str, at: Millis, actor: &Actor, action: &str, detail: Map<String, Value>) -> Result<()> {
+pub(super) async fn record(
+    tx: &mut Tx,
+    vault: &Vault,
+    citizen: &str,
+    at: Millis,
+    actor: &Actor,
+    action: &str,
+    detail: Map<String, Value>,
+) -> Result<()> {
+    let (id, text) = (id::new(), Value::Object(detail).to_string());
+    let sealed = vault.seal(Place::CitizenChangeDetail, &id, &text)?;
     let sql = "INSERT INTO citizen_change (id, citizen_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)";
     on!(Tx, tx, db => sqlx::query(sql)
-        .bind(id::new()).bind(citizen).bind(at).bind(actor.to_string()).bind(action).bind(Value::Object(detail).to_string())
+        .bind(&id).bind(citizen).bind(at).bind(actor.to_string()).bind(action).bind(sealed.as_ref())
         .execute(db).await.map(|_| ()))?;
     Ok(())
 }
 
 /// Adds a point unless the citizen has its address; its id when it was added.
-pub(super) async fn insert_point(tx: &mut Tx, citizen: &str, new: &NewPoint, address: &Address, at: Millis) -> Result<Option<String>> {
+pub(super) async fn insert_point(
+    tx: &mut Tx,
+    vault: &Vault,
+    citizen: &str,
+    new: &NewPoint,
+    address: &Address,
+    at: Millis,
+) -> Result<Option<String>> {
+    let id = id::new();
+    let (raw, normalised) = (
+        vault.seal(Place::PointRaw, &id, &new.raw)?,
+        vault.seal(Place::PointNormalised, &id, address.normalised())?,
+    );
+    let label = vault.seal_some(Place::PointLabel, &id, new.label.as_deref())?;
+    let verified_how = vault.seal_some(Place::PointVerifiedHow, &id, new.verified_how.as_deref())?;
     let sql = "INSERT INTO contact_point (id, citizen_id, kind, raw, normalised, match_key, label, verified_at, verified_how, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
                ON CONFLICT (match_key, citizen_id) WHERE removed_at IS NULL DO NOTHING RETURNING id";
     let verified_at = new.verified_how.is_some().then_some(at);
     Ok(on!(Tx, tx, db => sqlx::query_scalar(sql)
-        .bind(id::new()).bind(citizen).bind(address.kind().as_str()).bind(&new.raw).bind(address.normalised())
-        .bind(address.match_key()).bind(&new.label).bind(verified_at).bind(&new.verified_how).bind(at)
+        .bind(&id).bind(citizen).bind(address.kind().as_str()).bind(raw.as_ref()).bind(normalised.as_ref())
+        .bind(address.match_key(vault)).bind(label.as_deref()).bind(verified_at).bind(verified_how.as_deref()).bind(at)
         .fetch_optional(db).await)?)
 }
 

@@ -13,6 +13,7 @@ use crate::base::time::Millis;
 use crate::feed::{EventKind, NewEvent};
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
+use crate::vault::{Index, Place, Vault};
 
 /// What one sender is sent at most within an hour, whatever comes from there (RFC 3834 §2).
 const PER_SENDER: i64 = 6;
@@ -37,8 +38,9 @@ static WRITE: LazyLock<SetSql> = LazyLock::new(|| {
 });
 
 /// What a batch may still acknowledge.
-#[derive(Debug, Default)]
-pub(super) struct Breakers {
+#[derive(Debug)]
+pub(super) struct Breakers<'v> {
+    vault: &'v Vault,
     windows: BTreeMap<(String, String), Window>,
 }
 
@@ -49,13 +51,20 @@ struct Window {
     changed: bool,
 }
 
-impl Breakers {
+impl<'v> Breakers<'v> {
+    const fn new(vault: &'v Vault) -> Self {
+        Self {
+            vault,
+            windows: BTreeMap::new(),
+        }
+    }
+
     /// Reads the breakers of these acknowledgements.
-    pub(super) async fn read(tx: &mut Tx, acknowledgements: &[&NewAcknowledgement]) -> Result<Self> {
-        let mut breakers = Self::default();
+    pub(super) async fn read(tx: &mut Tx, acknowledgements: &[&NewAcknowledgement], vault: &'v Vault) -> Result<Self> {
+        let mut breakers = Self::new(vault);
         let scopes: BTreeSet<(String, String)> = acknowledgements
             .iter()
-            .flat_map(|one| [String::new(), sender(one)].map(|scope| (one.account.key(), scope)))
+            .flat_map(|one| [String::new(), sender(vault, one)].map(|scope| (one.account.key(), scope)))
             .collect();
         if scopes.is_empty() {
             return Ok(breakers);
@@ -83,7 +92,7 @@ impl Breakers {
     pub(super) fn allow(&mut self, acknowledgement: &NewAcknowledgement, now: Millis) -> bool {
         let account = acknowledgement.account.key();
         let all = (account.clone(), String::new());
-        let one = (account, sender(acknowledgement));
+        let one = (account, sender(self.vault, acknowledgement));
         if self.used(&all, now) >= i64::from(acknowledgement.per_hour) || self.used(&one, now) >= PER_SENDER {
             return false;
         }
@@ -119,9 +128,9 @@ impl Breakers {
     }
 }
 
-/// A sender, by the hash of the address: the table is about counting, not about people.
-fn sender(acknowledgement: &NewAcknowledgement) -> String {
-    Blobs::hash(acknowledgement.recipient.to_lowercase().as_bytes())
+/// A sender, by the hash of the address, keyed where there is a key: the table is about counting, not about people.
+fn sender(vault: &Vault, acknowledgement: &NewAcknowledgement) -> String {
+    vault.index(Index::Sender, &Blobs::hash(acknowledgement.recipient.to_lowercase().as_bytes()))
 }
 
 /// The rows of one acknowledgement, added to the batch's sets, and its event.
@@ -135,30 +144,39 @@ pub(super) struct Queued<'a> {
 }
 
 impl Queued<'_> {
-    pub(super) fn add_to(&self, sets: &mut Sets) -> NewEvent {
-        let new = self.acknowledgement;
+    /// # Errors
+    /// The vault's.
+    pub(super) fn add_to(&self, sets: &mut Sets<'_>) -> Result<NewEvent> {
+        let (new, vault) = (self.acknowledgement, sets.vault);
         let (reply_id, interaction_id) = (id::new(), id::new());
         let (account, channel) = (new.account.key(), new.channel.as_str());
         let say = |text: &str| text.replace(REFERENCE, self.reference);
         let (subject, text) = (new.subject.as_deref().map(say), say(&new.text));
         sets.interactions.push(row!({
             "id": interaction_id, "position": self.position, "channel": channel, "account": account, "direction": "out",
-            "native_id": new.message_id, "from_address": new.from, "to_address": new.recipient, "subject": subject, "text": text,
+            "native_id": vault.seal_some(Place::InteractionNativeId, &interaction_id, new.message_id.as_deref())?,
+            "from_address": vault.seal(Place::InteractionFromAddress, &interaction_id, &new.from)?,
+            "to_address": vault.seal(Place::InteractionToAddress, &interaction_id, &new.recipient)?,
+            "subject": vault.seal_some(Place::InteractionSubject, &interaction_id, subject.as_deref())?,
+            "text": vault.seal(Place::InteractionText, &interaction_id, &text)?,
             "occurred_at": self.at, "received_at": self.at, "flags": "[]", "deliveries": 0, "reply_id": reply_id,
         }));
         sets.links
             .push(row!({"request_id": self.request_id, "interaction_id": interaction_id, "position": self.position}));
         sets.replies.push(row!({
             "id": reply_id, "position": self.position, "request_id": self.request_id, "interaction_id": interaction_id,
-            "kind": "acknowledgement", "channel": channel, "account": account, "recipient": new.recipient,
-            "subject": subject, "text": text, "message_id": new.message_id, "in_reply_to": new.in_reply_to,
-            "mail_references": new.references, "state": "queued", "created_at": self.at, "due_at": self.at,
+            "kind": "acknowledgement", "channel": channel, "account": account,
+            "recipient": vault.seal(Place::ReplyRecipient, &reply_id, &new.recipient)?, "recipient_key": vault.address(&new.recipient),
+            "subject": vault.seal_some(Place::ReplySubject, &reply_id, subject.as_deref())?,
+            "text": vault.seal(Place::ReplyText, &reply_id, &text)?, "message_id": new.message_id,
+            "in_reply_to": vault.seal_some(Place::ReplyInReplyTo, &reply_id, new.in_reply_to.as_deref())?,
+            "mail_references": vault.seal_some(Place::ReplyReferences, &reply_id, new.references.as_deref())?, "state": "queued", "created_at": self.at, "due_at": self.at,
         }));
-        NewEvent::of_request(EventKind::ReplyQueued, self.request_id)
+        Ok(NewEvent::of_request(EventKind::ReplyQueued, self.request_id)
             .with("reply_id", reply_id)
             .with("interaction_id", interaction_id)
             .with("channel", channel)
-            .with("state", "queued")
+            .with("state", "queued"))
     }
 }
 
@@ -184,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_sender_gets_six_an_hour_and_the_account_its_own_limit() {
-        let mut breakers = Breakers::default();
+        let vault = Vault::off();
+        let mut breakers = Breakers::new(&vault);
         let allowed = (0..10).filter(|_| breakers.allow(&to("A@example.fr", 9), 1000)).count();
         assert_eq!(allowed, 6);
         assert!(!breakers.allow(&to("a@EXAMPLE.fr", 9), 1000), "case does not make another sender");

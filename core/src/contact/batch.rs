@@ -27,6 +27,7 @@ use crate::base::time::{self, Millis};
 use crate::catalogue::Snapshot;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx};
+use crate::vault::{Index, Vault};
 
 /// What a batch is made of.
 #[derive(Debug)]
@@ -104,11 +105,11 @@ enum PartVerdict {
 }
 
 /// Writes a batch. The marks that waited are saved: a batch reads them.
-pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot) -> Result<Written> {
+pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot, vault: &Vault) -> Result<Written> {
     if items.is_empty() {
         return Ok(Written::default());
     }
-    let mut batch = Batch::claim(tx, items, catalogue).await?;
+    let mut batch = Batch::claim(tx, items, catalogue, vault).await?;
     let prepared: Vec<&Prepared> = batch.entries.iter().map(Entry::prepared).collect();
     let mut requests = Requests::read(tx, &prepared).await?;
     let placements: Vec<Placement> = batch
@@ -121,11 +122,16 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot) -> 
     let allowed = batch.acknowledge(tx, &placements, &mut script).await?;
     let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
     batch.deliveries.write(&mut script, &fresh);
-    batch.parts.write(&mut script);
+    batch.parts.write(&mut script)?;
     for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(&allowed).filter(|(_, allowed)| **allowed) {
         let contact = &entry.prepared().contact;
         if let Some(message_id) = contact.acknowledgement.as_ref().and_then(|new| new.message_id.as_deref()) {
-            requests.keep(message_id, &placement.request_id, contact.received_at, false);
+            requests.keep(
+                &vault.index(Index::MessageId, message_id),
+                &placement.request_id,
+                contact.received_at,
+                false,
+            );
         }
     }
     requests.write_ids(&mut script);
@@ -139,16 +145,17 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot) -> 
 struct Batch<'a> {
     items: &'a [Item],
     catalogue: &'a Snapshot,
+    vault: &'a Vault,
     verdicts: Vec<Verdict>,
     entries: Vec<Entry<'a>>,
     deliveries: Deliveries,
     keys: Keys,
-    parts: Parts,
+    parts: Parts<'a>,
 }
 
 impl<'a> Batch<'a> {
     /// Says of each item whether it is new.
-    async fn claim(tx: &mut Tx, items: &'a [Item], catalogue: &'a Snapshot) -> Result<Self> {
+    async fn claim(tx: &mut Tx, items: &'a [Item], catalogue: &'a Snapshot, vault: &'a Vault) -> Result<Self> {
         let accounts = items.iter().filter(|item| item.epoch().is_some()).map(Item::account).collect();
         let epochs = fence::epochs(tx, &accounts).await?;
         let ours = |item: &&Item| item.epoch().is_none_or(|epoch| epochs.get(item.account()) == Some(&epoch));
@@ -176,11 +183,12 @@ impl<'a> Batch<'a> {
         let mut batch = Self {
             items,
             catalogue,
+            vault,
             verdicts: Vec::with_capacity(items.len()),
             entries: Vec::with_capacity(items.len()),
             deliveries: Deliveries::read(tx, &prints).await?,
             keys: Keys::read(tx, &keys).await?,
-            parts: Parts::read(tx, &texts).await?,
+            parts: Parts::read(tx, &texts, vault).await?,
         };
         for item in items {
             let verdict = if ours(&item) { batch.judge(item) } else { Verdict::Fenced };
@@ -277,7 +285,7 @@ impl<'a> Batch<'a> {
         });
         let opened: Vec<_> = opened.collect();
         let wanted: Vec<_> = opened.iter().flatten().map(|(new, _)| *new).collect();
-        let mut breakers = Breakers::read(tx, &wanted).await?;
+        let mut breakers = Breakers::read(tx, &wanted, self.vault).await?;
         let allowed = opened
             .iter()
             .map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at)))
@@ -317,11 +325,11 @@ impl<'a> Batch<'a> {
         if rows + events > 0 {
             first = self.number(tx, rows + events, &mut requests, placements).await?;
         }
-        let mut ledger = Ledger::new(first, time::now());
+        let mut ledger = Ledger::new(first, time::now(), self.vault);
         let mut places = HashMap::new();
         for ((entry, placement), allowed) in self.entries.iter().zip(placements).zip(allowed) {
             places.insert(entry.interaction_id.as_str(), placement.request_id.as_str());
-            ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed);
+            ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed)?;
         }
         let place = |interaction: &str| {
             let request_id = places

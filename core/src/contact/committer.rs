@@ -22,6 +22,7 @@ use crate::base::{failpoint, mutant};
 use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::{Store, Tx};
+use crate::vault::Vault;
 
 /// Contacts a transaction.
 const BATCH: usize = 256;
@@ -81,6 +82,7 @@ struct Opened {
 #[derive(Debug)]
 pub(super) struct Committer {
     pub(super) store: Store,
+    pub(super) vault: Vault,
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
     pub(super) outbox: Wake,
@@ -249,7 +251,7 @@ impl Committer {
     }
 
     async fn attempt(&self, mut tx: Tx, items: &[Item], replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
-        let written = batch::write(&mut tx, items, &self.catalogue.current()).await?;
+        let written = batch::write(&mut tx, items, &self.catalogue.current(), &self.vault).await?;
         if mutant::active("ack_before_commit") {
             for (reply, done) in replies.iter_mut().zip(&written.done) {
                 give(reply, done.clone());

@@ -20,6 +20,7 @@ use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// Contacts that may wait for the committer. Beyond that, callers wait, and so do their peers.
 const QUEUE: usize = 1024;
@@ -28,6 +29,7 @@ const QUEUE: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Intake {
     store: Store,
+    vault: Vault,
     catalogue: Catalogue,
     queue: mpsc::Sender<Work>,
     marks: Marks,
@@ -37,11 +39,12 @@ pub struct Intake {
 impl Intake {
     /// Starts the committer on the current runtime. `outbox` rings when an acknowledgement was queued.
     #[must_use]
-    pub fn start(store: Store, feed: Feed, catalogue: Catalogue, outbox: Wake, counters: Counters) -> Self {
+    pub fn start(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, outbox: Wake, counters: Counters) -> Self {
         let (queue, work) = mpsc::channel(QUEUE);
         let marks = Marks::default();
         let committer = committer::Committer {
             store: store.clone(),
+            vault: vault.clone(),
             feed,
             catalogue: catalogue.clone(),
             outbox,
@@ -51,6 +54,7 @@ impl Intake {
         tokio::spawn(committer.run(work));
         Self {
             store,
+            vault,
             catalogue,
             queue,
             marks,
@@ -87,7 +91,7 @@ impl Intake {
     /// See [`IntakeError`]; nothing of the contact was stored.
     pub async fn accept(&self, mut contact: Contact) -> std::result::Result<Accepted, IntakeError> {
         theming::choose(&mut contact, &self.catalogue.current());
-        let prepared = prepare::contact(contact)?;
+        let prepared = prepare::contact(contact, &self.vault)?;
         let (answer, answered) = oneshot::channel();
         self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
     }
@@ -98,7 +102,7 @@ impl Intake {
     /// # Errors
     /// As [`Intake::accept`].
     pub async fn part(&self, part: Part) -> std::result::Result<PartAccepted, IntakeError> {
-        let prepared = prepare::part(part)?;
+        let prepared = prepare::part(part, &self.vault)?;
         let (answer, answered) = oneshot::channel();
         self.hand_over(Work::Part(Box::new(prepared), answer), answered).await
     }

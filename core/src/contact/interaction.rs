@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::reached::{INTERACTION, REQUEST, reached};
-use crate::artefact::Blobs;
+use crate::artefact::{BlobReader, Blobs};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -15,6 +14,7 @@ use crate::base::time::Millis;
 use crate::catalogue::Catalogue;
 use crate::store::on;
 use crate::store::{Reach, Store};
+use crate::vault::{Opening, Place, Vault};
 
 /// One row of `interaction`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -91,7 +91,41 @@ pub struct CallOf {
     pub ended_by: Option<String>,
 }
 
+impl InteractionRow {
+    fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .some(Place::InteractionNativeId, &mut self.native_id)
+            .text(Place::InteractionFromAddress, &mut self.from_address)
+            .some(Place::InteractionFromName, &mut self.from_name)
+            .text(Place::InteractionToAddress, &mut self.to_address)
+            .some(Place::InteractionSubject, &mut self.subject)
+            .some(Place::InteractionText, &mut self.text)
+            .some(Place::InteractionTextStripped, &mut self.text_stripped)
+            .some(Place::InteractionRawSha256, &mut self.raw_sha256);
+        opening
+    }
+}
+
+impl AttachmentOf {
+    fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .text(Place::AttachmentName, &mut self.name)
+            .text(Place::AttachmentSha256, &mut self.sha256);
+        opening
+    }
+}
+
 impl CallOf {
+    fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.interaction_id);
+        opening
+            .text(Place::CallDialled, &mut self.dialled)
+            .text(Place::CallDivertedFrom, &mut self.diverted_from);
+        opening
+    }
+
     /// The diversions as a list.
     #[must_use]
     pub fn diversions(&self) -> Vec<String> {
@@ -140,7 +174,7 @@ pub struct Shown {
 }
 
 /// The artefact of an interaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum RawRow {
     /// All of it.
     Inline {
@@ -153,10 +187,8 @@ pub enum RawRow {
     File {
         /// What it is.
         media_type: String,
-        /// Where.
-        path: PathBuf,
-        /// Bytes.
-        size: i64,
+        /// Its content, piece by piece.
+        content: BlobReader,
     },
 }
 
@@ -169,7 +201,7 @@ struct Link {
 #[derive(sqlx::FromRow)]
 struct StoredRaw {
     media_type: String,
-    sha256: String,
+    sha256: Option<String>,
     size: i64,
     body: Option<Vec<u8>>,
 }
@@ -184,14 +216,15 @@ const COLUMNS: &str = "i.id, i.position, i.channel, i.account, i.direction, i.na
 #[derive(Debug, Clone)]
 pub struct Interactions {
     store: Store,
+    vault: Vault,
     catalogue: Catalogue,
 }
 
 impl Interactions {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store, catalogue: Catalogue) -> Self {
-        Self { store, catalogue }
+    pub const fn new(store: Store, vault: Vault, catalogue: Catalogue) -> Self {
+        Self { store, vault, catalogue }
     }
 
     /// The interactions of a request in order.
@@ -207,7 +240,10 @@ impl Interactions {
             "SELECT {COLUMNS} FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
              WHERE l.request_id = $1 ORDER BY i.position LIMIT {SHOWN}"
         ));
-        let rows: Vec<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
+        let mut rows: Vec<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
+        for row in &mut rows {
+            row.open(&self.vault).lenient();
+        }
         self.with_all(rows, &reach).await
     }
 
@@ -223,7 +259,9 @@ impl Interactions {
         }
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM interaction i WHERE i.id = $1"));
         let row: Option<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        let shown = self.with_all(row.into_iter().collect(), &reach).await?;
+        let Some(mut row) = row else { return Err(missing) };
+        row.open(&self.vault).strict()?;
+        let shown = self.with_all(vec![row], &reach).await?;
         shown.into_iter().next().ok_or(missing)
     }
 
@@ -241,26 +279,28 @@ impl Interactions {
         let row: Option<StoredRaw> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let row = row.ok_or(missing)?;
         Ok(match row.body {
-            Some(bytes) => RawRow::Inline {
+            Some(body) => RawRow::Inline {
                 media_type: row.media_type,
-                bytes,
+                bytes: self.vault.open_bytes(Place::RawBody, id, body)?,
             },
-            None => RawRow::File {
-                media_type: row.media_type,
-                path: blobs.find(&row.sha256)?,
-                size: row.size,
-            },
+            None => {
+                let sha256 = self.vault.open_some(Place::RawSha256, id, row.sha256)?.unwrap_or_default();
+                RawRow::File {
+                    media_type: row.media_type,
+                    content: blobs.read(&sha256, u64::try_from(row.size).unwrap_or(0)).await?,
+                }
+            }
         })
     }
 
-    /// One query a table, however many interactions there are.
+    /// What belongs to interactions that are opened already. One query a table, however many there are.
     async fn with_all(&self, rows: Vec<InteractionRow>, reach: &Reach) -> Result<Vec<Shown>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let ids = Value::from(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>()).to_string();
         let links = self.links(&ids, reach).await?;
-        let attachments: Vec<AttachmentOf> = self
+        let mut attachments: Vec<AttachmentOf> = self
             .of(
                 &ids,
                 "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment",
@@ -271,13 +311,19 @@ impl Interactions {
         let recordings: Vec<RecordingOf> = self
             .of(&ids, "SELECT id, interaction_id, state, samples, rate FROM recording", "id")
             .await?;
-        let calls: Vec<CallOf> = self
+        let mut calls: Vec<CallOf> = self
             .of(
                 &ids,
                 "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail",
                 "interaction_id",
             )
             .await?;
+        for attachment in &mut attachments {
+            attachment.open(&self.vault).lenient();
+        }
+        for call in &mut calls {
+            call.open(&self.vault).lenient();
+        }
         let mut links = grouped(links, |link| link.interaction_id.clone());
         let mut attachments = grouped(attachments, |attachment| attachment.interaction_id.clone());
         let mut calls = grouped(calls, |call| call.interaction_id.clone());

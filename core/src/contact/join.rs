@@ -14,7 +14,7 @@ use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 /// The columns of [`Found`] that come from the request, for every statement below.
 macro_rules! of_request {
     () => {
-        "q.id, q.ref, q.channel, q.account, q.status, q.from_address, q.last_contact_at, q.last_keyword"
+        "q.id, q.ref, q.channel, q.account, q.status, q.from_key, q.last_contact_at, q.last_keyword"
     };
 }
 
@@ -101,7 +101,7 @@ struct Found {
     channel: String,
     account: Option<String>,
     status: String,
-    from_address: String,
+    from_key: Option<String>,
     last_contact_at: Millis,
     last_keyword: i64,
 }
@@ -114,7 +114,8 @@ pub(super) struct Request {
     pub(super) channel: String,
     pub(super) status: String,
     account: Option<String>,
-    from: String,
+    /// Its sender, as contact points are matched; `None` when they withheld their number.
+    from_key: Option<String>,
     pub(super) last_contact_at: Millis,
     pub(super) last_keyword: bool,
     /// By this batch.
@@ -131,8 +132,8 @@ impl Request {
     }
 
     /// A withheld number is nobody's.
-    fn is_of(&self, from: &str) -> bool {
-        !from.is_empty() && self.from.eq_ignore_ascii_case(from)
+    fn is_of(&self, sender: Option<&str>) -> bool {
+        sender.is_some() && self.from_key.as_deref() == sender
     }
 }
 
@@ -214,7 +215,7 @@ impl Requests {
             channel: found.channel,
             status: found.status,
             account: found.account,
-            from: found.from_address,
+            from_key: found.from_key,
             last_contact_at: found.last_contact_at,
             last_keyword: found.last_keyword != 0,
             opened: false,
@@ -249,7 +250,7 @@ impl Requests {
             channel: contact.channel.as_str().to_owned(),
             status: Status::Received.as_str().to_owned(),
             account: Some(prepared.account.clone()),
-            from: contact.from.clone(),
+            from_key: prepared.sender.clone(),
             last_contact_at: contact.received_at,
             last_keyword: keyword,
             opened: true,
@@ -276,7 +277,7 @@ impl Requests {
         let contact = &prepared.contact;
         let (open, from) = (
             |id: &&String| self.all.get(*id).is_some_and(Request::is_open),
-            contact.from.as_str(),
+            prepared.sender.as_deref(),
         );
         let own = |id: &&String| self.all.get(*id).is_some_and(|request| request.is_of(from));
         let by_reference = |reference: &Option<String>| {

@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx, row};
+use crate::vault::{Place, Vault};
 
 /// A contact that is new.
 pub(super) struct Entry<'a> {
@@ -33,21 +34,21 @@ impl Entry<'_> {
 }
 
 /// The rows and events of a batch, in the order of its items.
-pub(super) struct Ledger {
+pub(super) struct Ledger<'v> {
     position: i64,
     /// When all of it is written.
     now: Millis,
-    pub(super) sets: Sets,
+    pub(super) sets: Sets<'v>,
     pub(super) events: Vec<NewEvent>,
 }
 
-impl Ledger {
+impl<'v> Ledger<'v> {
     /// From this position on.
-    pub(super) fn new(position: i64, now: Millis) -> Self {
+    pub(super) fn new(position: i64, now: Millis, vault: &'v Vault) -> Self {
         Self {
             position,
             now,
-            sets: Sets::default(),
+            sets: Sets::new(vault),
             events: Vec::new(),
         }
     }
@@ -67,16 +68,31 @@ impl Ledger {
     }
 
     /// Adds a new contact, the request that it opens, and its acknowledgement.
-    pub(super) fn enter(&mut self, entry: &Entry<'_>, placement: &Placement, requests: &Requests, deliveries: i64, acknowledged: bool) {
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(super) fn enter(
+        &mut self,
+        entry: &Entry<'_>,
+        placement: &Placement,
+        requests: &Requests,
+        deliveries: i64,
+        acknowledged: bool,
+    ) -> Result<()> {
+        let vault = self.sets.vault;
         let prepared = entry.prepared();
         let (contact, interaction_id, request_id) = (&prepared.contact, &entry.interaction_id, &placement.request_id);
-        let Some(request) = requests.all.get(request_id) else { return };
+        let Some(request) = requests.all.get(request_id) else {
+            return Ok(());
+        };
         if placement.opened {
             let position = self.take();
             self.sets.requests.push(row!({
                 "id": request_id, "position": position, "ref": request.reference, "channel": contact.channel.as_str(),
-                "account": prepared.account, "status": request.status, "subject": contact.subject, "from_address": contact.from,
-                "from_name": contact.from_name, "theme": contact.theme, "received_at": contact.received_at,
+                "account": prepared.account, "status": request.status,
+                "subject": vault.seal_some(Place::RequestSubject, request_id, contact.subject.as_deref())?,
+                "from_address": vault.seal(Place::RequestFromAddress, request_id, &contact.from)?,
+                "from_name": vault.seal_some(Place::RequestFromName, request_id, contact.from_name.as_deref())?, "theme": contact.theme, "received_at": contact.received_at,
                 "updated_at": self.now, "version": request.version + request.joins,
                 "last_contact_at": request.last_contact_at, "last_keyword": i64::from(request.last_keyword),
                 "from_key": prepared.sender,
@@ -90,24 +106,31 @@ impl Ledger {
                 flags.push(flag);
             }
         }
+        let raw_sha256 = prepared.raw.as_ref().map(|raw| raw.blob.sha256.as_str());
         self.sets.interactions.push(row!({
             "id": interaction_id, "position": position, "channel": contact.channel.as_str(), "account": prepared.account,
-            "direction": "in", "native_id": contact.native_id, "from_address": contact.from, "from_name": contact.from_name,
-            "to_address": contact.to, "subject": contact.subject, "text": contact.text, "text_stripped": contact.text_stripped,
+            "direction": "in",
+            "native_id": vault.seal_some(Place::InteractionNativeId, interaction_id, contact.native_id.as_deref())?,
+            "from_address": vault.seal(Place::InteractionFromAddress, interaction_id, &contact.from)?,
+            "from_name": vault.seal_some(Place::InteractionFromName, interaction_id, contact.from_name.as_deref())?,
+            "to_address": vault.seal(Place::InteractionToAddress, interaction_id, &contact.to)?,
+            "subject": vault.seal_some(Place::InteractionSubject, interaction_id, contact.subject.as_deref())?,
+            "text": vault.seal_some(Place::InteractionText, interaction_id, contact.text.as_deref())?,
+            "text_stripped": vault.seal_some(Place::InteractionTextStripped, interaction_id, contact.text_stripped.as_deref())?,
             "occurred_at": contact.occurred_at, "received_at": contact.received_at, "flags": Value::from(flags).to_string(),
-            "deliveries": deliveries, "raw_sha256": prepared.raw.as_ref().map(|raw| &raw.blob.sha256),
+            "deliveries": deliveries, "raw_sha256": vault.seal_some(Place::InteractionRawSha256, interaction_id, raw_sha256)?,
         }));
         self.sets
             .links
             .push(row!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
-        self.sets.belongings(prepared, interaction_id);
+        self.sets.belongings(prepared, interaction_id)?;
         self.sets.note(
             self.now,
             prepared,
             request_id,
             interaction_id,
             if placement.opened { "created" } else { "joined" },
-        );
+        )?;
         let event = |kind| NewEvent::of_request(kind, request_id);
         let version = request.version + placement.join;
         if placement.opened {
@@ -131,8 +154,9 @@ impl Ledger {
                 at: self.now,
                 position: self.take(),
             };
-            let event = queued.add_to(&mut self.sets);
+            let event = queued.add_to(&mut self.sets)?;
             self.events.push(event);
         }
+        Ok(())
     }
 }

@@ -14,13 +14,14 @@ use voxea_rules::{gsm7, reference};
 use super::contact::{Contact, Dedup, Flag, Joining};
 use super::part::{Coding, Part};
 use super::prepare::{self, Prepared, PreparedPart, PreparedRaw};
-use super::rows::hex;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::Result;
+use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Store, Tx, row};
+use crate::vault::{Place, Vault};
 
 /// Stands where a part never came.
 const GAP: &str = " […] ";
@@ -152,18 +153,25 @@ pub(super) struct Whole {
 }
 
 /// The long texts that a batch touches.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
+#[derive(Debug)]
+pub(super) struct Parts<'v> {
+    vault: &'v Vault,
     open: BTreeMap<(String, String), BTreeMap<i64, Slots>>,
     latest: HashMap<(String, String), i64>,
-    inserts: Vec<Row>,
+    inserts: Vec<Result<Row>>,
     closes: Vec<Row>,
 }
 
-impl Parts {
+impl<'v> Parts<'v> {
     /// Reads what is there of these texts, each (account, whole).
-    pub(super) async fn read(tx: &mut Tx, wanted: &BTreeSet<(&str, &str)>) -> Result<Self> {
-        let mut parts = Self::default();
+    pub(super) async fn read(tx: &mut Tx, wanted: &BTreeSet<(&str, &str)>, vault: &'v Vault) -> Result<Self> {
+        let mut parts = Self {
+            vault,
+            open: BTreeMap::new(),
+            latest: HashMap::new(),
+            inserts: Vec::new(),
+            closes: Vec::new(),
+        };
         if wanted.is_empty() {
             return Ok(parts);
         }
@@ -177,17 +185,29 @@ impl Parts {
             .map(|(account, whole, generation)| ((account, whole), generation))
             .collect();
         for row in stored {
-            let Ok(detail) = serde_json::from_str(&row.detail) else { continue };
+            let place = (row.account, row.whole);
+            let id = id(&place, row.generation, row.number);
+            let opened = vault.open(Place::PartDetail, &id, row.detail);
+            let opened = opened.and_then(|detail| Ok((detail, vault.open_bytes(Place::PartRaw, &id, row.raw)?)));
+            let (detail, raw) = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    // The others are delivered in the end, flagged partial.
+                    tracing::error!(%error, "a part of a long text cannot be read and counts as missing");
+                    continue;
+                }
+            };
+            let Ok(detail) = serde_json::from_str(&detail) else { continue };
             let slot = Slot {
                 detail,
-                raw: row.raw.into(),
+                raw: raw.into(),
                 received_at: row.received_at,
                 expires_at: row.expires_at,
                 stored: true,
             };
             parts
                 .open
-                .entry((row.account, row.whole))
+                .entry(place)
                 .or_default()
                 .entry(row.generation)
                 .or_default()
@@ -250,9 +270,10 @@ impl Parts {
         self.closes
             .push(row!({"owner": key.account, "text": key.whole, "nth": key.generation, "leads_to": interaction_id}));
         for (number, slot) in slots.iter().filter(|(_, slot)| !slot.stored) {
-            self.inserts.push(row(&place, key.generation, *number, slot, Some(interaction_id)));
+            self.inserts
+                .push(row(self.vault, &place, key.generation, *number, slot, Some(interaction_id)));
         }
-        let contact = whole(account, epoch, at, &slots)?;
+        let contact = whole(self.vault, account, epoch, at, &slots)?;
         let deliveries = slots
             .into_values()
             .map(|slot| (slot.detail.fingerprint, slot.detail.ordinal))
@@ -261,25 +282,37 @@ impl Parts {
     }
 
     /// Adds the parts that came and the texts that are no longer awaited.
-    pub(super) fn write(&mut self, script: &mut Script) {
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(super) fn write(&mut self, script: &mut Script) -> Result<()> {
         let mut inserts = std::mem::take(&mut self.inserts);
         for (place, texts) in &self.open {
             for (generation, slots) in texts {
                 let fresh = slots.iter().filter(|(_, slot)| !slot.stored);
-                inserts.extend(fresh.map(|(number, slot)| row(place, *generation, *number, slot, None)));
+                inserts.extend(fresh.map(|(number, slot)| row(self.vault, place, *generation, *number, slot, None)));
             }
         }
         script.add(&CLOSE, &std::mem::take(&mut self.closes));
-        script.add(&INSERT, &inserts);
+        script.add(&INSERT, &inserts.into_iter().collect::<Result<Vec<_>>>()?);
+        Ok(())
     }
 }
 
-fn row(place: &(String, String), generation: i64, number: i64, slot: &Slot, interaction_id: Option<&str>) -> Row {
-    row!({
+fn row(vault: &Vault, place: &(String, String), generation: i64, number: i64, slot: &Slot, interaction_id: Option<&str>) -> Result<Row> {
+    let id = id(place, generation, number);
+    let detail = serde_json::to_string(&slot.detail).unwrap_or_default();
+    Ok(row!({
         "account": place.0, "whole": place.1, "generation": generation, "number": number, "total": slot.detail.total,
-        "detail": serde_json::to_string(&slot.detail).unwrap_or_default(), "raw": hex(&slot.raw),
+        "detail": vault.seal(Place::PartDetail, &id, &detail)?,
+        "raw": hex::encode(&vault.seal_bytes(Place::PartRaw, &id, &slot.raw)?),
         "received_at": slot.received_at, "expires_at": slot.expires_at, "interaction_id": interaction_id,
-    })
+    }))
+}
+
+/// What a part's values are bound to.
+fn id(place: &(String, String), generation: i64, number: i64) -> String {
+    format!("{}/{}/{generation}/{number}", place.0, place.1)
 }
 
 fn detail(part: &Part, ordinal: i64) -> Detail {
@@ -299,7 +332,7 @@ fn detail(part: &Part, ordinal: i64) -> Detail {
 }
 
 /// The contact that the parts make.
-fn whole(account: Account, epoch: i64, at: Millis, slots: &Slots) -> Option<Prepared> {
+fn whole(vault: &Vault, account: Account, epoch: i64, at: Millis, slots: &Slots) -> Option<Prepared> {
     let first = &slots.values().next()?.detail;
     let (text, damaged) = text(slots, first.total);
     let mut contact = Contact::new(account, epoch, Channel::Sms, Dedup::Never, first.from.clone(), first.to.clone(), at);
@@ -319,7 +352,7 @@ fn whole(account: Account, epoch: i64, at: Millis, slots: &Slots) -> Option<Prep
     contact.default_theme.clone_from(&first.default_theme);
     let raw: Vec<u8> = slots.values().flat_map(|slot| slot.raw.iter().copied()).collect();
     Some(Prepared {
-        sender: prepare::sender(&contact),
+        sender: prepare::sender(&contact, vault),
         account: contact.account.key(),
         actor: Actor::Channel(contact.account.clone()).to_string(),
         keys: Vec::new(),

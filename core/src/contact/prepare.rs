@@ -9,6 +9,7 @@ use crate::artefact::{Blobs, StoredBlob};
 use crate::base::actor::Actor;
 use crate::base::mutant;
 use crate::citizen::Address;
+use crate::vault::{Index, Vault};
 
 /// An address, a name or an id is cut beyond this many bytes; PostgreSQL's index rows end at 2,700.
 const NAME_BYTES: usize = 1000;
@@ -30,8 +31,9 @@ pub(super) struct Prepared {
     /// `kind/name`.
     pub(super) account: String,
     pub(super) actor: String,
-    /// The match key of who sent it; `None` for nobody's.
+    /// By what its sender is found again ([`Address::match_key`]); `None` for nobody's.
     pub(super) sender: Option<String>,
+    /// Blind indexes of the keys by which it is known again.
     pub(super) keys: Vec<String>,
     pub(super) raw: Option<PreparedRaw>,
 }
@@ -50,11 +52,12 @@ pub(super) struct PreparedRaw {
 pub(super) struct PreparedPart {
     pub(super) part: Part,
     pub(super) account: String,
-    /// What is common to the parts, hashed with their number.
+    /// What is common to the parts, hashed with their number, as a blind index.
     pub(super) whole: String,
 }
 
-pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
+/// From here on whatever is only compared is a blind index: keys, fingerprints, Message-IDs.
+pub(super) fn contact(mut contact: Contact, vault: &Vault) -> Result<Prepared, IntakeError> {
     let raw = match contact.raw.take() {
         None => None,
         Some(Raw::Stored { media_type, blob }) => Some(PreparedRaw {
@@ -71,12 +74,14 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
         Some(Raw::Inline { media_type, bytes }) => Some(PreparedRaw::inline(media_type, bytes)),
     };
     clean(&mut contact);
+    blind(&mut contact, vault);
     let keys = match &contact.dedup {
         Dedup::Key(key) => vec![key.clone()],
         Dedup::Keys(keys) => keys.clone(),
         Dedup::Never | Dedup::Redelivery(_) => Vec::new(),
     };
-    let mut keys: Vec<String> = keys.into_iter().take(KEYS).map(key).collect();
+    let keys = keys.into_iter().take(KEYS).map(key);
+    let mut keys: Vec<String> = keys.map(|key| vault.index(Index::Dedup, &key)).collect();
     keys.sort_unstable();
     keys.dedup();
     if mutant::active("no_dedup") {
@@ -89,7 +94,7 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
         .unwrap_or_else(|| Actor::Channel(contact.account.clone()))
         .to_string();
     Ok(Prepared {
-        sender: sender(&contact),
+        sender: sender(&contact, vault),
         contact,
         account,
         actor,
@@ -98,7 +103,7 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
     })
 }
 
-pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
+pub(super) fn part(mut part: Part, vault: &Vault) -> Result<PreparedPart, IntakeError> {
     if part.number == 0 || part.number > part.total {
         return Err(IntakeError::Invalid(format!("there is no part {} of {}", part.number, part.total)));
     }
@@ -108,7 +113,8 @@ pub(super) fn part(mut part: Part) -> Result<PreparedPart, IntakeError> {
     name(&mut part.from);
     name(&mut part.to);
     let account = part.account.key();
-    let whole = Blobs::hash(format!("{}\n{}", part.total, part.whole).as_bytes());
+    let whole = vault.index(Index::LongText, &Blobs::hash(format!("{}\n{}", part.total, part.whole).as_bytes()));
+    part.redelivery.fingerprint = vault.index(Index::Delivery, &part.redelivery.fingerprint);
     Ok(PreparedPart { part, account, whole })
 }
 
@@ -145,8 +151,8 @@ impl Prepared {
 }
 
 /// By what the sender of a contact is found again.
-pub(super) fn sender(contact: &Contact) -> Option<String> {
-    Address::of_sender(contact.channel, &contact.from).map(|address| address.match_key())
+pub(super) fn sender(contact: &Contact, vault: &Vault) -> Option<String> {
+    Address::of_sender(contact.channel, &contact.from).map(|address| address.match_key(vault))
 }
 
 fn clean(contact: &mut Contact) {
@@ -185,6 +191,20 @@ fn clean(contact: &mut Contact) {
         name(&mut acknowledgement.recipient);
         optional(&mut acknowledgement.in_reply_to, NAME_BYTES);
         optional(&mut acknowledgement.references, SUBJECT_BYTES);
+    }
+}
+
+fn blind(contact: &mut Contact, vault: &Vault) {
+    let ids = |ids: &mut Vec<String>| ids.iter_mut().for_each(|id| *id = vault.index(Index::MessageId, id));
+    ids(&mut contact.message_ids);
+    if let Joining::Thread { message_ids, twin, .. } = &mut contact.joining {
+        ids(message_ids);
+        if let Some(twin) = twin {
+            *twin = vault.index(Index::Dedup, twin);
+        }
+    }
+    if let Dedup::Redelivery(text) = &mut contact.dedup {
+        text.fingerprint = vault.index(Index::Delivery, &text.fingerprint);
     }
 }
 
@@ -245,7 +265,7 @@ mod tests {
         odd.from = "é".repeat(5000);
         odd.text = Some("a\0b".to_owned());
         odd.dedup = Dedup::Keys(vec!["x".repeat(5000), "y\0".to_owned(), "z".to_owned(), "z".to_owned()]);
-        let prepared = contact(odd).unwrap();
+        let prepared = contact(odd, &Vault::off()).unwrap();
         assert!(prepared.contact.from.len() <= NAME_BYTES);
         assert_eq!(prepared.contact.text.as_deref(), Some("ab"));
         assert_eq!(prepared.keys.len(), 3);
@@ -259,6 +279,6 @@ mod tests {
             media_type: "message/rfc822",
             bytes: Bytes::from(vec![0; RAW_INLINE_BYTES + 1]),
         });
-        assert!(matches!(contact(large), Err(IntakeError::Invalid(_))));
+        assert!(matches!(contact(large, &Vault::off()), Err(IntakeError::Invalid(_))));
     }
 }

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use super::contact::Contact;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
+use crate::base::hex;
 use crate::base::id;
 use crate::base::time::Millis;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
+use crate::vault::{Place, Vault};
 
 /// A larger artefact goes in by a statement of its own: hexadecimal in JSON would copy it many times over.
 const RAW_IN_SET: usize = 4 * 1024;
@@ -66,15 +68,17 @@ tables! {
     }
     REPLY = "reply" {
         "id": Text, "position": Integer, "request_id": Text, "interaction_id": Text, "kind": Text, "channel": Text, "account": Text,
-        "recipient": Text, "subject": Text, "text": Text, "message_id": Text, "in_reply_to": Text, "mail_references": Text,
+        "recipient": Text, "recipient_key": Text, "subject": Text, "text": Text, "message_id": Text, "in_reply_to": Text, "mail_references": Text,
         "state": Text, "created_at": Integer, "due_at": Integer,
     }
     HISTORY = "history" { "id": Text, "request_id": Text, "at": Integer, "actor": Text, "action": Text, "detail": Text, }
 }
 
 /// The sets of one batch.
-#[derive(Debug, Default)]
-pub(super) struct Sets {
+#[derive(Debug)]
+pub(super) struct Sets<'v> {
+    /// Seals what is personal in them.
+    pub(super) vault: &'v Vault,
     pub(super) requests: Vec<Row>,
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
@@ -87,9 +91,30 @@ pub(super) struct Sets {
     history: Vec<Row>,
 }
 
-impl Sets {
+impl<'v> Sets<'v> {
+    /// Empty ones.
+    pub(super) const fn new(vault: &'v Vault) -> Self {
+        Self {
+            vault,
+            requests: Vec::new(),
+            interactions: Vec::new(),
+            links: Vec::new(),
+            replies: Vec::new(),
+            raws: Vec::new(),
+            large: Vec::new(),
+            attachments: Vec::new(),
+            calls: Vec::new(),
+            recordings: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
     /// Adds what belongs to a contact beside its interaction.
-    pub(super) fn belongings(&mut self, prepared: &Prepared, interaction_id: &str) {
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(super) fn belongings(&mut self, prepared: &Prepared, interaction_id: &str) -> Result<()> {
+        let vault = self.vault;
         let Contact {
             attachments,
             call,
@@ -100,37 +125,57 @@ impl Sets {
             Some(raw) if raw.bytes.as_ref().is_some_and(|bytes| bytes.len() > RAW_IN_SET) => {
                 self.large.push((interaction_id.to_owned(), raw.clone()));
             }
-            Some(raw) => self.raws.push(row!({
-                "interaction_id": interaction_id, "media_type": raw.media_type, "sha256": raw.blob.sha256, "size": raw.blob.size,
-                "body": raw.bytes.as_deref().map(hex),
-            })),
+            Some(raw) => {
+                let body = raw
+                    .bytes
+                    .as_deref()
+                    .map(|bytes| vault.seal_bytes(Place::RawBody, interaction_id, bytes));
+                let sha256 = raw.bytes.is_none().then_some(raw.blob.sha256.as_str());
+                self.raws.push(row!({
+                    "interaction_id": interaction_id, "media_type": raw.media_type,
+                    "sha256": vault.seal_some(Place::RawSha256, interaction_id, sha256)?, "size": raw.blob.size,
+                    "body": body.transpose()?.map(|body| hex::encode(&body)),
+                }));
+            }
             None => (),
         }
-        self.attachments.extend(attachments.iter().enumerate().map(|(ordinal, attachment)| {
-            row!({
-                "id": id::new(), "interaction_id": interaction_id, "ordinal": ordinal, "name": attachment.name,
-                "media_type": attachment.media_type, "size": attachment.blob.size, "sha256": attachment.blob.sha256,
-            })
-        }));
-        self.calls.extend(call.iter().map(|call| {
+        for (ordinal, attachment) in attachments.iter().enumerate() {
+            let id = id::new();
+            self.attachments.push(row!({
+                "id": id, "interaction_id": interaction_id, "ordinal": ordinal,
+                "name": vault.seal(Place::AttachmentName, &id, &attachment.name)?, "media_type": attachment.media_type,
+                "size": attachment.blob.size, "sha256": vault.seal(Place::AttachmentSha256, &id, &attachment.blob.sha256)?,
+            }));
+        }
+        if let Some(call) = call {
             let diverted = Value::from(call.diverted_from.clone()).to_string();
-            row!({"interaction_id": interaction_id, "dialled": call.dialled, "diverted_from": diverted})
-        }));
+            self.calls.push(row!({
+                "interaction_id": interaction_id, "dialled": vault.seal(Place::CallDialled, interaction_id, &call.dialled)?,
+                "diverted_from": vault.seal(Place::CallDivertedFrom, interaction_id, &diverted)?,
+            }));
+        }
         self.recordings.extend(recording.iter().map(|recording| {
             row!({
                 "id": recording.id, "interaction_id": interaction_id, "state": "recording", "path": recording.path,
                 "codec": recording.codec, "rate": recording.rate, "samples": 0,
             })
         }));
+        Ok(())
     }
 
     /// Adds an entry to a request's history.
-    pub(super) fn note(&mut self, at: Millis, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) {
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(super) fn note(&mut self, at: Millis, prepared: &Prepared, request_id: &str, interaction_id: &str, action: &str) -> Result<()> {
         let contact = &prepared.contact;
         let detail = json!({"interaction_id": interaction_id, "channel": contact.channel.as_str()}).to_string();
+        let id = id::new();
         self.history.push(row!({
-            "id": id::new(), "request_id": request_id, "at": at, "actor": prepared.actor, "action": action, "detail": detail,
+            "id": id, "request_id": request_id, "at": at, "actor": prepared.actor, "action": action,
+            "detail": self.vault.seal(Place::HistoryDetail, &id, &detail)?,
         }));
+        Ok(())
     }
 
     /// Adds all of them but the large artefacts, parents first.
@@ -149,24 +194,16 @@ impl Sets {
     /// Inserts the large artefacts, after the interactions that they belong to.
     pub(super) async fn insert_large(self, tx: &mut Tx) -> Result<()> {
         for (interaction_id, raw) in self.large {
-            let sql = "INSERT INTO raw (interaction_id, media_type, sha256, size, body) VALUES ($1, $2, $3, $4, $5)";
+            let sql = "INSERT INTO raw (interaction_id, media_type, size, body) VALUES ($1, $2, $3, $4)";
             let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
+            let bytes = raw.bytes.as_deref();
+            let body = bytes
+                .map(|bytes| self.vault.seal_bytes(Place::RawBody, &interaction_id, bytes))
+                .transpose()?;
             on!(Tx, &mut *tx, db => sqlx::query(sql)
-                .bind(&interaction_id).bind(&raw.media_type).bind(&raw.blob.sha256).bind(size).bind(raw.bytes.as_deref())
+                .bind(&interaction_id).bind(&raw.media_type).bind(size).bind(body.as_deref())
                 .execute(db).await.map(|_| ()))?;
         }
         Ok(())
     }
-}
-
-/// Hexadecimal, lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(*byte));
-    }
-    text
 }

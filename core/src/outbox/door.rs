@@ -14,6 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::Vault;
 
 /// An account that can send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Sender {
 #[derive(Debug, Clone)]
 pub struct Outbox {
     pub(super) store: Store,
+    pub(super) vault: Vault,
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
     wake: Wake,
@@ -42,9 +44,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 impl Outbox {
     /// Over a store. `wake` rings whenever something was queued; the intake rings it for acknowledgements.
     #[must_use]
-    pub fn new(store: Store, feed: Feed, catalogue: Catalogue, wake: Wake) -> Self {
+    pub fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, wake: Wake) -> Self {
         Self {
             store,
+            vault,
             feed,
             catalogue,
             wake,
@@ -84,7 +87,9 @@ impl Outbox {
             }
             query.fetch_optional(db).await
         })?;
-        row.ok_or(CoreError::NotFound { what: "reply" })
+        let mut row = row.ok_or(CoreError::NotFound { what: "reply" })?;
+        row.open(&self.vault).strict()?;
+        Ok(row)
     }
 
     /// How many replies of an account wait.

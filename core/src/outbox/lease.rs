@@ -11,6 +11,7 @@ use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::store::on;
 use crate::store::{Store, Tx};
+use crate::vault::{Opening, Place, Vault};
 
 /// A reply in the hands of its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,19 @@ struct Leased {
     created_at: Millis,
 }
 
+impl Leased {
+    fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .text(Place::ReplyRecipient, &mut self.recipient)
+            .some(Place::ReplySubject, &mut self.subject)
+            .text(Place::ReplyText, &mut self.text)
+            .some(Place::ReplyInReplyTo, &mut self.in_reply_to)
+            .some(Place::ReplyReferences, &mut self.mail_references);
+        opening
+    }
+}
+
 const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
                          attempts, created_at";
 
@@ -67,7 +81,7 @@ const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, reci
 /// leased before and never settled is not leased again: it may have been sent.
 const DUE: &str = "SELECT r.id FROM reply r WHERE r.account = $1 AND r.state = 'queued' AND r.due_at <= $2 AND r.lease_until <= $2 \
                    AND (r.channel <> 'sms' OR r.lease_until = 0) \
-                   AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient = r.recipient \
+                   AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
                    AND e.position < r.position AND (e.due_at > $2 OR e.lease_until > 0)) \
                    ORDER BY r.position LIMIT $4";
 
@@ -93,7 +107,21 @@ impl Outbox {
         let references = references(&mut tx, &leased).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);
-        Ok(leased.into_iter().map(|row| outbound(row, &references)).collect())
+        let (mut able, mut broken) = (Vec::new(), Vec::new());
+        for mut row in leased {
+            let opened = row.open(&self.vault).strict();
+            match opened {
+                Ok(()) => able.push(outbound(row, &references)),
+                Err(error) => {
+                    tracing::error!(%error, "a reply cannot be read and is not sent");
+                    let reason = "what was stored of it cannot be decrypted; the daemon's log says more".to_owned();
+                    broken.push((row.id, Settlement::Rejected { reason }));
+                }
+            }
+        }
+        // Nobody can send it, and the others must not wait for it.
+        self.settle(broken).await?;
+        Ok(able)
     }
 
     /// Settles as unknown every text whose lease ran out, and returns how many: its channel died between the lease and

@@ -6,6 +6,7 @@ use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
 use crate::store::{Tx, on};
+use crate::vault::{Place, Vault};
 
 /// How a receipt ends a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +46,9 @@ pub(super) fn key(id: &str) -> String {
 }
 
 /// Keeps a receipt until its message is known.
-pub(super) async fn park(tx: &mut Tx, account: &Account, keys: &[String], receipt: &ReceiptIn, now: Millis) -> Result<()> {
+pub(super) async fn park(tx: &mut Tx, vault: &Vault, account: &Account, keys: &[String], receipt: &ReceiptIn, now: Millis) -> Result<()> {
     let group = id::new();
+    let reason = vault.seal_some(Place::ReceiptReason, &group, receipt.reason.as_deref())?;
     let state = if receipt.state == ReceiptState::Delivered {
         "delivered"
     } else {
@@ -55,17 +57,21 @@ pub(super) async fn park(tx: &mut Tx, account: &Account, keys: &[String], receip
     for key in keys {
         let sql = "INSERT INTO receipt_parked (account, native_key, receipt, state, reason, at) VALUES ($1, $2, $3, $4, $5, $6)";
         on!(Tx, &mut *tx, db => sqlx::query(sql)
-            .bind(account.key()).bind(key).bind(&group).bind(state).bind(&receipt.reason).bind(now).execute(db).await.map(|_| ()))?;
+            .bind(account.key()).bind(key).bind(&group).bind(state).bind(reason.as_deref()).bind(now).execute(db).await.map(|_| ()))?;
     }
     Ok(())
 }
 
 /// Takes the receipt that waits for an id, if one does.
-pub(super) async fn unpark(tx: &mut Tx, account: &str, key: &str) -> Result<Option<(ReceiptState, Option<String>, Millis)>> {
+pub(super) async fn unpark(tx: &mut Tx, vault: &Vault, account: &str, key: &str) -> Result<Option<(ReceiptState, Option<String>, Millis)>> {
     let sql = "SELECT receipt, state, reason, at FROM receipt_parked WHERE account = $1 AND native_key = $2 ORDER BY at DESC LIMIT 1";
     let row: Option<(String, String, Option<String>, Millis)> =
         on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(account).bind(key).fetch_optional(db).await)?;
-    let Some((group, state, reason, at)) = row else { return Ok(None) };
+    let Some((group, state, mut reason, at)) = row else {
+        return Ok(None);
+    };
+    // The state counts more than the words for it.
+    vault.opening(&group).some(Place::ReceiptReason, &mut reason).lenient();
     let sql = "DELETE FROM receipt_parked WHERE account = $1 AND receipt = $2";
     on!(Tx, tx, db => sqlx::query(sql).bind(account).bind(group).execute(db).await.map(|_| ()))?;
     let state = if state == "delivered" {

@@ -37,6 +37,7 @@ impl Outbox {
         if let Some(reply_id) = found {
             settled(
                 &mut tx,
+                &self.vault,
                 receipt.at,
                 &reply_id,
                 receipt.state.into(),
@@ -45,7 +46,7 @@ impl Outbox {
             )
             .await?;
         } else {
-            park(&mut tx, account, &keys, receipt, now).await?;
+            park(&mut tx, &self.vault, account, &keys, receipt, now).await?;
         }
         self.finish(tx, now, &events).await
     }
@@ -61,7 +62,7 @@ impl Outbox {
         let found: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(message_id).fetch_optional(db).await)?;
         let Some(reply_id) = found else { return Ok(false) };
         let mut events = Vec::new();
-        settled(&mut tx, now, &reply_id, state.into(), reason, &mut events).await?;
+        settled(&mut tx, &self.vault, now, &reply_id, state.into(), reason, &mut events).await?;
         self.finish(tx, now, &events).await?;
         Ok(true)
     }

@@ -15,6 +15,7 @@ use crate::feed::{self, EventKind, NewEvent};
 use crate::request::{Status, record};
 use crate::store::Tx;
 use crate::store::on;
+use crate::vault::{Index, Place, Vault};
 
 /// The longest answer by mail, in bytes.
 const MAIL_BYTES: usize = 256 * 1024;
@@ -63,7 +64,7 @@ impl Outbox {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
         let mut tx = self.store.begin().await?;
-        let demand = lock(&mut tx, request_id).await?;
+        let demand = lock(&mut tx, request_id, &self.vault).await?;
         let reach = self.catalogue.reach(actor, Operation::Reply);
         if !reach.covers(&demand.channel, demand.theme.as_deref()) {
             return Err(CoreError::NotFound { what: "request" });
@@ -79,7 +80,7 @@ impl Outbox {
             _ => (),
         }
         let thread = match sender.channel {
-            Channel::Email => thread(&mut tx, request_id, &sender.from).await?,
+            Channel::Email => thread(&mut tx, request_id, &sender.from, &self.vault).await?,
             _ => Thread::default(),
         };
         let subject = match sender.channel {
@@ -87,7 +88,7 @@ impl Outbox {
             _ => None,
         };
         let row = new_row(request_id, &sender, recipient, subject, reply.text.clone());
-        write(&mut tx, actor, &row, &sender, &thread).await?;
+        write(&mut tx, actor, &row, &sender, &thread, &self.vault).await?;
         tx.commit().await?;
         self.feed.committed();
         self.ring();
@@ -147,17 +148,30 @@ fn preferred(demand: &Demand) -> Result<Channel> {
         })
 }
 
-async fn lock(tx: &mut Tx, request_id: &str) -> Result<Demand> {
+async fn lock(tx: &mut Tx, request_id: &str, vault: &Vault) -> Result<Demand> {
     let sql = "UPDATE request SET version = version WHERE id = $1 RETURNING channel, account, status, subject, from_address, theme";
     let row: Option<Demand> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_optional(db).await)?;
-    row.ok_or(CoreError::NotFound { what: "request" })
+    let mut row = row.ok_or(CoreError::NotFound { what: "request" })?;
+    let mut opening = vault.opening(request_id);
+    opening
+        .some(Place::RequestSubject, &mut row.subject)
+        .text(Place::RequestFromAddress, &mut row.from_address);
+    opening.strict()?;
+    Ok(row)
 }
 
 /// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4).
-async fn thread(tx: &mut Tx, request_id: &str, from: &str) -> Result<Thread> {
-    let sql = "SELECT i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
+async fn thread(tx: &mut Tx, request_id: &str, from: &str, vault: &Vault) -> Result<Thread> {
+    let sql = "SELECT i.id, i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
                WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL ORDER BY i.position";
-    let mails: Vec<(String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
+    let stored: Vec<(String, String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
+    let open = |(id, native_id, direction): (String, String, String)| {
+        let opened = vault.open(Place::InteractionNativeId, &id, native_id);
+        // A thread that lacks an ancestor is still the answer's.
+        let opened = opened.inspect_err(|error| tracing::error!(%error, "an answer cannot name a mail of its thread"));
+        Some((opened.ok()?, direction))
+    };
+    let mails: Vec<(String, String)> = stored.into_iter().filter_map(open).collect();
     let in_reply_to = mails
         .iter()
         .rev()
@@ -210,31 +224,42 @@ fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option
     }
 }
 
-async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thread: &Thread) -> Result<()> {
+async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thread: &Thread, vault: &Vault) -> Result<()> {
     let detail = json!({"reply_id": row.id, "channel": row.channel});
-    record(tx, &row.request_id, row.created_at, actor, "replied", &detail).await?;
+    record(tx, vault, &row.request_id, row.created_at, actor, "replied", &detail).await?;
     if let Some(message_id) = &thread.message_id {
-        remember(tx, message_id, &row.request_id, row.created_at).await?;
+        remember(tx, &vault.index(Index::MessageId, message_id), &row.request_id, row.created_at).await?;
     }
     // The interaction and the reply share one position; the event takes the next.
     let position = feed::next_positions(tx, 2).await?;
     let sql = "INSERT INTO interaction (id, position, channel, account, direction, native_id, from_address, to_address, subject, text, \
                occurred_at, received_at, flags, deliveries, reply_id) \
                VALUES ($1, $2, $3, $4, 'out', $5, $6, $7, $8, $9, $10, $10, '[]', 0, $11)";
+    let id = row.interaction_id.as_str();
+    let native_id = vault.seal_some(Place::InteractionNativeId, id, thread.message_id.as_deref())?;
+    let from = vault.seal(Place::InteractionFromAddress, id, &sender.from)?;
+    let to = vault.seal(Place::InteractionToAddress, id, &row.recipient)?;
+    let subject = vault.seal_some(Place::InteractionSubject, id, row.subject.as_deref())?;
+    let text = vault.seal(Place::InteractionText, id, &row.text)?;
     on!(Tx, &mut *tx, db => sqlx::query(sql)
-        .bind(&row.interaction_id).bind(position).bind(&row.channel).bind(&row.account).bind(&thread.message_id)
-        .bind(&sender.from).bind(&row.recipient).bind(&row.subject).bind(&row.text).bind(row.created_at).bind(&row.id)
+        .bind(id).bind(position).bind(&row.channel).bind(&row.account).bind(native_id.as_deref())
+        .bind(from.as_ref()).bind(to.as_ref()).bind(subject.as_deref()).bind(text.as_ref()).bind(row.created_at).bind(&row.id)
         .execute(db).await.map(|_| ()))?;
     let sql = "INSERT INTO request_interaction (request_id, interaction_id, position) VALUES ($1, $2, $3)";
     on!(Tx, &mut *tx, db => sqlx::query(sql)
         .bind(&row.request_id).bind(&row.interaction_id).bind(position).execute(db).await.map(|_| ()))?;
-    let sql = "INSERT INTO reply (id, position, request_id, interaction_id, kind, channel, account, recipient, subject, text, message_id, \
-               in_reply_to, mail_references, state, created_at, due_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)";
+    let sql = "INSERT INTO reply (id, position, request_id, interaction_id, kind, channel, account, recipient, recipient_key, subject, text, \
+               message_id, in_reply_to, mail_references, state, created_at, due_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)";
+    let recipient = vault.seal(Place::ReplyRecipient, &row.id, &row.recipient)?;
+    let subject = vault.seal_some(Place::ReplySubject, &row.id, row.subject.as_deref())?;
+    let text = vault.seal(Place::ReplyText, &row.id, &row.text)?;
+    let in_reply_to = vault.seal_some(Place::ReplyInReplyTo, &row.id, thread.in_reply_to.as_deref())?;
+    let references = vault.seal_some(Place::ReplyReferences, &row.id, thread.references.as_deref())?;
     on!(Tx, &mut *tx, db => sqlx::query(sql)
         .bind(&row.id).bind(position).bind(&row.request_id).bind(&row.interaction_id).bind(&row.kind).bind(&row.channel)
-        .bind(&row.account).bind(&row.recipient).bind(&row.subject).bind(&row.text).bind(&thread.message_id)
-        .bind(&thread.in_reply_to).bind(&thread.references).bind(&row.state).bind(row.created_at)
+        .bind(&row.account).bind(recipient.as_ref()).bind(vault.address(&row.recipient)).bind(subject.as_deref()).bind(text.as_ref())
+        .bind(&thread.message_id).bind(in_reply_to.as_deref()).bind(references.as_deref()).bind(&row.state).bind(row.created_at)
         .execute(db).await.map(|_| ()))?;
     let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
         .with("reply_id", row.id.as_str())

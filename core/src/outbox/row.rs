@@ -2,6 +2,7 @@
 
 use crate::base::account::Unknown;
 use crate::base::time::Millis;
+use crate::vault::{Opening, Place, Vault};
 
 /// How far a reply has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,19 @@ pub struct ReplyRow {
     pub due_at: Millis,
     /// Tries so far.
     pub attempts: i64,
+}
+
+impl ReplyRow {
+    /// Opens what is sealed of it.
+    pub(super) fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .text(Place::ReplyRecipient, &mut self.recipient)
+            .some(Place::ReplySubject, &mut self.subject)
+            .text(Place::ReplyText, &mut self.text)
+            .some(Place::ReplyReason, &mut self.reason);
+        opening
+    }
 }
 
 /// The columns of [`ReplyRow`], for a `SELECT`.

@@ -13,6 +13,7 @@ use crate::feed::{self, EventKind, NewEvent};
 use crate::request::record;
 use crate::store::Tx;
 use crate::store::on;
+use crate::vault::{Place, Vault};
 
 /// What a channel says of a reply that it leased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Outbox {
         let (mut events, mut queued) = (Vec::new(), false);
         for (id, settlement) in &settlements {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
-            one(&mut tx, now, id, settlement, &mut events).await?;
+            one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
         }
         self.finish(tx, now, &events).await?;
         if queued {
@@ -95,27 +96,35 @@ impl Outbox {
     }
 }
 
-async fn one(tx: &mut Tx, now: Millis, id: &str, settlement: &Settlement, events: &mut Vec<NewEvent>) -> Result<()> {
+async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Settlement, events: &mut Vec<NewEvent>) -> Result<()> {
     match settlement {
         Settlement::Retry { at, reason } => {
             let sql = "UPDATE reply SET lease_until = 0, due_at = $2, reason = $3 WHERE id = $1 AND state = 'queued'";
-            on!(Tx, tx, db => sqlx::query(sql).bind(id).bind(at).bind(reason).execute(db).await.map(|_| ()))?;
+            on!(Tx, tx, db => sqlx::query(sql).bind(id).bind(at).bind(vault.seal(Place::ReplyReason, id, reason)?.as_ref()).execute(db).await.map(|_| ()))?;
         }
         Settlement::Return => {
             let sql = "UPDATE reply SET lease_until = 0, attempts = attempts - 1 WHERE id = $1 AND state = 'queued' AND lease_until > 0";
             on!(Tx, tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
         }
         Settlement::Submitted { native_id, last_word } => {
-            submitted(tx, now, id, native_id.as_deref(), *last_word, events).await?;
+            submitted(tx, vault, now, id, native_id.as_deref(), *last_word, events).await?;
         }
-        Settlement::Delivered { at } => settled(tx, *at, id, ReplyState::Delivered, None, events).await?,
-        Settlement::Rejected { reason } => settled(tx, now, id, ReplyState::Rejected, Some(reason), events).await?,
-        Settlement::Unknown { reason } => settled(tx, now, id, ReplyState::Unknown, Some(reason), events).await?,
+        Settlement::Delivered { at } => settled(tx, vault, *at, id, ReplyState::Delivered, None, events).await?,
+        Settlement::Rejected { reason } => settled(tx, vault, now, id, ReplyState::Rejected, Some(reason), events).await?,
+        Settlement::Unknown { reason } => settled(tx, vault, now, id, ReplyState::Unknown, Some(reason), events).await?,
     }
     Ok(())
 }
 
-async fn submitted(tx: &mut Tx, now: Millis, id: &str, native_id: Option<&str>, last_word: bool, events: &mut Vec<NewEvent>) -> Result<()> {
+async fn submitted(
+    tx: &mut Tx,
+    vault: &Vault,
+    now: Millis,
+    id: &str,
+    native_id: Option<&str>,
+    last_word: bool,
+    events: &mut Vec<NewEvent>,
+) -> Result<()> {
     let sql = "UPDATE reply SET state = 'submitted', submitted_at = $2, settled_at = $3, native_id = $4, native_key = $5, reason = NULL \
                WHERE id = $1 AND state IN ('queued', 'unknown') RETURNING request_id, interaction_id, channel, account";
     let key = native_id.map(parking::key);
@@ -125,19 +134,20 @@ async fn submitted(tx: &mut Tx, now: Millis, id: &str, native_id: Option<&str>, 
     let Some(row) = row else { return Ok(()) };
     events.push(event(EventKind::InteractionSent, &row, id, ReplyState::Submitted));
     if last_word {
-        note(tx, now, &row, id, ReplyState::Submitted, None).await?;
+        note(tx, vault, now, &row, id, ReplyState::Submitted, None).await?;
         events.push(event(EventKind::ReplySettled, &row, id, ReplyState::Submitted));
     }
     if let Some(key) = key
-        && let Some((state, reason, at)) = parking::unpark(tx, &row.account, &key).await?
+        && let Some((state, reason, at)) = parking::unpark(tx, vault, &row.account, &key).await?
     {
-        settled(tx, at, id, state.into(), reason.as_deref(), events).await?;
+        settled(tx, vault, at, id, state.into(), reason.as_deref(), events).await?;
     }
     Ok(())
 }
 
 pub(super) async fn settled(
     tx: &mut Tx,
+    vault: &Vault,
     at: Millis,
     id: &str,
     state: ReplyState,
@@ -148,19 +158,20 @@ pub(super) async fn settled(
     let sql = "UPDATE reply SET state = $2, settled_at = $3, reason = $4 \
                WHERE id = $1 AND state IN ('queued', 'submitted', 'unknown') AND state <> $2 \
                RETURNING request_id, interaction_id, channel, account";
+    let sealed = vault.seal_some(Place::ReplyReason, id, reason)?;
     let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
-        .bind(id).bind(state.as_str()).bind(at).bind(reason).fetch_optional(db).await)?;
+        .bind(id).bind(state.as_str()).bind(at).bind(sealed.as_deref()).fetch_optional(db).await)?;
     let Some(row) = row else { return Ok(()) };
-    note(tx, at, &row, id, state, reason).await?;
+    note(tx, vault, at, &row, id, state, reason).await?;
     events.push(event(EventKind::InteractionDelivery, &row, id, state));
     events.push(event(EventKind::ReplySettled, &row, id, state));
     Ok(())
 }
 
-async fn note(tx: &mut Tx, at: Millis, row: &Settled, id: &str, state: ReplyState, reason: Option<&str>) -> Result<()> {
+async fn note(tx: &mut Tx, vault: &Vault, at: Millis, row: &Settled, id: &str, state: ReplyState, reason: Option<&str>) -> Result<()> {
     let actor = Account::parse(&row.account).map_or(Actor::System, Actor::Channel);
     let detail = json!({"reply_id": id, "state": state.as_str(), "reason": reason});
-    record(tx, &row.request_id, at, &actor, "settled", &detail).await
+    record(tx, vault, &row.request_id, at, &actor, "settled", &detail).await
 }
 
 fn event(kind: EventKind, row: &Settled, id: &str, state: ReplyState) -> NewEvent {

@@ -17,6 +17,7 @@ use crate::citizen;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
 use crate::store::{Store, Tx};
+use crate::vault::{Place, Vault};
 
 /// The longest subject, theme or assignee, in characters.
 const MEMBER_CHARS: usize = 500;
@@ -62,6 +63,7 @@ pub struct Patch {
 #[derive(Debug, Clone)]
 pub struct Desk {
     store: Store,
+    vault: Vault,
     feed: Feed,
     catalogue: Catalogue,
 }
@@ -69,8 +71,13 @@ pub struct Desk {
 impl Desk {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
-        Self { store, feed, catalogue }
+    pub const fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue) -> Self {
+        Self {
+            store,
+            vault,
+            feed,
+            catalogue,
+        }
     }
 
     /// One request.
@@ -80,7 +87,9 @@ impl Desk {
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<RequestRow> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM request WHERE id = $1"));
         let row: Option<RequestRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        self.within(actor, Operation::Read, row)
+        let mut row = self.within(actor, Operation::Read, row)?;
+        row.open(&self.vault).strict()?;
+        Ok(row)
     }
 
     /// What the actor does not reach is not there.
@@ -121,6 +130,9 @@ impl Desk {
         })?;
         let more = items.len() > limit;
         items.truncate(limit);
+        for row in &mut items {
+            row.open(&self.vault).lenient();
+        }
         let next = if more { items.last().map(|row| row.position) } else { None };
         Ok(Listed { items, next })
     }
@@ -132,7 +144,11 @@ impl Desk {
     pub async fn history(&self, actor: &Actor, id: &str) -> Result<Vec<HistoryRow>> {
         self.get(actor, id).await?;
         let sql = "SELECT id, at, actor, action, detail FROM history WHERE request_id = $1 ORDER BY id";
-        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_all(db).await)?)
+        let mut entries: Vec<HistoryRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_all(db).await)?;
+        for entry in &mut entries {
+            entry.open(&self.vault).lenient();
+        }
+        Ok(entries)
     }
 
     /// Changes a request that is still at `expected`, and returns it as it is then. A patch that changes nothing
@@ -147,7 +163,8 @@ impl Desk {
             self.catalogue.fresh().await?.offered("/theme", code)?;
         }
         let mut tx = self.store.begin().await?;
-        let before = self.within(actor, Operation::Reply, lock(&mut tx, id).await?)?;
+        let mut before = self.within(actor, Operation::Reply, lock(&mut tx, id).await?)?;
+        before.open(&self.vault).strict()?;
         if before.version != expected {
             return Err(CoreError::Stale {
                 expected,
@@ -170,8 +187,9 @@ impl Desk {
         after.updated_at = time::now();
         let sql = "UPDATE request SET status = $2, subject = $3, theme = $4, assignee = $5, version = $6, updated_at = $7, citizen_id = $8, \
                    citizen_by_hand = CASE WHEN citizen_id IS DISTINCT FROM $8 THEN 1 ELSE citizen_by_hand END WHERE id = $1";
+        let subject = self.vault.seal_some(Place::RequestSubject, id, after.subject.as_deref())?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
-            .bind(id).bind(&after.status).bind(&after.subject).bind(&after.theme).bind(&after.assignee)
+            .bind(id).bind(&after.status).bind(subject.as_deref()).bind(&after.theme).bind(&after.assignee)
             .bind(after.version).bind(after.updated_at).bind(&after.citizen_id).execute(db).await.map(|_| ()))?;
         let moved = before.status != after.status;
         if moved {
@@ -191,7 +209,8 @@ impl Desk {
                 status.insert("working_ms".to_owned(), lasted.working.into());
             }
         }
-        history::record(&mut tx, id, after.updated_at, actor, "patched", &Value::Object(changes)).await?;
+        let changes = Value::Object(changes);
+        history::record(&mut tx, &self.vault, id, after.updated_at, actor, "patched", &changes).await?;
         let kind = if moved {
             EventKind::RequestStatusChanged
         } else {

@@ -9,6 +9,7 @@ use crate::base::id;
 use crate::base::time::Millis;
 use crate::store::Tx;
 use crate::store::on;
+use crate::vault::{Opening, Place, Vault};
 
 /// One entry of a request's history.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -26,7 +27,7 @@ pub struct HistoryRow {
 }
 
 /// Members of an entry whose values are ids and codes. Of all others the audit trail has the names alone.
-const CODES: [&str; 8] = [
+const CODES: [&str; 9] = [
     "status",
     "theme",
     "channel",
@@ -34,18 +35,30 @@ const CODES: [&str; 8] = [
     "reply_id",
     "interaction_id",
     "citizen_id",
+    "citizen",
     "request_id",
 ];
+
+impl HistoryRow {
+    /// Opens what is sealed of it.
+    pub(super) fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening.text(Place::HistoryDetail, &mut self.detail);
+        opening
+    }
+}
 
 /// Writes one entry inside the transaction of the change, and, when a person or a program changes it, a row of the audit
 /// trail. Other rows are locked before, and only the feed's counter after it ([`audit::append`]).
 ///
 /// # Errors
-/// The store's.
-pub async fn record(tx: &mut Tx, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &Value) -> Result<()> {
+/// The store's, the vault's.
+pub async fn record(tx: &mut Tx, vault: &Vault, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &Value) -> Result<()> {
+    let (id, text) = (id::new(), detail.to_string());
+    let sealed = vault.seal(Place::HistoryDetail, &id, &text)?;
     let sql = "INSERT INTO history (id, request_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)";
     on!(Tx, tx, db => sqlx::query(sql)
-        .bind(id::new()).bind(request_id).bind(at).bind(actor.to_string()).bind(action).bind(detail.to_string())
+        .bind(&id).bind(request_id).bind(at).bind(actor.to_string()).bind(action).bind(sealed.as_ref())
         .execute(db).await.map(|_| ()))?;
     match actor {
         // What channels and jobs do is evidence by itself, in history and in the interactions.

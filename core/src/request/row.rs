@@ -1,6 +1,7 @@
 //! A request as it is stored.
 
 use crate::base::time::Millis;
+use crate::vault::{Opening, Place, Vault};
 
 /// One row of `request`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -36,6 +37,18 @@ pub struct RequestRow {
     pub updated_at: Millis,
     /// Rises with every change; the ETag.
     pub version: i64,
+}
+
+impl RequestRow {
+    /// Opens what is sealed of it.
+    pub(super) fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .some(Place::RequestSubject, &mut self.subject)
+            .text(Place::RequestFromAddress, &mut self.from_address)
+            .some(Place::RequestFromName, &mut self.from_name);
+        opening
+    }
 }
 
 /// The columns of [`RequestRow`], for a `SELECT`.

@@ -84,16 +84,17 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     let folder = tempfile::tempdir().unwrap();
     let raw = place
         .interactions
-        .raw(&agent(), &accepted.interaction_id, &Blobs::open(folder.path().to_owned()).unwrap())
+        .raw(
+            &agent(),
+            &accepted.interaction_id,
+            &Blobs::open(folder.path().to_owned(), place.vault.clone()).unwrap(),
+        )
         .await
         .unwrap();
-    assert_eq!(
-        raw,
-        RawRow::Inline {
-            media_type: "message/rfc822".to_owned(),
-            bytes: large.to_vec()
-        }
-    );
+    let RawRow::Inline { media_type, bytes } = raw else {
+        panic!("{raw:?} is no inline artefact")
+    };
+    assert_eq!((media_type.as_str(), bytes), ("message/rfc822", large.to_vec()));
     let kinds: Vec<String> = place.events().await.into_iter().map(|event| event.kind).collect();
     assert_eq!(kinds, ["request.created", "interaction.received"]);
 }

@@ -1,4 +1,4 @@
-//! One suite of stories, run on both databases. A story begins with a database of its own, migrated and empty.
+//! One suite of stories, run on both databases, encrypted and (on the one that most towns have) not. A story begins with a database of its own, migrated and empty.
 
 #![expect(
     clippy::unwrap_used,
@@ -50,23 +50,20 @@ mod positions;
 mod postgres;
 mod redelivery;
 mod rights;
+mod vault;
 
 macro_rules! stories {
     ($($module:ident { $($story:ident,)* })*) => {
-        mod on_sqlite {
+        stories! { on_sqlite: sqlite, Plain; $($module { $($story,)* })* }
+        stories! { on_sqlite_sealed: sqlite, Sealed; $($module { $($story,)* })* }
+        stories! { on_postgres: postgres, Sealed; $($module { $($story,)* })* }
+    };
+    ($name:ident: $database:ident, $mode:ident; $($module:ident { $($story:ident,)* })*) => {
+        mod $name {
             $(mod $module { $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $story() {
-                    let place = crate::place::Place::sqlite().await;
-                    crate::place::in_time(crate::$module::$story(&place)).await;
-                }
-            )* })*
-        }
-        mod on_postgres {
-            $(mod $module { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $story() {
-                    let place = crate::place::Place::postgres().await;
+                    let place = crate::place::Place::$database(crate::place::Mode::$mode).await;
                     crate::place::in_time(crate::$module::$story(&place)).await;
                 }
             )* })*
@@ -114,5 +111,9 @@ stories! {
     redelivery {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,
+    }
+    vault {
+        a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,
+        a_row_that_was_tampered_with_hides_no_other, nothing_personal_is_plain_in_any_column,
     }
 }

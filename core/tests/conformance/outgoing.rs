@@ -26,7 +26,13 @@ struct Core {
 }
 
 fn open(place: &Place) -> Core {
-    let outbox = Outbox::new(place.store.clone(), place.feed.clone(), place.catalogue.clone(), Wake::new());
+    let outbox = Outbox::new(
+        place.store.clone(),
+        place.vault.clone(),
+        place.feed.clone(),
+        place.catalogue.clone(),
+        Wake::new(),
+    );
     Core {
         intake: place.intake.clone(),
         outbox,

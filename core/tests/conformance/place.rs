@@ -19,6 +19,7 @@ use voxea_core::contact::{
 use voxea_core::feed::{Event, Feed};
 use voxea_core::request::Desk;
 use voxea_core::store::{Reach, Store};
+use voxea_core::vault::{MasterKeys, Vault, new_line};
 use voxea_rules::calendar::{Calendar, HolidayZone};
 
 use crate::postgres;
@@ -29,8 +30,16 @@ pub(crate) const SECOND: Millis = 1000;
 pub(crate) const HOUR: Millis = 3600 * SECOND;
 pub(crate) const CITIZEN: &str = "+33612345678";
 
+/// Whether the database of a story is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Plain,
+    Sealed,
+}
+
 pub(crate) struct Place {
     pub(crate) store: Store,
+    pub(crate) vault: Vault,
     pub(crate) feed: Feed,
     pub(crate) catalogue: Catalogue,
     pub(crate) intake: Intake,
@@ -43,13 +52,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) async fn sqlite() -> Self {
+    pub(crate) async fn sqlite(mode: Mode) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("voxea.db").display());
-        Self::open(url, Some(folder)).await
+        Self::open(url, Some(folder), mode).await
     }
 
-    pub(crate) async fn postgres() -> Self {
+    pub(crate) async fn postgres(mode: Mode) -> Self {
         let template = tokio::task::spawn_blocking(postgres::template).await.unwrap();
         let name = format!("voxea_test_{}", id::new().replace('-', ""));
         let admin = Store::open(&template.replace("{}", "postgres")).await.unwrap();
@@ -61,22 +70,32 @@ impl Place {
             .await
             .unwrap();
         admin.close().await;
-        Self::open(template.replace("{}", &name), None).await
+        Self::open(template.replace("{}", &name), None, mode).await
     }
 
-    async fn open(url: String, folder: Option<tempfile::TempDir>) -> Self {
+    async fn open(url: String, folder: Option<tempfile::TempDir>, mode: Mode) -> Self {
         let store = Store::open(&url).await.unwrap();
         store.migrate().await.unwrap();
+        let keys = (mode == Mode::Sealed).then(|| MasterKeys::parse(&new_line().unwrap()).unwrap());
+        let vault = Vault::of(&store, keys.as_ref()).await.unwrap();
         let feed = Feed::new(store.clone());
         let catalogue = Catalogue::new(store.clone(), feed.clone(), calendar());
         catalogue.seed().await.unwrap();
-        let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), Wake::new(), Counters::default());
-        let interactions = Interactions::new(store.clone(), catalogue.clone());
-        let desk = Desk::new(store.clone(), feed.clone(), catalogue.clone());
-        let citizens = Citizens::new(store.clone(), feed.clone(), catalogue.clone());
-        let opt_outs = OptOuts::new(store.clone());
+        let intake = Intake::start(
+            store.clone(),
+            vault.clone(),
+            feed.clone(),
+            catalogue.clone(),
+            Wake::new(),
+            Counters::default(),
+        );
+        let interactions = Interactions::new(store.clone(), vault.clone(), catalogue.clone());
+        let desk = Desk::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
+        let citizens = Citizens::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
+        let opt_outs = OptOuts::new(store.clone(), vault.clone());
         Self {
             store,
+            vault,
             feed,
             catalogue,
             intake,
@@ -93,6 +112,7 @@ impl Place {
     pub(crate) fn intake_again(&self) -> Intake {
         Intake::start(
             self.store.clone(),
+            self.vault.clone(),
             self.feed.clone(),
             self.catalogue.clone(),
             Wake::new(),

@@ -10,17 +10,17 @@ pub(crate) async fn one_poisonous_contact_stays_alone(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
     place
         .change(if place.is_postgres() {
-            "ALTER TABLE interaction ADD CONSTRAINT poison CHECK (text <> 'poison' AND to_address <> 'deadly')"
+            "ALTER TABLE interaction ADD CONSTRAINT poison CHECK (length(text) < 2000 AND length(to_address) < 500)"
         } else {
-            "CREATE TRIGGER poison BEFORE INSERT ON interaction WHEN NEW.text = 'poison' OR NEW.to_address = 'deadly' \
+            "CREATE TRIGGER poison BEFORE INSERT ON interaction WHEN length(NEW.text) >= 2000 OR length(NEW.to_address) >= 500 \
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
         })
         .await;
     let contacts = (0..100).map(|n| {
         let mut contact = mail("a@example.fr", &n.to_string(), NOW);
         match n {
-            40 => contact.text = Some("poison".to_owned()),
-            60 => contact.to = "deadly".to_owned(),
+            40 => contact.text = Some("poison".repeat(400)),
+            60 => contact.to = "deadly".repeat(100),
             _ => (),
         }
         place.intake.accept(contact)

@@ -111,7 +111,13 @@ pub(crate) async fn what_is_not_reached_is_not_there(place: &Place) {
 
 pub(crate) async fn who_may_not_change_changes_nothing(place: &Place) {
     let requests = town(place).await;
-    let outbox = Outbox::new(place.store.clone(), place.feed.clone(), place.catalogue.clone(), Wake::new());
+    let outbox = Outbox::new(
+        place.store.clone(),
+        place.vault.clone(),
+        place.feed.clone(),
+        place.catalogue.clone(),
+        Wake::new(),
+    );
     let actor = with(json!([
         {"operations": ["read"]},
         {"operations": ["reply"], "themes": ["voirie"], "channels": ["sms"]},

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{audit, catalogue, check, doctor, key, migrate};
+use super::{audit, catalogue, check, doctor, key, migrate, vault};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -47,6 +47,11 @@ enum Command {
         #[command(subcommand)]
         command: catalogue::CatalogueCommand,
     },
+    /// The encryption of personal data.
+    Vault {
+        #[command(subcommand)]
+        command: vault::VaultCommand,
+    },
     /// Try every peer and say what was found.
     Doctor,
 }
@@ -72,6 +77,7 @@ impl Cli {
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
             Command::Audit { command } => runtime.block_on(audit::audit(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
+            Command::Vault { command } => vault::vault(&command),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };
         // A blocking task that is stuck must not hold the process.

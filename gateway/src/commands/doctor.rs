@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use voxea_core::base::account::Kind;
+use voxea_core::base::error::CoreError;
 use voxea_core::store::Store;
+use voxea_core::vault::Vault;
 use voxea_imap::config::{Security, Server};
 
 use super::common::say;
@@ -116,11 +118,19 @@ async fn database(config: &Config) -> Result<String, String> {
         return Err(format!("{path} does not exist yet; `voxea migrate` makes it"));
     }
     let store = Store::open(url).await.map_err(|error| error.to_string())?;
-    let probed = store.probe().await;
+    let probed = async {
+        let stale = |error| format!("{error}; `voxea migrate` brings it up to date");
+        store.probe().await.map_err(stale)?;
+        let sealed = Vault::probe(&store, config.store.master_keys.as_ref()).await;
+        let sealed = sealed.map_err(|error| match error {
+            CoreError::Invalid { message, .. } => message,
+            other => stale(other),
+        })?;
+        Ok(format!("migrated, and takes writes; {sealed}"))
+    };
+    let found = probed.await;
     store.close().await;
-    probed
-        .map(|()| "migrated, and takes writes".to_owned())
-        .map_err(|error| format!("{error}; `voxea migrate` brings it up to date"))
+    found
 }
 
 /// Whether a file can be made, flushed and removed where the blobs are, or will be.

@@ -9,5 +9,6 @@ mod doctor;
 mod key;
 mod migrate;
 mod terms;
+mod vault;
 
 pub(crate) use cli::Cli;

@@ -51,6 +51,7 @@ impl Config {
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
             audit: self.audit.trail.clone(),
+            master_keys: self.store.master_keys.clone(),
         }
     }
 }

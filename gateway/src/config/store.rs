@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
+use voxea_core::vault::MasterKeys;
 use voxea_rules::calendar::{Calendar, HolidayZone, WeeklyHours};
 
 /// Whose daemon this is.
@@ -62,6 +63,8 @@ pub(crate) struct StoreSettings {
     pub(crate) url: Secret,
     /// The folder of recordings and attachments.
     pub(crate) blobs: PathBuf,
+    /// The keys of encryption; without them nothing is encrypted.
+    pub(crate) master_keys: Option<MasterKeys>,
 }
 
 impl StoreSettings {
@@ -99,8 +102,17 @@ impl StoreSettings {
         Self {
             url: Secret::new(absolute(url, folder)),
             blobs: folder.join(blobs),
+            master_keys: section.and_then(master_keys),
         }
     }
+}
+
+/// The file's lines stay out of every message.
+fn master_keys(section: &Section<'_>) -> Option<MasterKeys> {
+    const KEY: &str = "master_key_file";
+    let text = section.secret_text(KEY)?;
+    let keys = MasterKeys::parse(text.reveal());
+    keys.inspect_err(|what| section.problem(KEY, format!("in the file, {what}"))).ok()
 }
 
 /// The URL is not repeated in the message: it may hold a password.

@@ -172,10 +172,12 @@ fn the_sample_is_the_defaults() {
 fn every_example_in_the_sample_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let key = voxea_core::audit::SigningKey::generate().unwrap();
+    let master = voxea_core::vault::new_line().unwrap();
     for (name, text) in [
         ("smsc.password", "secret\n"),
         ("mail.password", "secret\n"),
         ("audit.key", key.reveal()),
+        ("master.key", master.as_str()),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -191,7 +193,7 @@ fn every_example_in_the_sample_is_accepted() {
         })
         .collect();
     let config = read_in(folder.path(), &uncommented.join("\n")).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
-    assert!(config.sip.is_some());
+    assert!(config.sip.is_some() && config.store.master_keys.is_some());
     assert_eq!(config.smpp.len(), 1);
     assert_eq!(config.mailboxes.len(), 1);
     assert!(config.api.metrics_listen.is_some());
@@ -218,6 +220,38 @@ fn a_key_that_everybody_may_read_is_refused() {
     std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
     let problems = read_in(folder.path(), text).unwrap_err();
     assert!(problems[0].contains("does not belong"), "{problems:?}");
+}
+
+#[test]
+fn a_master_key_is_read_and_what_is_wrong_with_it_is_said_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[store]\nmaster_key_file = \"master.key\"\n";
+    let problems = read_in(folder.path(), text).unwrap_err();
+    assert!(
+        problems[0].starts_with("line 2: store.master_key_file: ") && problems[0].contains("must exist"),
+        "{problems:?}"
+    );
+    let file = folder.path().join("master.key");
+    let (new, old) = (voxea_core::vault::new_line().unwrap(), voxea_core::vault::new_line().unwrap());
+    let write = |text: &str, mode| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write(&format!("{new}\n{old}\n"), 0o600);
+    let keys = read_in(folder.path(), text).unwrap().store.master_keys.unwrap();
+    let ids = [&new, &old].map(|line| line.split(' ').next().unwrap());
+    assert_eq!(keys.ids(), ids.join(", "));
+    write(&new, 0o644);
+    let problems = read_in(folder.path(), text).unwrap_err();
+    assert!(problems[0].contains("chmod o-rwx"), "{problems:?}");
+    write(&format!("{new}\n{}", old.replace(' ', "")), 0o600);
+    let problems = read_in(folder.path(), text).unwrap_err();
+    assert!(
+        problems[0].contains("in the file, line 2 is not an id") && problems[0].contains("voxea vault new-key"),
+        "{problems:?}"
+    );
+    let secret = old.split(' ').nth(1).unwrap();
+    assert!(!problems[0].contains(secret), "{problems:?}");
 }
 
 #[test]

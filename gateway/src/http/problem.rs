@@ -157,7 +157,7 @@ impl From<CoreError> for Problem {
                 tracing::warn!(error = %error, "a door could not serve the API");
                 Self::new(Kind::UNAVAILABLE, "the database cannot be reached or is full; nothing was stored").retry_after(5)
             }
-            CoreError::Store(_) | CoreError::File { .. } => {
+            CoreError::Store(_) | CoreError::Sealed { .. } | CoreError::File { .. } => {
                 tracing::error!(error = %error, "a door failed under the API");
                 Self::new(Kind::INTERNAL, "the daemon's log says more; nothing was stored")
             }

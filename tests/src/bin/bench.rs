@@ -1,5 +1,5 @@
 //! The figures of the README, each beside the raw ceiling of the same run: `bench [--out FILE] [PART...]`, where a part
-//! is idle, sqlite, postgres, mails, calls or listing. Needs the release build, Dovecot, PostgreSQL and python3.
+//! is idle, sqlite, vault, postgres, mails, calls or listing. Needs the release build, Dovecot, PostgreSQL and python3.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
@@ -16,7 +16,7 @@ use voxea_tests::scratch::{self, Scratch};
 use voxea_tests::sip::{Answer, Call, Impairment, Invite};
 use voxea_tests::smsc::{Ledger, Manner, Message, Smsc};
 
-const PARTS: [&str; 6] = ["idle", "sqlite", "postgres", "mails", "calls", "listing"];
+const PARTS: [&str; 7] = ["idle", "sqlite", "vault", "postgres", "mails", "calls", "listing"];
 const TEXTS: usize = 30_000;
 const MAILS: usize = 2_000;
 const CALLS: usize = 100;
@@ -40,6 +40,9 @@ async fn main() -> Result<()> {
         for window in [10, 64] {
             rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, sqlite_ceiling(window)?).await?);
         }
+    }
+    if wanted("vault") {
+        rows.push(vault(&binary).await?);
     }
     if wanted("postgres") {
         let cluster = Postgres::start()?;
@@ -118,6 +121,40 @@ fn sqlite_ceiling(batch: usize) -> Result<f64> {
 }
 
 async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceiling: f64) -> Result<Row> {
+    let (rate, cpu) = intake(binary, store, window, false).await?;
+    let share = rate / ceiling * 100.0;
+    let ceiling = format!("bare inserts of one row, {window} a commit: {ceiling:.0}/s, so {share:.0} %");
+    Ok(Row(
+        format!("texts in, committed then acknowledged, window {window}, {database}"),
+        format!("{rate:.0}/s, {cpu:.0} µs of CPU each"),
+        ceiling,
+    ))
+}
+
+/// Encrypted and plain by turns, so that neither has the quieter minute.
+async fn vault(binary: &Path) -> Result<Row> {
+    let (window, rounds) = (64, 2);
+    let (mut sealed, mut plain) = ((0.0, 0.0), (0.0, 0.0));
+    for _ in 0..rounds {
+        for (sum, encrypted) in [(&mut sealed, true), (&mut plain, false)] {
+            let (rate, cpu) = intake(binary, "sqlite:voxea.db", window, encrypted).await?;
+            *sum = (sum.0 + rate / f64::from(rounds), sum.1 + cpu / f64::from(rounds));
+        }
+    }
+    Ok(Row(
+        format!("texts in, encrypted at rest, window {window}, SQLite"),
+        format!("{:.0}/s, {:.0} µs of CPU each", sealed.0, sealed.1),
+        format!(
+            "the same, plain: {:.0}/s, {:.0} µs of CPU each, so {:.0} %",
+            plain.0,
+            plain.1,
+            sealed.0 / plain.0 * 100.0
+        ),
+    ))
+}
+
+/// Texts a second, and microseconds of CPU for each.
+async fn intake(binary: &Path, store: &str, window: usize, encrypted: bool) -> Result<(f64, f64)> {
     let smsc = Smsc::listen(
         "voxea",
         "secret",
@@ -132,6 +169,9 @@ async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceilin
         smsc.address()
     );
     let scratch = Scratch::new(binary, store, &channels).await?;
+    if encrypted {
+        scratch.new_master_key().await?;
+    }
     let running = scratch.run().await?;
     running.up("smpp").await?;
     let messages: Vec<Message> = (0..TEXTS)
@@ -149,13 +189,7 @@ async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceilin
     let rate = TEXTS as f64 / begun.elapsed().as_secs_f64();
     let cpu = (running.cpu()? - cpu).as_secs_f64() * 1e6 / TEXTS as f64;
     running.stop().await?;
-    let share = rate / ceiling * 100.0;
-    let ceiling = format!("bare inserts of one row, {window} a commit: {ceiling:.0}/s, so {share:.0} %");
-    Ok(Row(
-        format!("texts in, committed then acknowledged, window {window}, {database}"),
-        format!("{rate:.0}/s, {cpu:.0} µs of CPU each"),
-        ceiling,
-    ))
+    Ok((rate, cpu))
 }
 
 async fn mails(binary: &Path) -> Result<Row> {

@@ -225,13 +225,21 @@ impl<'a> Section<'a> {
         if direct.is_some() {
             self.problem(file_key, format!("stands beside {key}; keep one of the two"));
         }
-        match read_secret(&path) {
+        match read_secret(&path).and_then(|text| first_line(&text)) {
             Ok(text) => Some(Secret::new(text)),
             Err(message) => {
                 self.problem(file_key, format!("{}: {message}", path.display()));
                 None
             }
         }
+    }
+
+    /// The whole text of the secret file that the key names, such as one of several lines.
+    #[must_use]
+    pub fn secret_text(&self, key: &'static str) -> Option<Secret> {
+        let path = self.file(key)?;
+        let text = read_secret(&path).inspect_err(|message| self.problem(key, format!("{}: {message}", path.display())));
+        text.ok().map(Secret::new)
     }
 
     /// A section inside this one; `None` when it is absent.
@@ -286,9 +294,12 @@ fn read_secret(path: &Path) -> Result<String, String> {
         return Err("everybody on this machine may read it; run chmod o-rwx on it".to_owned());
     }
     if facts.len() > SECRET_BYTES {
-        return Err(format!("is longer than {SECRET_BYTES} bytes; it must hold the secret alone"));
+        return Err(format!("is longer than {SECRET_BYTES} bytes; it must hold nothing but secrets"));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+fn first_line(text: &str) -> Result<String, String> {
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         Err("is empty; its first line must be the secret".to_owned())
@@ -346,6 +357,6 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(read_secret(&path).unwrap_err().contains("chmod"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert_eq!(read_secret(&path).unwrap(), "hunter2");
+        assert_eq!(read_secret(&path).and_then(|text| first_line(&text)).unwrap(), "hunter2");
     }
 }

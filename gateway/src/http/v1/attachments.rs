@@ -18,8 +18,8 @@ use crate::http::{download, files};
     responses((status = 200, description = "As it came, as a download and never inline", content_type = "*/*"), Keyed, One))]
 pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     may_see(&caller.actor, "attachments", "attachment")?;
-    let (row, path) = api.core().attachments.get(&caller.actor, &id).await?;
-    let (length, stream) = files::open(&path, row.size).await?;
+    let (row, content) = api.core().attachments.get(&caller.actor, &id).await?;
+    let (length, stream) = files::stream(content);
     let mut headers = download::headers(&row.media_type, &row.name);
     headers.insert(CONTENT_LENGTH, length.into());
     Ok((headers, Body::from_stream(stream)).into_response())

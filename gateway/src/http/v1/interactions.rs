@@ -187,8 +187,8 @@ pub(super) async fn raw(State(api): State<Api>, caller: Caller<Read>, Id(id): Id
     may_see(&caller.actor, "raw", "raw artefact")?;
     match api.core().interactions.raw(&caller.actor, &id, &api.core().blobs).await? {
         RawRow::Inline { media_type, bytes } => Ok((download::headers(&media_type, &name(&id, &media_type)), bytes).into_response()),
-        RawRow::File { media_type, path, size } => {
-            let (length, stream) = files::open(&path, size).await?;
+        RawRow::File { media_type, content } => {
+            let (length, stream) = files::stream(content);
             let mut headers = download::headers(&media_type, &name(&id, &media_type));
             headers.insert(axum::http::header::CONTENT_LENGTH, length.into());
             Ok((headers, Body::from_stream(stream)).into_response())

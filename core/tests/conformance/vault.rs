@@ -1,0 +1,188 @@
+//! Encryption at rest: when a database gets its vault, who may open it, what a row that was tampered with does.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use voxea_core::base::error::CoreError;
+use voxea_core::base::wake::Wake;
+use voxea_core::citizen::{Address, CitizenKind, NewCitizen, NewPoint, PointKind};
+use voxea_core::outbox::Outbox;
+use voxea_core::request::Filter;
+use voxea_core::vault::{MasterKeys, Vault, new_line};
+
+use crate::place::{NOW, Place, acknowledgement, agent, mail, mailbox, sms_account, text};
+
+fn keys(lines: &[&str]) -> MasterKeys {
+    MasterKeys::parse(&lines.join("\n")).unwrap()
+}
+
+async fn refused(place: &Place, keys: Option<&MasterKeys>) -> String {
+    let refusal = Vault::of(&place.store, keys).await.unwrap_err();
+    assert!(
+        matches!(&refusal, CoreError::Invalid { pointer, .. } if pointer == "/store/master_key_file"),
+        "{refusal:?}"
+    );
+    refusal.to_string()
+}
+
+async fn told(place: &Place) {
+    place.intake.register(&sms_account()).await.unwrap();
+    place.intake.accept(text("Bonjour", NOW)).await.unwrap();
+}
+
+pub(crate) async fn a_database_is_sealed_from_the_beginning_or_never(place: &Place) {
+    told(place).await;
+    let new = new_line().unwrap();
+    if place.vault.is_on() {
+        let said = refused(place, None).await;
+        assert!(said.contains("[store] master_key_file"), "{said}");
+        let said = refused(place, Some(&keys(&[&new]))).await;
+        let id = new.split(' ').next().unwrap();
+        assert!(said.contains(id) && said.contains("add the line of"), "{said}");
+    } else {
+        let said = refused(place, Some(&keys(&[&new]))).await;
+        assert!(said.contains("not encrypted") && said.contains("empty database"), "{said}");
+        assert!(!Vault::of(&place.store, None).await.unwrap().is_on());
+    }
+    // The doctor says the same, and changes nothing.
+    let found = Vault::probe(&place.store, None).await;
+    assert_eq!(found.is_ok(), !place.vault.is_on(), "{found:?}");
+    assert!(Vault::probe(&place.store, Some(&keys(&[&new]))).await.is_err());
+}
+
+pub(crate) async fn a_new_master_key_takes_over(place: &Place) {
+    // A vault of its own keys: the story needs to know them.
+    place.change("DELETE FROM vault").await;
+    let (old, new) = (new_line().unwrap(), new_line().unwrap());
+    let found = Vault::probe(&place.store, Some(&keys(&[&old]))).await.unwrap();
+    assert!(found.contains("will be encrypted"), "{found}");
+    assert_eq!(place.number("SELECT COUNT(*) FROM vault").await, 0);
+    let vault = Vault::of(&place.store, Some(&keys(&[&old]))).await.unwrap();
+    let index = vault.address("+33612345678");
+    for lines in [&[old.as_str()][..], &[&new, &old], &[&new], &[&new, &old]] {
+        let vault = Vault::of(&place.store, Some(&keys(lines))).await.unwrap();
+        assert_eq!(vault.address("+33612345678"), index, "the root key is the same");
+    }
+    let said = refused(place, Some(&keys(&[&old]))).await;
+    assert!(said.contains(new.split(' ').next().unwrap()), "{said}");
+    // Another key under the right name.
+    let (name, other) = (new.split(' ').next().unwrap(), new_line().unwrap());
+    let forged = format!("{name} {}", other.split(' ').nth(1).unwrap());
+    let said = refused(place, Some(&keys(&[&forged]))).await;
+    assert!(said.contains("though it has its name"), "{said}");
+}
+
+pub(crate) async fn nodes_that_begin_at_once_share_one(place: &Place) {
+    place.change("DELETE FROM vault").await;
+    let keys = keys(&[&new_line().unwrap()]);
+    let vaults = join_all((0..8).map(|_| Vault::of(&place.store, Some(&keys)))).await;
+    let indexes: std::collections::BTreeSet<String> = vaults.into_iter().map(|vault| vault.unwrap().address("a@example.fr")).collect();
+    assert_eq!(indexes.len(), 1);
+    assert_eq!(place.number("SELECT COUNT(*) FROM vault").await, 1);
+}
+
+pub(crate) async fn a_row_that_was_tampered_with_hides_no_other(place: &Place) {
+    if !place.vault.is_on() {
+        return;
+    }
+    place.intake.register(&mailbox()).await.unwrap();
+    let mut requests = Vec::new();
+    for n in ["1", "2", "3"] {
+        let mut contact = mail(&format!("c{n}@example.fr"), n, NOW);
+        contact.acknowledgement = Some(acknowledgement(&contact.from));
+        requests.push(place.intake.accept(contact).await.unwrap());
+    }
+    // The second takes the values of the first, as somebody with the database alone would do it.
+    let (one, two) = (&requests[0], &requests[1]);
+    let swap = |table: &str, column: &str, key: &str, from: &str, to: &str| {
+        format!("UPDATE {table} SET {column} = (SELECT {column} FROM {table} WHERE {key} = '{from}') WHERE {key} = '{to}'")
+    };
+    place
+        .change(&swap("request", "subject", "id", &one.request_id, &two.request_id))
+        .await;
+    place
+        .change(&swap("interaction", "text", "id", &one.interaction_id, &two.interaction_id))
+        .await;
+    place
+        .change(&swap("reply", "recipient", "request_id", &one.request_id, &two.request_id))
+        .await;
+
+    let listed = place.desk.list(&agent(), Filter::default(), 10).await.unwrap();
+    let subjects: Vec<&str> = listed.items.iter().map(|row| row.subject.as_deref().unwrap()).collect();
+    assert_eq!(subjects, ["Lampadaire", "\u{fffd}", "Lampadaire"]);
+    let wrong = place.desk.get(&agent(), &two.request_id).await.unwrap_err();
+    assert!(
+        matches!(
+            wrong,
+            CoreError::Sealed {
+                place: "request.subject",
+                ..
+            }
+        ),
+        "{wrong:?}"
+    );
+    assert!(wrong.to_string().contains(&two.request_id) && !wrong.to_string().contains("Lampadaire"));
+    let shown = place.interactions.of_request(&agent(), &two.request_id).await.unwrap();
+    assert_eq!(shown[0].row.text.as_deref(), Some("\u{fffd}"));
+    assert!(matches!(
+        place.interactions.get(&agent(), &two.interaction_id).await,
+        Err(CoreError::Sealed {
+            place: "interaction.text",
+            ..
+        })
+    ));
+
+    // Two are sent, and the one that nobody can address does not stand in their way.
+    let outbox = Outbox::new(
+        place.store.clone(),
+        place.vault.clone(),
+        place.feed.clone(),
+        place.catalogue.clone(),
+        Wake::new(),
+    );
+    let leased = outbox.lease(&mailbox(), 10, Duration::from_secs(60)).await.unwrap();
+    let to: Vec<&str> = leased.iter().map(|reply| reply.to.as_str()).collect();
+    assert_eq!(to, ["c1@example.fr", "c3@example.fr"]);
+    let rejected = "SELECT COUNT(*) FROM reply WHERE state = 'rejected' AND reason IS NOT NULL";
+    assert_eq!(place.number(rejected).await, 1);
+}
+
+pub(crate) async fn nothing_personal_is_plain_in_any_column(place: &Place) {
+    place.intake.register(&sms_account()).await.unwrap();
+    place.intake.register(&mailbox()).await.unwrap();
+    place.intake.accept(text("Bonjour", NOW)).await.unwrap();
+    let mut contact = mail("zoe@example.fr", "1", NOW);
+    contact.from_name = Some("Zoé".to_owned());
+    contact.native_id = Some("<1@example.fr>".to_owned());
+    contact.acknowledgement = Some(acknowledgement("zoe@example.fr"));
+    place.intake.accept(contact).await.unwrap();
+    let mut citizen = NewCitizen::new(CitizenKind::Person);
+    citizen.family_name = Some("Durand".to_owned());
+    citizen.note = Some("Sonner deux fois".to_owned());
+    citizen.points = vec![NewPoint {
+        kind: PointKind::Email,
+        raw: "Zoe@example.fr".to_owned(),
+        label: Some("maison".to_owned()),
+        verified_how: None,
+    }];
+    place.citizens.create(&agent(), &citizen, Some("key")).await.unwrap();
+    let address = Address::read(PointKind::Phone, "06 12 34 56 78").unwrap();
+    place.opt_outs.put(&agent(), &address, Some("STOP")).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM (SELECT subject AS v FROM request WHERE subject IS NOT NULL \
+               UNION ALL SELECT from_address FROM request UNION ALL SELECT from_name FROM request WHERE from_name IS NOT NULL \
+               UNION ALL SELECT native_id FROM interaction WHERE native_id IS NOT NULL UNION ALL SELECT from_address FROM interaction \
+               UNION ALL SELECT to_address FROM interaction UNION ALL SELECT text FROM interaction \
+               UNION ALL SELECT recipient FROM reply UNION ALL SELECT text FROM reply UNION ALL SELECT detail FROM history \
+               UNION ALL SELECT family_name FROM citizen UNION ALL SELECT note FROM citizen UNION ALL SELECT raw FROM contact_point \
+               UNION ALL SELECT normalised FROM contact_point UNION ALL SELECT label FROM contact_point \
+               UNION ALL SELECT detail FROM citizen_change UNION ALL SELECT address FROM opt_out UNION ALL SELECT how FROM opt_out \
+               UNION ALL SELECT raw_sha256 FROM interaction WHERE raw_sha256 IS NOT NULL) AS all_of_it WHERE v NOT LIKE 'v1:%'";
+    let plain = place.number(sql).await;
+    assert_eq!(plain == 0, place.vault.is_on(), "{plain} values are plain");
+    let keyed = "SELECT COUNT(*) FROM (SELECT from_key AS v FROM request UNION ALL SELECT recipient_key FROM reply \
+                 UNION ALL SELECT message_id FROM message_id UNION ALL SELECT key FROM dedup UNION ALL SELECT fingerprint FROM delivery \
+                 UNION ALL SELECT match_key FROM contact_point UNION ALL SELECT match_key FROM opt_out \
+                 UNION ALL SELECT origin_key FROM citizen UNION ALL SELECT scope FROM breaker WHERE scope <> '') AS all_of_it WHERE length(v) <> 32";
+    let plain = place.number(keyed).await;
+    assert_eq!(plain == 0, place.vault.is_on(), "{plain} keys are plain");
+}
