@@ -321,7 +321,7 @@ async fn a_stolen_disk_tells_nothing_and_the_api_everything() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_key_the_same_disk_tells_all() -> Result<()> {
+async fn without_a_key_the_same_disk_tells_all_until_it_is_sealed() -> Result<()> {
     let peers = Peers::start().await?;
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &peers.channels()).await?;
     let running = scratch.run().await?;
@@ -330,9 +330,36 @@ async fn without_a_key_the_same_disk_tells_all() -> Result<()> {
     running.stop().await?;
     assert_eq!(told(scratch.path())?, BTreeSet::from(SECRETS), "the search would find it");
 
-    // What began plain stays plain, and says so.
+    // A key alone does not encrypt what is there, and says what does.
     scratch.new_master_key().await?;
     let said = format!("{:#}", scratch.say(&["run"]).await.err().context("it started with a key")?);
-    assert!(said.contains("not encrypted") && said.contains("empty database"), "{said}");
+    assert!(said.contains("not encrypted") && said.contains("voxea vault seal"), "{said}");
+    scratch.say(&["vault", "seal"]).await?;
+    assert_eq!(told(scratch.path())?, BTreeSet::new(), "after it was sealed");
+    let running = scratch.run().await?;
+    shows_all(&running).await?;
+    // The other half of the long text, and a form that comes again: what was compared before compares.
+    let texts = requests(&running, "channel=sms").await?.len();
+    peers.smsc.send(&Message::plain(MOBILE, " et sa fin").part(7, 2, 2));
+    ensure!(peers.smsc.until(PATIENCE, Ledger::all_settled).await, "a text was not acknowledged");
+    let path = format!(
+        "/v1/requests/{}/interactions",
+        requests(&running, "channel=sms").await?[0]["id"].as_str().context("no id")?
+    );
+    let shown = running.rest().get(&path).await?;
+    let last = shown["items"].as_array().and_then(|items| items.last()).context("no text")?["text"].clone();
+    assert_eq!(last, format!("{HALF} et sa fin"));
+    assert_eq!(requests(&running, "channel=sms").await?.len(), texts, "it joined the conversation");
+    let visit = json!({"from": VISITOR_NUMBER, "name": VISITOR, "text": VISIT});
+    let again = running
+        .rest()
+        .call_with("POST", "/v1/intake/counter", &[("Idempotency-Key", FORM_KEY)], Some(&visit))
+        .await?;
+    ensure!(again.status == 201, "{}", again.status);
+    assert_eq!(requests(&running, "channel=counter").await?.len(), 1);
+    running.stop().await?;
+    assert_eq!(told(scratch.path())?, BTreeSet::new(), "after it went on");
+    // Again, as after an interruption at its end: nothing changes.
+    scratch.say(&["vault", "seal"]).await?;
     Ok(())
 }

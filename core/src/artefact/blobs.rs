@@ -20,7 +20,9 @@ use crate::vault::{CHUNK, ChunkSealer, Vault, sealed_size};
 /// Locked by the process that uses the folder; the lock ends with it, however it ends.
 const LOCK: &str = "lock";
 
-/// Where sealed files are: beside the plain ones, should a folder ever have been used both ways.
+/// Where plain files are, on shelves by the beginning of their names.
+const PLAIN: &str = "sha256";
+/// Where sealed files are.
 const SEALED: &str = "sealed";
 
 /// A file that is safely there.
@@ -48,7 +50,7 @@ impl Blobs {
     /// # Errors
     /// [`CoreError::File`] when it cannot be made, or another process uses it.
     pub fn open(root: PathBuf, vault: Vault) -> Result<Self> {
-        for folder in ["sha256", SEALED, "new", "recordings"] {
+        for folder in [PLAIN, SEALED, "new", "recordings"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|source| CoreError::File {
                 what: format!("making the folder {}", path.display()),
@@ -72,9 +74,9 @@ impl Blobs {
             ),
             source,
         })?;
-        let plain = root.join("sha256");
+        let plain = root.join(PLAIN);
         if vault.is_on() && fs::read_dir(&plain).is_ok_and(|mut files| files.next().is_some()) {
-            tracing::warn!(folder = %plain.display(), "files from before the encryption are here, readable; no database of this daemon names them");
+            tracing::warn!(folder = %plain.display(), "plain files are here, which this database does not name; `voxea vault seal` ends what it began");
         }
         Ok(Self {
             root,
@@ -151,7 +153,7 @@ impl Blobs {
     fn place(&self, sha256: &str) -> PathBuf {
         let name = self.vault.file_name(sha256);
         let shelf = name.get(..2).unwrap_or("00");
-        let folder = if self.vault.is_on() { SEALED } else { "sha256" };
+        let folder = if self.vault.is_on() { SEALED } else { PLAIN };
         self.root.join(folder).join(shelf).join(&name)
     }
 
@@ -172,6 +174,55 @@ impl Blobs {
         } else {
             Err(CoreError::NotFound { what: "blob" })
         }
+    }
+
+    /// Keeps the content of every plain file sealed as well.
+    ///
+    /// # Errors
+    /// [`CoreError::File`]; [`CoreError::Store`] for a file that is not what its name says, since no row would find it.
+    pub(super) async fn seal_plain(&self, vault: &Vault) -> Result<()> {
+        let sealed = Self {
+            vault: vault.clone(),
+            ..self.clone()
+        };
+        let work = move || {
+            for path in files(&sealed.root.join(PLAIN)) {
+                let content = fs::read(&path).map_err(|source| CoreError::File {
+                    what: format!("reading {}", path.display()),
+                    source,
+                })?;
+                if path.file_name().is_none_or(|name| *name != *Self::hash(&content)) {
+                    let path = path.display();
+                    return Err(CoreError::Store(format!(
+                        "{path} is damaged, its name is not its content's hash; move it away first"
+                    )));
+                }
+                sealed.put_now(&content)?;
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| CoreError::Store(error.to_string()))?
+    }
+
+    /// Removes every plain file.
+    pub(super) fn drop_plain(&self) -> Result<()> {
+        self.empty(PLAIN)
+    }
+
+    /// Removes every sealed file, of a conversion that did not come to its end.
+    pub(super) fn drop_sealed(&self) -> Result<()> {
+        self.empty(SEALED)
+    }
+
+    fn empty(&self, folder: &str) -> Result<()> {
+        let folder = self.root.join(folder);
+        let gone = fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder));
+        gone.and_then(|()| flush_folder(&self.root)).map_err(|source| CoreError::File {
+            what: format!("emptying {}", folder.display()),
+            source,
+        })
     }
 
     /// Removes what writers that were killed left half-written. For the start, before anything writes.
@@ -203,6 +254,12 @@ fn write_through(path: &Path, content: &[u8], sealer: Option<&mut ChunkSealer>) 
         }
     }
     file.sync_all()
+}
+
+/// The files on the shelves of a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries(folder).flat_map(|shelf| entries(&shelf).collect::<Vec<_>>()).collect()
 }
 
 fn flush_folder(folder: &Path) -> std::io::Result<()> {

@@ -3,7 +3,9 @@
 mod blobs;
 mod reader;
 mod recording;
+mod sealing;
 
 pub use blobs::{Blobs, StoredBlob};
 pub use reader::BlobReader;
 pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
+pub use sealing::seal;

@@ -312,7 +312,7 @@ fn row(vault: &Vault, place: &(String, String), generation: i64, number: i64, sl
 
 /// What a part's values are bound to.
 fn id(place: &(String, String), generation: i64, number: i64) -> String {
-    format!("{}/{}/{generation}/{number}", place.0, place.1)
+    Vault::part_id(&place.0, &place.1, generation, number)
 }
 
 fn detail(part: &Part, ordinal: i64) -> Detail {

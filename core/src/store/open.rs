@@ -107,6 +107,25 @@ impl Store {
         done.map_err(|error| CoreError::Store(format!("migration: {error}")))
     }
 
+    /// Writes the database anew, so that nothing of what was deleted or overwritten is left in its files. Nobody else may use
+    /// it meanwhile, and it needs as much room again.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn scrub(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(pools) => {
+                let mut connection = pools.write.wait().await?;
+                sqlx::query("VACUUM").execute(&mut *connection).await?;
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+            }
+            Self::Postgres(pool) => {
+                sqlx::query("VACUUM (FULL)").execute(pool).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the database takes writes now.
     ///
     /// # Errors

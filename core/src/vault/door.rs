@@ -135,6 +135,12 @@ impl Vault {
         self.index(Index::Address, &address.to_ascii_lowercase())
     }
 
+    /// What the values of a part of a long text are bound to, whose `whole` is a blind index already.
+    #[must_use]
+    pub fn part_id(account: &str, whole: &str, generation: i64, number: i64) -> String {
+        format!("{account}/{whole}/{generation}/{number}")
+    }
+
     /// Under which name the file of some content is kept, which is known by its SHA-256: 64 hexadecimal digits that
     /// confirm nobody's guess at the content.
     #[must_use]

@@ -6,6 +6,7 @@
 //! either sealed throughout or not at all; in one that is, a plain value is as wrong as a broken one.
 
 mod chunks;
+mod convert;
 mod door;
 mod keys;
 mod master;

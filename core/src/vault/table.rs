@@ -1,18 +1,20 @@
 //! The vault of a database: made with it, opened at every start, wrapped anew when the master key is another.
 
+use super::convert;
 use super::door::Vault;
 use super::keys::{Root, no_random};
 use super::master::MasterKeys;
 use crate::base::error::{CoreError, Result};
 use crate::base::time;
-use crate::store::Store;
 use crate::store::on;
+use crate::store::{Store, Tx};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// The one row there is.
 const ROOT: &str = "root";
 /// How often the row is read again when another node changed it at the same moment.
 const RACES: usize = 3;
+const INSERT: &str = "INSERT INTO vault (id, master, wrapped, created_at) VALUES ($1, $2, $3, $4)";
 
 /// Whether anything that would have been sealed is there already. What comes in leaves a request or a part behind, and
 /// every answer that is remembered is of one that came in, or of a citizen.
@@ -52,6 +54,44 @@ impl Vault {
             (Some(row), masters) => unwrapped(&row, masters).map(|_| "encrypted, and opens with the configured key"),
         }
     }
+}
+
+impl Vault {
+    /// The vault that a database has, if it has one.
+    ///
+    /// # Errors
+    /// As [`Vault::of`].
+    pub async fn made(store: &Store, masters: &MasterKeys) -> Result<Option<Self>> {
+        match read(store).await? {
+            None => Ok(None),
+            Some(_) => Self::of(store, Some(masters)).await.map(Some),
+        }
+    }
+
+    /// Gives a plain database a vault and seals all that stands in it. Lasts when the returned transaction is committed.
+    ///
+    /// # Errors
+    /// The store's; nothing has changed then.
+    pub async fn convert(store: &Store, masters: &MasterKeys) -> Result<(Self, Tx)> {
+        let (root, current, wrapped) = new_root(masters)?;
+        let vault = Self::on(&root)?;
+        let mut tx = store.begin().await?;
+        on!(Tx, &mut tx, db => sqlx::query(INSERT)
+            .bind(ROOT).bind(current).bind(wrapped).bind(time::now()).execute(db).await.map(|_| ()))?;
+        convert::everything(&mut tx, &vault).await?;
+        Ok((vault, tx))
+    }
+}
+
+/// A new root key, the id of the master key that wraps it, and how it does.
+fn new_root(masters: &MasterKeys) -> Result<(Root, &str, String)> {
+    let Some(current) = masters.current() else {
+        return Err(refused("the file of [store] master_key_file holds no key".to_owned()));
+    };
+    let mut root = Root::default();
+    SystemRandom::new().fill(&mut root).map_err(|_| no_random())?;
+    let wrapped = current.wrap(ROOT, &root)?;
+    Ok((root, &current.id, wrapped))
 }
 
 /// A row of the vault: the id of the master key, and the root key as that wrapped it.
@@ -94,28 +134,23 @@ async fn unused(store: &Store) -> Result<()> {
         return Ok(());
     }
     Err(refused(
-        "the database holds contacts that are not encrypted; encryption is chosen when a database is new: take [store] \
-         master_key_file away, or begin with an empty database and an empty folder of blobs"
+        "the database holds contacts that are not encrypted: stop the daemon and run `voxea vault seal`, which encrypts them, or \
+         take [store] master_key_file away"
             .to_owned(),
     ))
 }
 
 /// Makes a root key, unless another node does so at the same moment.
 async fn create(store: &Store, masters: &MasterKeys) -> Result<()> {
-    let Some(current) = masters.current() else {
-        return Err(refused("the file of [store] master_key_file holds no key".to_owned()));
-    };
     unused(store).await?;
-    let mut root = Root::default();
-    SystemRandom::new().fill(&mut root).map_err(|_| no_random())?;
-    let wrapped = current.wrap(ROOT, &root)?;
-    let sql = "INSERT INTO vault (id, master, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let (_, current, wrapped) = new_root(masters)?;
+    let sql = format!("{INSERT} ON CONFLICT DO NOTHING");
     let mut tx = store.begin().await?;
-    let made = on!(Tx, &mut tx, db => sqlx::query(sql)
-        .bind(ROOT).bind(&current.id).bind(wrapped).bind(time::now()).execute(db).await.map(|done| done.rows_affected()))?;
+    let made = on!(Tx, &mut tx, db => sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(ROOT).bind(current).bind(wrapped).bind(time::now()).execute(db).await.map(|done| done.rows_affected()))?;
     tx.commit().await?;
     if made > 0 {
-        tracing::info!(master = current.id, "the database is new and is encrypted from now on");
+        tracing::info!(master = current, "the database is new and is encrypted from now on");
     }
     Ok(())
 }

@@ -115,5 +115,6 @@ stories! {
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,
         a_row_that_was_tampered_with_hides_no_other, nothing_personal_is_plain_in_any_column,
+        a_plain_database_is_sealed_and_goes_on,
     }
 }

@@ -81,6 +81,16 @@ impl Place {
         let feed = Feed::new(store.clone());
         let catalogue = Catalogue::new(store.clone(), feed.clone(), calendar());
         catalogue.seed().await.unwrap();
+        Self::doors(store, vault, feed, catalogue, url, folder)
+    }
+
+    /// The same database, as a process would open it that has this vault.
+    pub(crate) fn under(&self, vault: Vault) -> Self {
+        let (store, feed, catalogue) = (self.store.clone(), self.feed.clone(), self.catalogue.clone());
+        Self::doors(store, vault, feed, catalogue, self.url.clone(), None)
+    }
+
+    fn doors(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, url: String, folder: Option<tempfile::TempDir>) -> Self {
         let intake = Intake::start(
             store.clone(),
             vault.clone(),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::wake::Wake;
-use voxea_core::citizen::{Address, CitizenKind, NewCitizen, NewPoint, PointKind};
+use voxea_core::citizen::{Address, CitizenKind, CitizenStatus, NewCitizen, NewPoint, PointKind};
+use voxea_core::contact::Outcome;
 use voxea_core::outbox::Outbox;
 use voxea_core::request::Filter;
 use voxea_core::vault::{MasterKeys, Vault, new_line};
+use voxea_rules::charset::encode_ucs2;
 
-use crate::place::{NOW, Place, acknowledgement, agent, mail, mailbox, sms_account, text};
+use crate::place::{Mode, NOW, Place, acknowledgement, agent, mail, mailbox, part, sms_account, text, thread};
 
 fn keys(lines: &[&str]) -> MasterKeys {
     MasterKeys::parse(&lines.join("\n")).unwrap()
@@ -41,7 +43,7 @@ pub(crate) async fn a_database_is_sealed_from_the_beginning_or_never(place: &Pla
         assert!(said.contains(id) && said.contains("add the line of"), "{said}");
     } else {
         let said = refused(place, Some(&keys(&[&new]))).await;
-        assert!(said.contains("not encrypted") && said.contains("empty database"), "{said}");
+        assert!(said.contains("not encrypted") && said.contains("voxea vault seal"), "{said}");
         assert!(!Vault::of(&place.store, None).await.unwrap().is_on());
     }
     // The doctor says the same, and changes nothing.
@@ -168,6 +170,13 @@ pub(crate) async fn nothing_personal_is_plain_in_any_column(place: &Place) {
     place.citizens.create(&agent(), &citizen, Some("key")).await.unwrap();
     let address = Address::read(PointKind::Phone, "06 12 34 56 78").unwrap();
     place.opt_outs.put(&agent(), &address, Some("STOP")).await.unwrap();
+    let (values, keys) = plain(place).await;
+    assert_eq!(values == 0, place.vault.is_on(), "{values} values are plain");
+    assert_eq!(keys == 0, place.vault.is_on(), "{keys} keys are plain");
+}
+
+/// How many values and how many keys stand plain.
+async fn plain(place: &Place) -> (i64, i64) {
     let sql = "SELECT COUNT(*) FROM (SELECT subject AS v FROM request WHERE subject IS NOT NULL \
                UNION ALL SELECT from_address FROM request UNION ALL SELECT from_name FROM request WHERE from_name IS NOT NULL \
                UNION ALL SELECT native_id FROM interaction WHERE native_id IS NOT NULL UNION ALL SELECT from_address FROM interaction \
@@ -177,12 +186,119 @@ pub(crate) async fn nothing_personal_is_plain_in_any_column(place: &Place) {
                UNION ALL SELECT normalised FROM contact_point UNION ALL SELECT label FROM contact_point \
                UNION ALL SELECT detail FROM citizen_change UNION ALL SELECT address FROM opt_out UNION ALL SELECT how FROM opt_out \
                UNION ALL SELECT raw_sha256 FROM interaction WHERE raw_sha256 IS NOT NULL) AS all_of_it WHERE v NOT LIKE 'v1:%'";
-    let plain = place.number(sql).await;
-    assert_eq!(plain == 0, place.vault.is_on(), "{plain} values are plain");
     let keyed = "SELECT COUNT(*) FROM (SELECT from_key AS v FROM request UNION ALL SELECT recipient_key FROM reply \
                  UNION ALL SELECT message_id FROM message_id UNION ALL SELECT key FROM dedup UNION ALL SELECT fingerprint FROM delivery \
                  UNION ALL SELECT match_key FROM contact_point UNION ALL SELECT match_key FROM opt_out \
                  UNION ALL SELECT origin_key FROM citizen UNION ALL SELECT scope FROM breaker WHERE scope <> '') AS all_of_it WHERE length(v) <> 32";
-    let plain = place.number(keyed).await;
-    assert_eq!(plain == 0, place.vault.is_on(), "{plain} keys are plain");
+    (place.number(sql).await, place.number(keyed).await)
+}
+
+pub(crate) async fn a_plain_database_is_sealed_and_goes_on(place: &Place) {
+    if !place.vault.is_on() {
+        return;
+    }
+    let plain_place = if place.is_postgres() {
+        Place::postgres(Mode::Plain).await
+    } else {
+        Place::sqlite(Mode::Plain).await
+    };
+    let before = &plain_place;
+    before.intake.register(&sms_account()).await.unwrap();
+    before.intake.register(&mailbox()).await.unwrap();
+    let first = before.intake.accept(text("Bonjour", NOW)).await.unwrap();
+    let mut citizen = NewCitizen::new(CitizenKind::Person);
+    citizen.family_name = Some("Durand".to_owned());
+    citizen.points = vec![NewPoint {
+        kind: PointKind::Phone,
+        raw: "06 12 34 56 78".to_owned(),
+        label: None,
+        verified_how: None,
+    }];
+    let citizen = before.citizens.create(&agent(), &citizen, Some("key")).await.unwrap().citizen;
+    let address = Address::read(PointKind::Phone, "06 12 34 56 78").unwrap();
+    before.opt_outs.put(&agent(), &address, Some("STOP")).await.unwrap();
+    before
+        .intake
+        .part(part("long", 1, 2, &encode_ucs2("Un "), "one", NOW))
+        .await
+        .unwrap();
+    // More than are read at once.
+    let citizens: Vec<String> = (0..1201).map(|n| format!("c{n}@example.fr")).collect();
+    let mails = citizens.iter().map(|citizen| {
+        let mut contact = mail(citizen, citizen, NOW);
+        contact.acknowledgement = Some(acknowledgement(citizen));
+        before.intake.accept(contact)
+    });
+    let mails: Vec<_> = join_all(mails).await.into_iter().map(Result::unwrap).collect();
+    assert!(plain(before).await.0 > 0);
+
+    let keys = keys(&[&new_line().unwrap()]);
+    assert!(Vault::made(&before.store, &keys).await.unwrap().is_none());
+    let (_, unfinished) = Vault::convert(&before.store, &keys).await.unwrap();
+    drop(unfinished);
+    assert!(Vault::made(&before.store, &keys).await.unwrap().is_none(), "all or nothing");
+    let (vault, conversion) = Vault::convert(&before.store, &keys).await.unwrap();
+    conversion.commit().await.unwrap();
+    before.store.scrub().await.unwrap();
+    assert!(Vault::made(&before.store, &keys).await.unwrap().unwrap().is_on());
+
+    let after = before.under(vault);
+    assert_eq!(plain(&after).await, (0, 0));
+    let listed = after.desk.list(&agent(), Filter::default(), 2000).await.unwrap().items;
+    assert_eq!(listed.len(), 1202);
+    assert!(listed[1..].iter().all(|row| row.subject.as_deref() == Some("Lampadaire")));
+    let found = after.citizens.lookup(&agent(), &address, CitizenStatus::Active).await.unwrap();
+    assert_eq!((found.citizens.len(), found.opted_out), (1, true));
+    assert_eq!(found.citizens[0].family_name.as_deref(), Some("Durand"));
+    assert_eq!(
+        after.desk.get(&agent(), &first.request_id).await.unwrap().citizen_id,
+        Some(citizen.id.clone())
+    );
+    assert_eq!(after.citizens.history(&agent(), &citizen.id).await.unwrap()[0].action, "created");
+    // Every rule still compares what it compared: redelivery, conversation, parts, keys, threads, the limit of the hour.
+    let again = after.intake.accept(text("Bonjour", NOW + 1)).await.unwrap();
+    assert_eq!((again.outcome, again.interaction_id), (Outcome::Known, first.interaction_id));
+    assert_eq!(
+        after.intake.accept(text("Suite", NOW + 2)).await.unwrap().request_id,
+        first.request_id
+    );
+    let whole = after
+        .intake
+        .part(part("long", 2, 2, &encode_ucs2("deux"), "two", NOW + 3))
+        .await
+        .unwrap();
+    assert_eq!(after.interaction(&whole.whole.unwrap()).await.row.text.as_deref(), Some("Un deux"));
+    let doubled = after
+        .intake
+        .part(part("long", 1, 2, &encode_ucs2("Un "), "two", NOW + 4))
+        .await
+        .unwrap();
+    assert_eq!(doubled.outcome, Outcome::Known, "the part that was there names its delivery");
+    for (citizen, known) in citizens.iter().zip(&mails) {
+        let again = after.intake.accept(mail(citizen, citizen, NOW)).await.unwrap();
+        assert_eq!((again.outcome, &again.request_id), (Outcome::Known, &known.request_id));
+    }
+    let mut answer = mail("neighbour@example.fr", "answer", NOW);
+    answer.joining = thread(&["<c700@example.fr@example.fr>"]);
+    assert_eq!(after.intake.accept(answer).await.unwrap().request_id, mails[700].request_id);
+    for n in 0..10 {
+        let mut contact = mail(&citizens[3], &format!("loop {n}"), NOW);
+        contact.acknowledgement = Some(acknowledgement(&citizens[3]));
+        after.intake.accept(contact).await.unwrap();
+    }
+    assert_eq!(
+        after.number("SELECT COUNT(*) FROM reply").await,
+        1201 + 5,
+        "a sender gets six an hour"
+    );
+    let outbox = Outbox::new(
+        after.store.clone(),
+        after.vault.clone(),
+        after.feed.clone(),
+        after.catalogue.clone(),
+        Wake::new(),
+    );
+    let leased = outbox.lease(&mailbox(), 2000, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(leased.len(), 1206);
+    assert!(leased.iter().all(|reply| reply.to.ends_with("@example.fr")));
 }

@@ -77,7 +77,7 @@ impl Cli {
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
             Command::Audit { command } => runtime.block_on(audit::audit(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
-            Command::Vault { command } => vault::vault(&command),
+            Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };
         // A blocking task that is stuck must not hold the process.
