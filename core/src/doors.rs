@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use voxea_rules::calendar::Calendar;
 
-use crate::access::{Idempotency, Keys};
+use crate::access::{Idempotency, Keys, Lifetime, People};
 use crate::artefact::{Attachments, Blobs};
 use crate::base::count::Counters;
 use crate::base::error::Result;
@@ -34,6 +34,8 @@ pub struct CoreConfig {
     pub time_zone: String,
     /// When it is open, and by which holidays.
     pub calendar: Calendar,
+    /// How long an agent's session lasts.
+    pub sessions: Lifetime,
 }
 
 impl CoreConfig {
@@ -54,6 +56,7 @@ impl CoreConfig {
                 hours: "mo-su 00:00-24:00".parse().unwrap_or_default(),
                 closures: Vec::new(),
             },
+            sessions: Lifetime::default(),
         }
     }
 }
@@ -87,6 +90,8 @@ pub struct Core {
     pub attachments: Attachments,
     /// API keys.
     pub keys: Keys,
+    /// Agents, and programs of identity providers.
+    pub people: People,
     /// Answers to repeated calls.
     pub idempotency: Idempotency,
     /// The states of channel tasks.
@@ -126,10 +131,17 @@ impl Core {
         let outbox = Outbox::new(store.clone(), feed.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone());
+        let people = People::new(&store, config.sessions);
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
-            runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone()),
+            runner: Runner::new(
+                jobs.clone(),
+                intake.clone(),
+                outbox.clone(),
+                idempotency.clone(),
+                people.logins.clone(),
+            ),
             intake,
             interactions: Interactions::new(store.clone()),
             desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
@@ -138,6 +150,7 @@ impl Core {
             recordings: Recordings::new(store.clone(), feed.clone()),
             attachments: Attachments::new(store.clone(), blobs.clone()),
             keys: Keys::new(store.clone()),
+            people,
             idempotency,
             channels: Channels::default(),
             mailboxes: Mailboxes::new(store.clone()),

@@ -1,7 +1,7 @@
 //! The steps themselves.
 
 use super::table::Jobs;
-use crate::access::Idempotency;
+use crate::access::{Idempotency, Logins};
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::contact::Intake;
@@ -53,17 +53,19 @@ pub struct Runner {
     intake: Intake,
     outbox: Outbox,
     idempotency: Idempotency,
+    logins: Logins,
 }
 
 impl Runner {
     /// Over the table and the doors.
     #[must_use]
-    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency) -> Self {
+    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, logins: Logins) -> Self {
         Self {
             jobs,
             intake,
             outbox,
             idempotency,
+            logins,
         }
     }
 
@@ -107,6 +109,7 @@ impl Runner {
             Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| ()),
             Step::Forget => {
                 self.idempotency.forget(now - ANSWER_MS).await?;
+                self.logins.forget(now).await?;
                 self.intake.forget(now).await.map(|_| ())
             }
         }

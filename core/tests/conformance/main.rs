@@ -36,6 +36,7 @@ macro_rules! on {
 }
 
 mod acknowledging;
+mod agents;
 mod catalogue;
 mod dedup;
 mod fencing;
@@ -73,6 +74,12 @@ macro_rules! stories {
 
 stories! {
     acknowledging { only_what_opens_a_request_is_acknowledged, the_breakers_hold_and_last, }
+    agents {
+        roles_are_shipped_and_change_what_their_holders_may, an_agent_changes_from_the_version_that_was_read,
+        a_weak_password_says_what_it_lacks, failures_are_slowed_whoever_is_meant, of_many_tries_at_once_three_count,
+        a_session_ends_in_every_way, a_code_serves_once, a_password_is_changed_by_who_knows_it,
+        an_identity_provider_proves_one_agent, a_program_is_known_by_issuer_and_subject,
+    }
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{catalogue, check, doctor, key, migrate};
+use super::{agent, catalogue, check, doctor, key, migrate};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -37,6 +37,11 @@ enum Command {
         #[command(subcommand)]
         command: key::KeyCommand,
     },
+    /// Persons who log in.
+    Agent {
+        #[command(subcommand)]
+        command: agent::AgentCommand,
+    },
     /// Domains, services and themes.
     Catalogue {
         #[command(subcommand)]
@@ -65,6 +70,7 @@ impl Cli {
             Command::Run { no_migrate } => runtime.block_on(crate::run::run(load()?, !no_migrate)),
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
+            Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };

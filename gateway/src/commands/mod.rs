@@ -1,5 +1,6 @@
 //! The commands of the binary, one file each.
 
+mod agent;
 mod catalogue;
 mod check;
 mod cli;

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod find;
+mod login;
 mod names;
 mod overlay;
 pub(crate) mod store;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voxea_core::CoreConfig;
+use voxea_core::access::Lifetime;
 use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
 
 use find::{FindError, Found};
@@ -27,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) store: store::StoreSettings,
     /// The REST API.
     pub(crate) api: api::ApiSettings,
+    /// How long an agent stays logged in.
+    pub(crate) sessions: Lifetime,
     /// The SIP endpoint, if there is one.
     pub(crate) sip: Option<Arc<voxea_sip::Config>>,
     /// The binds to SMSCs, by name.
@@ -47,6 +51,7 @@ impl Config {
             organisation: self.organisation.name.clone(),
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
+            sessions: self.sessions,
         }
     }
 }
@@ -125,6 +130,7 @@ fn sections(root: &Section<'_>) -> Config {
     let organisation = store::Organisation::read(root.sub("organisation").as_ref());
     let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
     let api = api::ApiSettings::read(root.sub("api").as_ref());
+    let sessions = login::read(root.sub("login").as_ref());
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
@@ -132,6 +138,7 @@ fn sections(root: &Section<'_>) -> Config {
         organisation,
         store,
         api,
+        sessions,
         sip,
         smpp,
         mailboxes,

@@ -34,6 +34,10 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             "[api]\n\nlisten = \"0.0.0.0:8080\"\n",
             &["line 3", "api.listen", "tls", "behind_proxy = true"],
         ),
+        (
+            "[login]\nidle_minutes = 120\nsession_hours = 1\n",
+            &["line 2", "login.idle_minutes", "at most 60"],
+        ),
         ("[api]\nstop_seconds = 0\n", &["line 2", "api.stop_seconds", "between 1 and 600"]),
         ("[api]\nstop_seconds = \"ten\"\n", &["line 2", "api.stop_seconds", "without quotes"]),
         (
@@ -158,6 +162,7 @@ fn the_sample_is_the_defaults() {
         )
     };
     assert_eq!(api(&sample), api(&nothing));
+    assert_eq!(sample.sessions, nothing.sessions);
     assert!(sample.sip.is_none() && sample.smpp.is_empty() && sample.mailboxes.is_empty());
 }
 

@@ -35,6 +35,7 @@ struct Shared {
     health: Health,
     metrics: Metrics,
     throttle: Throttle,
+    entrance: Throttle,
 }
 
 impl Api {
@@ -47,6 +48,7 @@ impl Api {
             health,
             metrics,
             throttle: Throttle::default(),
+            entrance: Throttle::default(),
         }))
     }
 
@@ -75,8 +77,13 @@ impl Api {
         &self.0.metrics
     }
 
-    /// The counts of failed logins.
+    /// The counts of wrong tokens.
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    /// The counts of failed logins; their own, so that a program with an old key shuts no agent out.
+    pub(crate) fn entrance(&self) -> &Throttle {
+        &self.0.entrance
     }
 }

@@ -9,6 +9,7 @@ mod extract;
 mod files;
 mod guard;
 mod idempotency;
+mod identify;
 mod json;
 mod openapi;
 mod preview;

@@ -33,7 +33,8 @@ impl Modify for Key {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "A key made by `voxea key new`: `vx_…`. Scopes: read, reply, intake, admin (all).",
+                "A key made by `voxea key new`: `vx_…`, or an agent's session opened by POST /v1/sessions: `vs_…`. \
+                 Scopes: read, reply, intake, admin (all).",
             ))
             .build();
         document

@@ -1,5 +1,6 @@
 //! The API as a client sees it.
 
+mod agents;
 mod calls;
 mod catalogue;
 mod contract;
