@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, catalogue, check, doctor, key, migrate};
+use super::{agent, catalogue, check, client, doctor, key, migrate};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -42,6 +42,11 @@ enum Command {
         #[command(subcommand)]
         command: agent::AgentCommand,
     },
+    /// Programs that an identity provider answers for.
+    Client {
+        #[command(subcommand)]
+        command: client::ClientCommand,
+    },
     /// Domains, services and themes.
     Catalogue {
         #[command(subcommand)]
@@ -71,6 +76,7 @@ impl Cli {
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
             Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),
+            Command::Client { command } => runtime.block_on(client::client(&load()?, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };

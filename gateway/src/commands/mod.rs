@@ -4,6 +4,7 @@ mod agent;
 mod catalogue;
 mod check;
 mod cli;
+mod client;
 mod common;
 mod doctor;
 mod key;

@@ -6,6 +6,7 @@ mod login;
 mod names;
 mod overlay;
 pub(crate) mod store;
+mod trust;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use voxea_core::CoreConfig;
 use voxea_core::access::Lifetime;
 use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
 
+use crate::trust::Trust;
 use find::{FindError, Found};
 
 /// Where the configuration is looked for when nobody names it.
@@ -31,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) api: api::ApiSettings,
     /// How long an agent stays logged in.
     pub(crate) sessions: Lifetime,
+    /// Whose word is taken for who somebody is.
+    pub(crate) trust: Trust,
     /// The SIP endpoint, if there is one.
     pub(crate) sip: Option<Arc<voxea_sip::Config>>,
     /// The binds to SMSCs, by name.
@@ -131,6 +135,7 @@ fn sections(root: &Section<'_>) -> Config {
     let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
     let api = api::ApiSettings::read(root.sub("api").as_ref());
     let sessions = login::read(root.sub("login").as_ref());
+    let trust = trust::read(root);
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
@@ -139,6 +144,7 @@ fn sections(root: &Section<'_>) -> Config {
         store,
         api,
         sessions,
+        trust,
         sip,
         smpp,
         mailboxes,

@@ -11,6 +11,7 @@ mod guard;
 mod idempotency;
 mod identify;
 mod json;
+mod known;
 mod openapi;
 mod preview;
 mod problem;

@@ -75,7 +75,7 @@ impl Metrics {
         }
     }
 
-    /// A login ended: `in`, `unknown`, `disabled`, `password`, `totp`, `later`, `address`. Never whose it was.
+    /// A login ended: `in`, `unknown`, `disabled`, `password`, `totp`, `later`, `address`, `oidc`. Never whose it was.
     pub(crate) fn login(&self, outcome: &'static str) {
         if let Some(logins) = &self.0.logins {
             logins.with_label_values(&[outcome]).inc();

@@ -6,7 +6,7 @@ use axum::http::{Request, Version};
 use super::town::Town;
 
 /// What is called without a token, since it gives one.
-const OPEN: [(&str, &str); 1] = [("post", "/v1/sessions")];
+const OPEN: [(&str, &str); 3] = [("post", "/v1/sessions"), ("get", "/v1/oidc/login"), ("get", "/v1/oidc/callback")];
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
@@ -40,6 +40,8 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("put", "/v1/themes/{code}"),
         ("post", "/v1/sessions"),
         ("delete", "/v1/sessions/current"),
+        ("get", "/v1/oidc/login"),
+        ("get", "/v1/oidc/callback"),
         ("get", "/v1/me"),
         ("put", "/v1/me/password"),
         ("post", "/v1/me/totp"),

@@ -13,7 +13,7 @@ use voxea_core::base::time::{self, rfc3339};
 use crate::http::api::Api;
 use crate::http::auth::Caller;
 use crate::http::extract::Body;
-use crate::http::identify::{Known, later};
+use crate::http::known::{Known, later};
 use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 use crate::http::v1::agents::Agent;

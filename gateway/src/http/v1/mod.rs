@@ -10,6 +10,7 @@ mod intake;
 mod interactions;
 mod jobs;
 mod me;
+mod oidc;
 mod recordings;
 mod replies;
 mod requests;
@@ -57,6 +58,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(intake::web))
         .routes(routes!(sessions::post))
         .routes(routes!(sessions::delete))
+        .routes(routes!(oidc::login))
+        .routes(routes!(oidc::callback))
         .routes(routes!(me::get))
         .routes(routes!(me::password))
         .routes(routes!(me::enrol, me::confirm, me::remove))

@@ -15,7 +15,7 @@ use voxea_core::base::time::{self, rfc3339};
 use crate::http::api::Api;
 use crate::http::auth::{Caller, token};
 use crate::http::extract::Body;
-use crate::http::identify::{Address, Known, later, slower};
+use crate::http::known::{Address, Known, later, slower};
 use crate::http::openapi::{Keyed, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::v1::agents::Agent;
