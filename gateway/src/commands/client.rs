@@ -21,7 +21,7 @@ const LONGEST: usize = 200;
 pub(super) enum ClientCommand {
     /// Enter a program. A running daemon accepts its tokens at once.
     Add {
-        /// The `name` of an [[oauth]] section.
+        /// The `name` of a section `[[oauth]]` of the configuration.
         #[arg(long)]
         issuer: String,
         /// What its tokens say in `sub`, or in `client_id`: every token that the provider gives to a program of this id.

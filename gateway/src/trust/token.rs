@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn no_other_bytes_are_believed() {
+        let signer = Signer::new();
+        let right = signer.sign(&json!({"alg": "EdDSA", "kid": "k"}), &claims());
+        for at in 0..right.len() {
+            assert!(signer.believe(&right[..at]).is_err(), "cut at {at}");
+            for other in ["A", ".", "=", "\0", "é"] {
+                let changed = format!("{}{other}{}", &right[..at], &right[at + 1..]);
+                assert!(changed == right || signer.believe(&changed).is_err(), "{other:?} at {at}");
+            }
+        }
+    }
+
+    #[test]
     fn issuer_audience_and_times_must_be_right() {
         let signer = Signer::new();
         assert!(signer.with("exp", json!(NOW - 59)).is_ok(), "a minute's leeway");

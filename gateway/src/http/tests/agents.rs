@@ -288,6 +288,20 @@ async fn an_administrator_changes_the_version_that_was_read() {
 }
 
 #[tokio::test]
+async fn without_an_identity_provider_nobody_is_taken_at_its_word() {
+    let town = Town::new().await;
+    for path in ["/v1/oidc/login", "/v1/oidc/callback?code=a&state=b"] {
+        town.get(path).await.is_problem(404, "not-found");
+    }
+    // {"alg":"none"}.{"iss":"x","exp":9e9}.
+    for token in ["eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4IiwiZXhwIjo5ZTl9.AA", "a.b.c"] {
+        town.call_as(token, "GET", "/v1/me", &[], "")
+            .await
+            .is_problem(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
 async fn a_role_says_what_its_holders_may() {
     let town = Town::new().await;
     let roads =

@@ -71,7 +71,11 @@ pub(super) async fn post(State(api): State<Api>, Address(address): Address, body
         password,
         totp: totp.as_deref(),
     };
-    let (outcome, answer) = match api.core().people.logins.login(credentials, time::now()).await? {
+    let login = api.core().people.logins.login(credentials, time::now()).await.inspect_err(|_| {
+        // It is not theirs that it could not be looked at.
+        api.entrance().succeeded(address);
+    })?;
+    let (outcome, answer) = match login {
         Login::In(opened) => {
             api.entrance().succeeded(address);
             ("in", Ok((StatusCode::CREATED, Json(Session::from(*opened))).into_response()))
