@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys, Lifetime, People};
-use crate::artefact::{Attachments, Blobs};
+use crate::artefact::Blobs;
+use crate::audit::{self, Audit};
 use crate::base::count::Counters;
 use crate::base::error::Result;
 use crate::base::time;
 use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
-use crate::contact::{Intake, Interactions, Recordings};
+use crate::contact::{Attachments, Intake, Interactions, Recordings};
 use crate::feed::Feed;
 use crate::jobs::{Jobs, Runner};
 use crate::outbox::Outbox;
@@ -36,6 +37,8 @@ pub struct CoreConfig {
     pub calendar: Calendar,
     /// How long an agent's session lasts.
     pub sessions: Lifetime,
+    /// The audit trail's key, and how long its rows are kept.
+    pub audit: audit::Settings,
 }
 
 impl CoreConfig {
@@ -57,6 +60,7 @@ impl CoreConfig {
                 closures: Vec::new(),
             },
             sessions: Lifetime::default(),
+            audit: audit::Settings::within(folder),
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct Core {
     pub time_zone: String,
     /// The database itself, for health checks.
     pub store: Store,
+    /// Who did what, and who read what.
+    pub audit: Audit,
     /// Domains, services, themes.
     pub catalogue: Catalogue,
     /// The way in.
@@ -125,10 +131,11 @@ impl Core {
         } else {
             catalogue.fresh().await?;
         }
+        let audit = Audit::start(store.clone(), &config.audit)?;
         let wake = Wake::new();
         let counters = Counters::default();
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), wake.clone(), counters.clone());
-        let outbox = Outbox::new(store.clone(), feed.clone(), wake);
+        let outbox = Outbox::new(store.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone());
         let people = People::new(&store, config.sessions);
@@ -141,14 +148,16 @@ impl Core {
                 outbox.clone(),
                 idempotency.clone(),
                 people.logins.clone(),
+                audit.clone(),
             ),
+            audit,
             intake,
-            interactions: Interactions::new(store.clone()),
+            interactions: Interactions::new(store.clone(), catalogue.clone()),
             desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
-            catalogue,
             outbox,
-            recordings: Recordings::new(store.clone(), feed.clone()),
-            attachments: Attachments::new(store.clone(), blobs.clone()),
+            recordings: Recordings::new(store.clone(), feed.clone(), catalogue.clone()),
+            attachments: Attachments::new(store.clone(), blobs.clone(), catalogue.clone()),
+            catalogue,
             keys: Keys::new(store.clone()),
             people,
             idempotency,

@@ -1,10 +1,11 @@
 //! What Voxea knows: contacts, requests, replies, the feed, and the two databases that keep them.
 //!
 //! Floors, from top to bottom; a floor imports only those below it:
-//! jobs · contact, outbox · request · catalogue · artefact, feed, access, channel · store · base.
+//! jobs · contact, outbox · request · catalogue · artefact, feed, access, channel · audit · store · base.
 
 pub mod access;
 pub mod artefact;
+pub mod audit;
 pub mod base;
 pub mod catalogue;
 pub mod channel;

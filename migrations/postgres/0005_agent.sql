@@ -72,15 +72,3 @@ CREATE TABLE oidc_login (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX oidc_login_by_end ON oidc_login (expires_at);
-
--- Who changed whose access, and what it became. No secret; nothing is ever taken out of it.
-CREATE TABLE access_change (
-    id      TEXT PRIMARY KEY,
-    at      BIGINT NOT NULL,
-    actor   TEXT NOT NULL,
-    kind    TEXT NOT NULL,               -- agent, role, client
-    subject TEXT NOT NULL,               -- the agent's or client's id, the role's code
-    action  TEXT NOT NULL,
-    detail  TEXT NOT NULL                -- JSON
-);
-CREATE INDEX access_change_of ON access_change (kind, subject, at);

@@ -37,6 +37,16 @@ pub(crate) fn key(call_id: &str, local_tag: &str, remote_tag: &str) -> String {
     format!("{call_id}|{local_tag}|{remote_tag}")
 }
 
+/// What keeps an INVITE from making a dialog (§12.1.1): a Contact that cannot be called, a Record-Route that cannot be read.
+/// Without a Contact it is a caller of RFC 2543, who is called by From (RFC 4475 §3.4.1).
+pub(crate) fn flaw(invite: &Request) -> Option<&'static str> {
+    if invite.headers.get("Contact").is_some() && contact(&invite.headers).is_none() {
+        return Some("Bad Contact");
+    }
+    let mut routes = invite.headers.elements("Record-Route");
+    routes.any(|route| NameAddr::parse(route).is_none()).then_some("Bad Record-Route")
+}
+
 impl Dialog {
     /// The dialog that a 2xx to this INVITE makes. `flow.remote` is where the INVITE really came from.
     pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow) -> Self {
@@ -79,6 +89,16 @@ impl Dialog {
 
     /// A request of ours in this dialog (§12.2.1.1), and where it goes.
     pub(crate) fn request(&mut self, method: &Method, branch: &str) -> (bytes::Bytes, Flow) {
+        self.request_with(method, branch, &[])
+    }
+
+    /// Our Contact.
+    pub(crate) fn contact(&self) -> String {
+        local_contact(self.flow)
+    }
+
+    /// The same with further header fields.
+    pub(crate) fn request_with(&mut self, method: &Method, branch: &str, more: &[(&str, String)]) -> (bytes::Bytes, Flow) {
         self.local_cseq += 1;
         let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
         let strict = first.as_ref().and_then(Uri::sip).is_some_and(|sip| !sip.is_loose());
@@ -104,6 +124,9 @@ impl Dialog {
         headers.push("To", &self.remote);
         headers.push("Call-ID", &self.call_id);
         headers.push("CSeq", &format!("{} {method}", self.local_cseq));
+        for (name, value) in more {
+            headers.push(name, value);
+        }
         let flow = self.next_hop(first.as_ref().unwrap_or(&self.target));
         (build::request(method, uri.as_str(), &headers), flow)
     }
@@ -120,6 +143,12 @@ impl Dialog {
             _ => self.flow,
         }
     }
+}
+
+/// Our address as a peer of this flow reaches it.
+pub(crate) fn local_contact(flow: Flow) -> String {
+    let suffix = if flow.transport.is_reliable() { ";transport=tcp" } else { "" };
+    format!("<sip:{}{suffix}>", flow.local)
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {

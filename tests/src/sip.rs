@@ -16,6 +16,7 @@
 pub mod g711;
 mod media;
 mod message;
+mod oddities;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio::time::{sleep_until, timeout};
 
 pub use media::{Heard, Impairment, Planned, Played, plan, rtp};
 pub use message::Message;
+pub use oddities::{Oddity, oddities};
 
 use media::Media;
 

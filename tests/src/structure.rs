@@ -95,12 +95,13 @@ pub fn package_directions(found: &[(String, Vec<String>)]) -> Vec<String> {
 }
 
 /// The core's floors from the top; the modules of one floor stand side by side.
-pub const FLOORS: [&[&str]; 7] = [
+pub const FLOORS: [&[&str]; 8] = [
     &["jobs"],
     &["contact", "outbox"],
     &["request"],
     &["catalogue"],
     &["artefact", "feed", "access", "channel"],
+    &["audit"],
     &["store"],
     &["base"],
 ];

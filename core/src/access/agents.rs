@@ -85,7 +85,7 @@ impl Agents {
         };
         let row = AgentRow::try_from(row)?;
         let detail = json!({
-            "login": row.profile.login, "name": row.profile.name, "email": row.profile.email, "roles": row.profile.roles,
+            "login": row.profile.login, "roles": row.profile.roles,
             "oidc_issuer": row.profile.oidc.as_ref().map(|oidc| &oidc.issuer),
             "oidc_subject": row.profile.oidc.as_ref().map(|oidc| &oidc.subject),
             "enabled": row.profile.enabled, "version": row.version,

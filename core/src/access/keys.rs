@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::token::{self, Token};
+use crate::audit::{self, Entry};
 use crate::base::actor::{Actor, Client, Contract};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
@@ -44,13 +47,16 @@ impl Keys {
     ///
     /// # Errors
     /// The store's.
-    pub async fn create(&self, name: &str, contract: &Contract) -> Result<String> {
+    pub async fn create(&self, actor: &Actor, name: &str, contract: &Contract) -> Result<String> {
         let Token { id, hash, text } = Token::new(PREFIX)?;
         let sql = "INSERT INTO api_key (id, name, hash, contract, created_at) VALUES ($1, $2, $3, $4, $5)";
         let terms = serde_json::to_string(contract).map_err(|error| CoreError::Store(error.to_string()))?;
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
             .bind(&id).bind(name).bind(hash).bind(&terms).bind(time::now()).execute(db).await.map(|_| ()))?;
+        let scopes = contract.grant.operations.names();
+        let entry = Entry::new(actor, "created", format!("key/{id}")).detail(&json!({"scopes": scopes}));
+        audit::append(&mut tx, &[entry]).await?;
         tx.commit().await?;
         Ok(text)
     }
@@ -80,12 +86,15 @@ impl Keys {
     ///
     /// # Errors
     /// [`CoreError::NotFound`] when no such key is in force.
-    pub async fn revoke(&self, id: &str) -> Result<()> {
+    pub async fn revoke(&self, actor: &Actor, id: &str) -> Result<()> {
         let sql = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id";
         let mut tx = self.store.begin().await?;
         let found: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(id).bind(time::now()).fetch_optional(db).await)?;
-        tx.commit().await?;
-        found.map(|_| ()).ok_or(CoreError::NotFound { what: "key" })
+        if found.is_none() {
+            return Err(CoreError::NotFound { what: "key" });
+        }
+        audit::append(&mut tx, &[Entry::new(actor, "revoked", format!("key/{id}"))]).await?;
+        tx.commit().await
     }
 
     /// Who holds this token; `None` when nobody does, or the contract is over. The hash of what was sent is compared in constant time, and a
@@ -134,7 +143,7 @@ mod tests {
             purpose: Some("statistics".to_owned()),
             ..Contract::everything(Scopes::from_names(["read"]).unwrap())
         };
-        let token = keys.create("back office", &contract).await.unwrap();
+        let token = keys.create(&Actor::System, "back office", &contract).await.unwrap();
         let Some(Actor::Client(client)) = keys.verify(&token).await.unwrap() else {
             panic!("known")
         };
@@ -143,14 +152,17 @@ mod tests {
             until: Some(time::now()),
             ..contract
         };
-        let late = keys.create("late", &over).await.unwrap();
+        let late = keys.create(&Actor::System, "late", &over).await.unwrap();
         assert_eq!(keys.verify(&late).await.unwrap(), None);
         assert_eq!(keys.verify(&format!("{token}x")).await.unwrap(), None);
         assert_eq!(keys.verify("vx_000000000000_x").await.unwrap(), None);
         assert_eq!(keys.verify("nonsense").await.unwrap(), None);
         let key_id = keys.list().await.unwrap()[0].id.clone();
-        keys.revoke(&key_id).await.unwrap();
+        keys.revoke(&Actor::System, &key_id).await.unwrap();
         assert_eq!(keys.verify(&token).await.unwrap(), None);
-        assert!(matches!(keys.revoke(&key_id).await, Err(CoreError::NotFound { .. })));
+        assert!(matches!(
+            keys.revoke(&Actor::System, &key_id).await,
+            Err(CoreError::NotFound { .. })
+        ));
     }
 }

@@ -71,7 +71,7 @@ impl OauthClients {
                 "{subject} of {issuer} is entered already; revoke it first"
             )));
         }
-        let detail = json!({"issuer": issuer, "subject": subject, "name": name, "contract": contract});
+        let detail = json!({"issuer": issuer, "subject": subject, "scopes": contract.grant.operations.names()});
         let change = Change {
             kind: "client",
             subject: &id,

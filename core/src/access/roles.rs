@@ -97,7 +97,7 @@ impl Roles {
             kind: "role",
             subject: &role.code,
             action: "put",
-            detail: json!({"label": role.label, "grants": role.grants, "version": version}),
+            detail: json!({"grants": role.grants, "version": version}),
         };
         record(&mut tx, actor, now, change).await?;
         tx.commit().await?;

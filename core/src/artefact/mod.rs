@@ -1,9 +1,7 @@
-//! Evidence: files by their content, recordings by their call.
+//! Evidence: files by their content, and what a recording is.
 
-mod attachments;
 mod blobs;
 mod recording;
 
-pub use attachments::{AttachmentRow, Attachments};
 pub use blobs::{Blobs, StoredBlob};
 pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};

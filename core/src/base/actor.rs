@@ -99,10 +99,13 @@ impl Actor {
         }
     }
 
-    /// Whether it may do something to some requests at least.
+    /// Whether it may do something to some requests at least. What Voxea itself goes by is no request's: it is changed by
+    /// those alone whom nothing restricts, since they could give themselves any right.
     #[must_use]
     pub fn may(&self, operation: Operation) -> bool {
-        matches!(self, Self::System) || self.grants().iter().any(|grant| grant.operations.contain(operation))
+        let grants = self.grants().iter();
+        let mut able = grants.filter(|grant| grant.operations.contain(operation));
+        matches!(self, Self::System) || able.any(|grant| operation != Operation::Admin || grant.restricts_nothing())
     }
 
     /// The members that it is shown; `None` for all.

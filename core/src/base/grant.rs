@@ -42,7 +42,7 @@ pub struct Scopes {
     pub reply: bool,
     /// Bring contacts in.
     pub intake: bool,
-    /// Everything, and changing what Voxea itself goes by.
+    /// Everything; and, where nothing else restricts the grant, changing what Voxea itself goes by.
     pub admin: bool,
 }
 
@@ -152,6 +152,12 @@ impl Grant {
             confidentiality: Confidentiality::Secret,
             ..Self::default()
         }
+    }
+
+    /// Whether it reaches every request.
+    #[must_use]
+    pub fn restricts_nothing(&self) -> bool {
+        self.themes.is_none() && self.services.is_none() && self.channels.is_none() && self.confidentiality == Confidentiality::Secret
     }
 }
 

@@ -45,6 +45,13 @@ pub fn end_of_day(day: &str, time_zone: &str) -> Option<Millis> {
     next.to_zoned(zone(time_zone)).ok().map(|at| at.timestamp().as_millisecond())
 }
 
+/// The first moment of a day such as `2027-12-31` in a zone; `None` when it is none.
+#[must_use]
+pub fn start_of_day(day: &str, time_zone: &str) -> Option<Millis> {
+    let day = day.parse::<jiff::civil::Date>().ok()?;
+    day.to_zoned(zone(time_zone)).ok().map(|at| at.timestamp().as_millisecond())
+}
+
 /// The calendar year of a moment, UTC; references carry it.
 #[must_use]
 pub fn year(at: Millis) -> i16 {
@@ -66,6 +73,7 @@ mod tests {
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(end_of_day("2026-11-23", "Europe/Paris"), parse_rfc3339("2026-11-24T00:00:00+01:00"));
         assert_eq!(end_of_day("2026-02-30", "Europe/Paris"), None);
+        assert_eq!(start_of_day("2026-11-24", "Europe/Paris"), end_of_day("2026-11-23", "Europe/Paris"));
         assert_eq!(year(1_795_507_200_000), 2026);
         assert!(is_zone("Europe/Paris") && !is_zone("Europe/Pari"));
     }

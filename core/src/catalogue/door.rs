@@ -9,13 +9,17 @@ use super::check::check;
 use super::nouns::{ClosedDays, Document, Service, Theme};
 use super::snapshot::{Kind, Snapshot};
 use super::table::{self, Entry};
+use serde_json::json;
+
+use crate::audit;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::expected::Expected;
+use crate::base::grant::Operation;
 use crate::base::time;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
-use crate::store::{Script, Store};
+use crate::store::{Reach, Script, Store};
 
 /// The door. Clones share what is in memory.
 #[derive(Debug, Clone)]
@@ -43,6 +47,12 @@ impl Catalogue {
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The requests to which an actor may do something, by the catalogue as it was read last.
+    #[must_use]
+    pub fn reach(&self, actor: &Actor, operation: Operation) -> Reach {
+        self.current().reach(actor, operation)
     }
 
     /// When the service of a theme is open; the organisation's calendar for what has no theme.
@@ -171,6 +181,14 @@ impl Catalogue {
         let now = time::now();
         let mut script = Script::default();
         table::write(&mut script, &changed, version, actor, now);
+        let entries: Vec<audit::Entry> = changed
+            .iter()
+            .map(|entry| {
+                let object = format!("{}/{}", entry.kind.as_str(), entry.code);
+                audit::Entry::new(actor, "put", object).at(now).detail(&json!({"version": version}))
+            })
+            .collect();
+        audit::append(&mut tx, &entries).await?;
         let events: Vec<NewEvent> = touched(&changed, &document)
             .into_iter()
             .map(|code| NewEvent::of_theme(EventKind::ThemeChanged, code).with("version", version))

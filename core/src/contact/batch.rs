@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde_json::json;
+
 use super::acknowledging::Breakers;
 use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
 use super::deliveries::{Claim, Deliveries};
@@ -17,6 +19,8 @@ use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
 use super::redelivery::DeliveryMark;
 use super::theming;
+use crate::audit;
+use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
@@ -308,6 +312,7 @@ impl<'a> Batch<'a> {
         // A request and an interaction for what opens one, an interaction for what joins one; two events for either.
         let rows = opened + placements.len() + acknowledgements;
         let events = 2 * opened + 2 * joined + acknowledgements + repeats;
+        self.audit(tx, placements).await?;
         let mut first = 0;
         if rows + events > 0 {
             first = self.number(tx, rows + events, &mut requests, placements).await?;
@@ -384,6 +389,22 @@ impl<'a> Batch<'a> {
             acknowledgements,
             held,
         })
+    }
+
+    /// Enters what persons and programs bring in. What comes by a channel is evidence by itself.
+    async fn audit(&self, tx: &mut Tx, placements: &[Placement]) -> Result<()> {
+        let now = time::now();
+        let brought = self.entries.iter().zip(placements).filter_map(|(entry, placement)| {
+            let contact = &entry.prepared().contact;
+            let actor = contact
+                .actor
+                .as_ref()
+                .filter(|actor| matches!(actor, Actor::Client(_) | Actor::Agent(_)))?;
+            let detail = json!({"interaction_id": entry.interaction_id, "channel": contact.channel.as_str()});
+            let object = format!("request/{}", placement.request_id);
+            Some(audit::Entry::new(actor, "taken_in", object).at(now).detail(&detail))
+        });
+        audit::append(tx, &brought.collect::<Vec<_>>()).await
     }
 
     /// The interaction that an item was delivered again of. A key that is known is no delivery of a text.

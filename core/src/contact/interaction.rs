@@ -6,11 +6,15 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::reached::{INTERACTION, REQUEST, reached};
 use crate::artefact::Blobs;
+use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::time::Millis;
-use crate::store::Store;
+use crate::catalogue::Catalogue;
 use crate::store::on;
+use crate::store::{Reach, Store};
 
 /// One row of `interaction`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -180,47 +184,62 @@ const COLUMNS: &str = "i.id, i.position, i.channel, i.account, i.direction, i.na
 #[derive(Debug, Clone)]
 pub struct Interactions {
     store: Store,
+    catalogue: Catalogue,
 }
 
 impl Interactions {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub const fn new(store: Store, catalogue: Catalogue) -> Self {
+        Self { store, catalogue }
     }
 
-    /// The interactions of a request in order; empty when there is no such request.
+    /// The interactions of a request in order.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn of_request(&self, request_id: &str) -> Result<Vec<Shown>> {
+    /// [`CoreError::NotFound`] when there is no such request, or the actor does not reach it; the store's.
+    pub async fn of_request(&self, actor: &Actor, request_id: &str) -> Result<Vec<Shown>> {
+        let reach = self.catalogue.reach(actor, Operation::Read);
+        reached(&self.store, &reach, REQUEST, request_id)
+            .await?
+            .ok_or(CoreError::NotFound { what: "request" })?;
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
              WHERE l.request_id = $1 ORDER BY i.position LIMIT {SHOWN}"
         ));
         let rows: Vec<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
-        self.with_all(rows).await
+        self.with_all(rows, &reach).await
     }
 
     /// One interaction.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`], or the store's.
-    pub async fn get(&self, id: &str) -> Result<Shown> {
+    /// [`CoreError::NotFound`], also when the actor reaches no request of it; the store's.
+    pub async fn get(&self, actor: &Actor, id: &str) -> Result<Shown> {
+        let reach = self.catalogue.reach(actor, Operation::Read);
+        let missing = CoreError::NotFound { what: "interaction" };
+        if reached(&self.store, &reach, INTERACTION, id).await?.is_none() {
+            return Err(missing);
+        }
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM interaction i WHERE i.id = $1"));
         let row: Option<InteractionRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        let shown = self.with_all(row.into_iter().collect()).await?;
-        shown.into_iter().next().ok_or(CoreError::NotFound { what: "interaction" })
+        let shown = self.with_all(row.into_iter().collect(), &reach).await?;
+        shown.into_iter().next().ok_or(missing)
     }
 
     /// The artefact as it came.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`] when the interaction has none, or the store's.
-    pub async fn raw(&self, id: &str, blobs: &Blobs) -> Result<RawRow> {
+    /// [`CoreError::NotFound`] when the interaction has none, or the actor reaches no request of it; the store's.
+    pub async fn raw(&self, actor: &Actor, id: &str, blobs: &Blobs) -> Result<RawRow> {
+        let missing = CoreError::NotFound { what: "raw artefact" };
+        let reach = self.catalogue.reach(actor, Operation::Read);
+        if reached(&self.store, &reach, INTERACTION, id).await?.is_none() {
+            return Err(missing);
+        }
         let sql = "SELECT media_type, sha256, size, body FROM raw WHERE interaction_id = $1";
         let row: Option<StoredRaw> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        let row = row.ok_or(CoreError::NotFound { what: "raw artefact" })?;
+        let row = row.ok_or(missing)?;
         Ok(match row.body {
             Some(bytes) => RawRow::Inline {
                 media_type: row.media_type,
@@ -235,18 +254,12 @@ impl Interactions {
     }
 
     /// One query a table, however many interactions there are.
-    async fn with_all(&self, rows: Vec<InteractionRow>) -> Result<Vec<Shown>> {
+    async fn with_all(&self, rows: Vec<InteractionRow>, reach: &Reach) -> Result<Vec<Shown>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let ids = Value::from(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>()).to_string();
-        let links: Vec<Link> = self
-            .of(
-                &ids,
-                "SELECT interaction_id, request_id FROM request_interaction",
-                "position, request_id",
-            )
-            .await?;
+        let links = self.links(&ids, reach).await?;
         let attachments: Vec<AttachmentOf> = self
             .of(
                 &ids,
@@ -285,14 +298,37 @@ impl Interactions {
         Ok(shown.collect())
     }
 
+    /// The requests that they belong to, as far as they are reached.
+    async fn links(&self, ids: &str, reach: &Reach) -> Result<Vec<Link>> {
+        let reached = reach.condition("r", 2);
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT l.interaction_id, l.request_id FROM request_interaction l JOIN request r ON r.id = l.request_id \
+             WHERE l.interaction_id IN ({}) AND {} ORDER BY l.position, l.request_id",
+            self.set(),
+            reached.sql
+        ));
+        Ok(on!(Store, &self.store, db => {
+            let mut query = sqlx::query_as(sql).bind(ids);
+            for text in reached.texts {
+                query = query.bind(text);
+            }
+            query.fetch_all(db).await
+        })?)
+    }
+
+    /// The texts of a JSON array as rows.
+    const fn set(&self) -> &'static str {
+        match &self.store {
+            Store::Sqlite(_) => "SELECT value FROM json_each($1)",
+            Store::Postgres(_) => "SELECT jsonb_array_elements_text($1::jsonb)",
+        }
+    }
+
     async fn of<T>(&self, ids: &str, select: &str, order: &str) -> Result<Vec<T>>
     where
         T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        let set = match &self.store {
-            Store::Sqlite(_) => "SELECT value FROM json_each($1)",
-            Store::Postgres(_) => "SELECT jsonb_array_elements_text($1::jsonb)",
-        };
+        let set = self.set();
         let sql = sqlx::AssertSqlSafe(format!("{select} WHERE interaction_id IN ({set}) ORDER BY {order}"));
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(ids).fetch_all(db).await)?)
     }

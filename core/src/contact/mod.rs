@@ -3,6 +3,7 @@
 
 mod acknowledgement;
 mod acknowledging;
+mod attachments;
 mod batch;
 mod cleanup;
 mod committer;
@@ -19,12 +20,14 @@ mod marks;
 mod part;
 mod parts;
 mod prepare;
+mod reached;
 mod recordings;
 mod redelivery;
 mod rows;
 mod theming;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
+pub use attachments::{AttachmentRow, Attachments};
 pub use contact::{
     Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,
 };

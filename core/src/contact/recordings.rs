@@ -1,9 +1,13 @@
 //! Recordings and the calls they belong to, from the answer to the sealed file.
 
+use super::reached::{INTERACTION, reached};
 use crate::artefact::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
 use crate::base::account::Account;
+use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::time::{self, Millis};
+use crate::catalogue::Catalogue;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
 use crate::store::{Store, Tx};
@@ -15,23 +19,28 @@ const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samp
 pub struct Recordings {
     store: Store,
     feed: Feed,
+    catalogue: Catalogue,
 }
 
 impl Recordings {
     /// Over a store.
     #[must_use]
-    pub const fn new(store: Store, feed: Feed) -> Self {
-        Self { store, feed }
+    pub const fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
+        Self { store, feed, catalogue }
     }
 
     /// One recording.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`], or the store's.
-    pub async fn get(&self, id: &str) -> Result<RecordingRow> {
+    /// [`CoreError::NotFound`], also when the actor reaches no request of its call; the store's.
+    pub async fn get(&self, actor: &Actor, id: &str) -> Result<RecordingRow> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
         let row: Option<RecordingRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        row.ok_or(CoreError::NotFound { what: "recording" })
+        let missing = CoreError::NotFound { what: "recording" };
+        let Some(row) = row else { return Err(missing) };
+        let reach = self.catalogue.reach(actor, Operation::Read);
+        let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
+        reached.map(|_| row).ok_or(missing)
     }
 
     /// Recordings of `account` that never came to an end: what a crash left.

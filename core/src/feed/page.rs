@@ -3,8 +3,8 @@
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::base::wake::{Listener, Wake};
-use crate::store::Store;
 use crate::store::on;
+use crate::store::{Reach, Store};
 
 /// One event as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -49,18 +49,42 @@ impl Feed {
         Self { store, wake: Wake::new() }
     }
 
-    /// At most `limit` events after a position; 0 is before the first.
+    /// At most `limit` events after a position; 0 is before the first. Of requests, only those that are reached now: one
+    /// that comes within reach later does so by a change, which is an event of its own.
     ///
     /// # Errors
     /// The store's.
-    pub async fn page(&self, after: i64, limit: usize) -> Result<Page> {
-        let sql = "SELECT position, id, type, subject, at, data FROM event WHERE position > $1 ORDER BY position LIMIT $2";
-        let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let mut items: Vec<Event> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(after).bind(wanted).fetch_all(db).await)?;
+    pub async fn page(&self, reach: &Reach, after: i64, limit: usize) -> Result<Page> {
+        // Whoever is shown little would else look through the same events again each time. Every event up to the head is
+        // committed, so that none of them appears behind it.
+        let head = if reach.is_everything() { after } else { self.head().await? };
+        let mut items = self.events(reach, after, limit.saturating_add(1)).await?;
         let has_more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().map_or(after, |event| event.position);
+        let last = items.last().map_or(after, |event| event.position);
+        let next = if has_more { last } else { last.max(head) };
         Ok(Page { items, next, has_more })
+    }
+
+    async fn events(&self, reach: &Reach, after: i64, limit: usize) -> Result<Vec<Event>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        if reach.is_everything() {
+            let sql = "SELECT position, id, type, subject, at, data FROM event WHERE position > $1 ORDER BY position LIMIT $2";
+            return Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(after).bind(limit).fetch_all(db).await)?);
+        }
+        let reached = reach.condition("r", 3);
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT e.position, e.id, e.type, e.subject, e.at, e.data FROM event e LEFT JOIN request r ON r.id = e.subject \
+             WHERE e.position > $1 AND (r.id IS NULL OR {}) ORDER BY e.position LIMIT $2",
+            reached.sql
+        ));
+        Ok(on!(Store, &self.store, db => {
+            let mut query = sqlx::query_as(sql).bind(after).bind(limit);
+            for text in reached.texts {
+                query = query.bind(text);
+            }
+            query.fetch_all(db).await
+        })?)
     }
 
     /// The last position that was given.

@@ -2,6 +2,7 @@
 
 use super::table::Jobs;
 use crate::access::{Idempotency, Logins};
+use crate::audit::Audit;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::contact::Intake;
@@ -38,6 +39,7 @@ steps! {
     ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown.";
     ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard become unknown.";
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
+    PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
     Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
 }
 
@@ -54,18 +56,20 @@ pub struct Runner {
     outbox: Outbox,
     idempotency: Idempotency,
     logins: Logins,
+    audit: Audit,
 }
 
 impl Runner {
     /// Over the table and the doors.
     #[must_use]
-    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, logins: Logins) -> Self {
+    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, logins: Logins, audit: Audit) -> Self {
         Self {
             jobs,
             intake,
             outbox,
             idempotency,
             logins,
+            audit,
         }
     }
 
@@ -112,6 +116,7 @@ impl Runner {
                 self.logins.forget(now).await?;
                 self.intake.forget(now).await.map(|_| ())
             }
+            Step::PurgeAudit => self.audit.purge(now).await.map(|_| ()),
         }
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::row::{COLUMNS, ReplyRow};
 use crate::base::account::{Account, Channel};
+use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::time::{self, Millis};
 use crate::base::wake::{Listener, Wake};
+use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
@@ -28,6 +31,7 @@ pub struct Sender {
 pub struct Outbox {
     pub(super) store: Store,
     pub(super) feed: Feed,
+    pub(super) catalogue: Catalogue,
     wake: Wake,
     senders: Arc<Mutex<Vec<Sender>>>,
 }
@@ -38,10 +42,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 impl Outbox {
     /// Over a store. `wake` rings whenever something was queued; the intake rings it for acknowledgements.
     #[must_use]
-    pub fn new(store: Store, feed: Feed, wake: Wake) -> Self {
+    pub fn new(store: Store, feed: Feed, catalogue: Catalogue, wake: Wake) -> Self {
         Self {
             store,
             feed,
+            catalogue,
             wake,
             senders: Arc::default(),
         }
@@ -65,20 +70,21 @@ impl Outbox {
     /// One reply.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`], or the store's.
-    pub async fn get(&self, id: &str) -> Result<ReplyRow> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM reply WHERE id = $1"));
-        let row: Option<ReplyRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
+    /// [`CoreError::NotFound`], also when the actor does not reach its request; the store's.
+    pub async fn get(&self, actor: &Actor, id: &str) -> Result<ReplyRow> {
+        let reached = self.catalogue.reach(actor, Operation::Read).condition("r", 2);
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM reply WHERE id = $1 AND EXISTS (SELECT 1 FROM request r WHERE r.id = reply.request_id AND {})",
+            reached.sql
+        ));
+        let row: Option<ReplyRow> = on!(Store, &self.store, db => {
+            let mut query = sqlx::query_as(sql).bind(id);
+            for text in reached.texts {
+                query = query.bind(text);
+            }
+            query.fetch_optional(db).await
+        })?;
         row.ok_or(CoreError::NotFound { what: "reply" })
-    }
-
-    /// The replies of a request, the first first.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn of_request(&self, request_id: &str) -> Result<Vec<ReplyRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM reply WHERE request_id = $1 ORDER BY position"));
-        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?)
     }
 
     /// How many replies of an account wait.

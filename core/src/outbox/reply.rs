@@ -8,6 +8,7 @@ use super::row::{ReplyKind, ReplyRow, ReplyState};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::id;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
@@ -39,6 +40,7 @@ struct Demand {
     status: String,
     subject: Option<String>,
     from_address: String,
+    theme: Option<String>,
 }
 
 /// Where a mail stands in its thread.
@@ -53,7 +55,7 @@ impl Outbox {
     /// Queues an answer to a request.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`] for the request; [`CoreError::TextTooLong`] for a text message of more than one segment;
+    /// [`CoreError::NotFound`] for the request, also when the actor may not answer it; [`CoreError::TextTooLong`] for a text message of more than one segment;
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply(&self, actor: &Actor, request_id: &str, reply: &NewReply) -> Result<ReplyRow> {
@@ -62,6 +64,10 @@ impl Outbox {
         }
         let mut tx = self.store.begin().await?;
         let demand = lock(&mut tx, request_id).await?;
+        let reach = self.catalogue.reach(actor, Operation::Reply);
+        if !reach.covers(&demand.channel, demand.theme.as_deref()) {
+            return Err(CoreError::NotFound { what: "request" });
+        }
         let (sender, recipient) = self.address(&demand, reply)?;
         match sender.channel {
             Channel::Sms => {
@@ -142,7 +148,7 @@ fn preferred(demand: &Demand) -> Result<Channel> {
 }
 
 async fn lock(tx: &mut Tx, request_id: &str) -> Result<Demand> {
-    let sql = "UPDATE request SET version = version WHERE id = $1 RETURNING channel, account, status, subject, from_address";
+    let sql = "UPDATE request SET version = version WHERE id = $1 RETURNING channel, account, status, subject, from_address, theme";
     let row: Option<Demand> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_optional(db).await)?;
     row.ok_or(CoreError::NotFound { what: "request" })
 }

@@ -1,5 +1,7 @@
 //! The door at which agents and their programs read and change requests.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::row::COLUMNS;
@@ -8,6 +10,7 @@ use super::{HistoryRow, RequestRow, Status, history};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::time;
 use crate::catalogue::Catalogue;
 use crate::feed::{self, EventKind, Feed, NewEvent};
@@ -68,36 +71,45 @@ impl Desk {
     /// One request.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`], or the store's.
-    pub async fn get(&self, _actor: &Actor, id: &str) -> Result<RequestRow> {
+    /// [`CoreError::NotFound`], also when the actor does not reach it, or the store's.
+    pub async fn get(&self, actor: &Actor, id: &str) -> Result<RequestRow> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM request WHERE id = $1"));
         let row: Option<RequestRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-        row.ok_or(CoreError::NotFound { what: "request" })
+        self.within(actor, Operation::Read, row)
     }
 
-    /// At most `limit` requests in commit order.
+    /// What the actor does not reach is not there.
+    fn within(&self, actor: &Actor, operation: Operation, row: Option<RequestRow>) -> Result<RequestRow> {
+        let reach = self.catalogue.reach(actor, operation);
+        row.filter(|row| reach.covers(&row.channel, row.theme.as_deref()))
+            .ok_or(CoreError::NotFound { what: "request" })
+    }
+
+    /// At most `limit` requests that the actor reaches, in commit order.
     ///
     /// # Errors
     /// The store's.
-    pub async fn list(&self, _actor: &Actor, filter: Filter, limit: usize) -> Result<Listed> {
-        let mut sql = format!("SELECT {COLUMNS} FROM request WHERE position > $1");
-        if filter.channel.is_some() {
-            sql.push_str(" AND channel = $3");
+    pub async fn list(&self, actor: &Actor, filter: Filter, limit: usize) -> Result<Listed> {
+        let mut sql = format!("SELECT {COLUMNS} FROM request r WHERE position > $1");
+        let mut texts = Vec::new();
+        let columns = [
+            ("channel", filter.channel.map(Channel::as_str)),
+            ("status", filter.status.map(Status::as_str)),
+        ];
+        for (column, wanted) in columns {
+            if let Some(wanted) = wanted {
+                texts.push(wanted.to_owned());
+                let _ = write!(sql, " AND {column} = ${}", texts.len() + 2);
+            }
         }
-        if filter.status.is_some() {
-            sql.push_str(if filter.channel.is_some() {
-                " AND status = $4"
-            } else {
-                " AND status = $3"
-            });
-        }
-        sql.push_str(" ORDER BY position LIMIT $2");
+        let reached = self.catalogue.reach(actor, Operation::Read).condition("r", texts.len() + 3);
+        let _ = write!(sql, " AND {} ORDER BY position LIMIT $2", reached.sql);
+        texts.extend(reached.texts);
         let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let names = [filter.channel.map(Channel::as_str), filter.status.map(Status::as_str)];
         let mut items: Vec<RequestRow> = on!(Store, &self.store, db => {
             let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(filter.after).bind(wanted);
-            for name in names.into_iter().flatten() {
-                query = query.bind(name);
+            for text in texts {
+                query = query.bind(text);
             }
             query.fetch_all(db).await
         })?;
@@ -110,8 +122,9 @@ impl Desk {
     /// What happened to a request, the first entry first.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn history(&self, _actor: &Actor, id: &str) -> Result<Vec<HistoryRow>> {
+    /// As [`Desk::get`].
+    pub async fn history(&self, actor: &Actor, id: &str) -> Result<Vec<HistoryRow>> {
+        self.get(actor, id).await?;
         let sql = "SELECT id, at, actor, action, detail FROM history WHERE request_id = $1 ORDER BY id";
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_all(db).await)?)
     }
@@ -127,7 +140,7 @@ impl Desk {
             self.catalogue.fresh().await?.offered("/theme", code)?;
         }
         let mut tx = self.store.begin().await?;
-        let before = lock(&mut tx, id).await?;
+        let before = self.within(actor, Operation::Reply, lock(&mut tx, id).await?)?;
         if before.version != expected {
             return Err(CoreError::Stale {
                 expected,
@@ -181,11 +194,10 @@ impl Desk {
 }
 
 /// Reads a request so that nobody else changes it before the commit. SQLite has one writer anyway.
-async fn lock(tx: &mut Tx, id: &str) -> Result<RequestRow> {
+async fn lock(tx: &mut Tx, id: &str) -> Result<Option<RequestRow>> {
     // An update that changes nothing locks the row on both databases with one text.
     let sql = sqlx::AssertSqlSafe(format!("UPDATE request SET version = version WHERE id = $1 RETURNING {COLUMNS}"));
-    let row: Option<RequestRow> = on!(Tx, tx, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
-    row.ok_or(CoreError::NotFound { what: "request" })
+    Ok(on!(Tx, tx, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?)
 }
 
 fn apply(before: &RequestRow, patch: &Patch) -> Result<(RequestRow, Map<String, Value>)> {

@@ -1,5 +1,8 @@
 //! Who changed what, and when.
 
+use serde_json::{Map, Value, json};
+
+use crate::audit::{self, Entry};
 use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::id;
@@ -22,14 +25,63 @@ pub struct HistoryRow {
     pub detail: String,
 }
 
-/// Writes one entry inside the transaction of the change.
+/// Members of an entry whose values are ids and codes. Of all others the audit trail has the names alone.
+const CODES: [&str; 8] = [
+    "status",
+    "theme",
+    "channel",
+    "state",
+    "reply_id",
+    "interaction_id",
+    "citizen_id",
+    "request_id",
+];
+
+/// Writes one entry inside the transaction of the change, and, when a person or a program changes it, a row of the audit
+/// trail. Other rows are locked before, and only the feed's counter after it ([`audit::append`]).
 ///
 /// # Errors
 /// The store's.
-pub async fn record(tx: &mut Tx, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &serde_json::Value) -> Result<()> {
+pub async fn record(tx: &mut Tx, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &Value) -> Result<()> {
     let sql = "INSERT INTO history (id, request_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)";
     on!(Tx, tx, db => sqlx::query(sql)
         .bind(id::new()).bind(request_id).bind(at).bind(actor.to_string()).bind(action).bind(detail.to_string())
         .execute(db).await.map(|_| ()))?;
-    Ok(())
+    match actor {
+        // What channels and jobs do is evidence by itself, in history and in the interactions.
+        Actor::System | Actor::Channel(_) => Ok(()),
+        Actor::Client(_) | Actor::Agent(_) => {
+            let entry = Entry::new(actor, action, format!("request/{request_id}")).at(at);
+            audit::append(tx, &[entry.detail(&thin(detail))]).await
+        }
+    }
+}
+
+/// An entry without what a citizen or an agent wrote.
+fn thin(detail: &Value) -> Value {
+    let members = detail.as_object().into_iter().flatten();
+    let (codes, texts): (Vec<_>, Vec<_>) = members.partition(|(name, _)| CODES.contains(&name.as_str()));
+    let mut thin: Map<String, Value> = codes.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !texts.is_empty() {
+        let names: Vec<&String> = texts.into_iter().map(|(name, _)| name).collect();
+        thin.insert("members".to_owned(), json!(names));
+    }
+    Value::Object(thin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_trail_has_no_words_of_people() {
+        let detail =
+            json!({"status": {"from": "open", "to": "closed"}, "subject": {"from": "a", "to": "Mme Durand"}, "note": "0612345678"});
+        let thin = thin(&detail);
+        assert_eq!(
+            thin,
+            json!({"status": {"from": "open", "to": "closed"}, "members": ["note", "subject"]})
+        );
+        assert_eq!(super::thin(&Value::Null), json!({}));
+    }
 }

@@ -72,6 +72,29 @@ impl Store {
         Ok(Self::Postgres(pool.connect_with(options).await?))
     }
 
+    /// Opens a database that is there, for reading only: nothing that is done with it can change it, and no daemon need run.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and when SQLite's file is missing.
+    pub async fn open_read_only(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            // The two files beside it are SQLite's own: what was committed lately is in the one, who reads in the other.
+            let options = SqliteConnectOptions::from_str(url)?.read_only(true).busy_timeout(ACQUIRE);
+            let write = Writer::open(options.clone(), ACQUIRE).await?;
+            let read = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
+            return Ok(Self::Sqlite(Sqlite { write, read }));
+        }
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("voxea")
+            .options([("default_transaction_read_only", "on")]);
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+        Ok(Self::Postgres(pool.connect_with(options).await?))
+    }
+
     /// Applies the migrations that are missing. Harmless when there are none.
     ///
     /// # Errors

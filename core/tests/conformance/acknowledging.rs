@@ -1,6 +1,6 @@
 //! Who is acknowledged, and who is not.
 
-use crate::place::{HOUR, NOW, Place, acknowledgement, mail, mailbox, thread};
+use crate::place::{HOUR, NOW, Place, acknowledgement, agent, mail, mailbox, thread};
 
 pub(crate) async fn only_what_opens_a_request_is_acknowledged(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
@@ -15,7 +15,7 @@ pub(crate) async fn only_what_opens_a_request_is_acknowledged(place: &Place) {
     assert_eq!(joined.request_id, opened.request_id);
     assert_eq!(place.number("SELECT COUNT(*) FROM reply").await, 1);
 
-    let shown = place.interactions.of_request(&opened.request_id).await.unwrap();
+    let shown = place.interactions.of_request(&agent(), &opened.request_id).await.unwrap();
     let directions: Vec<&str> = shown.iter().map(|shown| shown.row.direction.as_str()).collect();
     assert_eq!(directions, ["in", "out", "in"]);
     assert_eq!(

@@ -170,7 +170,12 @@ pub(crate) async fn an_agent_changes_from_the_version_that_was_read(place: &Plac
     let taken = people.agents.put(&agent(), &Expected::Absent, known("l")).await;
     assert!(matches!(taken, Err(CoreError::Invalid { pointer, .. }) if pointer == "/oidc_subject"));
     assert_eq!(people.agents.list().await.unwrap().len(), 2);
-    assert_eq!(place.number("SELECT COUNT(*) FROM access_change WHERE actor LIKE 'key:%'").await, 3);
+    assert_eq!(
+        place
+            .number("SELECT COUNT(*) FROM audit WHERE object LIKE 'agent/%' AND actor LIKE 'key:%'")
+            .await,
+        3
+    );
 }
 
 pub(crate) async fn a_weak_password_says_what_it_lacks(place: &Place) {

@@ -66,7 +66,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
         ("channel:mailbox/mairie", "created")
     );
 
-    let shown = place.interactions.of_request(&accepted.request_id).await.unwrap();
+    let shown = place.interactions.of_request(&agent(), &accepted.request_id).await.unwrap();
     assert_eq!(shown.len(), 1);
     let shown = &shown[0];
     assert_eq!(shown.row.id, accepted.interaction_id);
@@ -84,7 +84,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     let folder = tempfile::tempdir().unwrap();
     let raw = place
         .interactions
-        .raw(&accepted.interaction_id, &Blobs::open(folder.path().to_owned()).unwrap())
+        .raw(&agent(), &accepted.interaction_id, &Blobs::open(folder.path().to_owned()).unwrap())
         .await
         .unwrap();
     assert_eq!(

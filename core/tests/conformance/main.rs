@@ -37,6 +37,7 @@ macro_rules! on {
 
 mod acknowledging;
 mod agents;
+mod audit;
 mod catalogue;
 mod dedup;
 mod fencing;
@@ -48,6 +49,7 @@ mod poison;
 mod positions;
 mod postgres;
 mod redelivery;
+mod rights;
 
 macro_rules! stories {
     ($($module:ident { $($story:ident,)* })*) => {
@@ -80,6 +82,10 @@ stories! {
         a_session_ends_in_every_way, a_code_serves_once, a_password_is_changed_by_who_knows_it,
         an_identity_provider_proves_one_agent, a_program_is_known_by_issuer_and_subject,
     }
+    audit {
+        sixteen_at_once_make_one_chain, doors_that_append_do_not_block_each_other, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
+        changes_are_entered_with_what_they_change, a_trail_that_cannot_be_written_refuses_reads,
+    }
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,
@@ -101,6 +107,10 @@ stories! {
     }
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
+    rights {
+        what_is_not_reached_is_not_there, who_may_not_change_changes_nothing, a_reader_of_little_moves_on,
+        evidence_of_two_requests_names_those_that_are_reached,
+    }
     redelivery {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,

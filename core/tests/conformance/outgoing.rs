@@ -10,6 +10,7 @@ use voxea_core::contact::{Contact, Dedup};
 use voxea_core::feed::Feed;
 use voxea_core::outbox::{NewReply, Outbound, Outbox, ReceiptIn, ReceiptState, Sender, Settlement};
 use voxea_core::request::{Desk, Filter, Patch, Status};
+use voxea_core::store::Reach;
 
 use crate::place::{Place, agent};
 
@@ -25,7 +26,7 @@ struct Core {
 }
 
 fn open(place: &Place) -> Core {
-    let outbox = Outbox::new(place.store.clone(), place.feed.clone(), Wake::new());
+    let outbox = Outbox::new(place.store.clone(), place.feed.clone(), place.catalogue.clone(), Wake::new());
     Core {
         intake: place.intake.clone(),
         outbox,
@@ -87,7 +88,7 @@ async fn lease(core: &Core) -> Vec<Outbound> {
 }
 
 async fn state(core: &Core, id: &str) -> String {
-    core.outbox.get(id).await.unwrap().state
+    core.outbox.get(&agent(), id).await.unwrap().state
 }
 
 async fn submit(core: &Core, id: &str, native: &str) {
@@ -109,7 +110,7 @@ async fn receipt(core: &Core, id: &str, state: ReceiptState) {
 }
 
 async fn events(core: &Core, request: &str) -> Vec<String> {
-    let page = core.feed.page(0, 500).await.unwrap();
+    let page = core.feed.page(&Reach::everything(), 0, 500).await.unwrap();
     page.items
         .into_iter()
         .filter(|event| event.subject == request)
@@ -160,7 +161,7 @@ pub(crate) async fn a_receipt_may_come_before_its_response(place: &Place) {
     };
     core.outbox.receipt(&short_number(), &early).await.unwrap();
     submit(&core, &id, "A1").await;
-    let row = core.outbox.get(&id).await.unwrap();
+    let row = core.outbox.get(&agent(), &id).await.unwrap();
     assert_eq!((row.state.as_str(), row.reason.as_deref()), ("rejected", Some("UNDELIV")));
     receipt(&core, "a1", ReceiptState::Delivered).await;
     assert_eq!(state(&core, &id).await, "rejected", "the first word stands");

@@ -17,7 +17,7 @@ use voxea_core::contact::{
 };
 use voxea_core::feed::{Event, Feed};
 use voxea_core::request::Desk;
-use voxea_core::store::Store;
+use voxea_core::store::{Reach, Store};
 use voxea_rules::calendar::{Calendar, HolidayZone};
 
 use crate::postgres;
@@ -68,7 +68,7 @@ impl Place {
         let catalogue = Catalogue::new(store.clone(), feed.clone(), calendar());
         catalogue.seed().await.unwrap();
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), Wake::new(), Counters::default());
-        let interactions = Interactions::new(store.clone());
+        let interactions = Interactions::new(store.clone(), catalogue.clone());
         let desk = Desk::new(store.clone(), feed.clone(), catalogue.clone());
         Self {
             store,
@@ -116,12 +116,12 @@ impl Place {
     }
 
     pub(crate) async fn interaction(&self, accepted: &Accepted) -> Shown {
-        self.interactions.get(&accepted.interaction_id).await.unwrap()
+        self.interactions.get(&agent(), &accepted.interaction_id).await.unwrap()
     }
 
     /// Every event so far.
     pub(crate) async fn events(&self) -> Vec<Event> {
-        self.feed.page(0, 1_000_000).await.unwrap().items
+        self.feed.page(&Reach::everything(), 0, 1_000_000).await.unwrap().items
     }
 
     /// How many events of a kind there are.

@@ -12,7 +12,7 @@ use voxea_core::base::id;
 use voxea_core::contact::Outcome;
 use voxea_core::feed::{self, EventKind, Feed, NewEvent};
 use voxea_core::request::{Patch, Status};
-use voxea_core::store::{Store, Tx};
+use voxea_core::store::{Reach, Store, Tx};
 
 use crate::place::{NOW, Place, agent, alone, sms_account};
 
@@ -142,7 +142,7 @@ async fn read(feed: Feed, start: i64, limit: usize, over: Arc<AtomicBool>) -> Ve
     loop {
         // Asked before the page is read: a page that is empty after the last commit is the end.
         let last = over.load(Ordering::SeqCst);
-        let page = feed.page(cursor, limit).await.unwrap();
+        let page = feed.page(&Reach::everything(), cursor, limit).await.unwrap();
         assert!(page.next >= cursor);
         cursor = page.next;
         if page.items.is_empty() && last {

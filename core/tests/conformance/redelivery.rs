@@ -2,7 +2,7 @@
 
 use voxea_core::contact::Outcome;
 
-use crate::place::{HOUR, NOW, Place, SECOND, sms_account, text, text_by};
+use crate::place::{HOUR, NOW, Place, SECOND, agent, sms_account, text, text_by};
 
 pub(crate) async fn unflushed_is_the_same(place: &Place) {
     place.intake.register(&sms_account()).await.unwrap();
@@ -109,7 +109,7 @@ pub(crate) async fn a_repetition_of_a_repetition(place: &Place) {
     let third = place.intake.accept(text_by("three", 0, "oui", NOW + 2 * HOUR)).await.unwrap();
     assert_eq!((second.outcome, third.outcome), (Outcome::Known, Outcome::Known));
     assert_eq!(third.interaction_id, first.interaction_id);
-    let shown = place.interactions.get(&third.interaction_id).await.unwrap();
+    let shown = place.interactions.get(&agent(), &third.interaction_id).await.unwrap();
     assert_eq!((shown.row.deliveries, shown.flags.len()), (3, 1));
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, catalogue, check, client, doctor, key, migrate};
+use super::{agent, audit, catalogue, check, client, doctor, key, migrate};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -47,6 +47,11 @@ enum Command {
         #[command(subcommand)]
         command: client::ClientCommand,
     },
+    /// The audit trail: who did what, and who read what.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Domains, services and themes.
     Catalogue {
         #[command(subcommand)]
@@ -77,6 +82,7 @@ impl Cli {
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
             Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),
             Command::Client { command } => runtime.block_on(client::client(&load()?, command)),
+            Command::Audit { command } => runtime.block_on(audit::audit(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use voxea_core::access::Keys;
+use voxea_core::base::actor::Actor;
 use voxea_core::base::time::rfc3339;
 
 use super::common::{database, say};
@@ -55,7 +56,10 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<ExitCode
 
 async fn act(keys: &Keys, config: &Config, command: KeyCommand) -> Result<(), Failure> {
     match command {
-        KeyCommand::New { name, terms } => say(keys.create(&name, &terms.contract(&config.organisation.time_zone)?).await?),
+        KeyCommand::New { name, terms } => {
+            let contract = terms.contract(&config.organisation.time_zone)?;
+            say(keys.create(&Actor::System, &name, &contract).await?);
+        }
         KeyCommand::List => {
             for key in keys.list().await? {
                 let state = match (key.revoked_at, key.contract.until) {
@@ -72,7 +76,7 @@ async fn act(keys: &Keys, config: &Config, command: KeyCommand) -> Result<(), Fa
                 ));
             }
         }
-        KeyCommand::Revoke { id } => keys.revoke(&id).await?,
+        KeyCommand::Revoke { id } => keys.revoke(&Actor::System, &id).await?,
     }
     Ok(())
 }

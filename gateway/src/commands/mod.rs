@@ -1,6 +1,7 @@
 //! The commands of the binary, one file each.
 
 mod agent;
+mod audit;
 mod catalogue;
 mod check;
 mod cli;

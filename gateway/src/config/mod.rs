@@ -1,6 +1,7 @@
 //! The configuration: found, laid over with the environment, read by whoever owns each section.
 
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod find;
 mod login;
 mod names;
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) sessions: Lifetime,
     /// Whose word is taken for who somebody is.
     pub(crate) trust: Trust,
+    /// The audit trail.
+    pub(crate) audit: audit::AuditSettings,
     /// The SIP endpoint, if there is one.
     pub(crate) sip: Option<Arc<voxea_sip::Config>>,
     /// The binds to SMSCs, by name.
@@ -56,6 +59,7 @@ impl Config {
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
             sessions: self.sessions,
+            audit: self.audit.trail.clone(),
         }
     }
 }
@@ -136,6 +140,7 @@ fn sections(root: &Section<'_>) -> Config {
     let api = api::ApiSettings::read(root.sub("api").as_ref());
     let sessions = login::read(root.sub("login").as_ref());
     let trust = trust::read(root);
+    let audit = audit::AuditSettings::read(root.sub("audit").as_ref(), &store);
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
@@ -145,6 +150,7 @@ fn sections(root: &Section<'_>) -> Config {
         api,
         sessions,
         trust,
+        audit,
         sip,
         smpp,
         mailboxes,

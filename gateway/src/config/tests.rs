@@ -89,6 +89,12 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             "[organisation]\ntime_zone = \"Europe/Pari\"\n",
             &["line 2", "organisation.time_zone", "Europe/Paris"],
         ),
+        ("[audit]\nmonths = 13\n", &["line 2", "audit.months", "between 6 and 12"]),
+        ("[audit]\npurpose = \"asked\"\n", &["line 2", "audit.purpose", "noted, required"]),
+        (
+            "[audit]\nsigning_key_file = \"no.key\"\n",
+            &["line 2", "audit.signing_key_file", "no.key", "voxea audit new-key"],
+        ),
         ("[organisation]\nname = \"\"\n", &["line 2", "organisation.name", "is empty"]),
         ("api = 3\n", &["line 1", "api", "must be a section"]),
         (
@@ -175,6 +181,7 @@ fn the_sample_is_the_defaults() {
     let (sample, nothing) = (read_in(folder.path(), SAMPLE).unwrap(), read_in(folder.path(), "").unwrap());
     assert_eq!(sample.organisation, nothing.organisation);
     assert_eq!(sample.store, nothing.store);
+    assert_eq!(sample.audit, nothing.audit);
     let api = |config: &Config| {
         let api = &config.api;
         (
@@ -195,7 +202,12 @@ fn the_sample_is_the_defaults() {
 #[test]
 fn every_example_in_the_sample_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("smsc.password", "secret\n"), ("mail.password", "secret\n")] {
+    let key = voxea_core::audit::SigningKey::generate().unwrap();
+    for (name, text) in [
+        ("smsc.password", "secret\n"),
+        ("mail.password", "secret\n"),
+        ("audit.key", key.reveal()),
+    ] {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

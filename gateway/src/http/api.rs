@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) behind_proxy: bool,
     /// We speak TLS ourselves.
     pub(crate) tls: bool,
+    /// Sound and raw artefacts are given to nobody who says no purpose.
+    pub(crate) purpose_required: bool,
 }
 
 /// The account by which persons and forms bring contacts in.

@@ -14,6 +14,7 @@ use voxea_core::base::grant::Operation;
 use super::api::Api;
 use super::identify::identify;
 use super::problem::{Kind, Problem};
+use super::reads::Slot;
 
 /// The address of the peer on the socket, put into each request by the server.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +123,7 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
                 Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()),
             );
         }
+        parts.extensions.get::<Slot>().inspect(|slot| slot.fill(&actor));
         Ok(Self {
             id: actor.to_string(),
             actor,

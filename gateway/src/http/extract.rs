@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -131,9 +130,9 @@ pub(crate) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     }
 }
 
-/// JSON with the entity tag of its version.
-pub(crate) fn tagged<T: serde::Serialize>(value: T, version: i64) -> Response {
-    ([(axum::http::header::ETAG, super::etag::of(version))], Json(value)).into_response()
+/// An answer with the entity tag of its version.
+pub(crate) fn tagged(answer: impl IntoResponse, version: i64) -> Response {
+    ([(axum::http::header::ETAG, super::etag::of(version))], answer).into_response()
 }
 
 #[cfg(test)]

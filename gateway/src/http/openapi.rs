@@ -1,16 +1,18 @@
 //! `/openapi.json`: made from the same list as the routes, so that it cannot say anything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::problem::MEDIA_TYPE;
+use super::shape::{ALWAYS, SHAPED};
 
 /// The frame of the document; routes add their paths and schemas.
 #[derive(Debug, OpenApi)]
@@ -117,12 +119,40 @@ pub(super) struct Document(Arc<str>);
 impl Document {
     /// Writes the document.
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
-        Self(
-            document
-                .to_json()
-                .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
-                .into(),
-        )
+        let written = serde_json::to_value(document).map(|mut tree| {
+            composed_schemas_are_open(&mut tree);
+            contracts_hide_members(&mut tree);
+            tree.to_string()
+        });
+        Self(written.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")).into())
+    }
+}
+
+/// A schema that others extend must not forbid what they add: `additionalProperties` looks at its own members only
+/// (JSON Schema 2020-12 §10.3.2.3). Bodies with unknown members are refused all the same.
+fn composed_schemas_are_open(document: &mut Value) {
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let parts: BTreeSet<String> = schemas
+        .values()
+        .flat_map(|schema| schema["allOf"].as_array().into_iter().flatten())
+        .filter_map(|part| part["$ref"].as_str()?.rsplit('/').next().map(str::to_owned))
+        .collect();
+    for part in parts {
+        if let Some(Value::Object(schema)) = schemas.get_mut(&part) {
+            schema.remove("additionalProperties");
+        }
+    }
+}
+
+/// A contract may hide every member of these but those by which things are told apart.
+fn contracts_hide_members(document: &mut Value) {
+    for name in SHAPED {
+        let required = document.pointer_mut(&format!("/components/schemas/{name}/required"));
+        if let Some(Value::Array(required)) = required {
+            required.retain(|member| member.as_str().is_some_and(|member| ALWAYS.contains(&member)));
+        }
     }
 }
 

@@ -28,6 +28,7 @@ macro_rules! kinds {
 kinds! {
     BAD_REQUEST = "bad-request", BAD_REQUEST, "The request cannot be read";
     BAD_CURSOR = "bad-cursor", BAD_REQUEST, "The cursor cannot be read";
+    PURPOSE = "purpose-required", BAD_REQUEST, "The purpose of the read must be said";
     UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A valid key is needed";
     LOGIN = "login-refused", UNAUTHORIZED, "The login was refused";
     NOT_LET_IN = "not-let-in", FORBIDDEN, "The identity provider's word opens no door here";

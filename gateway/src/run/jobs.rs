@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use voxea_core::Core;
 use voxea_core::base::stop::Stop;
+use voxea_core::base::time;
 
 use super::pulse::Pulse;
 
@@ -49,6 +50,9 @@ async fn turn(core: &Core, pulse: &Pulse) -> Duration {
             // What another node or the command line changed.
             if let Err(error) = core.catalogue.fresh().await {
                 tracing::warn!(error = %error, "the catalogue cannot be read; the one at hand goes on");
+            }
+            if let Err(error) = core.audit.checkpoint_when_due(time::now()).await {
+                tracing::warn!(error = %error, "the audit trail cannot be signed; the next look tries again");
             }
             LOOK
         }

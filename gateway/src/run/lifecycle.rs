@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use voxea_core::Core;
 use voxea_core::base::stop::Stop;
+use voxea_core::base::time;
 
 use super::announce::announce;
 use super::health::Health;
@@ -98,6 +99,7 @@ impl Daemon {
         let settings = Settings {
             behind_proxy: config.api.behind_proxy,
             tls: config.api.tls.is_some(),
+            purpose_required: config.audit.purpose_required,
         };
         let (listener, address) = listen(config.api.listen).await?;
         if let Some(wanted) = config.api.metrics_listen {
@@ -177,6 +179,10 @@ impl Daemon {
         let close = async {
             // Responses that have left are noted before the store is closed.
             self.core.intake.settled().await;
+            // Nothing more is read or changed: what the trail has is signed.
+            if let Err(error) = self.core.audit.checkpoint(time::now()).await {
+                tracing::warn!(error = %error, "the end of the audit trail was not signed; the next start signs it");
+            }
             self.core.store.close().await;
         };
         if tokio::time::timeout(closing, close).await.is_err() {

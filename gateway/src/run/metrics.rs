@@ -10,8 +10,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use voxea_core::Core;
+use voxea_core::base::time;
 use voxea_core::channel::State as ChannelState;
 
 /// Counters of the API. Without a registry they count all the same and nobody reads them.
@@ -87,6 +88,7 @@ impl Metrics {
         let mut families = self.0.registry.gather();
         families.extend(channels(core)?);
         families.extend(events(core)?);
+        families.extend(audit(core).await?);
         families.extend(gauges(core).await?);
         written(families)
     }
@@ -140,6 +142,49 @@ fn events(core: &Core) -> Result<Families, prometheus::Error> {
         events.with_label_values(&[kind.as_str(), name.as_str(), event]).inc_by(count);
     }
     Ok(events.collect())
+}
+
+async fn audit(core: &Core) -> Result<Families, prometheus::Error> {
+    // As below: left out while the database hangs.
+    let Ok(Ok(audit)) = tokio::time::timeout(Duration::from_secs(2), core.audit.status()).await else {
+        return Ok(Families::new());
+    };
+    let mut families = Families::new();
+    let age = audit.signed_at.map_or(-1, |at| (time::now() - at) / 1000);
+    for (name, help, value) in [
+        ("voxea_audit_rows", "Rows of the audit trail that were ever written.", audit.rows),
+        (
+            "voxea_audit_unsigned_rows",
+            "Of these, how many are not signed yet.",
+            audit.unsigned,
+        ),
+        (
+            "voxea_audit_checkpoint_age_seconds",
+            "Time since the audit trail was signed last; -1 when it never was.",
+            age,
+        ),
+    ] {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(value);
+        families.extend(gauge.collect());
+    }
+    for (name, help, value) in [
+        (
+            "voxea_audit_checkpoints_total",
+            "Checkpoints of the audit trail.",
+            audit.checkpoints,
+        ),
+        (
+            "voxea_audit_failures_total",
+            "Reads refused for want of an entry in the audit trail, and checkpoints that failed.",
+            audit.failures,
+        ),
+    ] {
+        let counter = IntCounter::new(name, help)?;
+        counter.inc_by(value);
+        families.extend(counter.collect());
+    }
+    Ok(families)
 }
 
 async fn gauges(core: &Core) -> Result<Families, prometheus::Error> {
@@ -221,7 +266,9 @@ mod tests {
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
         assert!(
-            text.contains("voxea_feed_position 0") && !text.contains("voxea_events_total"),
+            text.contains("voxea_feed_position 0")
+                && text.contains("voxea_audit_checkpoint_age_seconds -1")
+                && !text.contains("voxea_events_total"),
             "{text}"
         );
     }

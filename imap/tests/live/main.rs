@@ -51,7 +51,7 @@ async fn mails_become_requests_and_are_acknowledged_once() -> Result<()> {
         .find(|request| request.from_address == "citizen0@example.org")
         .map(|request| request.id.clone())
         .unwrap_or_default();
-    let shown = stand.core.interactions.of_request(&first).await?;
+    let shown = stand.core.interactions.of_request(&Actor::System, &first).await?;
     ensure!(
         shown[0].row.text.as_deref() == Some("Bonjour,\nle café a fermé."),
         "{:?}",
@@ -70,7 +70,7 @@ async fn mails_become_requests_and_are_acknowledged_once() -> Result<()> {
             Ok(stand
                 .core
                 .interactions
-                .of_request(&first)
+                .of_request(&Actor::System, &first)
                 .await?
                 .iter()
                 .filter(|one| one.row.direction == "in")
@@ -123,7 +123,7 @@ async fn a_bounce_settles_the_reply_and_opens_nothing() -> Result<()> {
     ensure!(sent.header("Auto-Submitted").is_none() && sent.header("Subject").is_some_and(|subject| subject.contains(&request.reference)));
     stand
         .until("the reply is submitted", async || {
-            Ok(stand.core.outbox.get(&reply.id).await?.state == "submitted")
+            Ok(stand.core.outbox.get(&Actor::System, &reply.id).await?.state == "submitted")
         })
         .await?;
 
@@ -134,14 +134,14 @@ async fn a_bounce_settles_the_reply_and_opens_nothing() -> Result<()> {
     client.append("INBOX", bounce.as_bytes()).await?;
     stand
         .until("the reply is rejected", async || {
-            Ok(stand.core.outbox.get(&reply.id).await?.state == "rejected")
+            Ok(stand.core.outbox.get(&Actor::System, &reply.id).await?.state == "rejected")
         })
         .await?;
     ensure!(
         stand
             .core
             .outbox
-            .get(&reply.id)
+            .get(&Actor::System, &reply.id)
             .await?
             .reason
             .is_some_and(|reason| reason.contains("550 inconnu"))

@@ -33,10 +33,10 @@ async fn a_refused_recipient_is_rejected_and_says_why() -> Result<()> {
     let refused = stand.core.outbox.reply(&Actor::System, &requests[0].id, &answer).await?;
     stand
         .until("the reply is rejected", async || {
-            Ok(stand.core.outbox.get(&refused.id).await?.state == "rejected")
+            Ok(stand.core.outbox.get(&Actor::System, &refused.id).await?.state == "rejected")
         })
         .await?;
-    let reason = stand.core.outbox.get(&refused.id).await?.reason.unwrap_or_default();
+    let reason = stand.core.outbox.get(&Actor::System, &refused.id).await?.reason.unwrap_or_default();
     ensure!(reason.contains("550"), "{reason}");
 
     // A temporary refusal leaves it queued, with the reason.
@@ -44,10 +44,10 @@ async fn a_refused_recipient_is_rejected_and_says_why() -> Result<()> {
     let later = stand.core.outbox.reply(&Actor::System, &requests[1].id, &answer).await?;
     stand
         .until("the reply is deferred", async || {
-            Ok(stand.core.outbox.get(&later.id).await?.reason.is_some())
+            Ok(stand.core.outbox.get(&Actor::System, &later.id).await?.reason.is_some())
         })
         .await?;
-    let row = stand.core.outbox.get(&later.id).await?;
+    let row = stand.core.outbox.get(&Actor::System, &later.id).await?;
     ensure!(
         row.state == "queued" && row.due_at > row.created_at + 20_000 && row.attempts == 1,
         "{row:?}"

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::dialog::Dialog;
+use crate::endpoint::session::Interval;
 use crate::flow::Flow;
 use crate::sdp::{Codec, Description, Local, Negotiated};
 use crate::timers::{T1, T1X64, T2};
@@ -55,6 +56,8 @@ pub enum EndedBy {
     NoAck,
     /// The ACK brought no description that we can use.
     NoMedia,
+    /// Nobody refreshed the session in time (RFC 4028 §10).
+    Expired,
     /// We hung up.
     Us,
 }
@@ -74,8 +77,8 @@ pub(crate) struct Offered {
     /// Where the INVITE really came from.
     pub(crate) source: Flow,
     pub(crate) offer: Option<Description>,
-    /// Session-Expires to answer with.
-    pub(crate) session_expires: Option<String>,
+    /// The session interval to answer with.
+    pub(crate) session: Option<Interval>,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,10 @@ pub(crate) struct Established {
     /// Whether the first ACK came.
     pub(crate) answered: bool,
     pub(crate) phase: Phase,
+    /// The session interval, when there is one.
+    pub(crate) session: Option<Interval>,
+    /// Whether the peer answers UPDATE.
+    pub(crate) updates: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,18 +109,29 @@ impl Endpoint {
             return;
         }
         established.phase = Phase::Over;
+        established.session = None;
         let answered = established.answered;
         let (bytes, flow) = established.dialog.request(&Method::BYE, &branch);
-        self.timers.cancel(Timer::CallResend(call));
-        self.timers.cancel(Timer::CallGiveUp(call));
+        self.silence(call);
         self.send(branch, flow, bytes, Purpose::Bye(call), now);
         self.event(Event::Ended { call, by, answered });
     }
 
+    /// No deadline of a call has an effect any more.
+    fn silence(&mut self, call: CallHandle) {
+        for timer in [
+            Timer::CallResend(call),
+            Timer::CallGiveUp(call),
+            Timer::Session(call),
+            Timer::SessionEnd(call),
+        ] {
+            self.timers.cancel(timer);
+        }
+    }
+
     /// Takes a call out of all tables.
     pub(super) fn forget(&mut self, call: CallHandle) {
-        self.timers.cancel(Timer::CallResend(call));
-        self.timers.cancel(Timer::CallGiveUp(call));
+        self.silence(call);
         if let Some(Call::Established(established)) = self.calls.remove(&call) {
             self.dialogs.remove(&established.dialog.key());
         }

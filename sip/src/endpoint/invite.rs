@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::receive::{ALLOW, SUPPORTED};
+use super::session::{self, Interval, MIN_SE};
 use super::{Call, Endpoint, Event, Timer};
 use crate::call::{CallHandle, IncomingCall, Offered, Pending, Phase, facts};
 use crate::flow::Flow;
@@ -11,9 +12,6 @@ use crate::transaction;
 use crate::wire::Request;
 use crate::wire::build::Reply;
 use crate::wire::multipart::{self, Session};
-
-/// The shortest session interval (RFC 4028 §4), in seconds.
-const MIN_SE: u64 = 90;
 
 /// When 100 is due (RFC 3261 §17.2.1). Not earlier: a caller who has it stops repeating the INVITE, and its repetition
 /// is what brings the call back after a crash between commit and 200.
@@ -40,6 +38,11 @@ impl Endpoint {
             self.event(Event::Counted("no_line"));
             return self.respond(id, reply(404), now);
         };
+        // Without them no request of ours would find the caller, a BYE for instance.
+        if let Some(flaw) = crate::dialog::flaw(&invite) {
+            self.event(Event::Counted("malformed"));
+            return self.respond(id, reply(400).because(flaw), now);
+        }
         let (offer, codec) = match read_offer(&invite, reply) {
             Ok(None) => (None, None),
             Ok(Some((offer, codec))) => (Some(offer), Some(codec)),
@@ -48,7 +51,7 @@ impl Endpoint {
                 return self.respond(id, refusal, now);
             }
         };
-        let session_expires = match session_timer(&invite) {
+        let session = match session::asked(&invite, session::updates(&invite.headers)) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
@@ -72,7 +75,7 @@ impl Endpoint {
             invite,
             source,
             offer,
-            session_expires,
+            session,
         });
         self.calls.insert(call, Call::Offered { transaction: id, offered });
         self.offered.insert(id, call);
@@ -90,7 +93,8 @@ impl Endpoint {
         if established.pending.is_some() || established.phase != Phase::Talking {
             return self.respond(id, reply(491), now);
         }
-        let session_expires = match session_timer(invite) {
+        established.updates |= session::updates(&invite.headers);
+        let session = match session::asked(invite, established.updates) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
@@ -114,7 +118,8 @@ impl Endpoint {
             self.event(Event::Renegotiated { call, media });
         }
         let flow = self.servers.get(&id).map(|server| server.flow);
-        let reply = success(reply(200), invite, flow, session_expires.as_deref()).with_sdp(sdp);
+        let reply = success(reply(200), invite, flow, session).with_sdp(sdp);
+        self.keep(call, session, now);
         self.answer(id, call, reply, invite.cseq, media.is_none(), now);
     }
 
@@ -126,10 +131,12 @@ impl Endpoint {
             return;
         };
         let flow = self.servers.get(&id).map(|server| server.flow);
-        match session_timer(update) {
-            Ok(value) => reply = success(reply, update, flow, value.as_deref()),
+        established.updates |= session::updates(&update.headers);
+        let session = match session::asked(update, established.updates) {
+            Ok(session) => session,
             Err(()) => return self.respond(id, refusal(422).with("Min-SE", &MIN_SE.to_string()), now),
-        }
+        };
+        reply = success(reply, update, flow, session);
         match read_offer(update, refusal) {
             Err(refusal) => return self.respond(id, refusal, now),
             Ok(None) => {}
@@ -151,6 +158,7 @@ impl Endpoint {
         if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
             established.dialog.refresh(update);
         }
+        self.keep(call, session, now);
         self.respond(id, reply, now);
     }
 
@@ -188,35 +196,15 @@ fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<
 }
 
 /// What every 2xx within a dialog carries (RFC 3261 §12.1.1, §13.3.1.4).
-pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, session_expires: Option<&str>) -> Reply {
+pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, session: Option<Interval>) -> Reply {
     let mut reply = reply.copying("Record-Route", &request.headers);
     if let Some(flow) = flow {
-        let suffix = if flow.transport.is_reliable() { ";transport=tcp" } else { "" };
-        reply = reply.with("Contact", &format!("<sip:{}{suffix}>", flow.local));
+        reply = reply.with("Contact", &crate::dialog::local_contact(flow));
     }
     reply = reply.with("Allow", ALLOW).with("Supported", SUPPORTED);
-    match session_expires {
-        Some(value) => reply.with("Require", "timer").with("Session-Expires", value),
+    match session {
+        // The peer must know the extension only where it shall refresh (RFC 4028 §9).
+        Some(session) => reply.with("Require", "timer").with("Session-Expires", &session.answered()),
         None => reply,
     }
-}
-
-/// Session-Expires of our answer (RFC 4028 §9): the peer's own interval, refreshed by the peer. Where it would
-/// have us refresh, or does not know the extension, there is no session timer; the missing sound ends such a call.
-fn session_timer(request: &Request) -> Result<Option<String>, ()> {
-    let Some(value) = request.headers.get("Session-Expires") else {
-        return Ok(None);
-    };
-    let (seconds, params) = value.split_at(value.find(';').unwrap_or(value.len()));
-    let Ok(seconds) = seconds.trim().parse::<u64>() else {
-        return Ok(None);
-    };
-    let knows = request.headers.elements("Supported").chain(request.headers.elements("Require"));
-    let knows = knows.into_iter().any(|option| option.eq_ignore_ascii_case("timer"));
-    if knows && seconds < MIN_SE {
-        return Err(());
-    }
-    let params = crate::wire::list::params(params).unwrap_or_default();
-    let refresher = crate::wire::list::param(&params, "refresher").unwrap_or("uac");
-    Ok((knows && refresher.eq_ignore_ascii_case("uac")).then(|| format!("{seconds};refresher=uac")))
 }

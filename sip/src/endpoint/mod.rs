@@ -6,6 +6,7 @@
 mod dialogs;
 mod invite;
 mod receive;
+pub(crate) mod session;
 mod tables;
 mod user;
 
@@ -135,12 +136,18 @@ enum Timer {
     CallResend(CallHandle),
     /// No ACK came, or the user never decided.
     CallGiveUp(CallHandle),
+    /// The session wants its refresh from us, or had none from the peer.
+    Session(CallHandle),
+    /// Nobody has answered our refresh in time.
+    SessionEnd(CallHandle),
 }
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy)]
 enum Purpose {
     Bye(CallHandle),
+    /// The session's.
+    Refresh(CallHandle),
     Probe,
 }
 

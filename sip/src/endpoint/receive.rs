@@ -95,7 +95,11 @@ impl Endpoint {
         let (is_final, step) = client.response(response.status, now);
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         if is_final {
-            self.answered_with(id, purpose, Some(response.status));
+            let min_se = response
+                .headers
+                .get("Min-SE")
+                .and_then(|value| value.split(';').next()?.trim().parse().ok());
+            self.answered_with(id, purpose, Some(response.status), min_se, now);
         }
     }
 

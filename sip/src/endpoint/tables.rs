@@ -80,7 +80,7 @@ impl Endpoint {
                     let (flow, step) = (client.flow, client.resend(now));
                     self.perform(flow, step, timer, Timer::ClientEnd(id));
                 }
-                Timer::ClientEnd(id) => self.client_over(id),
+                Timer::ClientEnd(id) => self.client_over(id, now),
                 Timer::Trying(call) => {
                     let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else {
                         continue;
@@ -88,6 +88,8 @@ impl Endpoint {
                     let trying = Reply::to(100, &offered.invite.headers, &offered.invite.via, "");
                     self.respond(*transaction, trying, now);
                 }
+                Timer::Session(call) => self.session_due(call, now),
+                Timer::SessionEnd(call) => self.leave(call, EndedBy::Expired, now),
                 Timer::CallResend(call) => {
                     let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
                         continue;
@@ -113,22 +115,23 @@ impl Endpoint {
         }
     }
 
-    fn client_over(&mut self, id: u64) {
+    fn client_over(&mut self, id: u64, now: Instant) {
         self.timers.cancel(Timer::ClientResend(id));
         let Some((client, purpose)) = self.clients.remove(&id) else {
             return;
         };
         self.branches.remove(&client.branch);
         if client.is_unanswered() {
-            self.answered_with(id, purpose, None);
+            self.answered_with(id, purpose, None, None, now);
         }
     }
 
-    /// The final answer to a request of ours; `None` when there was none.
-    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, status: Option<u16>) {
+    /// The final answer to a request of ours; no status when there was none. `min_se` is what a 422 asks for.
+    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, status: Option<u16>, min_se: Option<u64>, now: Instant) {
         match purpose {
             // Whatever the answer to a BYE is, the call is over (RFC 3261 §15.1.1).
             Purpose::Bye(call) => self.forget(call),
+            Purpose::Refresh(call) => self.refreshed(call, status, min_se, now),
             Purpose::Probe => self.event(Event::Probed { probe, status }),
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::invite::success;
-use super::{Call, Endpoint, Purpose, Timer};
+use super::{Call, Endpoint, Purpose, Timer, session};
 use crate::call::{CallHandle, EndedBy, Established, Phase};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -58,11 +58,14 @@ impl Endpoint {
             pending: None,
             answered: false,
             phase: Phase::Talking,
+            session: None,
+            updates: session::updates(&offered.invite.headers),
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
         let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);
-        let reply = success(reply, &offered.invite, Some(flow), offered.session_expires.as_deref()).with_sdp(text);
+        let reply = success(reply, &offered.invite, Some(flow), offered.session).with_sdp(text);
         self.answer(transaction, call, reply, offered.invite.cseq, agreed.is_none(), now);
+        self.keep(call, offered.session, now);
         Ok(())
     }
 

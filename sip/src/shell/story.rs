@@ -192,6 +192,7 @@ impl Driver {
     pub(super) fn ended(&mut self, call: CallHandle, by: EndedBy, answered: bool) {
         match by {
             EndedBy::Caller if answered => self.over(call, CallEnd::Caller),
+            EndedBy::Expired => self.over(call, CallEnd::RtpTimeout),
             EndedBy::Us => self.over(call, CallEnd::Shutdown),
             EndedBy::Caller | EndedBy::NoAck | EndedBy::NoMedia => self.over(call, CallEnd::Abandoned),
         }

@@ -86,7 +86,7 @@ impl House {
         };
         let mut found = Vec::new();
         for request in self.core.desk.list(&Actor::System, filter, 100).await.unwrap().items {
-            found.extend(self.core.interactions.of_request(&request.id).await.unwrap());
+            found.extend(self.core.interactions.of_request(&Actor::System, &request.id).await.unwrap());
         }
         found
     }

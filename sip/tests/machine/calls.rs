@@ -345,13 +345,4 @@ fn session_timers_are_answered_politely() {
         (first_line(&short[0]).as_str(), header(&short[0], "Min-SE")),
         ("SIP/2.0 422 Session Interval Too Small", Some("90"))
     );
-    let call = bench
-        .offered(invite_with(
-            "3",
-            "3000",
-            "Supported: timer\r\nSession-Expires: 1800;refresher=uas\r\n",
-            OFFER,
-        ))
-        .call;
-    assert_eq!(header(&bench.accept(call), "Session-Expires"), None);
 }

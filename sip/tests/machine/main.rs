@@ -4,5 +4,7 @@
 
 mod bench;
 mod calls;
+mod oddities;
 mod policy;
+mod sessions;
 mod torture;

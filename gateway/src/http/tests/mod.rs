@@ -1,8 +1,10 @@
 //! The API as a client sees it.
 
 mod agents;
+mod audit;
 mod calls;
 mod catalogue;
 mod contract;
 mod evidence;
+mod rights;
 mod town;

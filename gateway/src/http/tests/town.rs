@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use voxea_core::base::actor::Contract;
+use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::grant::Scopes;
 use voxea_core::{Core, CoreConfig};
 
@@ -57,9 +57,18 @@ fn contract(scopes: &[&str]) -> Contract {
 
 impl Town {
     pub(super) async fn new() -> Self {
+        Self::with(false).await
+    }
+
+    /// One that gives sound and raw artefacts to nobody who says no purpose.
+    pub(super) async fn strict() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(purpose_required: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
-        let key = core.keys.create("test", &contract(&["admin"])).await.unwrap();
+        let key = core.keys.create(&Actor::System, "test", &contract(&["admin"])).await.unwrap();
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();
         health.listening();
@@ -69,6 +78,7 @@ impl Town {
             Settings {
                 behind_proxy: false,
                 tls: false,
+                purpose_required,
             },
             health,
             Metrics::new(),
@@ -99,7 +109,7 @@ impl Town {
 
     /// A key with these scopes alone.
     pub(super) async fn key_with(&self, scopes: &[&str]) -> String {
-        self.core.keys.create("other", &contract(scopes)).await.unwrap()
+        self.core.keys.create(&Actor::System, "other", &contract(scopes)).await.unwrap()
     }
 
     pub(super) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {

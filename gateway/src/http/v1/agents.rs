@@ -25,7 +25,7 @@ const fn yes() -> bool {
 /// What an administrator decides of an agent; the path says the login.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Content {
+pub(super) struct AgentContent {
     /// For people.
     #[schema(example = "Jeanne Martin")]
     name: String,
@@ -52,7 +52,7 @@ pub(super) struct Agent {
     #[schema(example = "j.martin")]
     login: String,
     #[serde(flatten)]
-    body: Content,
+    body: AgentContent,
     /// Whether there is a password.
     password: bool,
     /// Whether a login needs a code.
@@ -86,7 +86,7 @@ impl From<AgentRow> for Agent {
         Self {
             id: row.id,
             login: row.profile.login,
-            body: Content {
+            body: AgentContent {
                 name: row.profile.name,
                 email: row.profile.email,
                 roles: row.profile.roles,
@@ -103,7 +103,7 @@ impl From<AgentRow> for Agent {
     }
 }
 
-impl Content {
+impl AgentContent {
     fn profile(self, login: String) -> Result<Profile, Problem> {
         let oidc = match (self.oidc_issuer, self.oidc_subject) {
             (None, None) => None,
@@ -138,12 +138,12 @@ pub(super) async fn list(State(api): State<Api>, _caller: Caller<Admin>) -> Resu
 pub(super) async fn get(State(api): State<Api>, _caller: Caller<Admin>, Id(login): Id) -> Result<Response, Problem> {
     let row = api.core().people.agents.get(&login).await?;
     let version = row.version;
-    Ok(tagged(Agent::from(row), version))
+    Ok(tagged(Json(Agent::from(row)), version))
 }
 
 /// Enters an agent (`If-None-Match: *`) or replaces the version that was read (`If-Match`). They have no password until one
 /// is set; who has left is not taken away but switched off by `"enabled": false`, since history names them.
-#[utoipa::path(put, path = "/v1/agents/{login}", tag = "agents", security(("key" = ["admin"])), request_body = Content,
+#[utoipa::path(put, path = "/v1/agents/{login}", tag = "agents", security(("key" = ["admin"])), request_body = AgentContent,
     params(("login" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of the version that was read"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is none yet")),
     responses((status = 200, description = "The agent as it is now", body = Agent, headers(("ETag" = String, description = "Its new version"))),
@@ -156,7 +156,7 @@ pub(super) async fn put(
     caller: Caller<Admin>,
     Id(login): Id,
     headers: HeaderMap,
-    body: Body<Content>,
+    body: Body<AgentContent>,
 ) -> Result<Response, Problem> {
     let expected = etag::expected(&headers)?;
     let profile = body.value.profile(login)?;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use voxea_core::base::grant::Operation;
 use voxea_core::base::time::rfc3339;
 use voxea_core::feed;
 
@@ -82,9 +83,10 @@ impl From<feed::Event> for Event {
 /// Every change after a cursor, in order, none left out.
 #[utoipa::path(get, path = "/v1/changes", tag = "changes", security(("key" = ["read"])), params(Asked),
     responses((status = 200, description = "A page of events", body = Changes), Keyed))]
-pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Changes>, Problem> {
+pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Changes>, Problem> {
     let (after, limit) = (cursor::read(asked.after.as_deref())?, limit(asked.limit.as_deref())?);
-    let page = api.core().feed.page(after, limit).await?;
+    let reach = api.core().catalogue.reach(&caller.actor, Operation::Read);
+    let page = api.core().feed.page(&reach, after, limit).await?;
     let items = page.items.into_iter().map(Event::from).collect();
     Ok(Json(Changes {
         items,

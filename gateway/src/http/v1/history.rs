@@ -12,6 +12,7 @@ use crate::http::auth::{Caller, Read};
 use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
+use crate::http::shape::may_see;
 
 /// What happened to a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +51,7 @@ impl From<HistoryRow> for Entry {
 #[utoipa::path(get, path = "/v1/requests/{id}/history", tag = "requests", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "Every step, the first one first", body = History), Keyed, One))]
 pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<History>, Problem> {
-    api.core().desk.get(&caller.actor, &id).await?;
+    may_see(&caller.actor, "history", "history")?;
     let rows = api.core().desk.history(&caller.actor, &id).await?;
     Ok(Json(History {
         items: rows.into_iter().map(Entry::from).collect(),

@@ -1,6 +1,5 @@
 //! Interactions: each contact as it was taken in or sent, and its artefact.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use crate::http::auth::{Caller, Read};
 use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
+use crate::http::shape::{Shaped, may_see, shape};
 use crate::http::{download, files};
 
 /// The contacts of a request.
@@ -174,22 +174,18 @@ impl From<CallOf> for Call {
 /// The contacts of a request, in and out, in order.
 #[utoipa::path(get, path = "/v1/requests/{id}/interactions", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "In order", body = Interactions), Keyed, One))]
-pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<Interactions>, Problem> {
-    let shown = api.core().interactions.of_request(&id).await?;
-    if shown.is_empty() {
-        // A request without contacts does not exist, but who asks for none at all must hear so.
-        api.core().desk.get(&caller.actor, &id).await?;
-    }
-    Ok(Json(Interactions {
-        items: shown.into_iter().map(Interaction::from).collect(),
-    }))
+pub(super) async fn of_request(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Shaped<Interactions>, Problem> {
+    let shown = api.core().interactions.of_request(&caller.actor, &id).await?;
+    let items = shown.into_iter().map(Interaction::from).collect();
+    Ok(shape(&caller.actor, Interactions { items }))
 }
 
 /// The artefact as it came: the mail, the PDU, the INVITE, the form.
 #[utoipa::path(get, path = "/v1/interactions/{id}/raw", tag = "interactions", security(("key" = ["read"])), params(("id" = String, Path)),
-    responses((status = 200, description = "As it came, as a download", content_type = "application/octet-stream"), Keyed, One))]
-pub(super) async fn raw(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
-    match api.core().interactions.raw(&id, &api.core().blobs).await? {
+    responses((status = 200, description = "As it came, as a download, with its own media type", content_type = "*/*"), Keyed, One))]
+pub(super) async fn raw(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
+    may_see(&caller.actor, "raw", "raw artefact")?;
+    match api.core().interactions.raw(&caller.actor, &id, &api.core().blobs).await? {
         RawRow::Inline { media_type, bytes } => Ok((download::headers(&media_type, &name(&id, &media_type)), bytes).into_response()),
         RawRow::File { media_type, path, size } => {
             let (length, stream) = files::open(&path, size).await?;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod attachments;
+mod audit;
 mod changes;
 mod channels;
 mod health;
@@ -46,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(changes::list))
         .routes(routes!(channels::list))
         .routes(routes!(jobs::list))
+        .routes(routes!(audit::list))
         .routes(routes!(services::whole))
         .routes(routes!(services::list))
         .routes(routes!(services::get, services::put))

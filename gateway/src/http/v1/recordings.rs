@@ -23,6 +23,7 @@ use crate::http::openapi::{Keyed, One, Problem as ProblemBody};
 use crate::http::problem::{Kind, Problem};
 use crate::http::range;
 use crate::http::range::{Asked, asked};
+use crate::http::shape::may_see;
 
 /// Bytes read at once: four seconds of both channels.
 const PIECE: usize = 64 * 1024;
@@ -80,8 +81,9 @@ impl From<RecordingRow> for Recording {
 /// What is known of a recording.
 #[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The recording", body = Recording), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Json<Recording>, Problem> {
-    Ok(Json(api.core().recordings.get(&id).await?.into()))
+pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<Recording>, Problem> {
+    may_see(&caller.actor, "recording", "recording")?;
+    Ok(Json(api.core().recordings.get(&caller.actor, &id).await?.into()))
 }
 
 /// The sound: WAV, two channels, 0 the caller and 1 us. Ranges may be open-ended.
@@ -92,8 +94,8 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(id): I
         Keyed, One,
         (status = 409, description = "It is not closed yet, or there is no sound", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside; Content-Range says how long the whole is", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn audio(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
-    let (row, reader) = open(&api, &id).await?;
+pub(super) async fn audio(State(api): State<Api>, caller: Caller<Read>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
+    let (row, reader) = open(&api, &caller, &id).await?;
     let length = reader.wav_len();
     // A closed recording never changes, so its id and length are its validator.
     let tag = HeaderValue::from_str(&format!("\"{}-{length}\"", row.id)).unwrap_or(HeaderValue::from_static("\"\""));
@@ -134,8 +136,9 @@ fn outside(length: u64) -> Problem {
 ///
 /// # Errors
 /// 404; 409 before it is closed, and when there is no sound.
-pub(super) async fn open(api: &Api, id: &str) -> Result<(RecordingRow, Arc<Reader>), Problem> {
-    let row = api.core().recordings.get(id).await?;
+pub(super) async fn open(api: &Api, caller: &Caller<Read>, id: &str) -> Result<(RecordingRow, Arc<Reader>), Problem> {
+    may_see(&caller.actor, "recording", "recording")?;
+    let row = api.core().recordings.get(&caller.actor, id).await?;
     let state = row.state.parse::<RecordingState>().ok();
     if !state.is_some_and(RecordingState::is_audible) {
         let detail = match state {

@@ -1,6 +1,5 @@
 //! Replies: queued here, sent by their channel, followed by id.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -16,6 +15,7 @@ use crate::http::auth::{Caller, Read, Reply as MayReply};
 use crate::http::extract::{Body, Id};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
+use crate::http::shape::{Shaped, shape};
 
 /// What to say to the citizen.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -111,12 +111,13 @@ pub(super) async fn post(
         .reply(&caller.actor, &id, &NewReply { channel, text, subject })
         .await?;
     let location = format!("/v1/replies/{}", row.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(Reply::from(row))))
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], shape(&caller.actor, Reply::from(row))))
 }
 
 /// One reply and its state.
 #[utoipa::path(get, path = "/v1/replies/{id}", tag = "replies", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The reply", body = Reply), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(id): Id) -> Result<Json<Reply>, Problem> {
-    Ok(Json(api.core().outbox.get(&id).await?.into()))
+pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Shaped<Reply>, Problem> {
+    let row = api.core().outbox.get(&caller.actor, &id).await?;
+    Ok(shape(&caller.actor, Reply::from(row)))
 }

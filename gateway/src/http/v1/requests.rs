@@ -1,6 +1,5 @@
 //! `/v1/requests`: what citizens ask for.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -17,6 +16,7 @@ use crate::http::auth::{Caller, Read, Reply};
 use crate::http::extract::{Body, Id, Params, limit, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
+use crate::http::shape::{Shaped, shape};
 use crate::http::{cursor, etag};
 
 /// Which requests, and how many.
@@ -191,7 +191,7 @@ fn one_of(names: Vec<&'static str>) -> Object {
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", security(("key" = ["read"])), params(Asked),
     responses((status = 200, description = "A page", body = Requests), Keyed,
         (status = 422, description = "No such channel or status", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Requests>, Problem> {
+pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Shaped<Requests>, Problem> {
     let channel = match asked.channel.as_deref() {
         Some(text) => Some(
             text.parse::<Channel>()
@@ -209,10 +209,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         after: cursor::read(asked.after.as_deref())?,
     };
     let listed = api.core().desk.list(&caller.actor, filter, limit(asked.limit.as_deref())?).await?;
-    Ok(Json(Requests {
+    let page = Requests {
         items: listed.items.into_iter().map(Request::from).collect(),
         next: listed.next.map(cursor::write),
-    }))
+    };
+    Ok(shape(&caller.actor, page))
 }
 
 /// One request, with its ETag.
@@ -221,7 +222,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
 pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
     let row = api.core().desk.get(&caller.actor, &id).await?;
     let version = row.version;
-    Ok(tagged(Request::from(row), version))
+    Ok(tagged(shape(&caller.actor, Request::from(row)), version))
 }
 
 /// Changes status, subject, theme or assignee of the version that was read.
@@ -247,7 +248,7 @@ pub(super) async fn patch(
         etag::Match::Versions(versions) => patch_one_of(&api, &caller, &id, &versions, &patch).await?,
     };
     let version = row.version;
-    Ok(tagged(Request::from(row), version))
+    Ok(tagged(shape(&caller.actor, Request::from(row)), version))
 }
 
 /// A moment's race between reading and changing is tried again a few times.

@@ -42,7 +42,7 @@ pub(super) struct GrantBody {
 /// A role without its code, which the path says.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Content {
+pub(super) struct RoleContent {
     /// For people.
     #[schema(example = "Roads department")]
     label: String,
@@ -58,7 +58,7 @@ pub(super) struct Role {
     #[schema(example = "agent")]
     code: String,
     #[serde(flatten)]
-    body: Content,
+    body: RoleContent,
     /// Rises with every change; the ETag.
     version: i64,
 }
@@ -74,7 +74,7 @@ impl From<access::Role> for Role {
     fn from(role: access::Role) -> Self {
         Self {
             code: role.code,
-            body: Content {
+            body: RoleContent {
                 label: role.label,
                 grants: role.grants,
             },
@@ -99,12 +99,12 @@ pub(super) async fn list(State(api): State<Api>, _caller: Caller<Admin>) -> Resu
 pub(super) async fn get(State(api): State<Api>, _caller: Caller<Admin>, Id(code): Id) -> Result<Response, Problem> {
     let role = api.core().people.roles.get(&code).await?;
     let version = role.version;
-    Ok(tagged(Role::from(role), version))
+    Ok(tagged(Json(Role::from(role)), version))
 }
 
 /// Makes a role (`If-None-Match: *`) or replaces the version that was read (`If-Match`). Whoever has it may do what it says
 /// from their next call on.
-#[utoipa::path(put, path = "/v1/roles/{code}", tag = "agents", security(("key" = ["admin"])), request_body = Content,
+#[utoipa::path(put, path = "/v1/roles/{code}", tag = "agents", security(("key" = ["admin"])), request_body = RoleContent,
     params(("code" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of the version that was read"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is none yet")),
     responses((status = 200, description = "The role as it is now", body = Role, headers(("ETag" = String, description = "Its new version"))),
@@ -117,7 +117,7 @@ pub(super) async fn put(
     caller: Caller<Admin>,
     Id(code): Id,
     headers: HeaderMap,
-    body: Body<Content>,
+    body: Body<RoleContent>,
 ) -> Result<Response, Problem> {
     let expected = etag::expected(&headers)?;
     let made = expected == Expected::Absent;

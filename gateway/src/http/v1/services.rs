@@ -204,7 +204,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(code):
     let service = catalogue.service(&code).ok_or_else(|| Problem::not_found("service"))?;
     let shown = Service::of(service, &catalogue);
     let version = shown.version;
-    Ok(tagged(shown, version))
+    Ok(tagged(Json(shown), version))
 }
 
 /// Makes a service (`If-None-Match: *`) or replaces the version that was read (`If-Match`).

@@ -235,7 +235,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Read>, Id(code):
     let theme = catalogue.theme(&code).ok_or_else(|| Problem::not_found("theme"))?;
     let shown = Theme::of(theme, &catalogue);
     let version = shown.version;
-    Ok(tagged(shown, version))
+    Ok(tagged(Json(shown), version))
 }
 
 /// Makes a theme (`If-None-Match: *`) or replaces the version that was read (`If-Match`). One that requests may have is

@@ -51,7 +51,7 @@ pub(super) struct Waveform {
         (status = 409, description = "It is not closed yet, or there is no sound", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn get(
     State(api): State<Api>,
-    _caller: Caller<Read>,
+    caller: Caller<Read>,
     Id(id): Id,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Problem> {
@@ -65,7 +65,7 @@ pub(super) async fn get(
             ));
         }
     };
-    let (_, reader) = recordings::open(&api, &id).await?;
+    let (_, reader) = recordings::open(&api, &caller, &id).await?;
     let text = recordings::blocking(move || Ok(Peaks::of(&reader, points)?.to_json())).await?;
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }

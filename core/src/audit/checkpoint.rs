@@ -1,0 +1,112 @@
+//! Signing the chain: from then on what is below cannot be changed unnoticed without the key.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::{Hash, unhex};
+use super::key::{PublicKey, SigningKey};
+use crate::base::error::{CoreError, Result};
+use crate::base::time::Millis;
+use crate::store::Store;
+use crate::store::on;
+
+/// What is signed begins with it.
+const DOMAIN: &[u8] = b"voxea-audit-checkpoint-1\0";
+
+/// The columns of a checkpoint.
+pub(super) const COLUMNS: &str = "seq, hash, key_id, signature, at";
+
+/// A signature over the chain up to a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Of the last row that it covers.
+    pub seq: i64,
+    /// Of that row, hexadecimal.
+    pub hash: String,
+    /// Which key signed: [`PublicKey::id`].
+    pub key_id: String,
+    /// Ed25519, base64.
+    pub signature: String,
+    /// When it was signed, milliseconds UTC.
+    pub at: Millis,
+}
+
+impl Checkpoint {
+    /// Signs.
+    pub(super) fn sign(key: &SigningKey, seq: i64, hash: &Hash, at: Millis) -> Self {
+        Self {
+            seq,
+            hash: super::chain::hex(hash),
+            key_id: key.public().id(),
+            signature: key.sign(&message(seq, hash, at)),
+            at,
+        }
+    }
+
+    /// Whether it was signed by a key.
+    pub(super) fn is_of(&self, key: &PublicKey) -> bool {
+        unhex(&self.hash).is_some_and(|hash| key.verifies(&message(self.seq, &hash, self.at), &self.signature))
+    }
+}
+
+fn message(seq: i64, hash: &Hash, at: Millis) -> Vec<u8> {
+    [DOMAIN, &seq.to_be_bytes(), hash, &at.to_be_bytes()].concat()
+}
+
+/// The head of the chain, and how much of it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct Head {
+    /// The last row.
+    pub(super) seq: i64,
+    /// Its hash.
+    pub(super) hash: String,
+    /// Up to which row it is signed; 0 when nothing is.
+    pub(super) signed: i64,
+    /// When that was signed.
+    pub(super) signed_at: Option<Millis>,
+    /// When the first row that is not signed was written.
+    pub(super) waiting_since: Option<Millis>,
+}
+
+/// Reads the head; one statement, so that what it says belongs together.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn head(store: &Store) -> Result<Head> {
+    let sql = "SELECT h.seq, h.hash, COALESCE(c.seq, 0) AS signed, c.at AS signed_at, \
+               (SELECT a.at FROM audit a WHERE a.seq = COALESCE(c.seq, 0) + 1) AS waiting_since \
+               FROM audit_head h LEFT JOIN audit_checkpoint c ON c.seq = (SELECT MAX(seq) FROM audit_checkpoint) WHERE h.id = 1";
+    let head: Option<Head> = on!(Store, store, db => sqlx::query_as(sql).fetch_optional(db).await)?;
+    head.ok_or_else(|| CoreError::Store("the audit trail has no head; `voxea audit verify` says more".to_owned()))
+}
+
+/// Signs a head, unless another node has.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn take(store: &Store, key: &SigningKey, head: &Head, now: Millis) -> Result<Option<Checkpoint>> {
+    let hash = unhex(&head.hash).ok_or_else(|| CoreError::Store("the head of the audit trail holds no hash".to_owned()))?;
+    let signed = Checkpoint::sign(key, head.seq, &hash, now);
+    let sql = "INSERT INTO audit_checkpoint (seq, hash, key_id, signature, at) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (seq) DO NOTHING RETURNING seq";
+    let mut tx = store.begin().await?;
+    let new: Option<i64> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql)
+        .bind(signed.seq).bind(&signed.hash).bind(&signed.key_id).bind(&signed.signature).bind(signed.at)
+        .fetch_optional(db).await)?;
+    tx.commit().await?;
+    Ok(new.map(|_| signed))
+}
+
+/// Keeps the checkpoint on this machine, outside the database: whoever writes the database alone cannot turn the trail
+/// back to before it unnoticed.
+pub(super) fn remember(file: &Path, signed: &Checkpoint) -> std::io::Result<()> {
+    let draft = file.with_extension("new");
+    let mut new = File::create(&draft)?;
+    writeln!(new, "{} {}", signed.seq, signed.hash)?;
+    new.sync_all()?;
+    fs::rename(&draft, file)
+}

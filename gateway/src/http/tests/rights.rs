@@ -1,0 +1,410 @@
+//! The whole matrix of rights, from the OpenAPI document: every route × every id × every kind of caller, and not one byte
+//! of a foreign request.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::base::account::{Account, Channel, Kind};
+use voxea_core::base::actor::{Actor, Contract};
+use voxea_core::base::id;
+use voxea_core::contact::{Contact, Dedup, NewAttachment, NewRecording, Raw};
+use voxea_core::outbox::{NewReply, Sender};
+use voxea_recorder::codec::Codec;
+use voxea_recorder::writer::{Channel as Leg, Writer};
+
+use super::town::{Got, Town};
+
+/// 2026-11-24T08:00:00Z.
+const EIGHT: i64 = 1_795_507_200_000;
+
+/// A request, and all by which it would be known in an answer.
+struct Known {
+    theme: Option<&'static str>,
+    channel: Channel,
+    /// Ids of it and of what belongs to it.
+    ids: Vec<String>,
+    /// Texts that stand nowhere else.
+    marks: Vec<String>,
+}
+
+/// Whoever calls, and which requests they reach by this test's own reckoning.
+struct Caller {
+    name: String,
+    token: String,
+    scopes: &'static [&'static str],
+    reaches: fn(Channel, Option<&str>) -> bool,
+}
+
+impl Caller {
+    /// What is not about requests is changed by those alone whom nothing restricts.
+    fn may(&self, scope: &str) -> bool {
+        let admin = self.scopes.contains(&"admin");
+        if scope == "admin" {
+            admin && self.name.ends_with("everything")
+        } else {
+            admin || self.scopes.contains(&scope)
+        }
+    }
+
+    fn reaches(&self, known: &Known) -> bool {
+        (self.reaches)(known.channel, known.theme)
+    }
+}
+
+async fn request(town: &Town, number: usize, channel: Channel, theme: Option<&'static str>) -> Known {
+    let mark = format!("marque{number:03}");
+    let (kind, from, to) = match channel {
+        Channel::Sms => (Kind::Smpp, format!("+336120{number:05}"), "36123"),
+        Channel::Voicemail => (Kind::Sip, format!("+336120{number:05}"), "3000"),
+        _ => (Kind::Mailbox, format!("{mark}@example.fr"), "mairie@example.fr"),
+    };
+    let account = Account::new(kind, "x");
+    let epoch = town.core.intake.register(&account).await.unwrap();
+    let mut contact = Contact::new(
+        account.clone(),
+        epoch,
+        channel,
+        Dedup::Key(mark.clone()),
+        from.clone(),
+        to.to_owned(),
+        EIGHT,
+    );
+    contact.from_name = Some(format!("Nom {mark}"));
+    contact.subject = Some(format!("Objet {mark}"));
+    contact.text = Some(format!("Texte {mark}"));
+    contact.theme = theme.map(str::to_owned);
+    contact.raw = Some(Raw::Inline {
+        media_type: "message/rfc822",
+        bytes: Bytes::from(format!("brut {mark}")),
+    });
+    let blob = town.core.blobs.put(Bytes::from(format!("fichier {mark}"))).await.unwrap();
+    contact.attachments = vec![NewAttachment {
+        name: format!("{mark}.txt"),
+        media_type: "text/plain".to_owned(),
+        blob,
+    }];
+    let mut ids = Vec::new();
+    if channel == Channel::Voicemail {
+        ids.push(id::new());
+        let folder = town.core.blobs.recordings_folder();
+        let mut writer = Writer::create(&folder, &ids[0], Codec::Pcma, EIGHT).unwrap();
+        writer.push(Leg::Caller, mark.as_bytes());
+        writer.push_silence(Leg::Us, mark.len() as u64);
+        let file = writer.path().file_name().unwrap().to_str().unwrap().to_owned();
+        writer.finish(mark.len() as u64).unwrap();
+        contact.recording = Some(NewRecording {
+            id: ids[0].clone(),
+            path: format!("recordings/{file}"),
+            codec: "pcma".into(),
+            rate: 8000,
+        });
+    }
+    let accepted = town.core.intake.accept(contact).await.unwrap();
+    if channel == Channel::Voicemail {
+        let sealed = RecordingOutcome::Sealed {
+            samples: mark.len() as u64,
+        };
+        let ended = town
+            .core
+            .recordings
+            .ended(&accepted.interaction_id, CallEnd::Caller, EIGHT, Some(EIGHT), &sealed);
+        ended.await.unwrap();
+    } else {
+        town.core.outbox.register(Sender {
+            channel,
+            account,
+            from: to.to_owned(),
+        });
+        let reply = NewReply {
+            channel: Some(channel),
+            text: format!("Reponse {mark}"),
+            subject: None,
+        };
+        let reply = town.core.outbox.reply(&Actor::System, &accepted.request_id, &reply).await.unwrap();
+        ids.push(reply.id);
+    }
+    let shown = town
+        .core
+        .interactions
+        .of_request(&Actor::System, &accepted.request_id)
+        .await
+        .unwrap();
+    for one in &shown {
+        ids.push(one.row.id.clone());
+        ids.extend(one.attachments.iter().map(|attachment| attachment.id.clone()));
+    }
+    ids.push(accepted.request_id);
+    let marks = ids.iter().cloned().chain([mark, from, accepted.reference]).collect();
+    Known {
+        theme,
+        channel,
+        ids,
+        marks,
+    }
+}
+
+/// Every kind of key: what it may do × what it reaches.
+async fn keys(town: &Town) -> Vec<Caller> {
+    const SCOPES: [&[&str]; 5] = [&["read"], &["reply"], &["intake"], &["read", "reply", "intake"], &["admin"]];
+    type Reaches = fn(Channel, Option<&str>) -> bool;
+    let reaches: [(&str, Value, Reaches); 7] = [
+        ("everything", json!({"confidentiality": "secret"}), |_, _| true),
+        ("normal", json!({}), |_, theme| !matches!(theme, Some("aides" | "salubrite"))),
+        ("restricted", json!({"confidentiality": "restricted"}), |_, theme| {
+            theme != Some("aides")
+        }),
+        ("one service", json!({"services": ["service-technique"]}), |_, theme| {
+            theme == Some("voirie")
+        }),
+        (
+            "one theme, secret, or none",
+            json!({"themes": ["aides"], "unthemed": true, "confidentiality": "secret"}),
+            |_, theme| matches!(theme, Some("aides") | None),
+        ),
+        ("a secret theme at level normal", json!({"themes": ["aides"]}), |_, _| false),
+        (
+            "texts of one theme",
+            json!({"themes": ["voirie"], "channels": ["sms"]}),
+            |channel, theme| channel == Channel::Sms && theme == Some("voirie"),
+        ),
+    ];
+    let mut callers = Vec::new();
+    for scopes in SCOPES {
+        for (name, grant, reaches) in &reaches {
+            let mut grant = grant.clone();
+            grant["operations"] = json!(scopes);
+            let contract: Contract = serde_json::from_value(json!({ "grant": grant })).unwrap();
+            callers.push(Caller {
+                name: format!("key {} on {name}", scopes.join("+")),
+                token: town.core.keys.create(&Actor::System, name, &contract).await.unwrap(),
+                scopes,
+                reaches: *reaches,
+            });
+        }
+    }
+    callers
+}
+
+fn foreign<'a>(caller: &Caller, town: &'a [Known], got: &Got) -> Vec<&'a str> {
+    let text = String::from_utf8_lossy(&got.body);
+    let headers = format!("{:?}", got.headers);
+    let unreached = town.iter().filter(|known| !(caller.may("read") && caller.reaches(known)));
+    let marks = unreached.flat_map(|known| &known.marks).map(String::as_str);
+    marks.filter(|mark| text.contains(*mark) || headers.contains(*mark)).collect()
+}
+
+/// An operation of the document.
+struct Operation {
+    method: String,
+    path: String,
+    scopes: Vec<String>,
+}
+
+async fn operations(town: &Town) -> Vec<Operation> {
+    let document = town.get("/openapi.json").await.json();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let ways = operation["security"].as_array().cloned().unwrap_or_default();
+            let scopes = ways.iter().flat_map(|way| way["key"].as_array().cloned().unwrap_or_default());
+            operations.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                scopes: scopes.map(|scope| scope.as_str().unwrap().to_owned()).collect(),
+            });
+        }
+    }
+    operations
+}
+
+async fn everything(town: &Town) -> Vec<Known> {
+    let mut all = Vec::new();
+    for theme in [Some("voirie"), Some("cantine-inscription"), Some("salubrite"), Some("aides"), None] {
+        for channel in [Channel::Sms, Channel::Email, Channel::Voicemail] {
+            all.push(request(town, all.len() + 1, channel, theme).await);
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
+    let town = Town::new().await;
+    let all = everything(&town).await;
+    let callers = keys(&town).await;
+    let operations = operations(&town).await;
+    let reading: Vec<&Operation> = operations.iter().filter(|operation| operation.method == "GET").collect();
+    let (mut calls, mut bytes, mut denied, mut shown) = (0_usize, 0_usize, 0_usize, BTreeMap::<&str, usize>::new());
+    for caller in &callers {
+        for operation in &reading {
+            let granted = operation.scopes.is_empty() || operation.scopes.iter().any(|scope| caller.may(scope));
+            let Some((before, after)) = operation
+                .path
+                .split_once('{')
+                .map(|(before, rest)| (before, rest.split_once('}').unwrap().1))
+            else {
+                let got = town.call_as(&caller.token, "GET", &operation.path, &[], "").await;
+                assert_eq!(got.status == 403, !granted, "{} {} {}", caller.name, operation.path, got.status);
+                assert_eq!(
+                    foreign(caller, &all, &got),
+                    Vec::<&str>::new(),
+                    "{} {}",
+                    caller.name,
+                    operation.path
+                );
+                (calls, bytes) = (calls + 1, bytes + got.body.len());
+                continue;
+            };
+            let unknown = town
+                .call_as(&caller.token, "GET", &format!("{before}{}{after}", id::new()), &[], "")
+                .await;
+            for known in &all {
+                for id in &known.ids {
+                    let path = format!("{before}{id}{after}");
+                    let got = town.call_as(&caller.token, "GET", &path, &[], "").await;
+                    assert_eq!(foreign(caller, &all, &got), Vec::<&str>::new(), "{} {path}", caller.name);
+                    if got.status == 200 {
+                        assert!(granted && caller.reaches(known), "{} {path}", caller.name);
+                        *shown.entry(&operation.path).or_default() += 1;
+                    } else {
+                        assert_eq!(got.status == 403, !granted, "{} {path} {}", caller.name, got.status);
+                        assert_eq!((got.status, &got.body), (unknown.status, &unknown.body), "{} {path}", caller.name);
+                        denied += 1;
+                    }
+                    (calls, bytes) = (calls + 1, bytes + got.body.len());
+                }
+            }
+        }
+    }
+    println!(
+        "{} reading routes x {} callers x {} requests: {calls} calls, {denied} refused as if unknown, {bytes} bytes read, 0 of them foreign",
+        reading.len(),
+        callers.len(),
+        all.len()
+    );
+    for (path, times) in &shown {
+        println!("{path}: shown {times} times, each to who reaches it");
+    }
+    // That the routes show anything at all, and that the same eye finds what is foreign.
+    for path in [
+        "/v1/requests/{id}",
+        "/v1/requests/{id}/interactions",
+        "/v1/requests/{id}/history",
+        "/v1/interactions/{id}/raw",
+        "/v1/replies/{id}",
+        "/v1/recordings/{id}",
+        "/v1/recordings/{id}/audio",
+        "/v1/recordings/{id}/waveform",
+        "/v1/attachments/{id}",
+    ] {
+        assert!(shown.contains_key(path), "{path}");
+    }
+    let list = town.get("/v1/requests").await;
+    let narrow = callers.iter().find(|caller| caller.name == "key read on one service").unwrap();
+    assert!(foreign(narrow, &all, &list).len() > 12 * 3);
+}
+
+#[tokio::test]
+async fn nobody_changes_what_they_do_not_reach() {
+    let town = Town::new().await;
+    let all = everything(&town).await;
+    let callers = keys(&town).await;
+    let json = ("content-type", "application/json");
+    let (mut tried, mut made) = (0, 0);
+    for operation in operations(&town).await.iter().filter(|operation| operation.method != "GET") {
+        for caller in &callers {
+            // What names no scope is everybody's who is known, or gives a token itself.
+            let granted = operation.scopes.is_empty() || operation.scopes.iter().any(|scope| caller.may(scope));
+            let known_ids = all.iter().map(|known| (Some(known), known.ids.last().unwrap().as_str()));
+            for (known, id) in known_ids.chain([(None, "unknown")]) {
+                let path = operation.path.split_once('{').map_or_else(
+                    || operation.path.clone(),
+                    |(before, rest)| format!("{before}{id}{}", rest.split_once('}').unwrap().1),
+                );
+                let body = match (operation.method.as_str(), operation.path.as_str()) {
+                    ("PATCH", "/v1/requests/{id}") => json!({"subject": format!("changed by {}", caller.name)}),
+                    ("POST", "/v1/requests/{id}/replies") => json!({"text": format!("answer by {}", caller.name)}),
+                    _ => json!({}),
+                };
+                let got = town
+                    .call_as(
+                        &caller.token,
+                        &operation.method,
+                        &path,
+                        &[("if-match", "*"), json],
+                        body.to_string(),
+                    )
+                    .await;
+                tried += 1;
+                assert_eq!(
+                    got.status == 403,
+                    !granted,
+                    "{} {} {path} {}",
+                    caller.name,
+                    operation.method,
+                    got.status
+                );
+                if got.status.is_success() && operation.path.starts_with("/v1/requests") {
+                    let known = known.unwrap();
+                    assert!(caller.reaches(known) && caller.may("reply"), "{} {path}", caller.name);
+                    made += 1;
+                }
+            }
+        }
+    }
+    println!("{tried} writing calls, {made} made, each by who reaches the request");
+    assert!(made > 100, "{made}");
+}
+
+#[tokio::test]
+async fn who_brings_in_does_so_within_the_contract() {
+    let town = Town::new().await;
+    let contract = json!({"grant": {"operations": ["intake"], "themes": ["voirie"], "channels": ["web"]}});
+    let contract: Contract = serde_json::from_value(contract).unwrap();
+    let key = town.core.keys.create(&Actor::System, "site", &contract).await.unwrap();
+    let post = async |channel: &str, theme: Value| {
+        let body = json!({"text": "Un trou", "theme": theme}).to_string();
+        let path = format!("/v1/intake/{channel}");
+        town.call_as(&key, "POST", &path, &[("content-type", "application/json")], body)
+            .await
+    };
+    assert_eq!(post("web", json!("voirie")).await.status, 201);
+    for (channel, theme) in [("web", json!("eau")), ("web", Value::Null), ("counter", json!("voirie"))] {
+        let got = post(channel, theme).await;
+        got.is_problem(422, "invalid");
+        assert_eq!(got.json()["errors"][0]["pointer"], "/theme");
+    }
+    town.call_as(&key, "GET", "/v1/requests", &[], "")
+        .await
+        .is_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_contract_names_the_members_that_are_shown() {
+    let town = Town::new().await;
+    let visit = town.visit("Bonjour").await;
+    let contract = json!({"grant": {"operations": ["read"], "confidentiality": "secret"}, "fields": ["status", "theme", "channel"]});
+    let contract: Contract = serde_json::from_value(contract).unwrap();
+    let key = town.core.keys.create(&Actor::System, "statistics", &contract).await.unwrap();
+    let get = async |path: String| town.call_as(&key, "GET", &path, &[], "").await;
+    let path = format!("/v1/requests/{}", visit["id"].as_str().unwrap());
+    let shown = get(path.clone()).await.json();
+    let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["channel", "id", "links", "ref", "status", "theme", "version"]);
+    for path in ["/v1/requests".to_owned(), format!("{path}/interactions")] {
+        let got = get(path.clone()).await;
+        let text = String::from_utf8_lossy(&got.body).into_owned();
+        assert_eq!(got.status, 200, "{path}");
+        assert!(
+            text.contains("\"counter\"") && !text.contains("+336") && !text.contains("Bonjour"),
+            "{text}"
+        );
+    }
+    let whole = town.get(&format!("{path}/interactions")).await.json();
+    let evidence = whole["items"][0]["id"].as_str().unwrap();
+    get(format!("/v1/interactions/{evidence}/raw")).await.is_problem(404, "not-found");
+    get(format!("{path}/history")).await.is_problem(404, "not-found");
+    assert_eq!(town.get(&format!("/v1/interactions/{evidence}/raw")).await.status, 200);
+}
