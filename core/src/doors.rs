@@ -13,6 +13,7 @@ use crate::base::time;
 use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
+use crate::citizen::{Citizens, OptOuts};
 use crate::contact::{Attachments, Intake, Interactions, Recordings};
 use crate::feed::Feed;
 use crate::jobs::{Jobs, Runner};
@@ -78,6 +79,10 @@ pub struct Core {
     pub audit: Audit,
     /// Domains, services, themes.
     pub catalogue: Catalogue,
+    /// Citizens and their contact points.
+    pub citizens: Citizens,
+    /// Who wants no campaigns.
+    pub opt_outs: OptOuts,
     /// The way in.
     pub intake: Intake,
     /// Contacts as they were taken in.
@@ -154,6 +159,8 @@ impl Core {
             intake,
             interactions: Interactions::new(store.clone(), catalogue.clone()),
             desk: Desk::new(store.clone(), feed.clone(), catalogue.clone()),
+            citizens: Citizens::new(store.clone(), feed.clone(), catalogue.clone()),
+            opt_outs: OptOuts::new(store.clone()),
             outbox,
             recordings: Recordings::new(store.clone(), feed.clone(), catalogue.clone()),
             attachments: Attachments::new(store.clone(), blobs.clone(), catalogue.clone()),

@@ -1,7 +1,7 @@
 //! What Voxea knows: contacts, requests, replies, the feed, and the two databases that keep them.
 //!
 //! Floors, from top to bottom; a floor imports only those below it:
-//! jobs · contact, outbox · request · catalogue · artefact, feed, access, channel · audit · store · base.
+//! jobs · contact, outbox · request · citizen · catalogue · artefact, feed, access, channel · audit · store · base.
 
 pub mod access;
 pub mod artefact;
@@ -9,6 +9,7 @@ pub mod audit;
 pub mod base;
 pub mod catalogue;
 pub mod channel;
+pub mod citizen;
 pub mod contact;
 mod doors;
 pub mod feed;

@@ -29,11 +29,16 @@ CREATE TABLE request (
     updated_at        BIGINT NOT NULL,
     version           BIGINT NOT NULL,
     last_contact_at   BIGINT NOT NULL,   -- the citizen's latest contact; the 24 h rule of texts reads it
-    last_keyword      BIGINT NOT NULL DEFAULT 0   -- 1 when that contact carried a keyword
+    last_keyword      BIGINT NOT NULL DEFAULT 0,  -- 1 when that contact carried a keyword
+    from_key          TEXT,              -- the sender as contact points are matched; NULL for nobody's
+    citizen_id        TEXT,              -- whose it is, when that is known
+    citizen_by_hand   BIGINT NOT NULL DEFAULT 0   -- 1 once a person said whose it is, or that nobody's: no rule changes it
 );
 CREATE INDEX request_by_channel ON request (channel, position);
 CREATE INDEX request_by_status ON request (status, position);
-CREATE INDEX request_by_citizen ON request (account, from_address, last_contact_at);
+-- Both the request that a contact of an account may join, and all requests of one sender.
+CREATE INDEX request_by_sender ON request (from_key, account, last_contact_at);
+CREATE INDEX request_by_citizen ON request (citizen_id, position) WHERE citizen_id IS NOT NULL;
 
 CREATE TABLE interaction (
     id            TEXT PRIMARY KEY,

@@ -11,6 +11,7 @@ mod dialog;
 pub mod endpoint;
 pub mod flow;
 mod ids;
+mod interval;
 #[cfg(feature = "shell")]
 pub mod media;
 pub mod policy;

@@ -95,10 +95,11 @@ pub fn package_directions(found: &[(String, Vec<String>)]) -> Vec<String> {
 }
 
 /// The core's floors from the top; the modules of one floor stand side by side.
-pub const FLOORS: [&[&str]; 8] = [
+pub const FLOORS: [&[&str]; 9] = [
     &["jobs"],
     &["contact", "outbox"],
     &["request"],
+    &["citizen"],
     &["catalogue"],
     &["artefact", "feed", "access", "channel"],
     &["audit"],

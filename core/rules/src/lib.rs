@@ -10,6 +10,7 @@
 //! | [`sms`] | what a text costs, and what is refused: the 160 rule |
 //! | [`typography`] | which marks a text message can do without, and letters without accents |
 //! | [`phone`] | one spelling for each telephone number |
+//! | [`postal`] | one spelling for each postal address, for comparison |
 //! | [`mod@reference`] | `2026-0001234-7`: the number that a citizen reads out |
 //! | [`keyword`] | the first word of a text, folded |
 //! | [`moment`] | dates and times as citizens read them |
@@ -25,6 +26,7 @@ pub mod keyword;
 pub mod moment;
 pub mod password;
 pub mod phone;
+pub mod postal;
 mod proposal;
 pub mod receipt;
 pub mod redact;

@@ -1,9 +1,5 @@
 //! Signing the chain: from then on what is below cannot be changed unnoticed without the key.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Hash, unhex};
@@ -99,14 +95,4 @@ pub(super) async fn take(store: &Store, key: &SigningKey, head: &Head, now: Mill
         .fetch_optional(db).await)?;
     tx.commit().await?;
     Ok(new.map(|_| signed))
-}
-
-/// Keeps the checkpoint on this machine, outside the database: whoever writes the database alone cannot turn the trail
-/// back to before it unnoticed.
-pub(super) fn remember(file: &Path, signed: &Checkpoint) -> std::io::Result<()> {
-    let draft = file.with_extension("new");
-    let mut new = File::create(&draft)?;
-    writeln!(new, "{} {}", signed.seq, signed.hash)?;
-    new.sync_all()?;
-    fs::rename(&draft, file)
 }

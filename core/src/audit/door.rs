@@ -1,6 +1,5 @@
 //! The door to the trail. Nothing of it changes a row: reads are entered, pages are read, the chain is signed.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,13 +7,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Record;
-use super::checkpoint::{self, Head};
+use super::checkpoint;
 use super::committer::{self, Waiting};
 use super::entry::Entry;
 use super::heard::Heard;
 use super::key::{PublicKey, SigningKey};
 use super::retention;
 use super::settings::Settings;
+use super::signer::Signer;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
@@ -25,11 +25,6 @@ use crate::store::on;
 const QUEUE: usize = 1024;
 /// Longest that a read waits to get in.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After so many rows the chain is signed.
-const ROWS: i64 = 1000;
-/// After this time it is signed when there is something new.
-const AGE: Millis = 60_000;
-
 /// Which rows.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -71,11 +66,9 @@ pub struct Audit {
     store: Store,
     queue: mpsc::Sender<Waiting>,
     heard: Heard,
-    key: Arc<SigningKey>,
-    seen: Arc<Path>,
+    signer: Arc<Signer>,
     months: u32,
-    checkpoints: Arc<AtomicU64>,
-    failures: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
 }
 
 impl Audit {
@@ -92,14 +85,12 @@ impl Audit {
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(committer::run(store.clone(), waiting));
         Ok(Self {
-            store,
             queue,
             heard: Heard::default(),
-            key: Arc::new(key),
-            seen: settings.seen.as_path().into(),
+            signer: Arc::new(Signer::new(store.clone(), key, &settings.seen)),
+            store,
             months: settings.months,
-            checkpoints: Arc::default(),
-            failures: Arc::default(),
+            refused: Arc::default(),
         })
     }
 
@@ -110,7 +101,7 @@ impl Audit {
     pub async fn read(&self, entry: Entry) -> Result<()> {
         let entered = self.enter(entry).await;
         if entered.is_err() {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
         entered
     }
@@ -169,49 +160,17 @@ impl Audit {
     /// Signs the chain when a thousand rows are new, or one is older than a minute. Says whether it did.
     ///
     /// # Errors
-    /// The store's.
+    /// [`CoreError::Conflict`] when somebody has changed the trail: then it is not signed. The store's.
     pub async fn checkpoint_when_due(&self, now: Millis) -> Result<bool> {
-        self.sign(now, |head| {
-            let waits = head.waiting_since.is_some_and(|since| now - since >= AGE);
-            head.seq - head.signed >= ROWS || waits
-        })
-        .await
+        self.signer.when_due(now).await
     }
 
     /// Signs the chain when there is anything new, for a stop. Says whether it did.
     ///
     /// # Errors
-    /// The store's.
+    /// As [`Audit::checkpoint_when_due`].
     pub async fn checkpoint(&self, now: Millis) -> Result<bool> {
-        self.sign(now, |_| true).await
-    }
-
-    async fn sign(&self, now: Millis, due: impl Fn(&Head) -> bool) -> Result<bool> {
-        let signed = async {
-            let head = checkpoint::head(&self.store).await?;
-            if head.seq <= head.signed || !due(&head) {
-                return Ok(None);
-            }
-            checkpoint::take(&self.store, &self.key, &head, now).await
-        };
-        let signed = signed.await.inspect_err(|_| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        })?;
-        let Some(signed) = signed else { return Ok(false) };
-        self.checkpoints.fetch_add(1, Ordering::Relaxed);
-        // The log is a second witness: it usually leaves the machine.
-        tracing::info!(
-            row = signed.seq,
-            hash = signed.hash,
-            key = signed.key_id,
-            "the audit trail was signed"
-        );
-        let seen = Arc::clone(&self.seen);
-        let kept = tokio::task::spawn_blocking(move || checkpoint::remember(&seen, &signed)).await;
-        if let Err(error) = kept.map_err(std::io::Error::other).flatten() {
-            tracing::warn!(error = %error, file = %self.seen.display(), "the last checkpoint could not be kept on this machine");
-        }
-        Ok(true)
+        self.signer.now(now).await
     }
 
     /// Takes rows out whose time is over, and returns how many.
@@ -232,14 +191,14 @@ impl Audit {
             rows: head.seq,
             unsigned: head.seq - head.signed,
             signed_at: head.signed_at,
-            checkpoints: self.checkpoints.load(Ordering::Relaxed),
-            failures: self.failures.load(Ordering::Relaxed),
+            checkpoints: self.signer.taken.load(Ordering::Relaxed),
+            failures: self.refused.load(Ordering::Relaxed) + self.signer.failed.load(Ordering::Relaxed),
         })
     }
 
     /// The half of the key that verifies.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        self.key.public()
+        self.signer.key().public()
     }
 }

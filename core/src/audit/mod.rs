@@ -16,6 +16,7 @@ mod key;
 mod lines;
 mod retention;
 mod settings;
+mod signer;
 mod trail;
 mod verify;
 

@@ -162,12 +162,18 @@ impl<'a> Walk<'a> {
 
     /// Begins behind a checkpoint instead, because the rows up to it were purged or are not asked for.
     pub(super) fn begin(&mut self, checkpoint: &Checkpoint) -> Result<(), Broken> {
-        self.last = checkpoint.seq;
-        self.hash = unhex(&checkpoint.hash).ok_or(Broken::Forged(checkpoint.seq))?;
+        let hash = unhex(&checkpoint.hash).ok_or(Broken::Forged(checkpoint.seq))?;
+        self.resume(checkpoint.seq, hash);
         self.sound.anchor = Some((checkpoint.seq, checkpoint.at));
-        self.sound.first = checkpoint.seq + 1;
-        self.sound.last = checkpoint.seq;
         self.checkpoint(checkpoint)
+    }
+
+    /// Begins behind a row that is known to be well.
+    pub(super) const fn resume(&mut self, seq: i64, hash: Hash) {
+        self.last = seq;
+        self.hash = hash;
+        self.sound.first = seq + 1;
+        self.sound.last = seq;
     }
 
     /// The next row.

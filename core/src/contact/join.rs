@@ -27,9 +27,9 @@ macro_rules! over {
 
 static CONVERSATIONS: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("owner", Column::Text), ("citizen", Column::Text)]).statement(concat!(
-        "SELECT '' AS found_by, CAST(0 AS BIGINT) AS named, ",
+        "SELECT r.citizen AS found_by, CAST(0 AS BIGINT) AS named, ",
         of_request!(),
-        " FROM {rows} AS r JOIN request q ON q.id = (SELECT o.id FROM request o WHERE o.account = r.owner AND o.from_address = r.citizen \
+        " FROM {rows} AS r JOIN request q ON q.id = (SELECT o.id FROM request o WHERE o.account = r.owner AND o.from_key = r.citizen \
           AND o.status NOT IN (",
         over!(),
         ") ORDER BY o.last_contact_at DESC, o.position DESC LIMIT 1)",
@@ -149,6 +149,7 @@ pub(super) struct Placement {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pub(super) all: BTreeMap<String, Request>,
+    /// By account and the sender's match key.
     conversations: HashMap<(String, String), String>,
     references: HashMap<String, String>,
     /// By Message-ID: the request, and whether the id was only named.
@@ -166,9 +167,7 @@ impl Requests {
                 Joining::New => (),
                 Joining::Conversation { reference, .. } => {
                     references.extend(reference.as_deref());
-                    if !prepared.contact.from.is_empty() {
-                        citizens.insert((prepared.account.as_str(), prepared.contact.from.as_str()));
-                    }
+                    citizens.extend(prepared.sender.as_deref().map(|sender| (prepared.account.as_str(), sender)));
                 }
                 Joining::Thread {
                     message_ids,
@@ -187,7 +186,7 @@ impl Requests {
             .map(|(owner, citizen)| row!({"owner": owner, "citizen": citizen}))
             .collect();
         for found in look(tx, &CONVERSATIONS, rows).await? {
-            let place = (found.account.clone().unwrap_or_default(), found.from_address.clone());
+            let place = (found.account.clone().unwrap_or_default(), found.found_by.clone());
             let id = requests.enter(found);
             requests.conversations.insert(place, id);
         }
@@ -263,9 +262,11 @@ impl Requests {
             request.last_keyword = keyword;
         }
         let join = request.joins;
-        if request.account.as_deref() == Some(prepared.account.as_str()) && !contact.from.is_empty() {
+        if request.account.as_deref() == Some(prepared.account.as_str())
+            && let Some(sender) = &prepared.sender
+        {
             self.conversations
-                .insert((prepared.account.clone(), contact.from.clone()), request_id.clone());
+                .insert((prepared.account.clone(), sender.clone()), request_id.clone());
         }
         self.remember(contact, &request_id);
         Placement { request_id, join, opened }
@@ -293,7 +294,8 @@ impl Requests {
                 keyword,
             } => by_reference(reference)
                 .or_else(|| {
-                    let id = self.conversations.get(&(prepared.account.clone(), contact.from.clone()))?;
+                    let sender = prepared.sender.clone()?;
+                    let id = self.conversations.get(&(prepared.account.clone(), sender))?;
                     let request = self.all.get(id)?;
                     let lately = contact.received_at - request.last_contact_at <= *within;
                     Some(id).filter(|_| !keyword && !request.last_keyword && lately)

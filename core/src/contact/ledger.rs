@@ -79,6 +79,7 @@ impl Ledger {
                 "from_name": contact.from_name, "theme": contact.theme, "received_at": contact.received_at,
                 "updated_at": self.now, "version": request.version + request.joins,
                 "last_contact_at": request.last_contact_at, "last_keyword": i64::from(request.last_keyword),
+                "from_key": prepared.sender,
             }));
         }
         let position = self.take();

@@ -13,7 +13,7 @@ use voxea_rules::{gsm7, reference};
 
 use super::contact::{Contact, Dedup, Flag, Joining};
 use super::part::{Coding, Part};
-use super::prepare::{Prepared, PreparedPart, PreparedRaw};
+use super::prepare::{self, Prepared, PreparedPart, PreparedRaw};
 use super::rows::hex;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
@@ -319,6 +319,7 @@ fn whole(account: Account, epoch: i64, at: Millis, slots: &Slots) -> Option<Prep
     contact.default_theme.clone_from(&first.default_theme);
     let raw: Vec<u8> = slots.values().flat_map(|slot| slot.raw.iter().copied()).collect();
     Some(Prepared {
+        sender: prepare::sender(&contact),
         account: contact.account.key(),
         actor: Actor::Channel(contact.account.clone()).to_string(),
         keys: Vec::new(),

@@ -8,6 +8,7 @@ use super::part::Part;
 use crate::artefact::{Blobs, StoredBlob};
 use crate::base::actor::Actor;
 use crate::base::mutant;
+use crate::citizen::Address;
 
 /// An address, a name or an id is cut beyond this many bytes; PostgreSQL's index rows end at 2,700.
 const NAME_BYTES: usize = 1000;
@@ -29,6 +30,8 @@ pub(super) struct Prepared {
     /// `kind/name`.
     pub(super) account: String,
     pub(super) actor: String,
+    /// The match key of who sent it; `None` for nobody's.
+    pub(super) sender: Option<String>,
     pub(super) keys: Vec<String>,
     pub(super) raw: Option<PreparedRaw>,
 }
@@ -86,6 +89,7 @@ pub(super) fn contact(mut contact: Contact) -> Result<Prepared, IntakeError> {
         .unwrap_or_else(|| Actor::Channel(contact.account.clone()))
         .to_string();
     Ok(Prepared {
+        sender: sender(&contact),
         contact,
         account,
         actor,
@@ -138,6 +142,11 @@ impl Prepared {
         contact.flags.push(Flag::Quarantined);
         bare
     }
+}
+
+/// By what the sender of a contact is found again.
+pub(super) fn sender(contact: &Contact) -> Option<String> {
+    Address::of_sender(contact.channel, &contact.from).map(|address| address.match_key())
 }
 
 fn clean(contact: &mut Contact) {

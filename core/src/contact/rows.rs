@@ -21,12 +21,35 @@ macro_rules! tables {
     };
 }
 
+/// A request is its sender's when exactly one active citizen has that address now; otherwise it is nobody's yet.
+static REQUEST: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[
+        ("id", Column::Text),
+        ("position", Column::Integer),
+        ("ref", Column::Text),
+        ("channel", Column::Text),
+        ("account", Column::Text),
+        ("status", Column::Text),
+        ("subject", Column::Text),
+        ("from_address", Column::Text),
+        ("from_name", Column::Text),
+        ("theme", Column::Text),
+        ("received_at", Column::Integer),
+        ("updated_at", Column::Integer),
+        ("version", Column::Integer),
+        ("last_contact_at", Column::Integer),
+        ("last_keyword", Column::Integer),
+        ("from_key", Column::Text),
+    ])
+    .statement(
+        "INSERT INTO request ({columns}, citizen_id) SELECT {values}, \
+         (SELECT MIN(p.citizen_id) FROM contact_point p JOIN citizen c ON c.id = p.citizen_id \
+           WHERE p.match_key = r.from_key AND p.removed_at IS NULL AND c.status = 'active' HAVING COUNT(*) = 1) \
+         FROM {rows} AS r WHERE true",
+    )
+});
+
 tables! {
-    REQUEST = "request" {
-        "id": Text, "position": Integer, "ref": Text, "channel": Text, "account": Text, "status": Text, "subject": Text,
-        "from_address": Text, "from_name": Text, "theme": Text, "received_at": Integer, "updated_at": Integer, "version": Integer,
-        "last_contact_at": Integer, "last_keyword": Integer,
-    }
     INTERACTION = "interaction" {
         "id": Text, "position": Integer, "channel": Text, "account": Text, "direction": Text, "native_id": Text,
         "from_address": Text, "from_name": Text, "to_address": Text, "subject": Text, "text": Text, "text_stripped": Text,

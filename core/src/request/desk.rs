@@ -13,6 +13,7 @@ use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::time;
 use crate::catalogue::Catalogue;
+use crate::citizen;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
 use crate::store::{Store, Tx};
@@ -21,12 +22,14 @@ use crate::store::{Store, Tx};
 const MEMBER_CHARS: usize = 500;
 
 /// Which requests a list shows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only those of this channel.
     pub channel: Option<Channel>,
     /// Only those in this state.
     pub status: Option<Status>,
+    /// Only those of the citizen with this id.
+    pub citizen: Option<String>,
     /// Only those committed after this position.
     pub after: i64,
 }
@@ -51,6 +54,8 @@ pub struct Patch {
     pub theme: Option<Option<String>>,
     /// Who works on it.
     pub assignee: Option<Option<String>>,
+    /// The id of the citizen whose it is. Whatever a person says here, no rule changes.
+    pub citizen: Option<Option<String>>,
 }
 
 /// The door.
@@ -95,6 +100,7 @@ impl Desk {
         let columns = [
             ("channel", filter.channel.map(Channel::as_str)),
             ("status", filter.status.map(Status::as_str)),
+            ("citizen_id", filter.citizen.as_deref()),
         ];
         for (column, wanted) in columns {
             if let Some(wanted) = wanted {
@@ -134,7 +140,8 @@ impl Desk {
     ///
     /// # Errors
     /// [`CoreError::NotFound`]; [`CoreError::Stale`] when somebody was faster; [`CoreError::Conflict`] for a move that
-    /// the table of moves does not have; [`CoreError::Invalid`] for a member that is too long; the store's.
+    /// the table of moves does not have; [`CoreError::Invalid`] for a member that is too long, and a theme or citizen that
+    /// may not be named; the store's.
     pub async fn patch(&self, actor: &Actor, id: &str, expected: i64, patch: &Patch) -> Result<RequestRow> {
         if let Some(Some(code)) = &patch.theme {
             self.catalogue.fresh().await?.offered("/theme", code)?;
@@ -151,12 +158,21 @@ impl Desk {
         if changes.is_empty() {
             return Ok(before);
         }
+        if let Some(citizen_id) = after.citizen_id.as_deref().filter(|_| changes.contains_key("citizen"))
+            && !citizen::linkable(&mut tx, citizen_id).await?
+        {
+            return Err(CoreError::invalid(
+                "/citizen",
+                "must be the id of a citizen that is neither merged nor anonymised",
+            ));
+        }
         after.version += 1;
         after.updated_at = time::now();
-        let sql = "UPDATE request SET status = $2, subject = $3, theme = $4, assignee = $5, version = $6, updated_at = $7 WHERE id = $1";
+        let sql = "UPDATE request SET status = $2, subject = $3, theme = $4, assignee = $5, version = $6, updated_at = $7, citizen_id = $8, \
+                   citizen_by_hand = CASE WHEN citizen_id IS DISTINCT FROM $8 THEN 1 ELSE citizen_by_hand END WHERE id = $1";
         on!(Tx, &mut tx, db => sqlx::query(sql)
             .bind(id).bind(&after.status).bind(&after.subject).bind(&after.theme).bind(&after.assignee)
-            .bind(after.version).bind(after.updated_at).execute(db).await.map(|_| ()))?;
+            .bind(after.version).bind(after.updated_at).bind(&after.citizen_id).execute(db).await.map(|_| ()))?;
         let moved = before.status != after.status;
         if moved {
             let transition = Transition {
@@ -223,6 +239,7 @@ fn apply(before: &RequestRow, patch: &Patch) -> Result<(RequestRow, Map<String, 
     member(&mut changes, "subject", &mut after.subject, patch.subject.as_ref())?;
     member(&mut changes, "theme", &mut after.theme, patch.theme.as_ref())?;
     member(&mut changes, "assignee", &mut after.assignee, patch.assignee.as_ref())?;
+    member(&mut changes, "citizen", &mut after.citizen_id, patch.citizen.as_ref())?;
     Ok((after, changes))
 }
 

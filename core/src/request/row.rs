@@ -28,6 +28,8 @@ pub struct RequestRow {
     pub theme: Option<String>,
     /// Who works on it.
     pub assignee: Option<String>,
+    /// The id of the citizen whose it is, when that is known.
+    pub citizen_id: Option<String>,
     /// When its first contact was taken in.
     pub received_at: Millis,
     /// When it changed last.
@@ -37,5 +39,5 @@ pub struct RequestRow {
 }
 
 /// The columns of [`RequestRow`], for a `SELECT`.
-pub(crate) const COLUMNS: &str = "id, position, ref, channel, account, status, subject, from_address, from_name, theme, assignee, \
+pub(crate) const COLUMNS: &str = "id, position, ref, channel, account, status, subject, from_address, from_name, theme, assignee, citizen_id, \
                                   received_at, updated_at, version";

@@ -220,6 +220,30 @@ pub(crate) async fn whatever_is_done_to_it_is_named(place: &Place) {
     };
     let found = audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap();
     assert_eq!(found, Err(Broken::Deleted(5, 8)));
+    // It signs nothing of that, not even after a start, and not when the chain was made anew with other rows.
+    for forged in [0, 5] {
+        let mut tx = place.store.begin().await.unwrap();
+        let rows: Vec<Entry> = (0..forged).map(|n| Entry::new(&agent(), "read", format!("forged/{n}"))).collect();
+        audit::append(&mut tx, &rows).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(trail.audit.checkpoint(NOW).await.is_err());
+        let started = Audit::start(place.store.clone(), &Settings::within(trail.folder.path())).unwrap();
+        assert!(started.checkpoint(NOW).await.is_err());
+        assert_eq!(
+            (
+                started.status().await.unwrap().failures,
+                started.status().await.unwrap().checkpoints
+            ),
+            (1, 0)
+        );
+        assert!(
+            !started.checkpoint_when_due(NOW + SECOND).await.unwrap(),
+            "it is tried again after a minute"
+        );
+        assert!(started.checkpoint_when_due(NOW + 61 * SECOND).await.is_err());
+    }
+    let found = audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap();
+    assert_eq!(found, Err(Broken::Rewritten(5, 8)));
 }
 
 pub(crate) async fn old_rows_go_up_to_a_checkpoint(place: &Place) {
@@ -328,12 +352,21 @@ pub(crate) async fn a_trail_that_cannot_be_written_refuses_reads(place: &Place) 
     assert!(!trail.audit.checkpoint_when_due(NOW + 59 * SECOND).await.unwrap());
     assert!(trail.audit.checkpoint_when_due(NOW + 60 * SECOND).await.unwrap());
     assert_eq!(trail.verified(NOW).await.unwrap().signed, Some((1, NOW + 60 * SECOND)));
+    // A thousand new ones do not wait for the minute.
+    let now = NOW + 60 * SECOND;
+    for (rows, due) in [(999, false), (1, true)] {
+        let entries: Vec<Entry> = (0..rows).map(|_| Entry::new(&agent(), "read", "request/1").at(now)).collect();
+        let mut tx = place.store.begin().await.unwrap();
+        audit::append(&mut tx, &entries).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(trail.audit.checkpoint_when_due(now).await.unwrap(), due);
+    }
     // Another key signs from now on: the older one must be given as well.
     let second = tempfile::tempdir().unwrap();
     let other = Audit::start(place.store.clone(), &Settings::within(second.path())).unwrap();
     other.read(Entry::new(&agent(), "read", "request/2")).await.unwrap();
     other.checkpoint(NOW).await.unwrap();
-    assert_eq!(trail.verified(NOW).await, Err(Broken::Stranger(2, other.public_key().id())));
+    assert_eq!(trail.verified(NOW).await, Err(Broken::Stranger(1002, other.public_key().id())));
     let (key, _) = SigningKey::open(&second.path().join("audit.key")).unwrap();
     let trust = Trust {
         keys: vec![trail.audit.public_key(), key.public()],

@@ -39,6 +39,7 @@ mod acknowledging;
 mod agents;
 mod audit;
 mod catalogue;
+mod citizens;
 mod dedup;
 mod fencing;
 mod joining;
@@ -90,6 +91,12 @@ stories! {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,
         a_request_takes_only_a_theme_in_use, a_move_says_how_long_the_state_lasted,
+    }
+    citizens {
+        a_sender_is_the_one_citizen_who_has_the_address, a_batch_of_known_and_unknown_senders_is_linked_right, one_key_makes_one_citizen,
+        an_address_is_once_with_a_citizen_and_often_among_them, earlier_requests_are_given_once_it_is_clear_whose_they_are,
+        no_request_is_missed_while_an_address_is_added, a_person_decides_whose_a_request_is, a_change_names_its_version,
+        a_stop_counts_for_an_address_of_nobody, one_that_was_merged_is_left_alone, citizens_are_listed_in_commit_order,
     }
     dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
     fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }

@@ -365,6 +365,7 @@ pub(crate) async fn a_list_pages_in_commit_order(place: &Place) {
             channel: Some(Channel::Sms),
             status: Some(Status::Received),
             after,
+            ..Filter::default()
         };
         let page = core.desk.list(&agent(), filter, 3).await.unwrap();
         seen.extend(page.items.into_iter().map(|row| row.id));

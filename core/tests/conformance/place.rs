@@ -12,6 +12,7 @@ use voxea_core::base::id;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::base::wake::Wake;
 use voxea_core::catalogue::Catalogue;
+use voxea_core::citizen::{Citizens, OptOuts};
 use voxea_core::contact::{
     Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) intake: Intake,
     pub(crate) interactions: Interactions,
     pub(crate) desk: Desk,
+    pub(crate) citizens: Citizens,
+    pub(crate) opt_outs: OptOuts,
     pub(crate) url: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -70,6 +73,8 @@ impl Place {
         let intake = Intake::start(store.clone(), feed.clone(), catalogue.clone(), Wake::new(), Counters::default());
         let interactions = Interactions::new(store.clone(), catalogue.clone());
         let desk = Desk::new(store.clone(), feed.clone(), catalogue.clone());
+        let citizens = Citizens::new(store.clone(), feed.clone(), catalogue.clone());
+        let opt_outs = OptOuts::new(store.clone());
         Self {
             store,
             feed,
@@ -77,6 +82,8 @@ impl Place {
             intake,
             interactions,
             desk,
+            citizens,
+            opt_outs,
             url,
             _folder: folder,
         }

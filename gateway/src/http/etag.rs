@@ -5,6 +5,7 @@ use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use voxea_core::base::error::CoreError;
 use voxea_core::catalogue::Expected;
 
 use super::problem::{Kind, Problem};
@@ -59,6 +60,36 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
         ));
     }
     Ok(Match::Versions(versions))
+}
+
+/// A moment's race between reading and changing is tried again a few times.
+const RACES: usize = 5;
+
+/// Changes what is at one of the wanted versions. `current` reads the version, `change` changes the one that it is given.
+///
+/// # Errors
+/// Those of `change`, [`CoreError::Stale`] among them when the version is none of the wanted ones.
+pub(crate) async fn changing<T, C, R>(wanted: &Match, current: impl Fn() -> C, change: impl Fn(i64) -> R) -> Result<T, CoreError>
+where
+    C: Future<Output = Result<i64, CoreError>>,
+    R: Future<Output = Result<T, CoreError>>,
+{
+    match wanted {
+        Match::Any => {
+            for _ in 1..RACES {
+                match change(current().await?).await {
+                    Err(CoreError::Stale { .. }) => {}
+                    other => return other,
+                }
+            }
+            change(current().await?).await
+        }
+        // A tag that is no version of ours matches nothing, and no version is negative.
+        Match::Versions(versions) => match change(versions.first().copied().unwrap_or(-1)).await {
+            Err(CoreError::Stale { current, .. }) if versions.contains(&current) => change(current).await,
+            other => other,
+        },
+    }
 }
 
 /// What a change that may also make the thing expects: `If-None-Match: *`, or `If-Match`.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::api::Api;
 use super::json::Json as Tree;
@@ -90,12 +91,31 @@ impl FromRequestParts<Api> for Id {
         match Path::<String>::from_request_parts(parts, api).await {
             // PostgreSQL takes no NUL in a text.
             Ok(Path(text)) if !text.contains('\0') => Ok(Self(text)),
-            _ => Err(Problem::new(
-                Kind::BAD_REQUEST,
-                "the path cannot be read: what it encodes with % must be UTF-8 without NUL",
-            )),
+            _ => Err(unreadable_path()),
         }
     }
+}
+
+/// The two variables of a path: a thing and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Ids(pub(crate) String, pub(crate) String);
+
+impl FromRequestParts<Api> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match Path::<(String, String)>::from_request_parts(parts, api).await {
+            Ok(Path((one, other))) if !one.contains('\0') && !other.contains('\0') => Ok(Self(one, other)),
+            _ => Err(unreadable_path()),
+        }
+    }
+}
+
+fn unreadable_path() -> Problem {
+    Problem::new(
+        Kind::BAD_REQUEST,
+        "the path cannot be read: what it encodes with % must be UTF-8 without NUL",
+    )
 }
 
 /// The query of a list or a filter: what cannot be read is 400.
@@ -128,6 +148,17 @@ pub(crate) fn limit(text: Option<&str>) -> Result<usize, Problem> {
             format!("`limit` must be a number from 1 to {LARGEST_PAGE}"),
         )),
     }
+}
+
+/// Tells `null` from a member that is left out, for a merge patch (RFC 7396).
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// What a call that makes something or finds it there answers: 201 or 200, with the entity tag of its version.
+pub(crate) fn made_or_there(made: bool, answer: impl IntoResponse, version: i64) -> Response {
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    (status, tagged(answer, version)).into_response()
 }
 
 /// An answer with the entity tag of its version.

@@ -1,10 +1,13 @@
 //! `Idempotency-Key`: the same call twice is answered twice and done once.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use ring::digest::{SHA256, digest};
 use voxea_core::access::Slot;
 
 use super::api::Api;
+use super::etag;
 use super::problem::{Kind, Problem};
 
 /// The longest key, in bytes.
@@ -44,13 +47,17 @@ pub(crate) struct Held {
     key: String,
 }
 
+/// What a route and a body are known by.
+pub(crate) fn fingerprint(route: &str, body: &[u8]) -> String {
+    hex(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref())
+}
+
 /// Claims a key for this client, route and body.
 ///
 /// # Errors
 /// 422 when the key came with another body or on another route, 409 while the first call is at work.
 pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body: &[u8]) -> Result<Claim, Problem> {
-    let hash = hex(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref());
-    match api.core().idempotency.begin(client, key, &hash).await? {
+    match api.core().idempotency.begin(client, key, &fingerprint(route, body)).await? {
         Slot::Fresh => Ok(Claim::Fresh(Held {
             api: api.clone(),
             client: client.to_owned(),
@@ -60,8 +67,21 @@ pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body:
         Slot::InFlight => {
             Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1))
         }
-        Slot::Mismatch => Err(Problem::new(Kind::KEY_REUSED, "use a new Idempotency-Key for a new contact")),
+        Slot::Mismatch => Err(Problem::new(Kind::KEY_REUSED, "use a new Idempotency-Key for another body")),
     }
+}
+
+/// The answer to a call that made something, the first time and every other time: the JSON of what was made, which says
+/// where it is (`links.self`) and its `version`.
+pub(crate) fn answer(status: StatusCode, text: &str) -> Response {
+    let body: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let location = body["links"]["self"].as_str().unwrap_or_default();
+    let headers = [
+        (LOCATION, HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static(""))),
+        (ETAG, etag::of(body["version"].as_i64().unwrap_or_default())),
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ];
+    (status, headers, text.to_owned()).into_response()
 }
 
 impl Held {

@@ -60,7 +60,7 @@ const fn sound(route: &'static str, action: &'static str, object: &'static str) 
 }
 
 /// Every route whose answer has personal data. One with a variable is about that thing, the others are lists.
-static TABLE: [Shown; 13] = [
+static TABLE: [Shown; 19] = [
     shown("/v1/requests", "listed", "requests"),
     shown("/v1/requests/{id}", "read", "request"),
     shown("/v1/requests/{id}/interactions", "read_interactions", "request"),
@@ -74,6 +74,12 @@ static TABLE: [Shown; 13] = [
     shown("/v1/audit", "listed", "audit"),
     shown("/v1/agents", "listed", "agents"),
     shown("/v1/agents/{login}", "read", "agent"),
+    shown("/v1/citizens", "listed", "citizens"),
+    shown("/v1/citizens:lookup", "looked_up", "citizens"),
+    shown("/v1/citizens/{id}", "read", "citizen"),
+    shown("/v1/citizens/{id}/history", "read_history", "citizen"),
+    shown("/v1/citizens/{id}/requests", "read_requests", "citizen"),
+    shown("/v1/opt-outs", "listed", "opt-outs"),
 ];
 
 /// Where the extractor of the caller says who it is, for [`reads`].

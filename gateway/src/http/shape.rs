@@ -13,7 +13,7 @@ use super::problem::Problem;
 pub(super) const ALWAYS: [&str; 7] = ["id", "ref", "request_id", "request_ids", "interaction_id", "version", "links"];
 
 /// The schemas of things that pass here.
-pub(super) const SHAPED: [&str; 3] = ["Request", "Interaction", "Reply"];
+pub(super) const SHAPED: [&str; 4] = ["Request", "Interaction", "Reply", "Citizen"];
 
 /// An answer, as far as its reader may see it.
 #[derive(Debug)]

@@ -31,16 +31,7 @@ pub(crate) async fn work(core: Core, pulse: Pulse, stop: Stop) {
 
 /// Runs one job and says how long to wait before the next look.
 async fn turn(core: &Core, pulse: &Pulse) -> Duration {
-    let job = tokio::time::timeout(LIMIT, core.runner.run_due());
-    tokio::pin!(job);
-    // A step may take its time; waiting for it is progress until its limit.
-    let mut ticks = tokio::time::interval(PAUSE);
-    let done = loop {
-        tokio::select! {
-            done = &mut job => break done,
-            _ = ticks.tick() => pulse.beat(),
-        }
-    };
+    let done = beating(pulse, tokio::time::timeout(LIMIT, core.runner.run_due())).await;
     match done {
         Ok(Ok(Some(kind))) => {
             tracing::debug!(job = kind, "a job ran");
@@ -51,8 +42,11 @@ async fn turn(core: &Core, pulse: &Pulse) -> Duration {
             if let Err(error) = core.catalogue.fresh().await {
                 tracing::warn!(error = %error, "the catalogue cannot be read; the one at hand goes on");
             }
-            if let Err(error) = core.audit.checkpoint_when_due(time::now()).await {
-                tracing::warn!(error = %error, "the audit trail cannot be signed; the next look tries again");
+            let signing = tokio::time::timeout(LIMIT, core.audit.checkpoint_when_due(time::now()));
+            match beating(pulse, signing).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(error = %error, "the audit trail was not signed; it is tried again in a minute"),
+                Err(_) => tracing::error!(seconds = LIMIT.as_secs(), "signing the audit trail took too long and was given up"),
             }
             LOOK
         }
@@ -63,6 +57,18 @@ async fn turn(core: &Core, pulse: &Pulse) -> Duration {
         Err(_) => {
             tracing::error!(seconds = LIMIT.as_secs(), "a job took too long and was given up");
             PAUSE
+        }
+    }
+}
+
+/// Work may take its time; waiting for it is progress until its limit.
+async fn beating<T>(pulse: &Pulse, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    let mut ticks = tokio::time::interval(PAUSE);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => pulse.beat(),
         }
     }
 }

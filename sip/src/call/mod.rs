@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::dialog::Dialog;
-use crate::endpoint::session::Interval;
 use crate::flow::Flow;
+use crate::interval::Interval;
 use crate::sdp::{Codec, Description, Local, Negotiated};
 use crate::timers::{T1, T1X64, T2};
 use crate::wire::Request;

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::receive::{ALLOW, SUPPORTED};
-use super::session::{self, Interval, MIN_SE};
 use super::{Call, Endpoint, Event, Timer};
 use crate::call::{CallHandle, IncomingCall, Offered, Pending, Phase, facts};
 use crate::flow::Flow;
+use crate::interval::{self, Interval, MIN_SE};
 use crate::sdp::{self, Description, Local};
 use crate::transaction;
 use crate::wire::Request;
@@ -51,7 +51,7 @@ impl Endpoint {
                 return self.respond(id, refusal, now);
             }
         };
-        let session = match session::asked(&invite, session::updates(&invite.headers)) {
+        let session = match interval::asked(&invite, interval::updates(&invite.headers)) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
@@ -93,8 +93,8 @@ impl Endpoint {
         if established.pending.is_some() || established.phase != Phase::Talking {
             return self.respond(id, reply(491), now);
         }
-        established.updates |= session::updates(&invite.headers);
-        let session = match session::asked(invite, established.updates) {
+        established.updates |= interval::updates(&invite.headers);
+        let session = match interval::asked(invite, established.updates) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
@@ -131,8 +131,8 @@ impl Endpoint {
             return;
         };
         let flow = self.servers.get(&id).map(|server| server.flow);
-        established.updates |= session::updates(&update.headers);
-        let session = match session::asked(update, established.updates) {
+        established.updates |= interval::updates(&update.headers);
+        let session = match interval::asked(update, established.updates) {
             Ok(session) => session,
             Err(()) => return self.respond(id, refusal(422).with("Min-SE", &MIN_SE.to_string()), now),
         };

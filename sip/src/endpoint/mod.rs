@@ -6,7 +6,7 @@
 mod dialogs;
 mod invite;
 mod receive;
-pub(crate) mod session;
+mod session;
 mod tables;
 mod user;
 

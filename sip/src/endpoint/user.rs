@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::invite::success;
-use super::{Call, Endpoint, Purpose, Timer, session};
+use super::{Call, Endpoint, Purpose, Timer};
 use crate::call::{CallHandle, EndedBy, Established, Phase};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
+use crate::interval;
 use crate::sdp::{self, Local};
 use crate::wire::build::{self, Reply};
 use crate::wire::header::Headers;
@@ -59,7 +60,7 @@ impl Endpoint {
             answered: false,
             phase: Phase::Talking,
             session: None,
-            updates: session::updates(&offered.invite.headers),
+            updates: interval::updates(&offered.invite.headers),
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
         let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);

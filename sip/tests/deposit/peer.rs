@@ -79,13 +79,8 @@ impl House {
 
     /// Every call that was taken in.
     pub(crate) async fn calls(&self) -> Vec<Shown> {
-        let filter = Filter {
-            channel: None,
-            status: None,
-            after: 0,
-        };
         let mut found = Vec::new();
-        for request in self.core.desk.list(&Actor::System, filter, 100).await.unwrap().items {
+        for request in self.core.desk.list(&Actor::System, Filter::default(), 100).await.unwrap().items {
             found.extend(self.core.interactions.of_request(&Actor::System, &request.id).await.unwrap());
         }
         found

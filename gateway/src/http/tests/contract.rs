@@ -56,6 +56,19 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/roles"),
         ("get", "/v1/roles/{code}"),
         ("put", "/v1/roles/{code}"),
+        ("get", "/v1/citizens"),
+        ("post", "/v1/citizens"),
+        ("get", "/v1/citizens/{id}"),
+        ("patch", "/v1/citizens/{id}"),
+        ("get", "/v1/citizens/{id}/requests"),
+        ("get", "/v1/citizens/{id}/history"),
+        ("post", "/v1/citizens/{id}/contact-points"),
+        ("patch", "/v1/citizens/{id}/contact-points/{pid}"),
+        ("delete", "/v1/citizens/{id}/contact-points/{pid}"),
+        ("get", "/v1/citizens:lookup"),
+        ("get", "/v1/opt-outs"),
+        ("put", "/v1/opt-outs"),
+        ("delete", "/v1/opt-outs/{id}"),
         ("post", "/v1/intake/counter"),
         ("post", "/v1/intake/letters"),
         ("post", "/v1/intake/calls"),
@@ -122,6 +135,13 @@ async fn an_array_is_never_taken_for_an_object() {
             Some("/closures/0"),
         ),
         ("POST", "/v1/intake/counter", r#"{"text":["a"]}"#, Some("/text")),
+        ("POST", "/v1/citizens", r#"["person"]"#, None),
+        (
+            "POST",
+            "/v1/citizens",
+            r#"{"kind":"person","contact_points":[["phone","0612345678"]]}"#,
+            Some("/contact_points/0"),
+        ),
     ] {
         let refused = town.call(method, path, &[("if-match", "*"), JSON], body).await;
         refused.is_problem(422, "invalid");

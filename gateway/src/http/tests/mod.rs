@@ -4,6 +4,7 @@ mod agents;
 mod audit;
 mod calls;
 mod catalogue;
+mod citizens;
 mod contract;
 mod evidence;
 mod rights;

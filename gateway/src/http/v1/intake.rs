@@ -1,10 +1,8 @@
 //! `/v1/intake/…`: contacts that a person or a form takes in.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -19,7 +17,6 @@ use voxea_rules::phone;
 use super::requests::Request;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Intake};
-use crate::http::etag;
 use crate::http::extract::Body;
 use crate::http::idempotency::{self, Claim};
 use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
@@ -158,8 +155,7 @@ async fn take_once(
     };
     let Some(key) = idempotency::key(headers)? else {
         let contact = body.value.contact(channel, by(Dedup::Never), body.bytes, time::now())?;
-        let (request, location) = accept(&api, contact).await?;
-        return Ok(answer(StatusCode::CREATED, request, location));
+        return Ok(idempotency::answer(StatusCode::CREATED, &text(&accept(&api, contact).await?)));
     };
     // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
     let contact = body.value.contact(
@@ -170,14 +166,14 @@ async fn take_once(
     )?;
     let held = match idempotency::claim(&api, &caller.id, &key, channel.as_str(), &body.bytes).await? {
         Claim::Fresh(held) => held,
-        Claim::Done(status, text) => return Ok(repeated(status, text)),
+        Claim::Done(status, text) => return Ok(idempotency::answer(status, &text)),
     };
     match accept(&api, contact).await {
-        Ok((request, location)) => {
-            let text = serde_json::to_string(&request).unwrap_or_default();
+        Ok(request) => {
+            let text = text(&request);
             failpoint::hit("http.intake.before_remember");
             held.remember(StatusCode::CREATED, &text).await;
-            Ok(answer(StatusCode::CREATED, request, location))
+            Ok(idempotency::answer(StatusCode::CREATED, &text))
         }
         Err(problem) => {
             held.release().await;
@@ -186,7 +182,7 @@ async fn take_once(
     }
 }
 
-async fn accept(api: &Api, mut contact: Contact) -> Result<(Request, String), Problem> {
+async fn accept(api: &Api, mut contact: Contact) -> Result<Request, Problem> {
     if let Some(Raw::Inline { media_type, bytes }) = &contact.raw
         && bytes.len() > RAW_INLINE_BYTES
     {
@@ -196,38 +192,11 @@ async fn accept(api: &Api, mut contact: Contact) -> Result<(Request, String), Pr
     let accepted = api.core().intake.accept(contact).await?;
     // Whoever brings a contact in knows what became of it, whether or not they may read others.
     let row = api.core().desk.get(&Actor::System, &accepted.request_id).await?;
-    let location = format!("/v1/requests/{}", row.id);
-    Ok((row.into(), location))
+    Ok(row.into())
 }
 
-fn answer(status: StatusCode, request: Request, location: String) -> Response {
-    (
-        status,
-        [(LOCATION, header(&location)), (ETAG, etag::of(request.version))],
-        Json(request),
-    )
-        .into_response()
-}
-
-/// The answer that was given before, with the same headers.
-fn repeated(status: StatusCode, text: String) -> Response {
-    let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let location = body["links"]["self"].as_str().unwrap_or_default().to_owned();
-    let tag = etag::of(body["version"].as_i64().unwrap_or_default());
-    (
-        status,
-        [
-            (LOCATION, header(&location)),
-            (ETAG, tag),
-            (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
-        ],
-        text,
-    )
-        .into_response()
-}
-
-fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+fn text(request: &Request) -> String {
+    serde_json::to_string(request).unwrap_or_default()
 }
 
 macro_rules! intakes {

@@ -5,13 +5,18 @@ mod attachments;
 mod audit;
 mod changes;
 mod channels;
+mod citizen;
+mod citizens;
+mod contact_points;
 mod health;
 mod history;
 mod intake;
 mod interactions;
 mod jobs;
+mod lookup;
 mod me;
 mod oidc;
+mod opt_outs;
 mod recordings;
 mod replies;
 mod requests;
@@ -53,6 +58,15 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(services::get, services::put))
         .routes(routes!(themes::list))
         .routes(routes!(themes::get, themes::put))
+        .routes(routes!(citizens::list, citizens::post))
+        .routes(routes!(citizens::get, citizens::patch))
+        .routes(routes!(citizens::requests))
+        .routes(routes!(history::of_citizen))
+        .routes(routes!(contact_points::post))
+        .routes(routes!(contact_points::patch, contact_points::delete))
+        .routes(routes!(lookup::lookup))
+        .routes(routes!(opt_outs::list, opt_outs::put))
+        .routes(routes!(opt_outs::delete))
         .routes(routes!(intake::counter))
         .routes(routes!(intake::letters))
         .routes(routes!(intake::calls))

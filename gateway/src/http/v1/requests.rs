@@ -3,17 +3,16 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
-use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
-use voxea_core::request::{Filter, Patch, RequestRow, Status};
+use voxea_core::request::{Filter, Listed, Patch, RequestRow, Status};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
-use crate::http::extract::{Body, Id, Params, limit, tagged};
+use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shape::{Shaped, shape};
@@ -73,6 +72,8 @@ pub(super) struct Request {
     theme: Option<String>,
     /// Who works on it.
     assignee: Option<String>,
+    /// The id of the citizen whose it is; null while that is not known.
+    citizen: Option<String>,
     /// Rises with every change; the ETag.
     pub(super) version: i64,
     /// Where to go from here.
@@ -105,6 +106,7 @@ impl From<RequestRow> for Request {
             updated_at: rfc3339(row.updated_at),
             theme: row.theme,
             assignee: row.assignee,
+            citizen: row.citizen_id,
             version: row.version,
             links: Links {
                 interactions: format!("{path}/interactions"),
@@ -136,11 +138,19 @@ pub(super) struct Change {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     assignee: Option<Option<String>>,
+    /// The id of the citizen whose it is. What is said here is never changed by a rule, null included.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    citizen: Option<Option<String>>,
 }
 
-/// Tells `null` from a member that is left out.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+impl From<Listed> for Requests {
+    fn from(listed: Listed) -> Self {
+        Self {
+            items: listed.items.into_iter().map(Request::from).collect(),
+            next: listed.next.map(cursor::write),
+        }
+    }
 }
 
 impl Change {
@@ -155,6 +165,7 @@ impl Change {
             subject: self.subject,
             theme: self.theme,
             assignee: self.assignee,
+            citizen: self.citizen,
         })
     }
 }
@@ -207,13 +218,10 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         channel,
         status,
         after: cursor::read(asked.after.as_deref())?,
+        ..Filter::default()
     };
     let listed = api.core().desk.list(&caller.actor, filter, limit(asked.limit.as_deref())?).await?;
-    let page = Requests {
-        items: listed.items.into_iter().map(Request::from).collect(),
-        next: listed.next.map(cursor::write),
-    };
-    Ok(shape(&caller.actor, page))
+    Ok(shape(&caller.actor, listed.into()))
 }
 
 /// One request, with its ETag.
@@ -225,7 +233,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id
     Ok(tagged(shape(&caller.actor, Request::from(row)), version))
 }
 
-/// Changes status, subject, theme or assignee of the version that was read.
+/// Changes status, subject, theme, assignee or citizen of the version that was read.
 #[utoipa::path(patch, path = "/v1/requests/{id}", tag = "requests", security(("key" = ["reply"])),
     params(("id" = String, Path), ("If-Match" = String, Header, description = "The ETag of the version that was read")),
     request_body(content((Change = "application/merge-patch+json"), (Change = "application/json"))),
@@ -243,41 +251,9 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let wanted = etag::if_match(&headers)?;
     let patch = change.value.patch()?;
-    let row = match wanted {
-        etag::Match::Any => patch_current(&api, &caller, &id, &patch).await?,
-        etag::Match::Versions(versions) => patch_one_of(&api, &caller, &id, &versions, &patch).await?,
-    };
+    let (desk, actor) = (&api.core().desk, &caller.actor);
+    let current = || async { Ok(desk.get(actor, &id).await?.version) };
+    let row = etag::changing(&wanted, current, |version| desk.patch(actor, &id, version, &patch)).await?;
     let version = row.version;
     Ok(tagged(shape(&caller.actor, Request::from(row)), version))
-}
-
-/// A moment's race between reading and changing is tried again a few times.
-const RACES: usize = 5;
-
-/// `If-Match: *`: whatever the version is.
-async fn patch_current(api: &Api, caller: &Caller<Reply>, id: &str, patch: &Patch) -> Result<RequestRow, Problem> {
-    let mut tries = 0;
-    loop {
-        let current = api.core().desk.get(&caller.actor, id).await?.version;
-        tries += 1;
-        match api.core().desk.patch(&caller.actor, id, current, patch).await {
-            Err(CoreError::Stale { .. }) if tries < RACES => {}
-            other => return Ok(other?),
-        }
-    }
-}
-
-async fn patch_one_of(api: &Api, caller: &Caller<Reply>, id: &str, versions: &[i64], patch: &Patch) -> Result<RequestRow, Problem> {
-    // A tag that is no version of ours matches nothing, and no version is negative.
-    let mut outcome = api
-        .core()
-        .desk
-        .patch(&caller.actor, id, versions.first().copied().unwrap_or(-1), patch)
-        .await;
-    if let Err(CoreError::Stale { current, .. }) = outcome
-        && versions.contains(&current)
-    {
-        outcome = api.core().desk.patch(&caller.actor, id, current, patch).await;
-    }
-    Ok(outcome?)
 }

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::catalogue::{self, Kind as Entry, Snapshot};
@@ -12,7 +12,7 @@ use super::themes::Theme;
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller, Read};
 use crate::http::etag;
-use crate::http::extract::{Body, Id, tagged};
+use crate::http::extract::{Body, Id, made_or_there, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -240,6 +240,6 @@ pub(super) async fn put(
     let catalogue = api.core().catalogue.put_service(&caller.actor, &expected, service).await?;
     let service = catalogue.service(&code).ok_or_else(|| Problem::not_found("service"))?;
     let shown = Service::of(service, &catalogue);
-    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(axum::http::header::ETAG, etag::of(shown.version))], Json(shown)).into_response())
+    let version = shown.version;
+    Ok(made_or_there(made, Json(shown), version))
 }

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +12,7 @@ use voxea_core::catalogue::{self, Kind as Entry, Snapshot};
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller, Read, ReadOrIntake};
 use crate::http::etag;
-use crate::http::extract::{Body, Id, Params, tagged};
+use crate::http::extract::{Body, Id, Params, made_or_there, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -261,6 +261,6 @@ pub(super) async fn put(
     let catalogue = api.core().catalogue.put_theme(&caller.actor, &expected, theme).await?;
     let theme = catalogue.theme(&code).ok_or_else(|| Problem::not_found("theme"))?;
     let shown = Theme::of(theme, &catalogue);
-    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(axum::http::header::ETAG, etag::of(shown.version))], Json(shown)).into_response())
+    let version = shown.version;
+    Ok(made_or_there(made, Json(shown), version))
 }

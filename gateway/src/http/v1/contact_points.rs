@@ -1,0 +1,84 @@
+//! `/v1/citizens/{id}/contact-points`: the addresses of a citizen. Each call answers with the whole citizen, whose ETag is
+//! what the next change needs.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::citizen::{Citizen, ContactPointChange, NewContactPoint};
+use crate::http::api::Api;
+use crate::http::auth::{Caller, Reply};
+use crate::http::etag;
+use crate::http::extract::{Body, Id, Ids, made_or_there, tagged};
+use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
+use crate::http::problem::Problem;
+use crate::http::shape::shape;
+
+/// Adds an address to a citizen; one that they have already stays as it is (200). Requests that came from it before and are
+/// nobody's become theirs, the latest 500, as far as nobody else has it.
+#[utoipa::path(post, path = "/v1/citizens/{id}/contact-points", tag = "citizens", security(("key" = ["reply"])),
+    params(("id" = String, Path)), request_body = NewContactPoint,
+    responses((status = 201, description = "It was added", body = Citizen, headers(("ETag" = String, description = "The citizen's new version"))),
+        (status = 200, description = "It was there", body = Citizen, headers(("ETag" = String, description = "The citizen's version"))),
+        Keyed, One, Sent,
+        (status = 409, description = "The citizen was merged or anonymised, or has 50 already", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn post(
+    State(api): State<Api>,
+    caller: Caller<Reply>,
+    Id(id): Id,
+    body: Body<NewContactPoint>,
+) -> Result<Response, Problem> {
+    let added = api.core().citizens.add_point(&caller.actor, &id, &body.value.into()).await?;
+    let shown = Citizen::from(added.citizen);
+    let version = shown.version;
+    Ok(made_or_there(added.made, shape(&caller.actor, shown), version))
+}
+
+/// Says what an address is, or by what it is known to be theirs.
+#[utoipa::path(patch, path = "/v1/citizens/{id}/contact-points/{pid}", tag = "citizens", security(("key" = ["reply"])),
+    params(("id" = String, Path), ("pid" = String, Path), ("If-Match" = String, Header, description = "The ETag of the citizen that was read")),
+    request_body(content((ContactPointChange = "application/merge-patch+json"), (ContactPointChange = "application/json"))),
+    responses((status = 200, description = "The citizen as they are now", body = Citizen, headers(("ETag" = String, description = "The new version"))),
+        Keyed, One, Sent,
+        (status = 409, description = "The citizen was merged or anonymised", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster: read it again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn patch(
+    State(api): State<Api>,
+    caller: Caller<Reply>,
+    Ids(id, point): Ids,
+    headers: HeaderMap,
+    change: Body<ContactPointChange>,
+) -> Result<Response, Problem> {
+    let wanted = etag::if_match(&headers)?;
+    let patch = change.value.into();
+    let (door, actor) = (&api.core().citizens, &caller.actor);
+    let current = || async { Ok(door.get(actor, &id).await?.version) };
+    let change = |version| door.patch_point(actor, &id, &point, version, &patch);
+    let shown = Citizen::from(etag::changing(&wanted, current, change).await?);
+    let version = shown.version;
+    Ok(tagged(shape(&caller.actor, shown), version))
+}
+
+/// Takes an address from a citizen. Requests that are theirs stay theirs, and an opt-out of the address stays in force.
+#[utoipa::path(delete, path = "/v1/citizens/{id}/contact-points/{pid}", tag = "citizens", security(("key" = ["reply"])),
+    params(("id" = String, Path), ("pid" = String, Path), ("If-Match" = String, Header, description = "The ETag of the citizen that was read")),
+    responses((status = 200, description = "The citizen as they are now", body = Citizen, headers(("ETag" = String, description = "The new version"))),
+        Keyed, One,
+        (status = 409, description = "The citizen was merged or anonymised", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster: read it again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn delete(
+    State(api): State<Api>,
+    caller: Caller<Reply>,
+    Ids(id, point): Ids,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = etag::if_match(&headers)?;
+    let (door, actor) = (&api.core().citizens, &caller.actor);
+    let current = || async { Ok(door.get(actor, &id).await?.version) };
+    let change = |version| door.remove_point(actor, &id, &point, version);
+    let shown = Citizen::from(etag::changing(&wanted, current, change).await?);
+    let version = shown.version;
+    Ok(tagged(shape(&caller.actor, shown), version))
+}
