@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use voxea_rules::calendar::Calendar;
 
-use crate::access::{Idempotency, Keys};
+use crate::access::{Idempotency, Keys, Lifetime, People};
 use crate::artefact::Blobs;
 use crate::audit::{self, Audit};
 use crate::base::count::Counters;
@@ -37,6 +37,8 @@ pub struct CoreConfig {
     pub time_zone: String,
     /// When it is open, and by which holidays.
     pub calendar: Calendar,
+    /// How long an agent's session lasts.
+    pub sessions: Lifetime,
     /// The audit trail's key, and how long its rows are kept.
     pub audit: audit::Settings,
     /// The master keys, when personal data shall be encrypted.
@@ -61,6 +63,7 @@ impl CoreConfig {
                 hours: "mo-su 00:00-24:00".parse().unwrap_or_default(),
                 closures: Vec::new(),
             },
+            sessions: Lifetime::default(),
             audit: audit::Settings::within(folder),
             master_keys: None,
         }
@@ -104,6 +107,8 @@ pub struct Core {
     pub attachments: Attachments,
     /// API keys.
     pub keys: Keys,
+    /// Agents, and programs of identity providers.
+    pub people: People,
     /// Answers to repeated calls.
     pub idempotency: Idempotency,
     /// The states of channel tasks.
@@ -152,10 +157,18 @@ impl Core {
         let outbox = Outbox::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone(), vault.clone());
+        let people = People::new(&store, config.sessions);
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
-            runner: Runner::new(jobs.clone(), intake.clone(), outbox.clone(), idempotency.clone(), audit.clone()),
+            runner: Runner::new(
+                jobs.clone(),
+                intake.clone(),
+                outbox.clone(),
+                idempotency.clone(),
+                people.logins.clone(),
+                audit.clone(),
+            ),
             audit,
             intake,
             interactions: Interactions::new(store.clone(), vault.clone(), catalogue.clone()),
@@ -167,6 +180,7 @@ impl Core {
             attachments: Attachments::new(store.clone(), vault.clone(), blobs.clone(), catalogue.clone()),
             catalogue,
             keys: Keys::new(store.clone()),
+            people,
             idempotency,
             channels: Channels::default(),
             mailboxes: Mailboxes::new(store.clone()),

@@ -5,6 +5,7 @@ mod config;
 mod failure;
 mod http;
 mod run;
+mod trust;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -159,6 +159,8 @@ async fn schemathesis(running: &Running, config: &Path, document: &str, key: &st
         .args(["--continue-on-failure", "--warnings", "missing_test_data", "--checks"])
         .arg("not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance")
         .env("NO_COLOR", "1")
+        // It keeps what it learns in the folder where it runs.
+        .current_dir(config.parent().unwrap_or(config))
         .kill_on_drop(true)
         .output()
         .await

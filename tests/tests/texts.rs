@@ -1,72 +1,21 @@
 //! Texts, with node-smpp as the operator.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
 use voxea_tests::kill::requests;
+use voxea_tests::peer::Node;
 use voxea_tests::scratch::{self, Running, Scratch};
 use voxea_tests::smsc::{Manner, Message, Smsc};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An SMSC that nobody here wrote.
-struct Node {
-    _child: Child,
-    orders: ChildStdin,
-    told: Lines<BufReader<ChildStdout>>,
-}
-
-impl Node {
-    async fn start() -> Result<(Self, u64)> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/node");
-        ensure!(
-            folder.join("node_modules/smpp").is_dir(),
-            "node-smpp is missing: scripts/install-peers installs it"
-        );
-        let mut command = Command::new("node");
-        command
-            .arg("smsc.js")
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().context("node is missing")?;
-        let orders = child.stdin.take().context("no stdin")?;
-        let told = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let mut node = Self {
-            _child: child,
-            orders,
-            told,
-        };
-        let port = node.until("listening").await?["port"].as_u64().context("no port")?;
-        Ok((node, port))
-    }
-
-    async fn until(&mut self, event: &str) -> Result<Value> {
-        loop {
-            let line = timeout(PATIENCE, self.told.next_line())
-                .await
-                .with_context(|| format!("no {event}"))??;
-            let told: Value = serde_json::from_str(&line.context("the SMSC ended")?)?;
-            if told["event"] == event {
-                return Ok(told);
-            }
-            ensure!(told["event"] != "error", "{told}");
-        }
-    }
-
-    async fn deliver(&mut self, order: &Value) -> Result<()> {
-        self.orders.write_all(format!("{order}\n").as_bytes()).await?;
-        let answer = self.until("answer").await?;
-        ensure!(answer["status"] == 0, "{answer}");
-        Ok(())
-    }
+/// Lets the SMSC that nobody here wrote deliver a text.
+async fn deliver(node: &mut Node, order: &Value) -> Result<()> {
+    let answer = node.order(order, "answer").await?;
+    ensure!(answer["status"] == 0, "{answer}");
+    Ok(())
 }
 
 fn channel(address: &str) -> String {
@@ -91,18 +40,25 @@ async fn interactions(running: &Running, from: &str) -> Result<(Value, Vec<Value
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_smpp_delivers_and_is_answered() -> Result<()> {
-    let (mut node, port) = Node::start().await?;
+    let (mut node, listening) = Node::start("smsc.js", "smpp").await?;
+    let port = listening["port"].as_u64().context("no port")?;
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channel(&format!("127.0.0.1:{port}"))).await?;
     let running = scratch.run().await?;
     node.until("bound").await?;
     let accents = "Où est l'école ? Ça coûte 5 € à Noël {été}";
-    node.deliver(&json!({"from": "33611111111", "text": "àéèùìò Ç 5 € [été] ^ ~", "fields": {"data_coding": 0}}))
-        .await?;
-    node.deliver(&json!({"from": "33622222222", "text": format!("{accents} 👍🏽"), "fields": {"data_coding": 8}}))
-        .await?;
+    deliver(
+        &mut node,
+        &json!({"from": "33611111111", "text": "àéèùìò Ç 5 € [été] ^ ~", "fields": {"data_coding": 0}}),
+    )
+    .await?;
+    deliver(
+        &mut node,
+        &json!({"from": "33622222222", "text": format!("{accents} 👍🏽"), "fields": {"data_coding": 8}}),
+    )
+    .await?;
     for (number, text) in [(3, "la fin."), (1, "Le début, "), (2, "le milieu, ")] {
         let order = json!({"from": "33633333333", "text": text, "udh": format!("050003a7030{number}"), "fields": {"data_coding": 0, "esm_class": 0x40}});
-        node.deliver(&order).await?;
+        deliver(&mut node, &order).await?;
     }
     let text = |shown: &[Value]| shown.first().map(|one| one["text"].as_str().unwrap_or_default().to_owned());
     let (_, shown) = interactions(&running, "+33611111111").await?;
@@ -129,8 +85,11 @@ async fn node_smpp_delivers_and_is_answered() -> Result<()> {
         "id:{} sub:001 dlvrd:001 submit date:2611241000 done date:2611241001 stat:DELIVRD err:000 text:",
         seen["id"].as_str().context("no id")?
     );
-    node.deliver(&json!({"from": "33633333333", "text": receipt, "fields": {"esm_class": 4, "data_coding": 0}}))
-        .await?;
+    deliver(
+        &mut node,
+        &json!({"from": "33633333333", "text": receipt, "fields": {"esm_class": 4, "data_coding": 0}}),
+    )
+    .await?;
     let reply = answered.json()?;
     let target = format!("/v1/replies/{}", reply["id"].as_str().context("no id")?);
     running

@@ -16,6 +16,7 @@
 //! | [`moment`] | dates and times as citizens read them |
 //! | [`calendar`] | opening hours, public holidays, working time |
 //! | [`receipt`] | the French acknowledgement by e-mail |
+//! | [`password`] | what makes a password good enough |
 //! | [`redact`] | personal data as it may stand in a log |
 
 pub mod calendar;
@@ -23,6 +24,7 @@ pub mod charset;
 pub mod gsm7;
 pub mod keyword;
 pub mod moment;
+pub mod password;
 pub mod phone;
 pub mod postal;
 mod proposal;

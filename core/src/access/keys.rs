@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 
+use super::token::{self, Token};
 use crate::audit::{self, Entry};
 use crate::base::actor::{Actor, Client, Contract};
 use crate::base::error::{CoreError, Result};
@@ -15,10 +12,8 @@ use crate::base::time::{self, Millis};
 use crate::store::Store;
 use crate::store::on;
 
-/// Bytes of randomness in a secret.
-const SECRET_BYTES: usize = 32;
-/// Bytes of randomness in a key's public id.
-const ID_BYTES: usize = 6;
+/// What a key begins with.
+const PREFIX: &str = "vx_";
 
 /// A key as it is listed: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +48,17 @@ impl Keys {
     /// # Errors
     /// The store's.
     pub async fn create(&self, actor: &Actor, name: &str, contract: &Contract) -> Result<String> {
-        let (id, secret) = (hex(&random(ID_BYTES)?), URL_SAFE_NO_PAD.encode(random(SECRET_BYTES)?));
+        let Token { id, hash, text } = Token::new(PREFIX)?;
         let sql = "INSERT INTO api_key (id, name, hash, contract, created_at) VALUES ($1, $2, $3, $4, $5)";
         let terms = serde_json::to_string(contract).map_err(|error| CoreError::Store(error.to_string()))?;
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
-            .bind(&id).bind(name).bind(hash(&secret)).bind(&terms).bind(time::now()).execute(db).await.map(|_| ()))?;
+            .bind(&id).bind(name).bind(hash).bind(&terms).bind(time::now()).execute(db).await.map(|_| ()))?;
         let scopes = contract.grant.operations.names();
         let entry = Entry::new(actor, "created", format!("key/{id}")).detail(&json!({"scopes": scopes}));
         audit::append(&mut tx, &[entry]).await?;
         tx.commit().await?;
-        Ok(format!("vx_{id}_{secret}"))
+        Ok(text)
     }
 
     /// Every key, the newest last.
@@ -108,11 +103,13 @@ impl Keys {
     /// # Errors
     /// The store's.
     pub async fn verify(&self, token: &str) -> Result<Option<Actor>> {
-        let Some((id, secret)) = split(token) else { return Ok(None) };
+        let Some((id, secret)) = token::split(PREFIX, token) else {
+            return Ok(None);
+        };
         let sql = "SELECT name, hash, contract FROM api_key WHERE id = $1 AND revoked_at IS NULL";
         let row: Option<(String, String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let Some((name, stored, contract)) = row else { return Ok(None) };
-        if !same(hash(secret).as_bytes(), stored.as_bytes()) {
+        if !token::is(secret, &stored) {
             return Ok(None);
         }
         let contract = terms(id, &contract)?;
@@ -127,32 +124,6 @@ type StoredKey = (String, String, String, Millis, Option<Millis>);
 
 fn terms(id: &str, json: &str) -> Result<Contract> {
     serde_json::from_str(json).map_err(|error| CoreError::Store(format!("the contract of key {id} cannot be read: {error}")))
-}
-
-fn split(token: &str) -> Option<(&str, &str)> {
-    let (id, secret) = token.strip_prefix("vx_")?.split_once('_')?;
-    (id.len() == ID_BYTES * 2 && secret.len() <= 128).then_some((id, secret))
-}
-
-fn random(count: usize) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; count];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| CoreError::Store("the system gives no random bytes".to_owned()))?;
-    Ok(bytes)
-}
-
-fn hash(secret: &str) -> String {
-    hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Compares without stopping at the first difference.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod actor;
 pub mod count;
 pub mod error;
 pub mod exit;
+pub mod expected;
 pub mod failpoint;
 pub mod grant;
 pub mod hex;

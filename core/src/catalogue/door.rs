@@ -14,22 +14,12 @@ use serde_json::json;
 use crate::audit;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::expected::Expected;
 use crate::base::grant::Operation;
 use crate::base::time;
 use crate::feed::{self, EventKind, Feed, NewEvent};
 use crate::store::on;
 use crate::store::{Reach, Script, Store};
-
-/// Which version of an entry a change was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// There is none yet (`If-None-Match: *`).
-    Absent,
-    /// One of these (`If-Match`).
-    Versions(Vec<i64>),
-    /// Whichever is there (`If-Match: *`).
-    Any,
-}
 
 /// The door. Clones share what is in memory.
 #[derive(Debug, Clone)]
@@ -127,7 +117,7 @@ impl Catalogue {
     /// is there and should not be; [`CoreError::Invalid`] with the member that is wrong; the store's.
     pub async fn put_theme(&self, actor: &Actor, expected: &Expected, theme: Theme) -> Result<Arc<Snapshot>> {
         self.change(actor, |before, document| {
-            expect(expected, before.version_of(Kind::Theme, &theme.code), "theme")?;
+            expected.check(before.version_of(Kind::Theme, &theme.code), "theme", "code")?;
             let at = place(document.themes.iter().map(|theme| &theme.code), &theme.code);
             put(&mut document.themes, at, theme);
             Ok(format!("/themes/{at}"))
@@ -141,7 +131,7 @@ impl Catalogue {
     /// As [`Catalogue::put_theme`].
     pub async fn put_service(&self, actor: &Actor, expected: &Expected, service: Service) -> Result<Arc<Snapshot>> {
         self.change(actor, |before, document| {
-            expect(expected, before.version_of(Kind::Service, &service.code), "service")?;
+            expected.check(before.version_of(Kind::Service, &service.code), "service", "code")?;
             let at = place(document.services.iter().map(|service| &service.code), &service.code);
             put(&mut document.services, at, service);
             Ok(format!("/services/{at}"))
@@ -237,19 +227,6 @@ fn touched<'a>(changed: &[&'a Entry], document: &'a Document) -> BTreeSet<&'a st
         is(Kind::Theme, &theme.code) || is(Kind::Service, &theme.service) || domain(theme).is_some_and(|domain| is(Kind::Domain, domain))
     });
     themes.map(|theme| theme.code.as_str()).collect()
-}
-
-fn expect(expected: &Expected, current: Option<i64>, what: &'static str) -> Result<()> {
-    match (expected, current) {
-        (Expected::Absent, None) | (Expected::Any, Some(_)) => Ok(()),
-        (Expected::Absent, Some(_)) => Err(CoreError::Conflict(format!("there is a {what} with this code"))),
-        (Expected::Versions(versions), Some(current)) if versions.contains(&current) => Ok(()),
-        (Expected::Versions(versions), Some(current)) => Err(CoreError::Stale {
-            expected: versions.first().copied().unwrap_or_default(),
-            current,
-        }),
-        (_, None) => Err(CoreError::NotFound { what }),
-    }
 }
 
 fn place<'a>(mut codes: impl ExactSizeIterator<Item = &'a String>, code: &str) -> usize {

@@ -9,7 +9,8 @@ mod reach;
 mod snapshot;
 mod table;
 
+pub use crate::base::expected::Expected;
 pub use check::{Wrong, check};
-pub use door::{Catalogue, Expected};
+pub use door::Catalogue;
 pub use nouns::{ClosedDays, Confidentiality, Decision, Document, Domain, Regime, Service, Theme};
 pub use snapshot::{Kind, Snapshot};

@@ -1,7 +1,7 @@
 //! The steps themselves.
 
 use super::table::Jobs;
-use crate::access::Idempotency;
+use crate::access::{Idempotency, Logins};
 use crate::audit::Audit;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
@@ -55,18 +55,20 @@ pub struct Runner {
     intake: Intake,
     outbox: Outbox,
     idempotency: Idempotency,
+    logins: Logins,
     audit: Audit,
 }
 
 impl Runner {
     /// Over the table and the doors.
     #[must_use]
-    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, audit: Audit) -> Self {
+    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, logins: Logins, audit: Audit) -> Self {
         Self {
             jobs,
             intake,
             outbox,
             idempotency,
+            logins,
             audit,
         }
     }
@@ -111,6 +113,7 @@ impl Runner {
             Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| ()),
             Step::Forget => {
                 self.idempotency.forget(now - ANSWER_MS).await?;
+                self.logins.forget(now).await?;
                 self.intake.forget(now).await.map(|_| ())
             }
             Step::PurgeAudit => self.audit.purge(now).await.map(|_| ()),

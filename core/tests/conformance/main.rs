@@ -36,6 +36,7 @@ macro_rules! on {
 }
 
 mod acknowledging;
+mod agents;
 mod audit;
 mod catalogue;
 mod citizens;
@@ -73,6 +74,12 @@ macro_rules! stories {
 
 stories! {
     acknowledging { only_what_opens_a_request_is_acknowledged, the_breakers_hold_and_last, }
+    agents {
+        roles_are_shipped_and_change_what_their_holders_may, an_agent_changes_from_the_version_that_was_read,
+        a_weak_password_says_what_it_lacks, failures_are_slowed_whoever_is_meant, of_many_tries_at_once_three_count,
+        a_session_ends_in_every_way, a_code_serves_once, a_password_is_changed_by_who_knows_it,
+        an_identity_provider_proves_one_agent, a_program_is_known_by_issuer_and_subject,
+    }
     audit {
         sixteen_at_once_make_one_chain, doors_that_append_do_not_block_each_other, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
         changes_are_entered_with_what_they_change, a_trail_that_cannot_be_written_refuses_reads,

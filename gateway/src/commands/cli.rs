@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{audit, catalogue, check, doctor, key, migrate, vault};
+use super::{agent, audit, catalogue, check, client, doctor, key, migrate, vault};
 use crate::config;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -36,6 +36,16 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: key::KeyCommand,
+    },
+    /// Persons who log in.
+    Agent {
+        #[command(subcommand)]
+        command: agent::AgentCommand,
+    },
+    /// Programs that an identity provider answers for.
+    Client {
+        #[command(subcommand)]
+        command: client::ClientCommand,
     },
     /// The audit trail: who did what, and who read what.
     Audit {
@@ -75,6 +85,8 @@ impl Cli {
             Command::Run { no_migrate } => runtime.block_on(crate::run::run(load()?, !no_migrate)),
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
+            Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),
+            Command::Client { command } => runtime.block_on(client::client(&load()?, command)),
             Command::Audit { command } => runtime.block_on(audit::audit(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),

@@ -39,6 +39,9 @@ pub(super) async fn doctor(config: Config) -> Result<ExitCode, Failure> {
         };
         well &= tell(&account.to_string(), found);
     }
+    for (section, issuer) in config.trust.providers() {
+        well &= tell(&section, within(issuer.probe()).await);
+    }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

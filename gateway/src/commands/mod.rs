@@ -1,9 +1,11 @@
 //! The commands of the binary, one file each.
 
+mod agent;
 mod audit;
 mod catalogue;
 mod check;
 mod cli;
+mod client;
 mod common;
 mod doctor;
 mod key;

@@ -3,17 +3,21 @@
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod find;
+mod login;
 mod names;
 mod overlay;
 pub(crate) mod store;
+mod trust;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voxea_core::CoreConfig;
+use voxea_core::access::Lifetime;
 use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
 
+use crate::trust::Trust;
 use find::{FindError, Found};
 
 /// Where the configuration is looked for when nobody names it.
@@ -28,6 +32,10 @@ pub(crate) struct Config {
     pub(crate) store: store::StoreSettings,
     /// The REST API.
     pub(crate) api: api::ApiSettings,
+    /// How long an agent stays logged in.
+    pub(crate) sessions: Lifetime,
+    /// Whose word is taken for who somebody is.
+    pub(crate) trust: Trust,
     /// The audit trail.
     pub(crate) audit: audit::AuditSettings,
     /// The SIP endpoint, if there is one.
@@ -50,6 +58,7 @@ impl Config {
             organisation: self.organisation.name.clone(),
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
+            sessions: self.sessions,
             audit: self.audit.trail.clone(),
             master_keys: self.store.master_keys.clone(),
         }
@@ -130,6 +139,8 @@ fn sections(root: &Section<'_>) -> Config {
     let organisation = store::Organisation::read(root.sub("organisation").as_ref());
     let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
     let api = api::ApiSettings::read(root.sub("api").as_ref());
+    let sessions = login::read(root.sub("login").as_ref());
+    let trust = trust::read(root);
     let audit = audit::AuditSettings::read(root.sub("audit").as_ref(), &store);
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
@@ -138,6 +149,8 @@ fn sections(root: &Section<'_>) -> Config {
         organisation,
         store,
         api,
+        sessions,
+        trust,
         audit,
         sip,
         smpp,

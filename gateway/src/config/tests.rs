@@ -34,6 +34,35 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             "[api]\n\nlisten = \"0.0.0.0:8080\"\n",
             &["line 3", "api.listen", "tls", "behind_proxy = true"],
         ),
+        (
+            "[[oauth]]\nname = \"t\"\naudience = \"a\"\nissuer = \"http://id.example.fr\"\n",
+            &["line 4", "oauth[0].issuer", "https://", "on this machine only"],
+        ),
+        (
+            "[[oauth]]\nname = \"t\"\nissuer = \"https://id.example.fr\"\njwks = \"file:///etc/passwd\"\n",
+            &["line 1", "oauth[0].audience", "is missing", "line 4", "oauth[0].jwks", "https://"],
+        ),
+        (
+            "[oidc]\nissuer = \"https://id.example.fr\"\nclient_id = \"v\"\nredirect_url = \"https://v.example.fr/\"\n",
+            &["line 4", "oidc.redirect_url", "/v1/oidc/callback"],
+        ),
+        (
+            "[oidc]\nissuer = \"https://id.example.fr\"\nclaim = \"name\"\nca_file = \"no.pem\"\n",
+            &[
+                "oidc.client_id",
+                "is missing",
+                "line 3",
+                "oidc.claim",
+                "preferred_username",
+                "line 4",
+                "oidc.ca_file",
+                "PEM",
+            ],
+        ),
+        (
+            "[login]\nidle_minutes = 120\nsession_hours = 1\n",
+            &["line 2", "login.idle_minutes", "at most 60"],
+        ),
         ("[api]\nstop_seconds = 0\n", &["line 2", "api.stop_seconds", "between 1 and 600"]),
         ("[api]\nstop_seconds = \"ten\"\n", &["line 2", "api.stop_seconds", "without quotes"]),
         (
@@ -165,6 +194,8 @@ fn the_sample_is_the_defaults() {
         )
     };
     assert_eq!(api(&sample), api(&nothing));
+    assert_eq!(sample.sessions, nothing.sessions);
+    assert!(sample.trust.names().is_empty() && sample.trust.persons().is_none());
     assert!(sample.sip.is_none() && sample.smpp.is_empty() && sample.mailboxes.is_empty());
 }
 
@@ -197,6 +228,8 @@ fn every_example_in_the_sample_is_accepted() {
     assert_eq!(config.smpp.len(), 1);
     assert_eq!(config.mailboxes.len(), 1);
     assert!(config.api.metrics_listen.is_some());
+    assert_eq!(config.trust.names(), ["town"]);
+    assert!(config.trust.persons().is_some());
 }
 
 #[test]

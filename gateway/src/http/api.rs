@@ -8,6 +8,7 @@ use voxea_core::base::account::{Account, Kind as AccountKind};
 use super::throttle::Throttle;
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
+use crate::trust::Trust;
 
 /// What the handlers must know of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +38,13 @@ struct Shared {
     health: Health,
     metrics: Metrics,
     throttle: Throttle,
+    entrance: Throttle,
+    trust: Trust,
 }
 
 impl Api {
     /// Over the core's doors. `epoch` is the one under which [`account`] was registered.
-    pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics) -> Self {
+    pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics, trust: Trust) -> Self {
         Self(Arc::new(Shared {
             core,
             epoch,
@@ -49,6 +52,8 @@ impl Api {
             health,
             metrics,
             throttle: Throttle::default(),
+            entrance: Throttle::default(),
+            trust,
         }))
     }
 
@@ -77,8 +82,18 @@ impl Api {
         &self.0.metrics
     }
 
-    /// The counts of failed logins.
+    /// The counts of wrong tokens.
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    /// The identity providers.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.0.trust
+    }
+
+    /// The counts of failed logins; their own, so that a program with an old key shuts no agent out.
+    pub(crate) fn entrance(&self) -> &Throttle {
+        &self.0.entrance
     }
 }

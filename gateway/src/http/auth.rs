@@ -12,6 +12,7 @@ use voxea_core::base::actor::Actor;
 use voxea_core::base::grant::Operation;
 
 use super::api::Api;
+use super::identify::identify;
 use super::problem::{Kind, Problem};
 use super::reads::Slot;
 
@@ -101,7 +102,7 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let known = match token(&parts.headers) {
-            Some(token) => api.core().keys.verify(token).await.map_err(Problem::from)?,
+            Some(token) => identify(api, token).await?,
             None => None,
         };
         let Some(actor) = known else {
@@ -109,7 +110,7 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
             return Err(match api.throttle().failed(address, Instant::now()) {
                 Ok(()) => Problem::new(
                     Kind::UNAUTHENTICATED,
-                    "send `Authorization: Bearer vx_…` with a key that `voxea key new` made",
+                    "send `Authorization: Bearer …` with a key that `voxea key new` made, or the token of POST /v1/sessions",
                 )
                 .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"voxea\"")),
                 Err(seconds) => {
@@ -132,13 +133,13 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
 }
 
 /// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110 §11.1).
-fn token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The client's address. Behind a proxy, the last entry of X-Forwarded-For: the only one that the proxy itself wrote.
-fn address(parts: &Parts, behind_proxy: bool) -> IpAddr {
+pub(super) fn address(parts: &Parts, behind_proxy: bool) -> IpAddr {
     let socket = parts.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
     if !behind_proxy {
         return socket;

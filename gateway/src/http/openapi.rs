@@ -35,7 +35,9 @@ impl Modify for Key {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "A key made by `voxea key new`: `vx_…`. Scopes: read, reply, intake, admin (all).",
+                "A key made by `voxea key new`: `vx_…`, or an agent's session opened by POST /v1/sessions: `vs_…`, \
+                 or a JWT of a configured identity provider. \
+                 Scopes: read, reply, intake, admin (all).",
             ))
             .build();
         document

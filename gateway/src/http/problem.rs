@@ -30,6 +30,8 @@ kinds! {
     BAD_CURSOR = "bad-cursor", BAD_REQUEST, "The cursor cannot be read";
     PURPOSE = "purpose-required", BAD_REQUEST, "The purpose of the read must be said";
     UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A valid key is needed";
+    LOGIN = "login-refused", UNAUTHORIZED, "The login was refused";
+    NOT_LET_IN = "not-let-in", FORBIDDEN, "The identity provider's word opens no door here";
     FORBIDDEN = "forbidden", FORBIDDEN, "The key lacks the scope";
     NOT_FOUND = "not-found", NOT_FOUND, "There is no such thing";
     METHOD = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not offered here";

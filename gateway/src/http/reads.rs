@@ -60,7 +60,7 @@ const fn sound(route: &'static str, action: &'static str, object: &'static str) 
 }
 
 /// Every route whose answer has personal data. One with a variable is about that thing, the others are lists.
-static TABLE: [Shown; 17] = [
+static TABLE: [Shown; 19] = [
     shown("/v1/requests", "listed", "requests"),
     shown("/v1/requests/{id}", "read", "request"),
     shown("/v1/requests/{id}/interactions", "read_interactions", "request"),
@@ -72,6 +72,8 @@ static TABLE: [Shown; 17] = [
     sound("/v1/recordings/{id}/waveform", "read_waveform", "recording"),
     shown("/v1/attachments/{id}", "read", "attachment"),
     shown("/v1/audit", "listed", "audit"),
+    shown("/v1/agents", "listed", "agents"),
+    shown("/v1/agents/{login}", "read", "agent"),
     shown("/v1/citizens", "listed", "citizens"),
     shown("/v1/citizens:lookup", "looked_up", "citizens"),
     shown("/v1/citizens/{id}", "read", "citizen"),
@@ -270,7 +272,7 @@ mod tests {
     use super::*;
 
     /// Routes under /v1 whose answers have no personal data, and why not.
-    const WITHOUT: [(&str, &str); 8] = [
+    const WITHOUT: [(&str, &str); 13] = [
         ("/v1/changes", "ids and states"),
         ("/v1/channels", "our own accounts"),
         ("/v1/jobs", "our own work"),
@@ -279,6 +281,11 @@ mod tests {
         ("/v1/services/{code}", "the town's own"),
         ("/v1/themes", "the town's own"),
         ("/v1/themes/{code}", "the town's own"),
+        ("/v1/roles", "the town's own"),
+        ("/v1/roles/{code}", "the town's own"),
+        ("/v1/me", "the caller's own"),
+        ("/v1/oidc/login", "the caller's own"),
+        ("/v1/oidc/callback", "the caller's own"),
     ];
 
     #[test]

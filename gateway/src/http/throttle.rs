@@ -47,6 +47,14 @@ impl Throttle {
         }
         Ok(())
     }
+
+    /// Takes one failure back, which turned out to be none.
+    pub(crate) fn succeeded(&self, address: IpAddr) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&group(address)) {
+            count.failures = count.failures.saturating_sub(1);
+        }
+    }
 }
 
 /// One subscriber holds a whole /64 of IPv6, so that is what is counted.
@@ -74,6 +82,10 @@ mod tests {
         assert_eq!(throttle.failed(address, start + Duration::from_secs(20)), Err(40));
         assert_eq!(throttle.failed(IpAddr::from([192, 0, 2, 2]), start), Ok(()));
         assert_eq!(throttle.failed(address, start + WINDOW), Ok(()));
+        for _ in 0..FAILURES * 2 {
+            assert_eq!(throttle.failed(address, start + WINDOW), Ok(()));
+            throttle.succeeded(address);
+        }
     }
 
     #[test]

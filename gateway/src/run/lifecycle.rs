@@ -115,7 +115,14 @@ impl Daemon {
             ));
             tracing::info!(address = %address, "metrics listening");
         }
-        let router = http::router(Api::new(core.clone(), epoch, settings, health.clone(), metrics));
+        let router = http::router(Api::new(
+            core.clone(),
+            epoch,
+            settings,
+            health.clone(),
+            metrics,
+            config.trust.clone(),
+        ));
         let serving = server::serve(
             listener,
             config.api.tls.clone(),

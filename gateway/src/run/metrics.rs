@@ -23,6 +23,7 @@ struct Inner {
     registry: Registry,
     calls: Option<IntCounterVec>,
     seconds: Option<HistogramVec>,
+    logins: Option<IntCounterVec>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -52,7 +53,17 @@ impl Metrics {
         if let Some(seconds) = &seconds {
             let _ = registry.register(Box::new(seconds.clone()));
         }
-        Self(Arc::new(Inner { registry, calls, seconds }))
+        let options = Opts::new("voxea_logins_total", "Logins of agents by how they ended.");
+        let logins = IntCounterVec::new(options, &["outcome"]).ok();
+        if let Some(logins) = &logins {
+            let _ = registry.register(Box::new(logins.clone()));
+        }
+        Self(Arc::new(Inner {
+            registry,
+            calls,
+            seconds,
+            logins,
+        }))
     }
 
     /// One call was answered. `route` is the pattern, never the path: ids would make the set unbounded.
@@ -62,6 +73,13 @@ impl Metrics {
         }
         if let Some(seconds) = &self.0.seconds {
             seconds.with_label_values(&[route]).observe(time.as_secs_f64());
+        }
+    }
+
+    /// A login ended: `in`, `unknown`, `disabled`, `password`, `totp`, `later`, `address`, `oidc`. Never whose it was.
+    pub(crate) fn login(&self, outcome: &'static str) {
+        if let Some(logins) = &self.0.logins {
+            logins.with_label_values(&[outcome]).inc();
         }
     }
 

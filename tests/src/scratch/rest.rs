@@ -1,12 +1,12 @@
 //! Questions to the REST API, in bytes over one kept connection (RFC 9112).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest an answer may take.
@@ -18,6 +18,7 @@ const BODY: usize = 64 * 1024 * 1024;
 pub struct Rest {
     address: SocketAddr,
     key: String,
+    local: Option<IpAddr>,
     stream: Option<BufReader<TcpStream>>,
 }
 
@@ -56,8 +57,22 @@ impl Rest {
         Self {
             address,
             key: key.to_owned(),
+            local: None,
             stream: None,
         }
+    }
+
+    /// What it proves itself with.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The same from another address of this machine; all of 127.0.0.0/8 are.
+    #[must_use]
+    pub const fn from(mut self, local: IpAddr) -> Self {
+        self.local = Some(local);
+        self
     }
 
     /// Asks and reads the whole answer; a body is sent as JSON.
@@ -126,7 +141,14 @@ impl Rest {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
-                let stream = TcpStream::connect(self.address).await?;
+                let stream = match self.local {
+                    None => TcpStream::connect(self.address).await?,
+                    Some(local) => {
+                        let socket = TcpSocket::new_v4()?;
+                        socket.bind(SocketAddr::new(local, 0))?;
+                        socket.connect(self.address).await?
+                    }
+                };
                 stream.set_nodelay(true)?;
                 BufReader::new(stream)
             }

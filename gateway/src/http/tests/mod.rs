@@ -1,5 +1,6 @@
 //! The API as a client sees it.
 
+mod agents;
 mod audit;
 mod calls;
 mod catalogue;

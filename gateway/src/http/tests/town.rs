@@ -15,6 +15,7 @@ use voxea_core::{Core, CoreConfig};
 use crate::http::{Api, Settings, account};
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
+use crate::trust::Trust;
 
 pub(super) struct Town {
     router: Router,
@@ -81,6 +82,7 @@ impl Town {
             },
             health,
             Metrics::new(),
+            Trust::default(),
         );
         let router = crate::http::router(api);
         Self {

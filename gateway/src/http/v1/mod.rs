@@ -1,5 +1,6 @@
 //! Version 1: one file a resource, one door call a handler.
 
+mod agents;
 mod attachments;
 mod audit;
 mod changes;
@@ -13,11 +14,15 @@ mod intake;
 mod interactions;
 mod jobs;
 mod lookup;
+mod me;
+mod oidc;
 mod opt_outs;
 mod recordings;
 mod replies;
 mod requests;
+mod roles;
 mod services;
+mod sessions;
 mod sms;
 mod themes;
 mod waveform;
@@ -67,6 +72,19 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(intake::calls))
         .routes(routes!(intake::fax))
         .routes(routes!(intake::web))
+        .routes(routes!(sessions::post))
+        .routes(routes!(sessions::delete))
+        .routes(routes!(oidc::login))
+        .routes(routes!(oidc::callback))
+        .routes(routes!(me::get))
+        .routes(routes!(me::password))
+        .routes(routes!(me::enrol, me::confirm, me::remove))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::get, agents::put))
+        .routes(routes!(agents::password))
+        .routes(routes!(agents::totp))
+        .routes(routes!(roles::list))
+        .routes(routes!(roles::get, roles::put))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::document))
