@@ -59,6 +59,11 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
     let (request, interaction) = of("sms").await?;
     let (_, mail) = of("email").await?;
     let (_, voicemail) = of("voicemail").await?;
+    let agent = json!({"name": "Jeanne Martin", "roles": ["reader"]});
+    let made = rest
+        .call_with("PUT", "/v1/agents/seeded", &[("if-none-match", "*")], Some(&agent))
+        .await?;
+    ensure!(made.status == 201, "the agent was not entered: {}", made.status);
     let reply = rest
         .call("POST", &format!("/v1/requests/{request}/replies"), Some(&json!({"text": "Merci"})))
         .await?
@@ -84,6 +89,7 @@ fn told(ids: &Ids) -> String {
     ] {
         file += &format!("[[operations]]\ninclude-path-regex = \"^/v1/{prefix}/.id.\"\nparameters = {{ \"path.id\" = \"{id}\" }}\n\n");
     }
+    file += "[[operations]]\ninclude-path-regex = \"^/v1/agents/.login.\"\nparameters = { \"path.login\" = \"seeded\" }\n";
     file
 }
 
@@ -96,7 +102,8 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
         "[[smpp]]\nname = \"s\"\naddress = \"{}\"\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n\n\
          [[mailbox]]\nname = \"m\"\naddress = \"{}\"\nsecurity = \"none\"\nuser = \"mairie\"\npassword = \"secret\"\nacknowledge = false\n\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"46200-46299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
-         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{greeting}\"\nbeep = false\n",
+         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{greeting}\"\nbeep = false\n\n\
+         [oidc]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"voxea\"\nredirect_url = \"https://voxea.example.fr/v1/oidc/callback\"\n",
         smsc.address(),
         imap.address()
     );

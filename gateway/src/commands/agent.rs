@@ -131,10 +131,7 @@ async fn act(people: &People, command: AgentCommand, password: Option<Secret>) -
         }
         AgentCommand::Password { login, .. } => {
             people.agents.set_password(&Actor::System, &login, password).await?;
-            match people.agents.remove_totp(&Actor::System, &login).await {
-                Ok(()) | Err(CoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            people.agents.remove_totp(&Actor::System, &login).await?;
         }
     }
     Ok(())
