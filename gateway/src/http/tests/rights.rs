@@ -20,6 +20,9 @@ use super::town::{Got, Town};
 /// 2026-11-24T08:00:00Z.
 const EIGHT: i64 = 1_795_507_200_000;
 
+/// What agents must say before they hear a recording.
+const PURPOSE: [(&str, &str); 1] = [("voxea-purpose", "instruction")];
+
 /// A request, and all by which it would be known in an answer.
 struct Known {
     theme: Option<&'static str>,
@@ -198,6 +201,47 @@ async fn keys(town: &Town) -> Vec<Caller> {
     callers
 }
 
+/// Agents, logged in: with the roles that are shipped, one of their own, and two at once.
+async fn agents(town: &Town) -> Vec<Caller> {
+    type Reaches = fn(Channel, Option<&str>) -> bool;
+    type Kind = (&'static str, &'static [&'static str], &'static [&'static str], Reaches);
+    let normal: Reaches = |_, theme| !matches!(theme, Some("aides" | "salubrite"));
+    let kinds: [Kind; 5] = [
+        ("administrator on everything", &["administrator"], &["admin"], |_, _| true),
+        ("agent on normal", &["agent"], &["read", "reply", "intake"], normal),
+        ("reader on normal", &["reader"], &["read"], normal),
+        ("of one service", &["technique"], &["read", "reply"], |_, theme| {
+            theme == Some("voirie")
+        }),
+        ("of two roles", &["technique", "aides"], &["read", "reply"], |_, theme| {
+            matches!(theme, Some("voirie" | "aides"))
+        }),
+    ];
+    let json = ("content-type", "application/json");
+    let put = async |path: String, body: Value| {
+        let got = town.call("PUT", &path, &[("if-none-match", "*"), json], body.to_string()).await;
+        assert!(got.status.is_success(), "{path} {}", got.json());
+    };
+    let grant = json!({"operations": ["read", "reply"], "services": ["service-technique"]});
+    put("/v1/roles/technique".to_owned(), json!({"label": "T", "grants": [grant]})).await;
+    let grant = json!({"operations": ["read", "reply"], "themes": ["aides"], "confidentiality": "secret"});
+    put("/v1/roles/aides".to_owned(), json!({"label": "A", "grants": [grant]})).await;
+    let mut callers = Vec::new();
+    for (number, (name, roles, scopes, reaches)) in kinds.into_iter().enumerate() {
+        let (login, password) = (format!("agent{number}"), "cheval rouge tasse");
+        put(format!("/v1/agents/{login}"), json!({"name": "A", "roles": roles})).await;
+        put(format!("/v1/agents/{login}/password"), json!({"password": password})).await;
+        let entered = town.post("/v1/sessions", &[], json!({"login": login, "password": password})).await;
+        callers.push(Caller {
+            name: format!("agent {name}"),
+            token: entered.json()["token"].as_str().unwrap().to_owned(),
+            scopes,
+            reaches,
+        });
+    }
+    callers
+}
+
 fn foreign<'a>(caller: &Caller, town: &'a [Known], got: &Got) -> Vec<&'a str> {
     let text = String::from_utf8_lossy(&got.body);
     let headers = format!("{:?}", got.headers);
@@ -251,7 +295,7 @@ async fn everything(town: &Town) -> Vec<Known> {
 async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
     let town = Town::new().await;
     let all = everything(&town).await;
-    let callers = keys(&town).await;
+    let callers = [keys(&town).await, agents(&town).await].into_iter().flatten().collect::<Vec<_>>();
     let operations = operations(&town).await;
     let reading: Vec<&Operation> = operations.iter().filter(|operation| operation.method == "GET").collect();
     let (mut calls, mut bytes, mut denied, mut shown) = (0_usize, 0_usize, 0_usize, BTreeMap::<&str, usize>::new());
@@ -259,7 +303,7 @@ async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
         for operation in &reading {
             let granted = operation.scopes.is_empty() || operation.scopes.iter().any(|scope| caller.may(scope));
             if !operation.path.contains('{') {
-                let got = town.call_as(&caller.token, "GET", &operation.path, &[], "").await;
+                let got = town.call_as(&caller.token, "GET", &operation.path, &PURPOSE, "").await;
                 assert_eq!(got.status == 403, !granted, "{} {} {}", caller.name, operation.path, got.status);
                 assert_eq!(
                     foreign(caller, &all, &got),
@@ -272,12 +316,12 @@ async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
                 continue;
             }
             let unknown = town
-                .call_as(&caller.token, "GET", &filled(&operation.path, &id::new()), &[], "")
+                .call_as(&caller.token, "GET", &filled(&operation.path, &id::new()), &PURPOSE, "")
                 .await;
             for known in &all {
                 for id in &known.ids {
                     let path = filled(&operation.path, id);
-                    let got = town.call_as(&caller.token, "GET", &path, &[], "").await;
+                    let got = town.call_as(&caller.token, "GET", &path, &PURPOSE, "").await;
                     assert_eq!(foreign(caller, &all, &got), Vec::<&str>::new(), "{} {path}", caller.name);
                     if got.status == 200 {
                         assert!(granted && caller.reaches(known), "{} {path}", caller.name);
@@ -327,10 +371,15 @@ async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
 async fn nobody_changes_what_they_do_not_reach() {
     let town = Town::new().await;
     let all = everything(&town).await;
-    let callers = keys(&town).await;
+    let callers = [keys(&town).await, agents(&town).await].into_iter().flatten().collect::<Vec<_>>();
     let json = ("content-type", "application/json");
     let (mut tried, mut made) = (0, 0);
-    for operation in operations(&town).await.iter().filter(|operation| operation.method != "GET") {
+    // Whoever logs out would be nobody for the rest.
+    let operations = operations(&town).await;
+    let writing = operations
+        .iter()
+        .filter(|operation| operation.method != "GET" && operation.path != "/v1/sessions/current");
+    for operation in writing {
         for caller in &callers {
             // What names no scope is everybody's who is known, or gives a token itself.
             let granted = operation.scopes.is_empty() || operation.scopes.iter().any(|scope| caller.may(scope));
