@@ -28,6 +28,8 @@ struct Ids {
     reply: String,
     recording: String,
     attachment: String,
+    citizen: String,
+    point: String,
 }
 
 async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> {
@@ -64,6 +66,8 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
         .call_with("PUT", "/v1/agents/seeded", &[("if-none-match", "*")], Some(&agent))
         .await?;
     ensure!(made.status == 201, "the agent was not entered: {}", made.status);
+    let citizen = json!({"kind": "person", "family_name": "Durand", "contact_points": [{"kind": "phone", "value": "0611111111"}]});
+    let citizen = rest.call("POST", "/v1/citizens", Some(&citizen)).await?.json()?;
     let reply = rest
         .call("POST", &format!("/v1/requests/{request}/replies"), Some(&json!({"text": "Merci"})))
         .await?
@@ -74,6 +78,8 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
         reply: text(&reply["id"])?,
         recording: text(&voicemail["recording"]["id"])?,
         attachment: text(&mail["attachments"][0]["id"])?,
+        citizen: text(&citizen["id"])?,
+        point: text(&citizen["contact_points"][0]["id"])?,
     })
 }
 
@@ -86,9 +92,14 @@ fn told(ids: &Ids) -> String {
         ("replies", &ids.reply),
         ("recordings", &ids.recording),
         ("attachments", &ids.attachment),
+        ("citizens", &ids.citizen),
     ] {
         file += &format!("[[operations]]\ninclude-path-regex = \"^/v1/{prefix}/.id.\"\nparameters = {{ \"path.id\" = \"{id}\" }}\n\n");
     }
+    file += &format!(
+        "[[operations]]\ninclude-path-regex = \"/contact-points/.pid.\"\nparameters = {{ \"path.id\" = \"{}\", \"path.pid\" = \"{}\" }}\n\n",
+        ids.citizen, ids.point
+    );
     file += "[[operations]]\ninclude-path-regex = \"^/v1/agents/.login.\"\nparameters = { \"path.login\" = \"seeded\" }\n";
     file
 }
@@ -124,6 +135,20 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
         let made = scratch.say(&[&["key", "new", "--name", name], terms].concat()).await?;
         keys.push((name.to_owned(), made.trim().to_owned()));
     }
+    let agent = json!({"name": "Paul Petit", "roles": ["agent"]});
+    let (mut rest, password) = (running.rest(), "cheval rouge tasse");
+    rest.call_with("PUT", "/v1/agents/petit", &[("if-none-match", "*")], Some(&agent))
+        .await?;
+    rest.call("PUT", "/v1/agents/petit/password", Some(&json!({"password": password})))
+        .await?;
+    let entered = rest
+        .call("POST", "/v1/sessions", Some(&json!({"login": "petit", "password": password})))
+        .await?
+        .json()?;
+    keys.push((
+        "of an agent".to_owned(),
+        entered["token"].as_str().context("no session")?.to_owned(),
+    ));
     // What it changes, it changes one after another for each key; keys do not wait for each other.
     let (daemon, config) = (&running, &config);
     let runs = keys.iter().map(|(name, key)| async move {
@@ -132,7 +157,8 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
         let summary = said.lines().filter(|line| line.contains("generated") || line.contains("Tested:"));
         if name == "admin" {
             // It would not have seen what the operations answer for things that are there.
-            ensure!(!said.contains("Missing test data"), "{said}");
+            let missing = said.split("Missing test data").nth(1).is_some_and(|told| told.contains("- GET "));
+            ensure!(!missing, "{said}");
         }
         println!("key {name}: {}", summary.map(str::trim).collect::<Vec<_>>().join(", "));
         anyhow::Ok(())
