@@ -3,6 +3,7 @@
 use voxea_rules::password::{self, Guard};
 
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::{Store, Tx, on};
 
@@ -95,7 +96,7 @@ impl Stored {
 
     /// The secret of their codes, confirmed or not.
     pub(super) fn totp_secret(&self) -> Option<Vec<u8>> {
-        super::token::unhex(self.totp.as_ref()?)
+        hex::decode(self.totp.as_ref()?)
     }
 
     /// Whether a password is good enough for them.

@@ -9,6 +9,7 @@ use super::passwords::Passwords;
 use super::{sessions, totp};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::secret::Secret;
 use crate::base::time::Millis;
 use crate::store::{Store, Tx, on};
@@ -100,7 +101,7 @@ impl Own {
             agent_row::COLUMNS
         ));
         let agent: Option<Stored> = on!(Tx, &mut tx, db => sqlx::query_as(sql)
-            .bind(agent_id).bind(super::token::hex(&secret)).bind(now).fetch_optional(db).await)?;
+            .bind(agent_id).bind(hex::encode(&secret)).bind(now).fetch_optional(db).await)?;
         let Some(agent) = agent else {
             return Err(CoreError::Conflict(
                 "codes are in use; take them away with one of them, then begin again".to_owned(),
@@ -164,7 +165,7 @@ impl Own {
         };
         let mut tx = self.store.begin().await?;
         let done: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql)
-            .bind(agent_id).bind(step).bind(now).bind(super::token::hex(&secret)).fetch_optional(db).await)?;
+            .bind(agent_id).bind(step).bind(now).bind(hex::encode(&secret)).fetch_optional(db).await)?;
         if done.is_none() {
             return Ok(Proof::Wrong);
         }

@@ -6,6 +6,7 @@ use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 
 /// Bytes of randomness in a secret.
 const SECRET_BYTES: usize = 32;
@@ -28,7 +29,7 @@ impl Token {
     /// # Errors
     /// The system gives no random bytes.
     pub(super) fn new(prefix: &str) -> Result<Self> {
-        let (id, secret) = (hex(&random(ID_BYTES)?), secret()?);
+        let (id, secret) = (hex::encode(&random(ID_BYTES)?), secret()?);
         Ok(Self {
             text: format!("{prefix}{id}_{secret}"),
             hash: hash(&secret),
@@ -59,7 +60,7 @@ pub(super) fn is(secret: &str, stored: &str) -> bool {
 
 /// SHA-256, hexadecimal.
 pub(super) fn hash(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
 /// Bytes that nobody can guess.
@@ -72,17 +73,6 @@ pub(super) fn random(count: usize) -> Result<Vec<u8>> {
         .fill(&mut bytes)
         .map_err(|_| CoreError::Store("the system gives no random bytes".to_owned()))?;
     Ok(bytes)
-}
-
-/// Hexadecimal, lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes of hexadecimal text; `None` when it is none.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (0..text.len()).step_by(2).map(pair).collect()
 }
 
 /// Compares without stopping at the first difference.
@@ -103,7 +93,5 @@ mod tests {
         for other in ["", "vs_", "vs_0_a", "vx_000000000000_a", "vs_00000000000g_a", "vs_000000000000a"] {
             assert_eq!(split("vs_", other), None, "{other}");
         }
-        assert_eq!(unhex(&hex(&[0, 255, 16])), Some(vec![0, 255, 16]));
-        assert_eq!((unhex("0"), unhex("zz")), (None, None));
     }
 }

@@ -4,6 +4,7 @@ use ring::hmac;
 
 use super::token;
 use crate::base::error::Result;
+use crate::base::percent;
 use crate::base::time::Millis;
 
 /// How long a code is shown.
@@ -61,24 +62,11 @@ pub(super) fn base32(bytes: &[u8]) -> String {
 
 /// What a phone reads as a QR code. `issuer` names the town.
 pub(super) fn uri(issuer: &str, login: &str, secret: &[u8]) -> String {
-    let (issuer, login) = (escaped(issuer), escaped(login));
+    let (issuer, login) = (percent::encode(issuer), percent::encode(login));
     format!(
         "otpauth://totp/{issuer}:{login}?secret={}&issuer={issuer}&algorithm=SHA1&digits=6&period=30",
         base32(secret)
     )
-}
-
-/// RFC 3986 §2.1: all but what is unreserved.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escape = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    text.bytes().map(escape).collect()
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
-use super::chain::{Record, hex, unhex};
+use super::chain::{Record, unhex};
 use super::entry::Entry;
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
@@ -55,6 +56,6 @@ pub async fn append(tx: &mut Tx, entries: &[Entry]) -> Result<()> {
     }
     let mut script = Script::default();
     script.add(&INSERT, &rows);
-    script.add(&HEAD, &[row!({"hash": hex(&hash)})] as &[Row]);
+    script.add(&HEAD, &[row!({"hash": hex::encode(&hash)})] as &[Row]);
     script.run(tx).await
 }

@@ -4,6 +4,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use crate::base::hex;
 use crate::base::time::Millis;
 
 /// SHA-256.
@@ -51,7 +52,7 @@ impl Record {
             hash: String::new(),
         };
         let hash = record.hashed_at(seq, before);
-        record.hash = hex(&hash);
+        record.hash = hex::encode(&hash);
         (record, hash)
     }
 
@@ -81,21 +82,9 @@ fn write(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-/// Hexadecimal, lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads what [`hex`] wrote.
+/// Reads the hexadecimal text of a hash.
 pub(super) fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    (hex(&hash) == text).then_some(hash)
+    hex::decode(text)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -163,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_written_in_one_way_only() {
-        assert_eq!(unhex(&hex(&[0xab; 32])), Some([0xab; 32]));
+        assert_eq!(unhex(&hex::encode(&[0xab; 32])), Some([0xab; 32]));
         for bad in [String::new(), "AB".repeat(32), "zz".repeat(32), "ab".repeat(31), "é".repeat(32)] {
             assert_eq!(unhex(&bad), None, "{bad}");
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::{Hash, unhex};
 use super::key::{PublicKey, SigningKey};
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::Store;
 use crate::store::on;
@@ -36,7 +37,7 @@ impl Checkpoint {
     pub(super) fn sign(key: &SigningKey, seq: i64, hash: &Hash, at: Millis) -> Self {
         Self {
             seq,
-            hash: super::chain::hex(hash),
+            hash: hex::encode(hash),
             key_id: key.public().id(),
             signature: key.sign(&message(seq, hash, at)),
             at,

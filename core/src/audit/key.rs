@@ -13,8 +13,8 @@ use ring::digest;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use super::chain::hex;
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::id;
 use crate::base::secret::Secret;
 
@@ -144,7 +144,7 @@ impl PublicKey {
     /// What a checkpoint calls it: the beginning of its SHA-256.
     #[must_use]
     pub fn id(&self) -> String {
-        hex(&digest::digest(&digest::SHA256, &self.0).as_ref()[..8])
+        hex::encode(&digest::digest(&digest::SHA256, &self.0).as_ref()[..8])
     }
 
     /// Whether a signature in base64 is one of this key over a message.

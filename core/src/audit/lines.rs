@@ -68,6 +68,7 @@ mod tests {
     use crate::audit::entry::Entry;
     use crate::audit::key::SigningKey;
     use crate::base::actor::Actor;
+    use crate::base::hex;
 
     const NOW: i64 = 1_795_507_200_000;
 
@@ -129,7 +130,7 @@ mod tests {
         let remade = |lines: &mut Vec<Line>, seq: usize, before: usize| {
             let before = unhex(&row(&mut lines[before]).hash).unwrap();
             let hash = row(&mut lines[seq]).hashed_at(2, &before);
-            row(&mut lines[seq]).hash = super::super::chain::hex(&hash);
+            row(&mut lines[seq]).hash = hex::encode(&hash);
         };
         assert_eq!(
             with(&|lines| {
@@ -189,7 +190,7 @@ mod tests {
                     let row = row(&mut lines[seq - 1]);
                     row.actor.push('x');
                     hash = row.hashed_at(row.seq, &hash);
-                    row.hash = super::super::chain::hex(&hash);
+                    row.hash = hex::encode(&hash);
                 }
             }),
             Broken::Rewritten(1, 3)

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-use super::chain::{Hash, START, hex, unhex};
+use super::chain::{Hash, START, unhex};
 use super::checkpoint::{self, Head};
 use super::key::SigningKey;
 use super::trail::{checkpoint_at, page};
 use super::verify::{Broken, Seen, Walk};
 use crate::base::error::{CoreError, Result};
+use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::Store;
 use crate::store::on;
@@ -136,7 +137,7 @@ impl Signer {
                 break;
             }
         }
-        let end = hex(walk.hash());
+        let end = hex::encode(walk.hash());
         Ok(walk
             .end()
             .and_then(|_| if end == head.hash { Ok(()) } else { Err(Broken::Head(head.seq)) }))

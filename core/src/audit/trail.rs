@@ -1,12 +1,13 @@
 //! Verifying the trail where it lies: in the database, read and not written, with no daemon.
 
-use super::chain::{Record, hex};
+use super::chain::Record;
 use super::checkpoint::{COLUMNS, Checkpoint};
 use super::key::PublicKey;
 use super::retention::months_before;
 use super::settings::MONTHS;
 use super::verify::{Broken, Seen, Sound, Walk};
 use crate::base::error::Result;
+use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::Store;
 use crate::store::on;
@@ -109,7 +110,7 @@ pub async fn verify(
             }
             progress(last - purged, end - purged);
         }
-        if extent.head_hash.as_deref() != Some(hex(walk.hash()).as_str()) {
+        if extent.head_hash.as_deref() != Some(hex::encode(walk.hash()).as_str()) {
             return Ok(walk.end().and(Err(Broken::Head(end))));
         }
         let after = self::extent(store).await?;

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use ring::digest::{SHA256, digest};
 use voxea_core::access::Slot;
+use voxea_core::base::hex;
 
 use super::api::Api;
 use super::etag;
@@ -49,7 +50,7 @@ pub(crate) struct Held {
 
 /// What a route and a body are known by.
 pub(crate) fn fingerprint(route: &str, body: &[u8]) -> String {
-    hex(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref())
+    hex::encode(digest(&SHA256, &[route.as_bytes(), b"\n", body].concat()).as_ref())
 }
 
 /// Claims a key for this client, route and body.
@@ -105,10 +106,6 @@ impl Held {
             tracing::warn!(error = %error, "an Idempotency-Key could not be given back");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::digest;
 use serde::Deserialize;
 use voxea_core::access::OidcLogin;
+use voxea_core::base::percent;
 use voxea_core::base::secret::Secret;
 
-use super::fetch::escaped;
 use super::issuer::{Doubt, Issuer};
 use super::token::Claims;
 
@@ -97,7 +97,7 @@ impl Persons {
         ];
         // RFC 6749 §2.3.1: both are escaped before they are joined.
         let authorization = self.secret.as_ref().map(|secret| {
-            let both = format!("{}:{}", escaped(&self.client_id), escaped(secret.reveal()));
+            let both = format!("{}:{}", percent::encode(&self.client_id), percent::encode(secret.reveal()));
             HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(both)))
         });
         let authorization = authorization
@@ -142,6 +142,9 @@ impl Persons {
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", percent::encode(value)))
+        .collect();
     fields.join("&")
 }
