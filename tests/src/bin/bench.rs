@@ -1,10 +1,12 @@
-//! The figures of the README, each beside the raw ceiling of the same run: `bench [--out FILE] [PART...]`, where a part
-//! is idle, sqlite, vault, postgres, mails, calls or listing. Needs the release build, Dovecot, PostgreSQL and python3.
+//! The figures of the README, each beside the raw ceiling of the same run: `bench [--encrypted] [--out FILE] [PART...]`,
+//! where a part is idle, sqlite, vault, postgres, mails, calls or listing. With `--encrypted` every daemon has a master key.
+//! Needs the release build, Dovecot, PostgreSQL and python3.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -24,6 +26,18 @@ const TALK: Duration = Duration::from_secs(15);
 const LISTED: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Whether every daemon has a master key.
+static ENCRYPTED: OnceLock<()> = OnceLock::new();
+
+/// A folder with a configuration, as the command line wants it.
+async fn lay_out(binary: &Path, store: &str, channels: &str) -> Result<Scratch> {
+    let scratch = Scratch::new(binary, store, channels).await?;
+    if ENCRYPTED.get().is_some() {
+        scratch.new_master_key().await?;
+    }
+    Ok(scratch)
+}
+
 /// One row: what, how much, the ceiling of the same run.
 struct Row(String, String, String);
 
@@ -41,7 +55,7 @@ async fn main() -> Result<()> {
             rows.push(texts(&binary, "SQLite", "sqlite:voxea.db", window, sqlite_ceiling(window)?).await?);
         }
     }
-    if wanted("vault") {
+    if wanted("vault") && ENCRYPTED.get().is_none() {
         rows.push(vault(&binary).await?);
     }
     if wanted("postgres") {
@@ -65,10 +79,14 @@ async fn main() -> Result<()> {
         table.push_str(&format!("| {what} | {measured} | {ceiling} |\n"));
     }
     println!("{table}");
+    let (title, flag) = match ENCRYPTED.get() {
+        Some(()) => (", encrypted at rest", " --encrypted"),
+        None => ("", ""),
+    };
     if let Some(file) = out.filter(|_| parts.is_empty()) {
         std::fs::write(
             file,
-            format!("# Figures\n\n`scripts/bench` printed, on two shared cores:\n\n{table}"),
+            format!("# Figures{title}\n\n`scripts/bench{flag}` printed, on two shared cores:\n\n{table}"),
         )?;
     }
     Ok(())
@@ -80,6 +98,8 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Vec<String>, Op
     while let Some(argument) = given.next() {
         if argument == "--out" {
             out = Some(given.next().context("--out needs a file")?);
+        } else if argument == "--encrypted" {
+            ENCRYPTED.get_or_init(|| ());
         } else {
             ensure!(
                 PARTS.contains(&argument.as_str()),
@@ -93,7 +113,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Vec<String>, Op
 }
 
 async fn idle(binary: &Path) -> Result<Row> {
-    let scratch = Scratch::new(binary, "sqlite:voxea.db", SIP).await?;
+    let scratch = lay_out(binary, "sqlite:voxea.db", SIP).await?;
     let running = scratch.run().await?;
     running.up("sip").await?;
     let megabytes = running.memory()? / 1_048_576;
@@ -168,7 +188,7 @@ async fn intake(binary: &Path, store: &str, window: usize, encrypted: bool) -> R
         "[[smpp]]\nname = \"s\"\naddress = \"{}\"\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n",
         smsc.address()
     );
-    let scratch = Scratch::new(binary, store, &channels).await?;
+    let scratch = lay_out(binary, store, &channels).await?;
     if encrypted {
         scratch.new_master_key().await?;
     }
@@ -205,7 +225,7 @@ async fn mails(binary: &Path) -> Result<Row> {
         "[[mailbox]]\nname = \"mairie\"\naddress = \"127.0.0.1:{}\"\nsecurity = \"none\"\nuser = \"mairie\"\npassword = \"{PASSWORD}\"\nfirst = \"all\"\n",
         dovecot.port
     );
-    let scratch = Scratch::new(binary, "sqlite:voxea.db", &channels).await?;
+    let scratch = lay_out(binary, "sqlite:voxea.db", &channels).await?;
     let running = scratch.run().await?;
     let begun = Instant::now();
     let mut rest = running.rest();
@@ -241,7 +261,7 @@ fn mail(number: usize) -> Vec<u8> {
 
 async fn calls(binary: &Path) -> Result<Row> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
-    let scratch = Scratch::new(binary, "sqlite:voxea.db", &format!("{SIP}greeting = \"{}\"\n", folder.display())).await?;
+    let scratch = lay_out(binary, "sqlite:voxea.db", &format!("{SIP}greeting = \"{}\"\n", folder.display())).await?;
     let running = scratch.run().await?;
     let server = running.sip().await?;
     let mut up = Vec::new();
@@ -312,7 +332,7 @@ fn socket_ceiling(calls: usize) -> Result<String> {
 }
 
 async fn listing(binary: &Path) -> Result<Row> {
-    let scratch = Scratch::new(binary, "sqlite:voxea.db", "").await?;
+    let scratch = lay_out(binary, "sqlite:voxea.db", "").await?;
     let running = scratch.run().await?;
     let filled = futures_util::future::join_all((0..32).map(|worker| {
         let mut rest = running.rest();
