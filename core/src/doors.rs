@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys, Lifetime, People};
-use crate::artefact::Blobs;
+use crate::artefact::{self, Blobs};
 use crate::audit::{self, Audit};
 use crate::base::count::Counters;
 use crate::base::error::Result;
@@ -136,6 +136,7 @@ impl Core {
         let vault = Vault::of(&store, config.master_keys.as_ref()).await?;
         let blobs = Blobs::open(config.blobs, vault.clone())?;
         blobs.sweep();
+        artefact::finish(&store, &blobs, &vault).await?;
         let feed = Feed::new(store.clone());
         let catalogue = Catalogue::new(store.clone(), feed.clone(), config.calendar);
         if config.migrate {

@@ -133,6 +133,36 @@ async fn story(store: &str, database: &str) -> Result<()> {
     let (said, code) = audit(&scratch, &["verify", "--public-key", stranger]).await?;
     ensure!(code == 1 && said.starts_with("NOT SOUND: the checkpoint at row "), "{said}");
 
+    // A trail that was stripped of its signatures, with a chain that may be anybody's.
+    let database = match database {
+        "" => format!("sqlite://{}", scratch.path().join("voxea.db").display()),
+        url => url.to_owned(),
+    };
+    let strip = [
+        "ALTER TABLE audit_checkpoint RENAME TO kept",
+        "CREATE TABLE audit_checkpoint AS SELECT * FROM kept WHERE 1 = 0",
+    ];
+    tamper(&database, &strip).await?;
+    let stripped: String = exported
+        .lines()
+        .filter(|line| !line.contains("\"signature\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&file, stripped)?;
+    for arguments in [
+        &["verify"][..],
+        &["verify", "--public-key", public],
+        &["verify", "--file", named, "--public-key", public],
+    ] {
+        let (said, code) = audit(&scratch, arguments).await?;
+        ensure!(code == 1 && said.starts_with("NOT SOUND: "), "{arguments:?}: {said}");
+    }
+    tamper(
+        &database,
+        &["DROP TABLE audit_checkpoint", "ALTER TABLE kept RENAME TO audit_checkpoint"],
+    )
+    .await?;
+
     // Each is done beside what was done before, further up, and the first thing that is wrong is named.
     let stories: [(&[&str], &str); 4] = [
         (&["DELETE FROM audit WHERE seq > 9"], "rows 10 to 11 were deleted"),
@@ -150,10 +180,6 @@ async fn story(store: &str, database: &str) -> Result<()> {
             "row 3 was inserted",
         ),
     ];
-    let database = match database {
-        "" => format!("sqlite://{}", scratch.path().join("voxea.db").display()),
-        url => url.to_owned(),
-    };
     for (statements, broken) in stories {
         tamper(&database, statements).await?;
         let (said, code) = audit(&scratch, &["verify", "--public-key", public]).await?;

@@ -54,8 +54,7 @@ impl Keys {
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql)
             .bind(&id).bind(name).bind(hash).bind(&terms).bind(time::now()).execute(db).await.map(|_| ()))?;
-        let scopes = contract.grant.operations.names();
-        let entry = Entry::new(actor, "created", format!("key/{id}")).detail(&json!({"scopes": scopes}));
+        let entry = Entry::new(actor, "created", format!("key/{id}")).detail(&json!({"contract": contract}));
         audit::append(&mut tx, &[entry]).await?;
         tx.commit().await?;
         Ok(text)

@@ -1,12 +1,12 @@
 //! Hashes of passwords: argon2id, a few at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::token;
 use crate::base::error::{CoreError, Result};
@@ -15,7 +15,8 @@ use crate::base::error::{CoreError, Result};
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// Bytes of salt.
 const SALT: usize = 16;
-/// Hashes at once at most: a flood of logins takes this many times 19 MiB, and no more.
+/// Hashes at once at most, each on a thread of its own that stays: what a thread has freed is not given back to the system,
+/// so that a flood of logins takes this many times 19 MiB, and no more.
 const AT_ONCE: usize = 4;
 /// Longest wait for one's turn.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,21 +28,38 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Vm94ZWEga25vd3Mgbm9ibw$q0gL
 pub(super) struct Passwords {
     places: Arc<Semaphore>,
     patience: Duration,
+    hands: mpsc::SyncSender<Work>,
 }
+
+type Work = Box<dyn FnOnce() + Send>;
 
 /// A turn at hashing.
 #[derive(Debug)]
 pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+    hands: mpsc::SyncSender<Work>,
 }
 
 impl Passwords {
     /// With as many places as processors, four at most.
     pub(super) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = processors.min(AT_ONCE);
+        let (hands, work) = mpsc::sync_channel::<Work>(count);
+        let work = Arc::new(Mutex::new(work));
+        for _ in 0..count {
+            let work = Arc::clone(&work);
+            std::thread::spawn(move || {
+                // Ends with the last sender.
+                while let Ok(next) = next(&work) {
+                    next();
+                }
+            });
+        }
         Self {
-            places: Arc::new(Semaphore::new(processors.min(AT_ONCE))),
+            places: Arc::new(Semaphore::new(count)),
             patience: PATIENCE,
+            hands,
         }
     }
 
@@ -52,7 +70,10 @@ impl Passwords {
     pub(super) async fn place(&self) -> Result<Place> {
         let waited = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
         match waited {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Place {
+                permit,
+                hands: self.hands.clone(),
+            }),
             _ => Err(CoreError::Unavailable("too many logins at once".to_owned())),
         }
     }
@@ -92,13 +113,21 @@ impl Place {
 
     /// The place is held until the work is done, even if its caller has gone.
     async fn work<T: Send + 'static>(self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let done = tokio::task::spawn_blocking(move || {
+        let Self { permit, hands } = self;
+        let (answer, answered) = oneshot::channel();
+        let work = Box::new(move || {
             let done = work();
-            drop(self);
-            done
+            drop(permit);
+            // Whoever asked may have gone.
+            drop(answer.send(done));
         });
-        done.await.map_err(failed)?
+        hands.send(work).map_err(failed)?;
+        answered.await.map_err(failed)?
     }
+}
+
+fn next(work: &Mutex<mpsc::Receiver<Work>>) -> std::result::Result<Work, mpsc::RecvError> {
+    work.lock().unwrap_or_else(PoisonError::into_inner).recv()
 }
 
 fn hasher() -> Result<Argon2<'static>> {

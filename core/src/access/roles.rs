@@ -8,10 +8,12 @@ use super::changes::{Change, record};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::expected::Expected;
-use crate::base::grant::Grant;
+use crate::base::grant::{Grant, Operation};
 use crate::base::time;
 use crate::store::{Store, Tx, on};
 
+/// The role that a town cannot lose.
+const ADMINISTRATOR: &str = "administrator";
 /// Characters of a code.
 const CODE: usize = 60;
 /// Characters of a label.
@@ -144,6 +146,11 @@ fn check(role: &Role) -> Result<()> {
     }
     if role.grants.len() > GRANTS {
         return Err(CoreError::invalid("/grants", format!("has at most {GRANTS} entries")));
+    }
+    let keeps = |grant: &Grant| grant.operations.contain(Operation::Admin) && grant.restricts_nothing();
+    if role.code == ADMINISTRATOR && !role.grants.iter().any(keeps) {
+        let message = "must hold a grant of admin that nothing restricts (confidentiality secret): the town would lock itself out";
+        return Err(CoreError::invalid("/grants", message));
     }
     let nothing = role.grants.iter().position(|grant| grant.operations.names().is_empty());
     match nothing {

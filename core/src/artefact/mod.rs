@@ -8,4 +8,4 @@ mod sealing;
 pub use blobs::{Blobs, StoredBlob};
 pub use reader::BlobReader;
 pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
-pub use sealing::seal;
+pub use sealing::{finish, seal};

@@ -23,6 +23,26 @@ pub async fn seal(store: &Store, blobs: &Blobs, masters: &MasterKeys) -> Result<
         blobs.seal_plain(&vault).await?;
         conversion.commit().await?;
     }
+    clear(store, blobs).await
+}
+
+/// Ends what a conversion began that was interrupted after its rows were sealed. Says whether there was anything to end.
+///
+/// # Errors
+/// The store's, the folder's.
+pub async fn finish(store: &Store, blobs: &Blobs, vault: &Vault) -> Result<bool> {
+    if !vault.is_on() || !Vault::is_unscrubbed(store).await? {
+        return Ok(false);
+    }
+    tracing::warn!("the encryption of this database was interrupted; what it left readable is removed now, which takes a while");
+    blobs.seal_plain(vault).await?;
+    clear(store, blobs).await?;
+    Ok(true)
+}
+
+/// Removes what nothing names any more and everybody could read.
+async fn clear(store: &Store, blobs: &Blobs) -> Result<()> {
     blobs.drop_plain()?;
-    store.scrub().await
+    store.scrub().await?;
+    Vault::scrubbed(store).await
 }

@@ -105,7 +105,16 @@ impl Actor {
     pub fn may(&self, operation: Operation) -> bool {
         let grants = self.grants().iter();
         let mut able = grants.filter(|grant| grant.operations.contain(operation));
-        matches!(self, Self::System) || able.any(|grant| operation != Operation::Admin || grant.restricts_nothing())
+        let whole = |grant: &Grant| grant.restricts_nothing() && self.fields().is_none();
+        matches!(self, Self::System) || able.any(|grant| operation != Operation::Admin || whole(grant))
+    }
+
+    /// Whether it may do something, and neither themes nor channels restrict to which requests.
+    #[must_use]
+    pub fn may_in_town(&self, operation: Operation) -> bool {
+        let whole = |grant: &&Grant| grant.themes.is_none() && grant.services.is_none() && grant.channels.is_none();
+        let mut whole = self.grants().iter().filter(whole);
+        matches!(self, Self::System) || whole.any(|grant| grant.operations.contain(operation))
     }
 
     /// The members that it is shown; `None` for all.

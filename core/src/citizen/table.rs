@@ -225,18 +225,21 @@ pub(super) async fn enter(tx: &mut Tx, object: String, at: Millis, actor: &Actor
     }
 }
 
-/// The condition that a citizen is reached: one of their requests is, or they have none at all. `first` is the
-/// number of the first free placeholder.
+/// The condition that a citizen is reached: one of their requests is; or they have none at all, and neither themes nor
+/// channels restrict who asks. `first` is the number of the first free placeholder.
 pub(super) fn reached(reach: &Reach, first: usize) -> Condition {
     if reach.is_everything() {
         return reach.condition("q", first);
     }
     let Condition { sql, texts } = reach.condition("q", first);
+    let theirs = "EXISTS (SELECT 1 FROM request q WHERE q.citizen_id = citizen.id";
+    let none = if reach.is_whole() {
+        format!(" OR NOT {theirs})")
+    } else {
+        String::new()
+    };
     Condition {
-        sql: format!(
-            "(EXISTS (SELECT 1 FROM request q WHERE q.citizen_id = citizen.id AND {sql}) \
-             OR NOT EXISTS (SELECT 1 FROM request q WHERE q.citizen_id = citizen.id))"
-        ),
+        sql: format!("({theirs} AND {sql}){none})"),
         texts,
     }
 }
@@ -286,12 +289,22 @@ pub(super) async fn insert_point(
         .fetch_optional(db).await)?)
 }
 
-/// Whether a request may be said to be this citizen's.
+/// Whether a request may be said to be this citizen's, by somebody of this reach.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn linkable(tx: &mut Tx, id: &str) -> Result<bool> {
-    let sql = "SELECT COUNT(*) FROM citizen WHERE id = $1 AND status IN ('active', 'restricted')";
-    let found: i64 = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(id).fetch_one(db).await)?;
+pub(crate) async fn linkable(tx: &mut Tx, reach: &Reach, id: &str) -> Result<bool> {
+    let reached = reached(reach, 2);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT COUNT(*) FROM citizen WHERE id = $1 AND status IN ('active', 'restricted') AND {}",
+        reached.sql
+    ));
+    let found: i64 = on!(Tx, tx, db => {
+        let mut query = sqlx::query_scalar(sql).bind(id);
+        for text in reached.texts {
+            query = query.bind(text);
+        }
+        query.fetch_one(db).await
+    })?;
     Ok(found == 1)
 }

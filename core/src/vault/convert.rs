@@ -11,6 +11,8 @@ use crate::base::error::{CoreError, Result};
 use crate::store::Tx;
 use crate::store::on;
 
+/// The counter that is there while plain pages and files are left.
+pub(super) const UNSCRUBBED: &str = "unscrubbed";
 /// Rows that are read at once.
 const AT_ONCE: i64 = 500;
 /// What a key that is still plain begins with while its table is at work: no blind index does.
@@ -156,7 +158,9 @@ pub(super) async fn everything(tx: &mut Tx, vault: &Vault) -> Result<()> {
     }
     parts(tx, vault).await?;
     // A call that comes again is still known by the intake's own key; only its answer is made anew.
-    run(tx, "DELETE FROM idempotency".to_owned(), &[]).await
+    run(tx, "DELETE FROM idempotency".to_owned(), &[]).await?;
+    // Pages that were overwritten still tell what stood there, until the database was written anew.
+    run(tx, format!("INSERT INTO counter (name, value) VALUES ('{UNSCRUBBED}', 1)"), &[]).await
 }
 
 /// A value as it is read and written.

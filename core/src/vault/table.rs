@@ -68,6 +68,27 @@ impl Vault {
         }
     }
 
+    /// Whether what stood plain may still be read in pages and files that nothing names any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_unscrubbed(store: &Store) -> Result<bool> {
+        let sql = "SELECT COUNT(*) FROM counter WHERE name = $1";
+        let found: i64 = on!(Store, store, db => sqlx::query_scalar(sql).bind(convert::UNSCRUBBED).fetch_one(db).await)?;
+        Ok(found > 0)
+    }
+
+    /// All of it was removed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn scrubbed(store: &Store) -> Result<()> {
+        let mut tx = store.begin().await?;
+        let sql = "DELETE FROM counter WHERE name = $1";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(convert::UNSCRUBBED).execute(db).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
     /// Gives a plain database a vault and seals all that stands in it. Lasts when the returned transaction is committed.
     ///
     /// # Errors

@@ -315,7 +315,7 @@ pub(crate) async fn changes_are_entered_with_what_they_change(place: &Place) {
         .collect();
     let row = |actor: &str, action: &str, object: String, detail| (actor.to_owned(), action.to_owned(), object, detail);
     let wanted = [
-        row("system", "created", format!("key/{id}"), json!({"scopes": ""})),
+        row("system", "created", format!("key/{id}"), json!({"contract": Contract::default()})),
         row("key:agent", "revoked", format!("key/{id}"), json!({})),
         row(
             "key:agent",

@@ -239,7 +239,13 @@ pub(crate) async fn a_plain_database_is_sealed_and_goes_on(place: &Place) {
     assert!(Vault::made(&before.store, &keys).await.unwrap().is_none(), "all or nothing");
     let (vault, conversion) = Vault::convert(&before.store, &keys).await.unwrap();
     conversion.commit().await.unwrap();
+    assert!(
+        Vault::is_unscrubbed(&before.store).await.unwrap(),
+        "what was interrupted here is ended at the next start"
+    );
     before.store.scrub().await.unwrap();
+    Vault::scrubbed(&before.store).await.unwrap();
+    assert!(!Vault::is_unscrubbed(&before.store).await.unwrap());
     assert!(Vault::made(&before.store, &keys).await.unwrap().unwrap().is_on());
 
     let after = before.under(vault);

@@ -49,6 +49,11 @@ pub(super) enum AgentCommand {
         /// Their login.
         login: String,
     },
+    /// Let an agent in again.
+    Enable {
+        /// Their login.
+        login: String,
+    },
     /// Give an agent another password and take their codes away: for who has lost both. Their sessions end at once.
     Password {
         /// Their login.
@@ -77,7 +82,7 @@ pub(super) async fn agent(config: &Config, command: AgentCommand) -> Result<Exit
             &[login, name, email.as_deref().unwrap_or_default()],
         )?),
         AgentCommand::Password { login, password_file } => Some(read(password_file.as_deref(), &[login])?),
-        AgentCommand::List | AgentCommand::Disable { .. } => None,
+        AgentCommand::List | AgentCommand::Disable { .. } | AgentCommand::Enable { .. } => None,
     };
     let store = database(config).await?;
     let people = People::new(&store, Lifetime::default());
@@ -118,23 +123,21 @@ async fn act(people: &People, command: AgentCommand, password: Option<Secret>) -
                 say(line(&agent));
             }
         }
-        AgentCommand::Disable { login } => {
-            let agent = people.agents.get(&login).await?;
-            let profile = Profile {
-                enabled: false,
-                ..agent.profile
-            };
-            people
-                .agents
-                .put(&Actor::System, &Expected::Versions(vec![agent.version]), profile)
-                .await?;
-        }
+        AgentCommand::Disable { login } => enable(people, &login, false).await?,
+        AgentCommand::Enable { login } => enable(people, &login, true).await?,
         AgentCommand::Password { login, .. } => {
             people.agents.set_password(&Actor::System, &login, password).await?;
             people.agents.remove_totp(&Actor::System, &login).await?;
         }
     }
     Ok(())
+}
+
+async fn enable(people: &People, login: &str, enabled: bool) -> Result<(), CoreError> {
+    let agent = people.agents.get(login).await?;
+    let profile = Profile { enabled, ..agent.profile };
+    let expected = Expected::Versions(vec![agent.version]);
+    people.agents.put(&Actor::System, &expected, profile).await.map(|_| ())
 }
 
 fn line(agent: &AgentRow) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use voxea_core::base::account::Channel;
 use voxea_core::base::actor::Contract;
-use voxea_core::base::grant::{Confidentiality, Grant, Scopes};
+use voxea_core::base::grant::{Confidentiality, Grant, Operation, Scopes};
 use voxea_core::base::time;
 
 use crate::failure::Failure;
@@ -68,6 +68,19 @@ impl Terms {
                     .ok_or_else(|| Failure::Usage(format!("--until {text:?} is no day; an example: --until 2027-12-31")))?,
             ),
         };
+        if until.is_some_and(|until| until <= time::now()) {
+            return Err(Failure::Usage(
+                "--until lies in the past: nobody would ever accept the key".to_owned(),
+            ));
+        }
+        if operations.contain(Operation::Admin) && !self.field.is_empty() {
+            return Err(Failure::Usage(
+                "--field cannot restrict an admin key, which may give itself any other; leave one of them out".to_owned(),
+            ));
+        }
+        if self.unthemed && self.theme.is_empty() && self.service.is_empty() {
+            return Err(Failure::Usage("--unthemed goes with --theme or --service".to_owned()));
+        }
         Ok(Contract {
             grant: Grant {
                 operations,

@@ -80,6 +80,28 @@ impl Scope for Intake {
     }
 }
 
+/// Reading citizens and opt-outs, for whom neither themes nor channels restrict: they are of the whole town, and whoever
+/// could look up or add an address would reach the requests behind it.
+#[derive(Debug)]
+pub(crate) struct ReadTown;
+/// Changing them.
+#[derive(Debug)]
+pub(crate) struct ReplyTown;
+
+impl Scope for ReadTown {
+    const NAME: &'static str = "read";
+    fn granted(actor: &Actor) -> bool {
+        actor.may_in_town(Operation::Read)
+    }
+}
+
+impl Scope for ReplyTown {
+    const NAME: &'static str = "reply";
+    fn granted(actor: &Actor) -> bool {
+        actor.may_in_town(Operation::Reply)
+    }
+}
+
 /// A caller whose key holds the scope `S`. First argument of every handler under `/v1`.
 #[derive(Debug)]
 pub(crate) struct Caller<S> {
@@ -119,9 +141,14 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
             });
         };
         if !S::granted(&actor) {
-            return Err(
-                Problem::new(Kind::FORBIDDEN, format!("this call needs a key with the scope `{}`", S::NAME)).with("scope", S::NAME.into()),
-            );
+            return Err(Problem::new(
+                Kind::FORBIDDEN,
+                format!(
+                    "this call needs a key with the scope `{}`; for citizens and opt-outs, one that neither themes nor channels restrict",
+                    S::NAME
+                ),
+            )
+            .with("scope", S::NAME.into()));
         }
         parts.extensions.get::<Slot>().inspect(|slot| slot.fill(&actor));
         Ok(Self {

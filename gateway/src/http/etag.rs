@@ -62,8 +62,9 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
     Ok(Match::Versions(versions))
 }
 
-/// A moment's race between reading and changing is tried again a few times.
-const RACES: usize = 5;
+/// A moment's race between reading and changing is tried again; `*` matches whatever is there (RFC 9110 §13.1.1), so that
+/// only a crowd that never ends is told of a race.
+const RACES: usize = 200;
 
 /// Changes what is at one of the wanted versions. `current` reads the version, `change` changes the one that it is given.
 ///

@@ -6,6 +6,7 @@ mod calls;
 mod catalogue;
 mod citizens;
 mod contract;
+mod contracts;
 mod evidence;
 mod rights;
 mod town;

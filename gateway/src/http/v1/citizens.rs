@@ -12,7 +12,7 @@ use voxea_core::request;
 use super::citizen::{Citizen, CitizenChange, NewCitizen};
 use super::requests::Requests;
 use crate::http::api::Api;
-use crate::http::auth::{Caller, Read, Reply};
+use crate::http::auth::{Caller, ReadTown, ReplyTown};
 use crate::http::extract::{Body, Id, Params, limit, tagged};
 use crate::http::idempotency::{self, Claim};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
@@ -79,7 +79,11 @@ pub(super) fn status_schema() -> Object {
 #[utoipa::path(get, path = "/v1/citizens", tag = "citizens", security(("key" = ["read"])), params(Asked),
     responses((status = 200, description = "A page", body = Citizens), Keyed,
         (status = 422, description = "No such status", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Shaped<Citizens>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller<ReadTown>,
+    Params(asked): Params<Asked>,
+) -> Result<Shaped<Citizens>, Problem> {
     let filter = Filter {
         status: status(asked.status.as_deref())?,
         after: cursor::read(asked.after.as_deref())?,
@@ -105,7 +109,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         (status = 409, description = "A call with this key is at work", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
-    caller: Caller<Reply>,
+    caller: Caller<ReplyTown>,
     headers: HeaderMap,
     body: Body<NewCitizen>,
 ) -> Result<Response, Problem> {
@@ -118,7 +122,7 @@ pub(super) async fn post(
     })
 }
 
-async fn make(api: &Api, caller: &Caller<Reply>, key: Option<String>, body: Body<NewCitizen>) -> Result<Response, Problem> {
+async fn make(api: &Api, caller: &Caller<ReplyTown>, key: Option<String>, body: Body<NewCitizen>) -> Result<Response, Problem> {
     let held = match &key {
         None => None,
         Some(key) => match idempotency::claim(api, &caller.id, key, ROUTE, &body.bytes).await? {
@@ -154,7 +158,7 @@ async fn make(api: &Api, caller: &Caller<Reply>, key: Option<String>, body: Body
 /// One citizen, with their ETag.
 #[utoipa::path(get, path = "/v1/citizens/{id}", tag = "citizens", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "The citizen", body = Citizen, headers(("ETag" = String, description = "Their version"))), Keyed, One))]
-pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, caller: Caller<ReadTown>, Id(id): Id) -> Result<Response, Problem> {
     let shown = Citizen::from(api.core().citizens.get(&caller.actor, &id).await?);
     let version = shown.version;
     Ok(tagged(shape(&caller.actor, shown), version))
@@ -171,7 +175,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id
         (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn patch(
     State(api): State<Api>,
-    caller: Caller<Reply>,
+    caller: Caller<ReplyTown>,
     Id(id): Id,
     headers: HeaderMap,
     change: Body<CitizenChange>,
@@ -191,7 +195,7 @@ pub(super) async fn patch(
     responses((status = 200, description = "A page", body = Requests), Keyed, One))]
 pub(super) async fn requests(
     State(api): State<Api>,
-    caller: Caller<Read>,
+    caller: Caller<ReadTown>,
     Id(id): Id,
     Params(asked): Params<Paged>,
 ) -> Result<Shaped<Requests>, Problem> {

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::citizen::{Citizen, ContactPointChange, NewContactPoint};
 use crate::http::api::Api;
-use crate::http::auth::{Caller, Reply};
+use crate::http::auth::{Caller, ReplyTown};
 use crate::http::etag;
 use crate::http::extract::{Body, Id, Ids, made_or_there, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
@@ -24,7 +24,7 @@ use crate::http::shape::shape;
         (status = 409, description = "The citizen was merged or anonymised, or has 50 already", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
-    caller: Caller<Reply>,
+    caller: Caller<ReplyTown>,
     Id(id): Id,
     body: Body<NewContactPoint>,
 ) -> Result<Response, Problem> {
@@ -45,7 +45,7 @@ pub(super) async fn post(
         (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn patch(
     State(api): State<Api>,
-    caller: Caller<Reply>,
+    caller: Caller<ReplyTown>,
     Ids(id, point): Ids,
     headers: HeaderMap,
     change: Body<ContactPointChange>,
@@ -70,7 +70,7 @@ pub(super) async fn patch(
         (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn delete(
     State(api): State<Api>,
-    caller: Caller<Reply>,
+    caller: Caller<ReplyTown>,
     Ids(id, point): Ids,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

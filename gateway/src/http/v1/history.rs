@@ -9,7 +9,7 @@ use voxea_core::citizen::CitizenChange;
 use voxea_core::request::HistoryRow;
 
 use crate::http::api::Api;
-use crate::http::auth::{Caller, Read};
+use crate::http::auth::{Caller, Read, ReadTown};
 use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
@@ -63,7 +63,7 @@ impl From<CitizenChange> for Entry {
 /// What was done to a citizen.
 #[utoipa::path(get, path = "/v1/citizens/{id}/history", tag = "citizens", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, description = "Every step, the first one first", body = History), Keyed, One))]
-pub(super) async fn of_citizen(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<History>, Problem> {
+pub(super) async fn of_citizen(State(api): State<Api>, caller: Caller<ReadTown>, Id(id): Id) -> Result<Json<History>, Problem> {
     may_see(&caller.actor, "history", "history")?;
     let rows = api.core().citizens.history(&caller.actor, &id).await?;
     Ok(Json(History {

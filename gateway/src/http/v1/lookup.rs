@@ -8,7 +8,7 @@ use voxea_core::citizen::{self, PointKind};
 use super::citizen::{AddressKind, Citizen};
 use super::citizens::{status, status_schema};
 use crate::http::api::Api;
-use crate::http::auth::{Caller, Read};
+use crate::http::auth::{Caller, ReadTown};
 use crate::http::extract::Params;
 use crate::http::openapi::{Keyed, Problem as ProblemBody};
 use crate::http::problem::{Kind, Problem};
@@ -58,7 +58,7 @@ struct AddressFound {
         (status = 422, description = "Not exactly one address, or none that can be somebody's", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn lookup(
     State(api): State<Api>,
-    caller: Caller<Read>,
+    caller: Caller<ReadTown>,
     Params(asked): Params<Asked>,
 ) -> Result<Shaped<CitizensFound>, Problem> {
     let status = status(asked.status.as_deref())?;
