@@ -170,29 +170,40 @@ pub(super) struct Sealed {
 impl Sealed {
     /// Of one that is there.
     pub(super) fn of(vault: &Vault, citizen: &Citizen) -> Result<Self> {
-        let seal = |place, text: &Option<String>| -> Result<Option<String>> {
-            Ok(vault.seal_some(place, &citizen.id, text.as_deref())?.map(Cow::into_owned))
-        };
-        Ok(Self {
-            given_name: seal(Place::CitizenGivenName, &citizen.given_name)?,
-            family_name: seal(Place::CitizenFamilyName, &citizen.family_name)?,
-            organisation: seal(Place::CitizenOrganisation, &citizen.organisation)?,
-            needs: seal(Place::CitizenNeeds, &citizen.needs)?,
-            note: seal(Place::CitizenNote, &citizen.note)?,
-        })
+        let Citizen {
+            given_name,
+            family_name,
+            organisation,
+            needs,
+            note,
+            ..
+        } = citizen;
+        Self::new(vault, &citizen.id, [given_name, family_name, organisation, needs, note])
     }
 
     /// Of one that is being made.
     pub(super) fn of_new(vault: &Vault, id: &str, new: &NewCitizen) -> Result<Self> {
+        let NewCitizen {
+            given_name,
+            family_name,
+            organisation,
+            needs,
+            note,
+            ..
+        } = new;
+        Self::new(vault, id, [given_name, family_name, organisation, needs, note])
+    }
+
+    fn new(vault: &Vault, id: &str, [given_name, family_name, organisation, needs, note]: [&Option<String>; 5]) -> Result<Self> {
         let seal = |place, text: &Option<String>| -> Result<Option<String>> {
             Ok(vault.seal_some(place, id, text.as_deref())?.map(Cow::into_owned))
         };
         Ok(Self {
-            given_name: seal(Place::CitizenGivenName, &new.given_name)?,
-            family_name: seal(Place::CitizenFamilyName, &new.family_name)?,
-            organisation: seal(Place::CitizenOrganisation, &new.organisation)?,
-            needs: seal(Place::CitizenNeeds, &new.needs)?,
-            note: seal(Place::CitizenNote, &new.note)?,
+            given_name: seal(Place::CitizenGivenName, given_name)?,
+            family_name: seal(Place::CitizenFamilyName, family_name)?,
+            organisation: seal(Place::CitizenOrganisation, organisation)?,
+            needs: seal(Place::CitizenNeeds, needs)?,
+            note: seal(Place::CitizenNote, note)?,
         })
     }
 }

@@ -9,7 +9,7 @@ use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
 
 use super::common::{database, say};
-use super::terms::Terms;
+use super::terms::{Terms, state};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -93,11 +93,7 @@ async fn act(clients: &OauthClients, config: &Config, command: ClientCommand) ->
         }
         ClientCommand::List => {
             for client in clients.list().await? {
-                let state = match (client.revoked_at, client.contract.until) {
-                    (Some(at), _) => format!("revoked {}", rfc3339(at)),
-                    (None, Some(until)) => format!("until {}", rfc3339(until)),
-                    (None, None) => "in force".to_owned(),
-                };
+                let state = state(client.revoked_at, &client.contract);
                 say(format_args!(
                     "{}\t{}\t{}\t{}\t{}\tmade {}\t{state}",
                     client.id,

@@ -8,7 +8,7 @@ use voxea_core::base::actor::Actor;
 use voxea_core::base::time::rfc3339;
 
 use super::common::{database, say};
-use super::terms::Terms;
+use super::terms::{Terms, state};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -62,11 +62,7 @@ async fn act(keys: &Keys, config: &Config, command: KeyCommand) -> Result<(), Fa
         }
         KeyCommand::List => {
             for key in keys.list().await? {
-                let state = match (key.revoked_at, key.contract.until) {
-                    (Some(at), _) => format!("revoked {}", rfc3339(at)),
-                    (None, Some(until)) => format!("until {}", rfc3339(until)),
-                    (None, None) => "in force".to_owned(),
-                };
+                let state = state(key.revoked_at, &key.contract);
                 say(format_args!(
                     "{}\t{}\t{}\tmade {}\t{state}",
                     key.id,

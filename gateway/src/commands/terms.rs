@@ -6,7 +6,7 @@ use clap::Args;
 use voxea_core::base::account::Channel;
 use voxea_core::base::actor::Contract;
 use voxea_core::base::grant::{Confidentiality, Grant, Operation, Scopes};
-use voxea_core::base::time;
+use voxea_core::base::time::{self, Millis, rfc3339};
 
 use crate::failure::Failure;
 
@@ -94,6 +94,15 @@ impl Terms {
             purpose: self.purpose.clone(),
             until,
         })
+    }
+}
+
+/// Whether a contract is in force, for a list.
+pub(super) fn state(revoked_at: Option<Millis>, contract: &Contract) -> String {
+    match (revoked_at, contract.until) {
+        (Some(at), _) => format!("revoked {}", rfc3339(at)),
+        (None, Some(until)) => format!("until {}", rfc3339(until)),
+        (None, None) => "in force".to_owned(),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::ETAG;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::access::{AgentRow, Oidc, Profile};
@@ -14,7 +13,7 @@ use voxea_core::base::time::rfc3339;
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller};
 use crate::http::etag;
-use crate::http::extract::{Body, Id, tagged};
+use crate::http::extract::{Body, Id, made_or_there, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -162,8 +161,8 @@ pub(super) async fn put(
     let profile = body.value.profile(login)?;
     let row = api.core().people.agents.put(&caller.actor, &expected, profile).await?;
     let made = expected == Expected::Absent;
-    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(ETAG, etag::of(row.version))], Json(Agent::from(row))).into_response())
+    let version = row.version;
+    Ok(made_or_there(made, Json(Agent::from(row)), version))
 }
 
 /// Gives an agent a password, and ends their sessions.

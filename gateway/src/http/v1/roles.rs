@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::ETAG;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::access;
@@ -14,7 +13,7 @@ use voxea_core::base::grant::Grant;
 use crate::http::api::Api;
 use crate::http::auth::{Admin, Caller};
 use crate::http::etag;
-use crate::http::extract::{Body, Id, tagged};
+use crate::http::extract::{Body, Id, made_or_there, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 
@@ -128,6 +127,6 @@ pub(super) async fn put(
         version: 0,
     };
     let role = api.core().people.roles.put(&caller.actor, &expected, role).await?;
-    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(ETAG, etag::of(role.version))], Json(Role::from(role))).into_response())
+    let version = role.version;
+    Ok(made_or_there(made, Json(Role::from(role)), version))
 }
