@@ -16,7 +16,7 @@ const LIMITS: Limits = Limits { calls: 4, transactions: 16, refusals: 50, retry_
 fuzz_target!(|data: &[u8]| bounded(|| play(data)));
 
 fn play(data: &[u8]) {
-    let trunk = Trunk { name: "pbx".to_owned(), allow: vec!["127.0.0.0/8".parse().expect("a network")] };
+    let trunk = Trunk::new("pbx", vec!["127.0.0.0/8".parse().expect("a network")]);
     let mut endpoint =
         Endpoint::new(Config { secret: [7; 32], trunks: vec![trunk], lines: vec!["3000".to_owned()], limits: LIMITS });
     let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));

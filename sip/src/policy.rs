@@ -63,6 +63,17 @@ pub struct Trunk {
     pub allow: Vec<Network>,
 }
 
+impl Trunk {
+    /// A trunk that calls from these addresses; everything else is as it is when the configuration says nothing.
+    #[must_use]
+    pub fn new(name: &str, allow: Vec<Network>) -> Self {
+        Self {
+            name: name.to_owned(),
+            allow,
+        }
+    }
+}
+
 /// At most so many a second, with a second's worth saved up.
 #[derive(Debug)]
 pub(crate) struct Bucket {

@@ -29,13 +29,18 @@ impl Bench {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let trunks = vec![Trunk {
-            name: "pbx".to_owned(),
-            allow: vec!["192.0.2.0/24".parse().unwrap()],
-        }];
+        Self::of(Self::pbx(), limits)
+    }
+
+    /// The trunk that every bench has unless it says otherwise.
+    pub(crate) fn pbx() -> Trunk {
+        Trunk::new("pbx", vec!["192.0.2.0/24".parse().unwrap()])
+    }
+
+    pub(crate) fn of(trunk: Trunk, limits: Limits) -> Self {
         let endpoint = Endpoint::new(Config {
             secret: [7; 32],
-            trunks,
+            trunks: vec![trunk],
             lines: vec!["3000".to_owned()],
             limits,
         });

@@ -1,18 +1,18 @@
 //! The `[sip]` section.
 
-use std::net::{IpAddr, SocketAddr};
+mod line;
+mod listen;
+mod trunk;
+
+pub use self::line::{Greeting, Line};
+pub use self::listen::Listen;
+
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use voxea_core::base::settings::Section;
-use voxea_recorder::codec::Codec;
-use voxea_recorder::greeting;
-use voxea_recorder::prompt::Prompt;
 
-use crate::flow::Transport;
-use crate::policy::{Network, Trunk};
+use crate::policy::Trunk;
 
 const LISTEN: &str = "udp:127.0.0.1:5060";
 const PORTS: RangeInclusive<u16> = 40_000..=49_999;
@@ -34,70 +34,13 @@ pub struct Config {
     pub lines: Vec<Line>,
 }
 
-/// One socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listen {
-    /// UDP or TCP.
-    pub transport: Transport,
-    /// Address; port 0 is chosen by the kernel.
-    pub address: SocketAddr,
-}
-
-/// A number that takes messages.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// The dialled user part, or `*`.
-    pub number: String,
-    /// What the caller hears, in both codecs.
-    pub greeting: Greeting,
-    /// Whether a beep follows.
-    pub beep: bool,
-    /// The longest message.
-    pub max: Duration,
-    /// So much silence ends it.
-    pub silence: Duration,
-    /// The theme of its calls.
-    pub theme: Option<String>,
-}
-
-/// A greeting, encoded once for all calls.
-#[derive(Clone)]
-pub struct Greeting {
-    pcma: Arc<[u8]>,
-    pcmu: Arc<[u8]>,
-}
-
-impl Greeting {
-    fn new(prompt: &Prompt) -> Self {
-        Self {
-            pcma: prompt.encoded(Codec::Pcma).into(),
-            pcmu: prompt.encoded(Codec::Pcmu).into(),
-        }
-    }
-
-    /// Its octets in a codec.
-    #[must_use]
-    pub fn octets(&self, codec: Codec) -> Arc<[u8]> {
-        Arc::clone(match codec {
-            Codec::Pcma => &self.pcma,
-            Codec::Pcmu => &self.pcmu,
-        })
-    }
-}
-
-impl std::fmt::Debug for Greeting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Greeting({} ms)", self.pcma.len() / 8)
-    }
-}
-
 impl Config {
     /// Reads the section. What is wrong is noted in its problems, and defaults stand in for it.
     #[must_use]
     pub fn read(section: &mut Section<'_>) -> Self {
         let mut listen = Vec::new();
         for text in section.strings("listen").unwrap_or_else(|| vec![LISTEN.to_owned()]) {
-            match parse_listen(&text) {
+            match listen::parse(&text) {
                 Some(found) if found.address.port() != 0 && listen.contains(&found) => {
                     section.problem("listen", format!("names {text:?} twice; keep one of the two"));
                 }
@@ -116,19 +59,19 @@ impl Config {
         });
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
         let (mut trunks, mut peers) = (Vec::new(), Vec::new());
-        for mut trunk in section.list("trunk") {
-            let (found, address) = read_trunk(&mut trunk);
+        for mut entry in section.list("trunk") {
+            let (found, address) = trunk::read(&mut entry);
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
-                trunk.problem("name", format!("{:?} is the name of another trunk too", found.name));
+                entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
             peers.extend(address.map(|address| (found.name.clone(), address)));
             trunks.push(found);
         }
         let mut lines: Vec<Line> = Vec::new();
-        for mut line in section.list("line") {
-            let found = read_line(&mut line);
+        for mut entry in section.list("line") {
+            let found = line::read(&mut entry);
             if lines.iter().any(|other| other.number == found.number) {
-                line.problem("number", format!("{:?} is the number of another line too", found.number));
+                entry.problem("number", format!("{:?} is the number of another line too", found.number));
             }
             lines.push(found);
         }
@@ -161,91 +104,6 @@ impl Config {
     }
 }
 
-fn read_trunk(section: &mut Section<'_>) -> (Trunk, Option<String>) {
-    let name = section.required_string("name", "pbx");
-    let address = section.string("address");
-    if let Some(text) = &address
-        && (text.is_empty() || text.contains(char::is_whitespace) || text.contains("://"))
-    {
-        section.problem("address", "must be a host or a host and a port, such as \"192.0.2.1:5060\"");
-    }
-    let mut allow = Vec::new();
-    match section.strings("allow") {
-        None => section.problem("allow", "is missing: nobody could call; an example: allow = [\"192.0.2.1\"]"),
-        Some(texts) => {
-            if texts.is_empty() {
-                section.warning("allow", "is empty: nobody could call; an example: allow = [\"192.0.2.1\"]");
-            }
-            for text in texts {
-                match text.parse::<Network>() {
-                    Ok(network) => allow.push(network),
-                    Err(error) => section.problem("allow", format!("{text:?}: {error}")),
-                }
-            }
-        }
-    }
-    (Trunk { name, allow }, address)
-}
-
-fn read_line(section: &mut Section<'_>) -> Line {
-    let number = section.required_string("number", "3000");
-    if number.contains(|char: char| char.is_whitespace() || char.is_control() || "@:;<>\"".contains(char)) {
-        section.problem(
-            "number",
-            format!("{number:?} is never dialled: write it as the PBX does, without spaces, \"sip:\" or \"@host\": number = \"3000\""),
-        );
-    }
-    let prompt = match section.file("greeting") {
-        None => greeting::french().map_err(|error| error.to_string()),
-        Some(path) => read_prompt(&path),
-    };
-    let greeting = prompt.map_or_else(
-        |error| {
-            section.problem("greeting", error);
-            Greeting::new(&Prompt::from_samples(Vec::new()))
-        },
-        |prompt| Greeting::new(&prompt),
-    );
-    let beep = section.bool_or("beep", true);
-    if !beep && !section.has("greeting") {
-        section.warning(
-            "beep",
-            "is false, but the built-in greeting asks to speak after the beep; beep = true, or a greeting of your own: greeting = \"greeting.wav\"",
-        );
-    }
-    let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
-    let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
-    Line {
-        number,
-        greeting,
-        beep,
-        max,
-        silence,
-        theme: section.string("theme"),
-    }
-}
-
-fn read_prompt(path: &Path) -> Result<Prompt, String> {
-    Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"))
-}
-
-fn seconds(number: i64) -> Duration {
-    Duration::from_secs(number.unsigned_abs())
-}
-
-fn parse_listen(text: &str) -> Option<Listen> {
-    let (transport, address) = text.split_once(':')?;
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        _ => return None,
-    };
-    Some(Listen {
-        transport,
-        address: address.parse().ok()?,
-    })
-}
-
 fn parse_ports(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-')?;
     let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
@@ -255,8 +113,12 @@ fn parse_ports(text: &str) -> Option<RangeInclusive<u16>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
     use super::*;
     use voxea_core::base::settings::{Problems, parse};
+    use voxea_recorder::codec::Codec;
 
     fn read(text: &str) -> (Config, Vec<String>) {
         let node = parse(text).unwrap();

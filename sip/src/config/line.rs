@@ -1,0 +1,105 @@
+//! Which numbers are answered, and with what: `[[sip.line]]`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use voxea_core::base::settings::Section;
+use voxea_recorder::codec::Codec;
+use voxea_recorder::greeting;
+use voxea_recorder::prompt::Prompt;
+
+/// A number that takes messages.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The dialled user part, or `*`.
+    pub number: String,
+    /// What the caller hears, in both codecs.
+    pub greeting: Greeting,
+    /// Whether a beep follows.
+    pub beep: bool,
+    /// The longest message.
+    pub max: Duration,
+    /// So much silence ends it.
+    pub silence: Duration,
+    /// The theme of its calls.
+    pub theme: Option<String>,
+}
+
+/// A greeting, encoded once for all calls.
+#[derive(Clone)]
+pub struct Greeting {
+    pcma: Arc<[u8]>,
+    pcmu: Arc<[u8]>,
+}
+
+impl Greeting {
+    fn new(prompt: &Prompt) -> Self {
+        Self {
+            pcma: prompt.encoded(Codec::Pcma).into(),
+            pcmu: prompt.encoded(Codec::Pcmu).into(),
+        }
+    }
+
+    /// Its octets in a codec.
+    #[must_use]
+    pub fn octets(&self, codec: Codec) -> Arc<[u8]> {
+        Arc::clone(match codec {
+            Codec::Pcma => &self.pcma,
+            Codec::Pcmu => &self.pcmu,
+        })
+    }
+}
+
+impl std::fmt::Debug for Greeting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Greeting({} ms)", self.pcma.len() / 8)
+    }
+}
+
+/// Reads a line.
+pub(super) fn read(section: &mut Section<'_>) -> Line {
+    let number = section.required_string("number", "3000");
+    if number.contains(|char: char| char.is_whitespace() || char.is_control() || "@:;<>\"".contains(char)) {
+        section.problem(
+            "number",
+            format!("{number:?} is never dialled: write it as the PBX does, without spaces, \"sip:\" or \"@host\": number = \"3000\""),
+        );
+    }
+    let prompt = match section.file("greeting") {
+        None => greeting::french().map_err(|error| error.to_string()),
+        Some(path) => read_prompt(&path),
+    };
+    let greeting = prompt.map_or_else(
+        |error| {
+            section.problem("greeting", error);
+            Greeting::new(&Prompt::from_samples(Vec::new()))
+        },
+        |prompt| Greeting::new(&prompt),
+    );
+    let beep = section.bool_or("beep", true);
+    if !beep && !section.has("greeting") {
+        section.warning(
+            "beep",
+            "is false, but the built-in greeting asks to speak after the beep; beep = true, or a greeting of your own: greeting = \"greeting.wav\"",
+        );
+    }
+    let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
+    let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
+    Line {
+        number,
+        greeting,
+        beep,
+        max,
+        silence,
+        theme: section.string("theme"),
+    }
+}
+
+fn read_prompt(path: &Path) -> Result<Prompt, String> {
+    Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"))
+}
+
+fn seconds(number: i64) -> Duration {
+    Duration::from_secs(number.unsigned_abs())
+}
