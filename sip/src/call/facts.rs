@@ -10,10 +10,10 @@ const MAX_DIVERSIONS: usize = 16;
 
 /// Who calls, and the name that came with it.
 ///
-/// Every peer that gets this far is a configured trunk, so that its P-Asserted-Identity is believed (RFC 3325 §9).
-pub(crate) fn caller(invite: &Request) -> (String, Option<String>) {
+/// P-Asserted-Identity is read only from a trunk that is trusted (RFC 3325 §9).
+pub(crate) fn caller(invite: &Request, trusted: bool) -> (String, Option<String>) {
     let asserted = invite.headers.elements("P-Asserted-Identity").filter_map(NameAddr::parse);
-    let asserted = asserted.into_iter().find(|identity| identity.uri.user().is_some());
+    let asserted = asserted.into_iter().find(|identity| trusted && identity.uri.user().is_some());
     let identity = asserted.as_ref().unwrap_or(&invite.from);
     let name = identity.display.clone().or_else(|| invite.from.display.clone());
     (party(&identity.uri), name)
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn the_asserted_identity_comes_before_from() {
-        assert_eq!(caller(&invite("")), ("0611".to_owned(), Some("Zoé".to_owned())));
+        assert_eq!(caller(&invite(""), true), ("0611".to_owned(), Some("Zoé".to_owned())));
         let asserted = invite("P-Asserted-Identity: <sip:pbx.example>, <tel:+33-612>\r\n");
-        assert_eq!(caller(&asserted).0, "+33612");
-        assert_eq!(caller(&invite("P-Asserted-Identity: \"broken\r\n")).0, "0611");
+        assert_eq!(caller(&asserted, true).0, "+33612");
+        assert_eq!(caller(&invite("P-Asserted-Identity: \"broken\r\n"), true).0, "0611");
     }
 
     #[test]

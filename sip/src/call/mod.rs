@@ -76,6 +76,8 @@ pub(crate) struct Offered {
     pub(crate) invite: Box<Request>,
     /// Where the INVITE really came from.
     pub(crate) source: Flow,
+    /// The trunk's place in the configuration.
+    pub(crate) trunk: usize,
     pub(crate) offer: Option<Description>,
     /// The session interval to answer with.
     pub(crate) session: Option<Interval>,
@@ -84,6 +86,8 @@ pub(crate) struct Offered {
 #[derive(Debug)]
 pub(crate) struct Established {
     pub(crate) dialog: Dialog,
+    /// The trunk's place in the configuration.
+    pub(crate) trunk: usize,
     pub(crate) local: Local,
     /// `None` while the answer to our offer is awaited.
     pub(crate) media: Option<Negotiated>,
@@ -96,6 +100,21 @@ pub(crate) struct Established {
     pub(crate) session: Option<Interval>,
     /// Whether the peer answers UPDATE.
     pub(crate) updates: bool,
+    /// What waits for the peer's PRACK; the INVITE has no final answer until then.
+    pub(crate) early: Option<Box<Early>>,
+}
+
+/// A reliable 183 that no PRACK has confirmed yet (RFC 3262 §3).
+#[derive(Debug)]
+pub(crate) struct Early {
+    /// That of the INVITE.
+    pub(crate) transaction: u64,
+    pub(crate) offered: Offered,
+    pub(crate) rseq: u32,
+    pub(crate) bytes: Bytes,
+    pub(crate) flow: Flow,
+    /// When it is sent again next; doubled each time.
+    pub(crate) interval: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

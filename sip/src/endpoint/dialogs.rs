@@ -29,6 +29,9 @@ impl Endpoint {
         if !established.dialog.follows(request) {
             return self.respond(id, reply(500), now);
         }
+        if established.early.is_some() {
+            return self.in_early_dialog(id, call, request, now);
+        }
         let over = established.phase == Phase::Over;
         match request.method {
             Method::BYE => {
@@ -40,6 +43,8 @@ impl Endpoint {
             _ if over => self.respond(id, reply(481), now),
             Method::INVITE => self.on_reinvite(id, call, request, now),
             Method::UPDATE => self.on_update(id, call, request, now),
+            // Whatever it acknowledges was acknowledged before (RFC 3262 §3).
+            Method::PRACK => self.respond(id, reply(481), now),
             Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
             _ => self.respond(id, reply(200), now),
         }
@@ -118,7 +123,7 @@ impl Endpoint {
     }
 
     /// No deadline of a call has an effect any more.
-    fn silence(&mut self, call: CallHandle) {
+    pub(super) fn silence(&mut self, call: CallHandle) {
         for timer in [
             Timer::CallResend(call),
             Timer::CallGiveUp(call),
@@ -134,6 +139,7 @@ impl Endpoint {
         self.silence(call);
         if let Some(Call::Established(established)) = self.calls.remove(&call) {
             self.dialogs.remove(&established.dialog.key());
+            self.left(established.trunk);
         }
     }
 }

@@ -24,9 +24,8 @@ impl Endpoint {
     pub(super) fn on_invite(&mut self, id: u64, invite: Box<Request>, source: Flow, trunk: usize, now: Instant) {
         let tag = self.servers.get(&id).map(|server| server.tag.clone()).unwrap_or_default();
         let reply = |status| Reply::to(status, &invite.headers, &invite.via, &tag);
-        if self.draining || self.calls.len() >= self.limits.calls {
-            self.event(Event::Counted("overload"));
-            return self.respond(id, reply(503).with("Retry-After", &self.limits.retry_after.to_string()), now);
+        if let Err(why) = self.admit(trunk, now) {
+            return self.too_much(id, why, reply(self.failure(trunk)), now);
         }
         let dialled = invite.uri.user().unwrap_or_default();
         let line = self
@@ -56,14 +55,19 @@ impl Endpoint {
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
         let call = CallHandle(self.next_id());
-        let (caller, caller_name) = facts::caller(&invite);
+        let trusted = self.trunks.get(trunk).is_some_and(|trunk| trunk.trusted);
+        let (caller, caller_name) = facts::caller(&invite, trusted);
         let event = IncomingCall {
             call,
             trunk: self.trunks.get(trunk).map(|trunk| trunk.name.clone()).unwrap_or_default(),
             line,
             caller,
             caller_name,
-            diversions: facts::diversions(&invite, &dialled),
+            diversions: if trusted {
+                facts::diversions(&invite, &dialled)
+            } else {
+                Vec::new()
+            },
             dialled,
             call_id: invite.call_id.clone(),
             identity: transaction::merge_key(&invite),
@@ -74,11 +78,13 @@ impl Endpoint {
         let offered = Box::new(Offered {
             invite,
             source,
+            trunk,
             offer,
             session,
         });
         self.calls.insert(call, Call::Offered { transaction: id, offered });
         self.offered.insert(id, call);
+        self.enter(trunk);
         self.timers.set(Timer::Trying(call), now + TRYING);
         self.timers.set(Timer::CallGiveUp(call), now + DECISION);
         self.event(Event::IncomingCall(Box::new(event)));
@@ -179,7 +185,7 @@ impl Endpoint {
 }
 
 /// The offer of a request and the codec that its answer agrees on; `None` when there is no body.
-fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
+pub(super) fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
     let text = match multipart::session(request) {
         Session::None => return Ok(None),
         Session::Unknown => return Err(reply(415).with("Accept", "application/sdp")),

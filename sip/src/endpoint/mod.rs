@@ -3,7 +3,9 @@
 //! Invariant: after every call of a method that takes `now`, drain [`Endpoint::poll_output`] down to
 //! [`Output::Timeout`] before the next one.
 
+mod admission;
 mod dialogs;
+mod early;
 mod invite;
 mod receive;
 mod session;
@@ -17,6 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use self::admission::Gate;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::flow::Flow;
 use crate::ids::Ids;
@@ -155,6 +158,8 @@ enum Purpose {
 #[derive(Debug)]
 pub struct Endpoint {
     trunks: Vec<Trunk>,
+    /// What goes on of each trunk, in the same order.
+    gates: Vec<Gate>,
     lines: Vec<String>,
     limits: Limits,
     ids: Ids,
@@ -182,6 +187,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            gates: config.trunks.iter().map(Gate::new).collect(),
             trunks: config.trunks,
             lines: config.lines,
             refusals: Bucket::new(config.limits.refusals),

@@ -94,19 +94,24 @@ impl Endpoint {
                     let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
                         continue;
                     };
+                    if established.early.is_some() {
+                        self.progress_again(call, now);
+                        continue;
+                    }
                     let Some(pending) = established.pending.as_mut() else { continue };
                     let (flow, bytes, next) = (pending.flow, pending.bytes.clone(), pending.sent_again(now));
                     self.transmit(flow, bytes);
                     self.timers.set(timer, next);
                 }
                 Timer::CallGiveUp(call) => match self.calls.get_mut(&call) {
+                    Some(Call::Established(established)) if established.early.is_some() => self.never_confirmed(call, now),
                     Some(Call::Established(established)) => {
                         established.pending = None;
                         self.leave(call, EndedBy::NoAck, now);
                     }
                     Some(Call::Offered { .. }) => {
                         self.event(Event::Counted("undecided"));
-                        self.refuse(call, 503, Some(self.limits.retry_after), now);
+                        let _ = self.decline(call, now);
                         self.event(Event::Cancelled { call });
                     }
                     None => {}

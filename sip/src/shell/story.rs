@@ -18,9 +18,6 @@ use crate::sdp::Negotiated;
 /// Commits that may be under way at once; beyond, callers hear 503.
 const COMMITS: usize = 512;
 
-/// Seconds after which a caller may try again.
-const RETRY_AFTER: u32 = 5;
-
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
     pub(super) fn offered(&mut self, call: &IncomingCall) {
@@ -64,7 +61,7 @@ impl Driver {
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
         self.count(why);
-        let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+        let _ = self.endpoint.decline(call, Instant::now());
     }
 
     pub(super) fn done(&mut self, done: Done) {
@@ -96,7 +93,7 @@ impl Driver {
             return self.over(call, end);
         }
         if self.stopping.is_some() {
-            let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+            let _ = self.endpoint.decline(call, Instant::now());
             return self.over(call, CallEnd::Shutdown);
         }
         let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {

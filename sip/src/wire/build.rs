@@ -62,6 +62,16 @@ impl Reply {
         self
     }
 
+    /// Says when to try again, in seconds, where the status goes with that (RFC 3261 §20.33).
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        if matches!(self.status, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603) {
+            self.with("Retry-After", &seconds.to_string())
+        } else {
+            self
+        }
+    }
+
     /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
