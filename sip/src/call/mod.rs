@@ -1,6 +1,10 @@
 //! A call in which we are called, from the INVITE to the last BYE.
 
 pub(crate) mod facts;
+pub(crate) mod parties;
+
+pub use self::facts::{Diversion, Facts, History};
+pub use self::parties::{RemoteParty, Verification};
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,8 +37,10 @@ pub struct IncomingCall {
     pub caller_name: Option<String>,
     /// The user part of the Request-URI.
     pub dialled: String,
-    /// Who diverted the call, the first diversion first (RFC 5806, else RFC 7044).
-    pub diversions: Vec<String>,
+    /// Whether the caller asked that its number be kept back; `caller` is `anonymous` then.
+    pub withheld: bool,
+    /// What the optional header fields say, who diverted the call among it.
+    pub facts: Facts,
     /// Call-ID.
     pub call_id: String,
     /// What a repeated INVITE has in common with this one, also for a process that never saw the first.
@@ -100,6 +106,10 @@ pub(crate) struct Established {
     pub(crate) session: Option<Interval>,
     /// Whether the peer answers UPDATE.
     pub(crate) updates: bool,
+    /// The description that we sent last: what a refresh by INVITE says again.
+    pub(crate) sdp: String,
+    /// Whether an INVITE of ours has no final answer yet.
+    pub(crate) asking: bool,
     /// What waits for the peer's PRACK; the INVITE has no final answer until then.
     pub(crate) early: Option<Box<Early>>,
 }

@@ -42,9 +42,9 @@ impl Endpoint {
             .with("Require", "100rel")
             .with("RSeq", &rseq.to_string())
             .with_sdp(sdp);
-        let bytes = reply.clone().into_bytes();
-        self.respond(transaction, reply, now);
         if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
+            let reply = established.dialog.identified(reply);
+            let bytes = reply.clone().into_bytes();
             established.early = Some(Box::new(Early {
                 transaction,
                 offered,
@@ -55,6 +55,7 @@ impl Endpoint {
             }));
             self.timers.set(Timer::CallResend(call), now + T1);
             self.timers.set(Timer::CallGiveUp(call), now + T1X64);
+            self.respond(transaction, reply, now);
         }
     }
 
@@ -85,6 +86,7 @@ impl Endpoint {
             // The caller may give up this way too (RFC 3261 §15).
             Method::BYE => {
                 self.respond(id, reply(200), now);
+                self.told(call, request);
                 self.refuse(call, 487, None, now);
                 self.event(Event::Cancelled { call });
             }
@@ -130,6 +132,7 @@ impl Endpoint {
                         Ok(answer) => {
                             established.local = local;
                             established.media = Some(answer.media);
+                            established.sdp.clone_from(&answer.sdp);
                             ok = ok.with_sdp(answer.sdp);
                         }
                     }
@@ -147,6 +150,10 @@ impl Endpoint {
             .unwrap_or_default();
         // The session is described already: the 200 says nothing of it (RFC 6337 §3.1.1).
         let reply = Reply::to(200, &invite.headers, &invite.via, &tag);
+        let reply = match self.calls.get(&call) {
+            Some(Call::Established(established)) => established.dialog.identified(reply),
+            _ => reply,
+        };
         let reply = success(reply, invite, Some(early.flow), early.offered.session);
         self.answer(early.transaction, call, reply, invite.cseq, false, now);
         self.keep(call, early.offered.session, now);

@@ -8,6 +8,7 @@ mod dialogs;
 mod early;
 mod invite;
 mod receive;
+mod reinvite;
 mod session;
 mod tables;
 mod user;
@@ -106,6 +107,13 @@ pub enum Event {
         /// Which call.
         call: CallHandle,
     },
+    /// Why the other side is about to end a call, in its words: `Q.850;cause=16` (RFC 3326). What follows says that it ended.
+    Reason {
+        /// Which call.
+        call: CallHandle,
+        /// Protocol and cause.
+        reason: String,
+    },
     /// A call that we had answered is over; the handle is void.
     Ended {
         /// Which call.
@@ -149,8 +157,10 @@ enum Timer {
 #[derive(Debug, Clone, Copy)]
 enum Purpose {
     Bye(CallHandle),
-    /// The session's.
+    /// The session's, by UPDATE.
     Refresh(CallHandle),
+    /// The session's, by INVITE.
+    Reinvite(CallHandle),
     Probe,
 }
 

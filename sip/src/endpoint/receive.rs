@@ -93,13 +93,14 @@ impl Endpoint {
         };
         let (flow, purpose) = (client.flow, *purpose);
         let (is_final, step) = client.response(response.status, now);
+        let again = client.again().filter(|_| response.status >= 200);
+        if let Some((flow, ack)) = again {
+            self.transmit(flow, ack);
+        }
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         if is_final {
-            let min_se = response
-                .headers
-                .get("Min-SE")
-                .and_then(|value| value.split(';').next()?.trim().parse().ok());
-            self.answered_with(id, purpose, Some(response.status), min_se, now);
+            self.confirm(id, purpose, response);
+            self.answered_with(id, purpose, Some(response), now);
         }
     }
 
@@ -160,6 +161,7 @@ impl Endpoint {
         let ok = Reply::to(200, &cancel.headers, &cancel.via, &server.tag);
         self.respond(id, ok, now);
         if open && let Some(call) = self.offered.get(&invite).copied() {
+            self.told(call, cancel);
             self.refuse(call, 487, None, now);
             self.event(Event::Cancelled { call });
         }

@@ -50,7 +50,9 @@ impl Endpoint {
             return Err(Gone);
         };
         self.timers.cancel(Timer::Trying(call));
-        let dialog = Dialog::called(&offered.invite, &tag, offered.source);
+        let session_id = format!("{:016x}{:016x}", self.ids.number(), self.ids.number());
+        let dialog = Dialog::called(&offered.invite, &tag, offered.source, session_id);
+        let reply = dialog.identified(Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag));
         self.dialogs.insert(dialog.key(), call);
         let established = Established {
             dialog,
@@ -63,6 +65,8 @@ impl Endpoint {
             session: None,
             updates: interval::updates(&offered.invite.headers),
             early: None,
+            sdp: text.clone(),
+            asking: false,
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
         if early::is_required(&offered.invite) {
@@ -70,7 +74,6 @@ impl Endpoint {
             return Ok(());
         }
         self.offered.remove(&transaction);
-        let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);
         let reply = success(reply, &offered.invite, Some(flow), offered.session).with_sdp(text);
         self.answer(transaction, call, reply, offered.invite.cseq, agreed.is_none(), now);
         self.keep(call, offered.session, now);
@@ -134,7 +137,7 @@ impl Endpoint {
         headers.push("CSeq", "1 OPTIONS");
         headers.push("Contact", &format!("<sip:{}>", flow.local));
         headers.push("Accept", "application/sdp");
-        let bytes = build::request(&Method::OPTIONS, &uri, &headers);
+        let bytes = build::request(&Method::OPTIONS, &uri, &headers, "");
         self.send(branch, flow, bytes, Purpose::Probe, now)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
@@ -39,6 +39,7 @@ impl Driver {
             local: call.local.ip(),
             interaction: None,
             end: None,
+            reason: None,
             moved: None,
         };
         self.legs.insert(deposit.leg, call.call);
@@ -251,8 +252,13 @@ impl Driver {
     fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
         let Some(interaction) = deposit.interaction else { return };
         let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        let ending = Ending {
+            by: end,
+            at,
+            reason: deposit.reason,
+        };
         self.tasks.spawn(async move {
-            records::ended(core, interaction, end, at, started, outcome, stop).await;
+            records::ended(core, interaction, ending, started, outcome, stop).await;
             Done::Noted
         });
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use voxea_sip::endpoint::Limits;
+use voxea_sip::endpoint::{Event, Limits};
 
 use crate::bench::{Bench, OFFER, beside, first_line, header, inside, invite, invite_with};
 
@@ -63,12 +63,56 @@ fn who_calls_is_believed_only_of_a_trunk_that_is_trusted() {
     let extra = "P-Asserted-Identity: <tel:+33140000000>\r\nDiversion: <sip:+33150000000@h>\r\n";
     let mut bench = Bench::new();
     let call = bench.offered(invite_with("1", "3000", extra, OFFER));
-    assert_eq!((call.caller.as_str(), call.diversions.len()), ("+33140000000", 1));
+    assert_eq!((call.caller.as_str(), call.facts.diverted_from("3000").len()), ("+33140000000", 1));
     let mut trunk = Bench::pbx();
     trunk.trusted = false;
     let mut bench = Bench::of(trunk, Limits::default());
     let call = bench.offered(invite_with("1", "3000", extra, OFFER));
-    assert_eq!((call.caller.as_str(), call.diversions.len()), ("+33612345678", 0));
+    assert_eq!((call.caller.as_str(), call.facts.diverted_from("3000").len()), ("+33612345678", 0));
+}
+
+#[test]
+fn why_a_caller_goes_is_told_and_so_is_why_we_go() {
+    let because = |text: String, reason: &str| text.replace("Call-ID:", &format!("Reason: {reason}\r\nCall-ID:"));
+    let mut bench = Bench::new();
+    let (call, tag) = bench.talking();
+    bench.input(because(inside("BYE", 2, &tag, "bye", ""), "Q.850 ;cause=16;text=\"Jean Dupont\""));
+    bench.events.pop();
+    assert!(
+        matches!(bench.events.pop(), Some(Event::Reason { call: found, reason }) if found == call && reason == "Q.850;cause=16"),
+        "the cause, and not the text"
+    );
+    let mut bench = Bench::new();
+    bench.offered(invite("1"));
+    bench.input(because(
+        beside("CANCEL", "1", ""),
+        "SIP;cause=200;text=\"Call completed elsewhere\"",
+    ));
+    assert!(matches!(&bench.events[0], Event::Reason { reason, .. } if reason == "SIP;cause=200"));
+    let mut bench = Bench::new();
+    let (call, _) = bench.talking();
+    bench.hangup(call);
+    assert_eq!(header(bench.last(), "Reason"), Some("Q.850;cause=16"));
+}
+
+#[test]
+fn a_session_identifier_is_carried_through_the_whole_call() {
+    let theirs = "47755a9de7794ba387653f2099600ef2";
+    let mut bench = Bench::new();
+    let extra = format!("Session-ID: {theirs};remote=00000000000000000000000000000000\r\n");
+    let offered = bench.offered(invite_with("1", "3000", &extra, OFFER));
+    assert_eq!(offered.facts.session_id.as_deref(), Some(theirs));
+    let ok = bench.accept(offered.call);
+    let said = header(&ok, "Session-ID").unwrap().to_owned();
+    let (ours, rest) = said.split_once(';').unwrap();
+    assert_eq!((ours.len(), rest), (32, format!("remote={theirs}").as_str()));
+    let tag = crate::bench::tag(&ok);
+    bench.input(inside("ACK", 1, &tag, "ack", ""));
+    let again = bench.input(inside("INVITE", 2, &tag, "re", OFFER));
+    assert_eq!(header(&again[0], "Session-ID"), Some(said.as_str()));
+    bench.input(inside("ACK", 2, &tag, "ack2", ""));
+    bench.hangup(offered.call);
+    assert_eq!(header(bench.last(), "Session-ID"), Some(said.as_str()));
 }
 
 #[test]
