@@ -68,11 +68,11 @@ impl Endpoint {
     /// Refuses an offered call that cannot be taken in for now, in the words that its trunk falls back on.
     ///
     /// # Errors
-    /// [`Gone`](super::Gone) when the caller gave up meanwhile, or the call was answered.
-    pub fn decline(&mut self, call: CallHandle, now: Instant) -> Result<(), super::Gone> {
+    /// [`Gone`](super::user::Gone) when the caller gave up meanwhile, or the call was answered.
+    pub fn decline(&mut self, call: CallHandle, now: Instant) -> Result<(), super::user::Gone> {
         let status = match self.calls.get(&call) {
             Some(super::Call::Offered { offered, .. }) => self.failure(offered.trunk),
-            _ => return Err(super::Gone),
+            _ => return Err(super::user::Gone),
         };
         self.reject(call, status, Some(self.limits.retry_after), now)
     }
