@@ -116,6 +116,22 @@ impl Bucket {
     }
 }
 
+/// What is held against a trunk's limits.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) calls: usize,
+    pub(crate) rate: Option<Bucket>,
+}
+
+impl Gate {
+    pub(crate) fn new(trunk: &Trunk) -> Self {
+        Self {
+            calls: 0,
+            rate: (trunk.calls_per_second > 0).then(|| Bucket::new(trunk.calls_per_second)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

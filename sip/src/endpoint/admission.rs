@@ -4,24 +4,7 @@ use std::time::Instant;
 
 use super::{Endpoint, Event};
 use crate::call::CallHandle;
-use crate::policy::{Bucket, Trunk};
 use crate::wire::build::Reply;
-
-/// What is held against a trunk's limits.
-#[derive(Debug)]
-pub(super) struct Gate {
-    calls: usize,
-    rate: Option<Bucket>,
-}
-
-impl Gate {
-    pub(super) fn new(trunk: &Trunk) -> Self {
-        Self {
-            calls: 0,
-            rate: (trunk.calls_per_second > 0).then(|| Bucket::new(trunk.calls_per_second)),
-        }
-    }
-}
 
 impl Endpoint {
     /// Whether one more call of this trunk may be taken in.

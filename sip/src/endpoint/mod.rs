@@ -20,11 +20,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use self::admission::Gate;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::flow::Flow;
 use crate::ids::Ids;
-use crate::policy::{Bucket, Trunk};
+use crate::policy::{Bucket, Gate, Trunk};
 use crate::sdp::Negotiated;
 use crate::timers::Timers;
 use crate::transaction::client::Client;
