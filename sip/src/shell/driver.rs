@@ -169,6 +169,7 @@ impl Driver {
         match event {
             Event::IncomingCall(call) => self.offered(&call),
             Event::Answered { call, media } => self.answered(call, &media),
+            Event::Early { .. } => {}
             Event::Renegotiated { call, media } => self.renegotiated(call, &media),
             Event::Reason { call, reason } => {
                 if let Some(deposit) = self.calls.get_mut(&call) {
