@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::announce::{self, Closed};
 use voxea_core::base::settings::Section;
 use voxea_recorder::codec::Codec;
 use voxea_recorder::greeting;
@@ -16,6 +17,12 @@ pub struct Line {
     pub number: String,
     /// What the caller hears, in both codecs.
     pub greeting: Greeting,
+    /// The sentence for emergencies, heard before everything else.
+    pub emergency: Option<Greeting>,
+    /// What is said before keys choose a theme; without it they choose none.
+    pub menu: Option<Greeting>,
+    /// What is said outside the opening hours; without it the line is never closed.
+    pub closed: Option<Closed>,
     /// Whether a beep follows.
     pub beep: bool,
     /// The longest message.
@@ -34,11 +41,17 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    fn new(prompt: &Prompt) -> Self {
+    pub(super) fn new(prompt: &Prompt) -> Self {
         Self {
             pcma: prompt.encoded(Codec::Pcma).into(),
             pcmu: prompt.encoded(Codec::Pcmu).into(),
         }
+    }
+
+    /// Without a sound.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(&Prompt::from_samples(Vec::new()))
     }
 
     /// Its octets in a codec.
@@ -66,17 +79,10 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
             format!("{number:?} is never dialled: write it as the PBX does, without spaces, \"sip:\" or \"@host\": number = \"3000\""),
         );
     }
-    let prompt = match section.file("greeting") {
-        None => greeting::french().map_err(|error| error.to_string()),
-        Some(path) => read_prompt(&path),
+    let greeting = match section.file("greeting") {
+        None => read_as(section, "greeting", greeting::french().map_err(|error| error.to_string())),
+        Some(path) => prompt(section, "greeting", &path),
     };
-    let greeting = prompt.map_or_else(
-        |error| {
-            section.problem("greeting", error);
-            Greeting::new(&Prompt::from_samples(Vec::new()))
-        },
-        |prompt| Greeting::new(&prompt),
-    );
     let beep = section.bool_or("beep", true);
     if !beep && !section.has("greeting") {
         section.warning(
@@ -89,6 +95,9 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
     Line {
         number,
         greeting,
+        emergency: announce::emergency(section),
+        menu: announce::menu(section),
+        closed: announce::closed(section),
         beep,
         max,
         silence,
@@ -96,8 +105,20 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
     }
 }
 
-fn read_prompt(path: &Path) -> Result<Prompt, String> {
-    Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"))
+/// The sound of a file that a key names; silence when it cannot be read.
+pub(super) fn prompt(section: &Section<'_>, key: &'static str, path: &Path) -> Greeting {
+    let read = Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"));
+    read_as(section, key, read)
+}
+
+fn read_as(section: &Section<'_>, key: &'static str, read: Result<Prompt, String>) -> Greeting {
+    match read {
+        Ok(prompt) => Greeting::new(&prompt),
+        Err(error) => {
+            section.problem(key, error);
+            Greeting::silent()
+        }
+    }
 }
 
 fn seconds(number: i64) -> Duration {

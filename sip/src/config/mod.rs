@@ -1,9 +1,11 @@
 //! The `[sip]` section.
 
+mod announce;
 mod line;
 mod listen;
 mod trunk;
 
+pub use self::announce::Closed;
 pub use self::line::{Greeting, Line};
 pub use self::listen::Listen;
 

@@ -41,6 +41,7 @@ impl Endpoint {
             Method::INVITE => self.on_reinvite(id, call, request, now),
             Method::UPDATE => self.on_update(id, call, request, now),
             Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
+            Method::INFO => self.on_info(id, call, request, now),
             _ => self.respond(id, reply(200), now),
         }
     }

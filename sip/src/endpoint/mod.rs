@@ -4,6 +4,7 @@
 //! [`Output::Timeout`] before the next one.
 
 mod dialogs;
+mod info;
 mod invite;
 mod receive;
 mod session;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
+use crate::dtmf::Digit;
 use crate::flow::Flow;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Trunk};
@@ -97,6 +99,15 @@ pub enum Event {
         call: CallHandle,
         /// What is agreed on now.
         media: Negotiated,
+    },
+    /// The caller pressed a key, told by INFO.
+    Digit {
+        /// Which call.
+        call: CallHandle,
+        /// Which key.
+        digit: Digit,
+        /// When it came.
+        at: Instant,
     },
     /// The caller gave up before we answered; the handle is void.
     Cancelled {

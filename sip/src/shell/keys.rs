@@ -1,0 +1,151 @@
+//! What is said on a line now, and what its callers' keys do.
+
+use std::time::{Duration, Instant};
+
+use voxea_core::Core;
+use voxea_core::base::time::Millis;
+use voxea_core::catalogue::{Snapshot, Theme};
+use voxea_core::contact::{Choice, IntakeError};
+
+use super::deposit::Stage;
+use super::driver::{Done, Driver};
+use crate::announcement::Plan;
+use crate::call::CallHandle;
+use crate::config::{Greeting, Line};
+use crate::dtmf::Digit;
+
+/// Keys of one call that wait until its leg is playing.
+const EARLY: usize = 16;
+
+/// What one call is told, decided when it is answered.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) plan: Plan,
+    /// The greeting, or the one for outside the opening hours.
+    pub(super) greeting: Greeting,
+    /// The codes of the themes that keys choose.
+    pub(super) themes: Vec<(Digit, String)>,
+}
+
+/// What a line says at a moment.
+pub(super) fn said(line: &Line, core: &Core, at: Millis) -> Said {
+    let calendar = || core.catalogue.calendar(line.theme.as_deref());
+    let closed = line.closed.as_ref().filter(|closed| !closed.is_open(calendar(), at));
+    let themes = match &line.menu {
+        Some(_) => themes(&core.catalogue.current()),
+        None => Vec::new(),
+    };
+    Said {
+        plan: Plan {
+            emergency: line.emergency.is_some(),
+            menu: themes.iter().map(|(digit, _)| *digit).collect(),
+            records: closed.is_none_or(|closed| closed.takes_messages),
+            beep: line.beep,
+        },
+        greeting: closed.map_or(&line.greeting, |closed| &closed.greeting).clone(),
+        themes,
+    }
+}
+
+/// The themes that have a key.
+pub(super) fn themes(catalogue: &Snapshot) -> Vec<(Digit, String)> {
+    let of = |theme: &Theme| {
+        let digit = Digit::of_char(theme.digit.as_ref()?.chars().next()?)?;
+        Some((digit, theme.code.clone()))
+    };
+    let in_use = catalogue.document.themes.iter().filter(|theme| theme.enabled);
+    in_use.filter_map(of).filter(|(digit, _)| *digit != Digit::NINE).collect()
+}
+
+impl Driver {
+    /// A key came by INFO.
+    pub(super) fn pressed(&mut self, call: CallHandle, digit: Digit, at: Instant) {
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        match &deposit.stage {
+            Stage::Talking(leg) => leg.press(digit, at),
+            Stage::Answering(_) | Stage::Starting if deposit.early.len() < EARLY => deposit.early.push((digit, at)),
+            _ => {}
+        }
+    }
+
+    /// A key of the menu chose a theme: it is stored, and only then may the beep follow.
+    pub(super) fn chosen(&mut self, call: CallHandle, digit: Digit) {
+        self.count("theme_chosen");
+        let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let theme = deposit.themes.iter().find(|(key, _)| *key == digit);
+        let (Some((_, theme)), Some(request_id)) = (theme, deposit.request.clone()) else {
+            return;
+        };
+        let choice = Choice {
+            account: self.account.clone(),
+            epoch: self.epoch,
+            request_id,
+            given: self.config.line(&deposit.line).and_then(|line| line.theme.clone()),
+            theme: theme.clone(),
+        };
+        // The end of the call is noted after it, so that no recording is told of before its theme.
+        let (stored, storing) = tokio::sync::oneshot::channel();
+        deposit.storing = Some(storing);
+        let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = store(&core, &choice) => {}
+                () = stop.cancelled() => {}
+            }
+            drop(stored);
+            Done::Chosen { call }
+        });
+    }
+
+    /// The choice is stored.
+    pub(super) fn choice_stored(&mut self, call: CallHandle) {
+        if let Some(deposit) = self.calls.get(&call)
+            && let Stage::Talking(leg) = &deposit.stage
+        {
+            leg.stored();
+        }
+    }
+}
+
+/// Stores a choice, and does not give up while the store may come back.
+async fn store(core: &Core, choice: &Choice) {
+    let mut wait = Duration::from_millis(100);
+    loop {
+        match core.intake.choose_theme(choice).await {
+            Ok(_) => return,
+            Err(error @ IntakeError::Unavailable(_)) => {
+                tracing::warn!(%error, request = choice.request_id, "a caller's choice could not be stored; trying again");
+            }
+            // The theme was switched off meanwhile, or the account is another node's.
+            Err(error) => {
+                tracing::warn!(%error, request = choice.request_id, "a caller's choice was not stored");
+                return;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxea_core::catalogue::Document;
+
+    #[test]
+    fn themes_in_use_have_their_keys_and_nine_is_none() {
+        let mut document = Document::shipped().unwrap();
+        for (theme, digit) in document.themes.iter_mut().zip(["1", "2", "9", "0"]) {
+            theme.digit = Some(digit.to_owned());
+        }
+        document.themes[1].enabled = false;
+        let found = themes(&Snapshot::new(1, document.clone(), Default::default()));
+        let expected = [("1", 0), ("0", 3)].map(|(digit, at)| {
+            (
+                Digit::of_char(digit.chars().next().unwrap()).unwrap(),
+                document.themes[at].code.clone(),
+            )
+        });
+        assert_eq!(found, expected);
+    }
+}
