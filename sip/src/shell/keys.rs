@@ -130,7 +130,56 @@ async fn store(core: &Core, choice: &Choice) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voxea_core::catalogue::Document;
+    use crate::config::Closed;
+    use voxea_core::CoreConfig;
+    use voxea_core::base::actor::Actor;
+    use voxea_core::base::time;
+    use voxea_core::catalogue::{Document, Expected};
+
+    /// A line that says another sentence when it is closed.
+    fn line(theme: Option<&str>, hours: Option<&str>, takes_messages: bool) -> Line {
+        Line {
+            number: "3000".to_owned(),
+            greeting: Greeting::silent(),
+            emergency: None,
+            menu: Some(Greeting::silent()),
+            closed: Some(Closed {
+                greeting: Greeting::silent(),
+                hours: hours.map(|hours| hours.parse().unwrap()),
+                takes_messages,
+            }),
+            beep: true,
+            max: Duration::from_secs(1),
+            silence: Duration::from_secs(1),
+            theme: theme.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_is_closed_by_its_hours_its_service_s_or_the_organisation_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = CoreConfig::embedded(folder.path());
+        config.calendar.hours = "mo-fr 09:00-17:00".parse().unwrap();
+        config.calendar.holidays = "metropole".parse().ok();
+        let core = Core::open(config).await.unwrap();
+        let catalogue = core.catalogue.current();
+        let theme = catalogue.theme("voirie").unwrap();
+        let mut service = catalogue.service(&theme.service).unwrap().clone();
+        service.hours = Some("sa 10:00-12:00".to_owned());
+        let put = core.catalogue.put_service(&Actor::System, &Expected::Any, service).await;
+        put.unwrap();
+        let at = |utc: &str| time::parse_rfc3339(utc).unwrap();
+        // A Monday, a Saturday, a national holiday; Paris is two hours ahead.
+        let (monday, saturday, holiday) = (at("2026-06-01T08:00:00Z"), at("2026-06-06T08:30:00Z"), at("2026-07-14T08:00:00Z"));
+        let records = |theme, hours, at| said(&line(theme, hours, false), &core, at).plan.records;
+        let all = |theme, hours| [monday, saturday, holiday].map(|at| records(theme, hours, at));
+        assert_eq!(all(None, None), [true, false, false], "the organisation's");
+        assert_eq!(all(Some("voirie"), None), [false, true, false], "the service's");
+        assert_eq!(all(Some("voirie"), Some("mo-su 00:00-24:00")), [true, true, false], "the line's");
+        let taken = said(&line(None, None, true), &core, saturday);
+        assert!(taken.plan.records, "closed, and messages are taken");
+        assert!(taken.plan.menu.is_empty(), "no theme has a key yet, so there is nothing to choose");
+    }
 
     #[test]
     fn themes_in_use_have_their_keys_and_nine_is_none() {
