@@ -3,7 +3,7 @@
 use voxea_core::base::settings::Section;
 use voxea_rules::calendar::{Calendar, WeeklyHours};
 
-use super::line::{Greeting, prompt};
+use super::greeting::{Greeting, prompt};
 
 /// What is said when the line is closed.
 #[derive(Debug, Clone)]

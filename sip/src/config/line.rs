@@ -1,14 +1,12 @@
 //! Which numbers are answered, and with what: `[[sip.line]]`.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::announce::{self, Closed};
 use voxea_core::base::settings::Section;
-use voxea_recorder::codec::Codec;
 use voxea_recorder::greeting;
-use voxea_recorder::prompt::Prompt;
+
+use super::announce::{self, Closed};
+use super::greeting::{Greeting, prompt, read_as};
 
 /// A number that takes messages.
 #[derive(Debug, Clone)]
@@ -31,43 +29,6 @@ pub struct Line {
     pub silence: Duration,
     /// The theme of its calls.
     pub theme: Option<String>,
-}
-
-/// A greeting, encoded once for all calls.
-#[derive(Clone)]
-pub struct Greeting {
-    pcma: Arc<[u8]>,
-    pcmu: Arc<[u8]>,
-}
-
-impl Greeting {
-    pub(super) fn new(prompt: &Prompt) -> Self {
-        Self {
-            pcma: prompt.encoded(Codec::Pcma).into(),
-            pcmu: prompt.encoded(Codec::Pcmu).into(),
-        }
-    }
-
-    /// Without a sound.
-    #[must_use]
-    pub fn silent() -> Self {
-        Self::new(&Prompt::from_samples(Vec::new()))
-    }
-
-    /// Its octets in a codec.
-    #[must_use]
-    pub fn octets(&self, codec: Codec) -> Arc<[u8]> {
-        Arc::clone(match codec {
-            Codec::Pcma => &self.pcma,
-            Codec::Pcmu => &self.pcmu,
-        })
-    }
-}
-
-impl std::fmt::Debug for Greeting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Greeting({} ms)", self.pcma.len() / 8)
-    }
 }
 
 /// Reads a line.
@@ -102,22 +63,6 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
         max,
         silence,
         theme: section.string("theme"),
-    }
-}
-
-/// The sound of a file that a key names; silence when it cannot be read.
-pub(super) fn prompt(section: &Section<'_>, key: &'static str, path: &Path) -> Greeting {
-    let read = Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"));
-    read_as(section, key, read)
-}
-
-fn read_as(section: &Section<'_>, key: &'static str, read: Result<Prompt, String>) -> Greeting {
-    match read {
-        Ok(prompt) => Greeting::new(&prompt),
-        Err(error) => {
-            section.problem(key, error);
-            Greeting::silent()
-        }
     }
 }
 

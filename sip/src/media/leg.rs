@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::announcement::Plan;
-use crate::dtmf::Digit;
 use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::timeline::{Counts, Gap};
+
+use crate::announcement::Plan;
+use crate::dtmf::Digit;
 
 /// Names a leg in events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use voxea_core::artefact::{CallEnd, RecordingOutcome};
 use voxea_recorder::codec::Codec;
 
-use super::keys::Said;
+use super::said::Said;
 use crate::config::{Greeting, Line};
 use crate::dtmf::Digit;
 use crate::media::{self, Finished, Leg, LegId, MediaEnd, Outcome};

@@ -10,7 +10,7 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
-use super::{keys, records};
+use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
 use crate::sdp::Negotiated;
@@ -140,7 +140,7 @@ impl Driver {
         let Some(line) = self.config.line(&deposit.line) else { return };
         deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
-        let said = keys::said(line, &self.core, time::now());
+        let said = said::said(line, &self.core, time::now());
         let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
         deposit.themes = said.themes;
         let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
