@@ -165,8 +165,10 @@ async fn a_key_in_the_media_chooses_the_theme_and_is_no_sound() -> Result<()> {
     let menu = heard(&call)[1].1;
     assert!((5..MENU.1).contains(&menu), "the key ended the menu: {menu} packets");
     // A code typed during the message, 9 in it.
-    // The beep's last packet has just come and is still to be heard: a person takes a moment.
-    let speech = [vec![g711::A_LAW_SILENCE; 2_400], vec![0x2A; 8_000]].concat();
+    // The beep's last packet has just come and is still to be heard, and what is said last must be heard before the BYE cuts
+    // it: a person takes a moment at both ends.
+    let pause = vec![g711::A_LAW_SILENCE; 2_400];
+    let speech = [pause.clone(), vec![0x2A; 8_000], pause].concat();
     call.play(&speech, &Impairment::default()).await?;
     for sign in ['4', '9', '1', '#'] {
         call.press(sign, &[]).await?;

@@ -34,6 +34,8 @@ pub(super) struct Deposit {
     pub(super) request: Option<String>,
     /// Why and when it ended; the first reason stays.
     pub(super) end: Option<(CallEnd, Instant)>,
+    /// Why, in the caller's words.
+    pub(super) reason: Option<String>,
     /// Where sound goes and which payload type keys have, once the caller has changed it while the leg was being started.
     pub(super) moved: Option<(SocketAddr, Option<u8>)>,
     /// Keys that came by INFO while the leg was being started; bounded.

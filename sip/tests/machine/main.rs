@@ -7,5 +7,7 @@ mod calls;
 mod keys;
 mod oddities;
 mod policy;
+mod reliable;
 mod sessions;
 mod torture;
+mod trunks;
