@@ -6,6 +6,7 @@
 mod admission;
 mod dialogs;
 mod early;
+mod info;
 mod invite;
 mod receive;
 mod reinvite;
@@ -21,6 +22,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
+use crate::dtmf::Digit;
 use crate::flow::Flow;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Gate, Trunk};
@@ -107,6 +109,15 @@ pub enum Event {
         call: CallHandle,
         /// What is agreed on now.
         media: Negotiated,
+    },
+    /// The caller pressed a key, told by INFO.
+    Digit {
+        /// Which call.
+        call: CallHandle,
+        /// Which key.
+        digit: Digit,
+        /// When it came.
+        at: Instant,
     },
     /// The caller gave up before we answered; the handle is void.
     Cancelled {

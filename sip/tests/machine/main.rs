@@ -4,6 +4,7 @@
 
 mod bench;
 mod calls;
+mod keys;
 mod oddities;
 mod policy;
 mod reliable;
