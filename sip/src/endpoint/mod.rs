@@ -96,6 +96,13 @@ pub enum Event {
         /// What was agreed on.
         media: Negotiated,
     },
+    /// The caller confirmed our 183: it may hear something, though the call is not answered.
+    Early {
+        /// Which call.
+        call: CallHandle,
+        /// What was agreed on.
+        media: Negotiated,
+    },
     /// The caller put us on hold, took us back, or moved its sound elsewhere.
     Renegotiated {
         /// Which call.
