@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Codec, Description, Direction, Media};
 
+/// The payload type that our offer gives to telephone events.
+const EVENTS: u8 = 101;
+
 /// Our side of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local {
@@ -84,7 +87,7 @@ pub fn offer(local: &Local) -> String {
         remote: None,
         codec: Codec::Pcma,
         payload_type: 8,
-        events: Some(101),
+        events: Some(EVENTS),
         direction: Direction::BOTH,
     };
     audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
@@ -96,7 +99,10 @@ pub fn offer(local: &Local) -> String {
 /// # Errors
 /// [`NotAcceptable`] when it takes none of our codecs.
 pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
-    answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)
+    let agreed = answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)?;
+    // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
+    let events = agreed.events.map(|_| EVENTS);
+    Ok(Negotiated { events, ..agreed })
 }
 
 fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
@@ -143,7 +149,7 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
         let _ = write!(sdp, "a=rtpmap:{number} {}/8000\r\n", codec.name());
     }
     if let Some(events) = media.events {
-        let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-16\r\n");
+        let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n");
     }
     let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
 }
@@ -242,5 +248,20 @@ mod tests {
         assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
         let back = accept(&Description::parse(&text).unwrap()).unwrap();
         assert_eq!((back.codec, back.events, back.direction), (Codec::Pcma, Some(101), Direction::BOTH));
+        let other = text.replace("101", "96");
+        let back = accept(&Description::parse(&other).unwrap()).unwrap();
+        assert_eq!(back.events, Some(101), "keys come as we offered them");
+    }
+
+    #[test]
+    fn no_number_of_sound_is_taken_for_keys() {
+        let offered = |number: &str| {
+            let media = format!("m=audio 5000 RTP/AVP 8 {number}\r\na=rtpmap:{number} telephone-event/8000\r\n");
+            answered(&media).unwrap().media.events
+        };
+        assert_eq!(
+            ["101", "96", "13", "0", "128", "300"].map(offered),
+            [Some(101), Some(96), None, None, None, None]
+        );
     }
 }
