@@ -10,6 +10,7 @@ pub mod config;
 mod dialog;
 pub mod endpoint;
 pub mod flow;
+mod hop;
 mod ids;
 mod interval;
 #[cfg(feature = "shell")]

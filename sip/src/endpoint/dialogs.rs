@@ -112,8 +112,10 @@ impl Endpoint {
         established.session = None;
         let answered = established.answered;
         let (bytes, flow) = established.dialog.request(&Method::BYE, &branch);
+        let otherwise = established.dialog.otherwise();
         self.silence(call);
-        self.send(branch, flow, bytes, Purpose::Bye(call), now);
+        let id = self.send(branch, flow, bytes, Purpose::Bye(call), now);
+        self.falls_back(id, otherwise);
         self.event(Event::Ended { call, by, answered });
     }
 

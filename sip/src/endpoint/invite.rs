@@ -199,7 +199,7 @@ fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<
 pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, session: Option<Interval>) -> Reply {
     let mut reply = reply.copying("Record-Route", &request.headers);
     if let Some(flow) = flow {
-        reply = reply.with("Contact", &crate::dialog::local_contact(flow));
+        reply = reply.with("Contact", &crate::dialog::local_contact(flow, crate::dialog::is_secure(request)));
     }
     reply = reply.with("Allow", ALLOW).with("Supported", SUPPORTED);
     match session {

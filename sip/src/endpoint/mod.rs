@@ -8,17 +8,20 @@ mod invite;
 mod receive;
 mod session;
 mod tables;
+mod transport;
 mod user;
 
 pub use self::user::Gone;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::flow::Flow;
+use crate::hop::Listening;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Trunk};
 use crate::sdp::Negotiated;
@@ -175,6 +178,7 @@ pub struct Endpoint {
     dialogs: HashMap<String, CallHandle>,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
+    listening: Arc<Listening>,
 }
 
 impl Endpoint {
@@ -199,6 +203,7 @@ impl Endpoint {
             dialogs: HashMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
+            listening: Arc::new([]),
         }
     }
 

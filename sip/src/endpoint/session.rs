@@ -47,7 +47,9 @@ impl Endpoint {
             ("Min-SE", MIN_SE.to_string()),
         ];
         let (bytes, flow) = established.dialog.request_with(&Method::UPDATE, &branch, &headers);
-        self.send(branch, flow, bytes, Purpose::Refresh(call), now);
+        let otherwise = established.dialog.otherwise();
+        let id = self.send(branch, flow, bytes, Purpose::Refresh(call), now);
+        self.falls_back(id, otherwise);
     }
 
     /// What became of our refresh. `min_se` is the interval that a 422 asks for.

@@ -1,6 +1,7 @@
 //! What the user of the endpoint decides.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::invite::success;
@@ -50,7 +51,7 @@ impl Endpoint {
             // It was acceptable when the INVITE came, and nothing of it depends on our address.
             Some(Err(sdp::NotAcceptable)) => return Err(Gone),
         };
-        let dialog = Dialog::called(&offered.invite, &tag, offered.source);
+        let dialog = Dialog::called(&offered.invite, &tag, offered.source, Arc::clone(&self.listening));
         self.dialogs.insert(dialog.key(), call);
         let established = Established {
             dialog,

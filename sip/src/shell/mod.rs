@@ -1,13 +1,16 @@
 //! The endpoint's shell: sockets, the store and the media around the machine.
 
 mod arrival;
+mod connections;
 mod deposit;
 mod driver;
 mod net;
 mod records;
 mod repair;
+mod serve;
 mod story;
 mod tcp;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -64,12 +67,13 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         ..Limits::default()
     };
     let lines = config.lines.iter().map(|line| line.number.clone()).collect();
-    let endpoint = Endpoint::new(endpoint::Config {
+    let mut endpoint = Endpoint::new(endpoint::Config {
         secret,
         trunks: config.trunks.clone(),
         lines,
         limits,
     });
+    endpoint.listens(net.listening.clone());
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }

@@ -19,6 +19,8 @@ enum State {
 pub(crate) struct Client {
     pub(crate) branch: String,
     pub(crate) flow: Flow,
+    /// Another way, for when that connection is gone.
+    pub(crate) otherwise: Option<Flow>,
     bytes: Bytes,
     state: State,
     interval: Duration,
@@ -40,6 +42,7 @@ impl Client {
             Self {
                 branch,
                 flow,
+                otherwise: None,
                 bytes,
                 state: State::Trying,
                 interval: T1,
@@ -69,6 +72,12 @@ impl Client {
                 ) // K
             }
         }
+    }
+
+    /// The connection is gone: the other one has its place, if there is one. Gives the request, to be sent on it.
+    pub(crate) fn moved(&mut self) -> Option<Bytes> {
+        self.flow = self.otherwise.take()?;
+        Some(self.bytes.clone())
     }
 
     /// Timer E.

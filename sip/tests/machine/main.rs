@@ -8,3 +8,4 @@ mod oddities;
 mod policy;
 mod sessions;
 mod torture;
+mod transport;
