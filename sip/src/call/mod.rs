@@ -2,7 +2,7 @@
 
 pub(crate) mod facts;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -41,6 +41,8 @@ pub struct IncomingCall {
     pub identity: String,
     /// Our address as the peer knows it.
     pub local: SocketAddr,
+    /// Where the offer wants its sound, an unspecified address included; `None` when the INVITE brought no offer.
+    pub media: Option<IpAddr>,
     /// The codec that an answer will agree on; `None` when the INVITE brought no offer.
     pub codec: Option<Codec>,
     /// The INVITE as it came.

@@ -68,6 +68,7 @@ impl Endpoint {
             call_id: invite.call_id.clone(),
             identity: transaction::merge_key(&invite),
             local: source.local,
+            media: offer.as_ref().and_then(sdp::sound),
             codec,
             invite: invite.raw.clone(),
         };

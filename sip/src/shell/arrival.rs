@@ -62,7 +62,7 @@ impl Locals {
     pub(super) fn new(config: &Config, bound: SocketAddr) -> Self {
         Self {
             bound,
-            advertise: config.advertise,
+            advertise: config.advertise.filter(|ip| ip.is_ipv4() == bound.is_ipv4()),
             known: HashMap::new(),
         }
     }

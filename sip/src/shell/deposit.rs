@@ -22,7 +22,7 @@ pub(super) struct Deposit {
     pub(super) recording: String,
     /// The line's number as configured.
     pub(super) line: String,
-    /// Our address as the caller knows it.
+    /// Our address in the SDP.
     pub(super) local: IpAddr,
     /// Set by the commit.
     pub(super) interaction: Option<String>,

@@ -11,6 +11,7 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
 use super::records;
+use super::sound::Sound;
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::media::{Leg, LegId, MediaEvent, StartError};
 use crate::sdp::Negotiated;
@@ -28,7 +29,13 @@ impl Driver {
         if self.tasks.len() >= COMMITS {
             return self.refuse(call.call, "overload");
         }
-        let Ok(leg) = self.media.reserve() else {
+        let Some(place) = Sound::new(&self.config).place(call.local.ip(), call.media) else {
+            // Its sound could not be received: the PBX shall offer another address, or send the call elsewhere.
+            self.count("no_family");
+            let _ = self.endpoint.reject(call.call, 488, None, Instant::now());
+            return;
+        };
+        let Ok(leg) = self.media.reserve_on(place.bind) else {
             return self.refuse(call.call, "no_port");
         };
         let recording = id::new();
@@ -39,7 +46,7 @@ impl Driver {
             stage: Stage::Committing(leg),
             recording,
             line: call.line.clone(),
-            local: call.local.ip(),
+            local: place.shown,
             interaction: None,
             end: None,
             moved: None,
