@@ -1,6 +1,7 @@
 //! The peers of the tests, the demonstration and the benchmark. They know bytes and no crate of the product, so that
 //! our codecs cannot agree with their own mistakes.
 
+pub mod authority;
 pub mod dovecot;
 pub mod imap_server;
 pub mod kill;
@@ -14,3 +15,4 @@ pub mod smsc;
 pub mod smtp_sink;
 pub mod structure;
 pub mod timing;
+pub mod voicemail;

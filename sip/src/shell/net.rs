@@ -161,8 +161,10 @@ impl Net {
         let bound_to = |address: SocketAddr| self.udp.iter().find(|(bound, _)| *bound == address);
         let everywhere = |(bound, _): &&(SocketAddr, _)| bound.port() == flow.local.port() && bound.ip().is_unspecified();
         let port = |(bound, _): &&(SocketAddr, _)| bound.port() == flow.local.port();
-        let found = bound_to(flow.local)
-            .or_else(|| bound_to(self.sources.of(&flow.remote)?))
+        let noted = self.sources.of(&flow.remote).filter(|bound| bound.port() == flow.local.port());
+        let found = noted
+            .and_then(bound_to)
+            .or_else(|| bound_to(flow.local))
             .or_else(|| self.udp.iter().filter(family).find(everywhere))
             .or_else(|| self.udp.iter().filter(family).find(port))
             .or_else(|| self.udp.iter().find(family))?;
