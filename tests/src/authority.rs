@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -26,6 +26,7 @@ impl Authority {
     pub fn new(folder: &Path) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named("an authority of tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key)?;
         std::fs::write(folder.join("ca.pem"), certificate.pem())?;
@@ -41,7 +42,9 @@ impl Authority {
     /// When a file cannot be written.
     pub fn issue(&self, file: &str, subject: &str) -> Result<()> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![subject.to_owned()])?.signed_by(&key, &self.issuer)?;
+        let mut params = CertificateParams::new(vec![subject.to_owned()])?;
+        params.distinguished_name = named(file);
+        let certificate = params.signed_by(&key, &self.issuer)?;
         std::fs::write(self.file(file, "pem"), certificate.pem())?;
         let secret = self.file(file, "key");
         std::fs::write(&secret, key.serialize_pem())?;
@@ -97,6 +100,13 @@ impl Authority {
         let chain = CertificateDer::pem_file_iter(self.file(name, "pem"))?.collect::<Result<_, _>>()?;
         Ok((chain, PrivateKeyDer::from_pem_file(self.file(name, "key"))?))
     }
+}
+
+/// OpenSSL takes a certificate whose subject is its issuer's for one that signed itself.
+fn named(name: &str) -> DistinguishedName {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    subject
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

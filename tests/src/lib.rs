@@ -2,8 +2,10 @@
 //! our codecs cannot agree with their own mistakes.
 
 pub mod authority;
+pub mod baresip;
 pub mod dovecot;
 pub mod imap_server;
+pub mod kamailio;
 pub mod kill;
 pub mod page;
 pub mod peer;

@@ -1,7 +1,5 @@
 //! Transports, by peers who know bytes: TLS both ways, connections that are gone, sides that end early, IPv6.
 
-#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails at that line")]
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
