@@ -1,11 +1,15 @@
 //! The `[sip]` section.
 
+mod announce;
+mod greeting;
 mod line;
 mod listen;
 pub(crate) mod tls;
 mod trunk;
 
-pub use self::line::{Greeting, Line};
+pub use self::announce::Closed;
+pub use self::greeting::Greeting;
+pub use self::line::Line;
 pub use self::listen::Listen;
 pub use self::tls::{Identity, TrunkTls};
 
@@ -169,7 +173,7 @@ mod tests {
             "[sip]\nlisten = [\"sctp:1.2.3.4:5\"]\nmedia_ports = \"40001-40002\"\nadvertise = \"pbx\"\n\
              [[sip.trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/40\"]\n[[sip.trunk]]\nname = \"a\"\n\
              [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n\
-             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\n",
+             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\nfailure_status = 487\n",
         );
         for expected in [
             "sip.listen",
@@ -182,6 +186,7 @@ mod tests {
             "did you mean silence_seconds?",
             "line 15: sip.line[1].number",
             "warning: line 16: sip.line[1].beep",
+            "sip.trunk[2].failure_status: 487 says something else",
             "warning: line 19: sip.trunk[2].allow: is empty",
         ] {
             assert!(

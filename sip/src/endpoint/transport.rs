@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Call, Endpoint, Event, Purpose, Timer};
+use crate::call::{CallHandle, Phase};
 use crate::flow::{Flow, Transport};
 use crate::transaction::server::State;
 use crate::wire::Request;
@@ -47,9 +48,21 @@ impl Endpoint {
             }
             self.timers.cancel(Timer::ClientResend(id));
             self.timers.cancel(Timer::ClientEnd(id));
-            // A probe asks whether somebody is there, and nobody is.
-            let status = (!matches!(purpose, Purpose::Probe)).then_some(503);
-            self.answered_with(id, purpose, status, None, now);
+            match purpose {
+                // As after a 503: the session has time until its end.
+                Purpose::Refresh(call) | Purpose::Reinvite(call) => self.not_asked(call, now),
+                Purpose::Bye(_) | Purpose::Probe => self.answered_with(id, purpose, None, now),
+            }
+        }
+    }
+
+    fn not_asked(&mut self, call: CallHandle, now: Instant) {
+        if let Some(Call::Established(established)) = self.calls.get_mut(&call)
+            && established.phase != Phase::Over
+            && established.session.is_some()
+        {
+            established.asking = false;
+            self.refresh_again(call, now);
         }
     }
 
@@ -59,6 +72,15 @@ impl Endpoint {
         for server in self.servers.values_mut().filter(|server| server.flow == flow) {
             let state = server.state;
             again.extend(server.moved().map(|bytes| (server.flow, bytes, state)));
+        }
+        // A provisional answer that waits for its PRACK is repeated by its call, from now on there.
+        for call in self.calls.values_mut() {
+            if let Call::Established(established) = call
+                && let Some(early) = established.early.as_mut().filter(|early| early.flow == flow)
+                && let Some(server) = self.servers.get(&early.transaction)
+            {
+                early.flow = server.flow;
+            }
         }
         for (to, bytes, state) in again {
             if state != State::Accepted {

@@ -97,7 +97,7 @@ pub fn offer(local: &Local) -> String {
 /// # Errors
 /// [`NotAcceptable`] when it takes none of our codecs.
 pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
-    answer.media.first().and_then(|media| agree(media, None)).ok_or(NotAcceptable)
+    answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)
 }
 
 /// Where the stream that [`answer`] takes wants its packets: what decides the family of our own address. The address is

@@ -4,9 +4,11 @@ mod arrival;
 mod connections;
 mod deposit;
 mod driver;
+mod keys;
 mod net;
 mod records;
 mod repair;
+mod said;
 mod serve;
 mod sound;
 mod story;
@@ -76,6 +78,10 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         limits,
     });
     endpoint.listens(net.listening.clone());
+    let menus = config.lines.iter().filter(|line| line.menu.is_some());
+    if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
+        tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
+    }
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }

@@ -3,24 +3,21 @@
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
-use super::records;
 use super::sound::Sound;
+use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
-use crate::media::{Leg, LegId, MediaEvent, StartError};
+use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
 use crate::sdp::Negotiated;
 
 /// Commits that may be under way at once; beyond, callers hear 503.
 const COMMITS: usize = 512;
-
-/// Seconds after which a caller may try again.
-const RETRY_AFTER: u32 = 5;
 
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
@@ -46,10 +43,16 @@ impl Driver {
             stage: Stage::Committing(leg),
             recording,
             line: call.line.clone(),
+            reliable: call.reliable,
             local: place.shown,
             interaction: None,
+            request: None,
             end: None,
+            reason: None,
             moved: None,
+            early: Vec::new(),
+            themes: Vec::new(),
+            storing: None,
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
@@ -71,7 +74,7 @@ impl Driver {
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
         self.count(why);
-        let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+        let _ = self.endpoint.decline(call, Instant::now());
     }
 
     pub(super) fn done(&mut self, done: Done) {
@@ -81,6 +84,7 @@ impl Driver {
                 result: Ok(accepted),
             } => self.committed(call, accepted),
             Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
+            Done::Chosen { call } => self.choice_stored(call),
             Done::Started { call, leg, result } => self.started(call, leg, result),
             Done::Noted => {}
         }
@@ -99,11 +103,12 @@ impl Driver {
             deposit.recording = orphan.id;
         }
         deposit.interaction = Some(accepted.interaction_id);
+        deposit.request = Some(accepted.request_id);
         if let Some((end, _)) = deposit.end {
             return self.over(call, end);
         }
         if self.stopping.is_some() {
-            let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+            let _ = self.endpoint.decline(call, Instant::now());
             return self.over(call, CallEnd::Shutdown);
         }
         let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
@@ -111,7 +116,16 @@ impl Driver {
         };
         let address = (deposit.local, leg.port()).into();
         deposit.stage = Stage::Answering(leg);
-        if self.endpoint.accept(call, address, Instant::now()).is_err() {
+        let line = self.config.line(&deposit.line);
+        // Who only hears that the line is closed need not pay for it, where its system can do without an answer.
+        let refuses = deposit.reliable && line.is_some_and(|line| !said::said(line, &self.core, time::now()).plan.records);
+        let now = Instant::now();
+        let done = if refuses {
+            self.endpoint.announce(call, address, now)
+        } else {
+            self.endpoint.accept(call, address, now)
+        };
+        if done.is_err() {
             self.over(call, CallEnd::Cancelled);
         }
     }
@@ -134,6 +148,21 @@ impl Driver {
 
     /// The ACK came: sound may leave.
     pub(super) fn answered(&mut self, call: CallHandle, media: &Negotiated) {
+        let interaction = self.calls.get(&call).and_then(|deposit| deposit.interaction.clone());
+        let (core, at) = (self.core.clone(), records::civil(self.moment));
+        self.tasks.spawn(async move {
+            if let Some(interaction) = interaction
+                && let Err(error) = core.recordings.answered(&interaction, at).await
+            {
+                tracing::warn!(%error, interaction, "the time of an answer could not be stored");
+            }
+            Done::Noted
+        });
+        self.begin(call, media);
+    }
+
+    /// The caller has confirmed where it is, by its ACK or its PRACK: it hears what is said on the line.
+    pub(super) fn begin(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
         let Stage::Answering(mut leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
             return;
@@ -141,8 +170,9 @@ impl Driver {
         let Some(line) = self.config.line(&deposit.line) else { return };
         deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
-        let start = deposit::media_call(line, &deposit.recording, folder, media);
-        let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
+        let said = said::said(line, &self.core, time::now());
+        let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
+        deposit.themes = said.themes;
         // The file is made on another thread: a slow disk must not hold up the signalling.
         self.tasks.spawn(async move {
             let begun = spawn_blocking(move || {
@@ -153,14 +183,6 @@ impl Driver {
                 Ok((leg, result)) => Done::Started { call, leg, result },
                 Err(_) => Done::Noted,
             }
-        });
-        self.tasks.spawn(async move {
-            if let Some(interaction) = interaction
-                && let Err(error) = core.recordings.answered(&interaction, at).await
-            {
-                tracing::warn!(%error, interaction, "the time of an answer could not be stored");
-            }
-            Done::Noted
         });
     }
 
@@ -174,8 +196,11 @@ impl Driver {
             let _ = self.endpoint.hangup(call, Instant::now());
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
-        if let Some(moved) = deposit.moved.take() {
-            leg.redirect(moved);
+        if let Some((remote, events)) = deposit.moved.take() {
+            leg.redirect(remote, events);
+        }
+        for (digit, at) in std::mem::take(&mut deposit.early) {
+            leg.press(digit, at);
         }
         if let Some((_, at)) = deposit.end {
             // It ended while the file was being made.
@@ -189,9 +214,10 @@ impl Driver {
     /// Hold, resume, or sound that moves.
     pub(super) fn renegotiated(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let (remote, events) = (deposit::remote(media), media.events);
         match &deposit.stage {
-            Stage::Talking(leg) => leg.redirect(deposit::remote(media)),
-            _ => deposit.moved = Some(deposit::remote(media)),
+            Stage::Talking(leg) => leg.redirect(remote, events),
+            _ => deposit.moved = Some((remote, events)),
         }
     }
 
@@ -237,6 +263,7 @@ impl Driver {
         let Some(&call) = self.legs.get(&leg) else { return };
         match event {
             MediaEvent::RecordingStarted { .. } => {}
+            MediaEvent::Chosen { digit } => self.chosen(call, digit),
             MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
             MediaEvent::Finished(finished) => {
                 let Some(deposit) = self.drop_call(call) else { return };
@@ -244,9 +271,16 @@ impl Driver {
                     self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
                 }
                 let by_itself = finished.end.map(deposit::call_end);
-                let (end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                let (mut end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                if finished.end == Some(MediaEnd::Refused) {
+                    // Also when the caller then hung up faster than we.
+                    end = CallEnd::RefusedRecording;
+                }
+                if finished.events > 0 {
+                    self.core.counters.add(&self.account, "key_packets", finished.events);
+                }
                 let started = finished.started.map(records::civil);
-                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished));
+                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished, end));
             }
         }
     }
@@ -260,9 +294,18 @@ impl Driver {
 
     fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
         let Some(interaction) = deposit.interaction else { return };
-        let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        let (core, stop, storing) = (self.core.clone(), self.stop.hard.clone(), deposit.storing);
+        let ending = Ending {
+            by: end,
+            at,
+            reason: deposit.reason,
+        };
         self.tasks.spawn(async move {
-            records::ended(core, interaction, end, at, started, outcome, stop).await;
+            if let Some(storing) = storing {
+                // It ends when the other task does, whatever came of it.
+                let _ = storing.await;
+            }
+            records::ended(core, interaction, ending, started, outcome, stop).await;
             Done::Noted
         });
     }

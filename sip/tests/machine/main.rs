@@ -4,8 +4,11 @@
 
 mod bench;
 mod calls;
+mod keys;
 mod oddities;
 mod policy;
+mod reliable;
 mod sessions;
 mod torture;
 mod transport;
+mod trunks;
