@@ -122,3 +122,22 @@ fn a_failure_elsewhere_ends_nothing() {
     assert!(bench.fails(40_001).is_empty());
     assert_eq!(bench.endpoint.calls(), 1);
 }
+
+#[test]
+fn a_refresh_that_cannot_be_sent_is_tried_again_and_ends_no_call() {
+    let mut bench = Bench::over(Transport::Tcp);
+    let extra = "Supported: timer\r\nAllow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 200;refresher=uas\r\n";
+    let call = bench.offered(invite_with("1", "3000", extra, OFFER)).call;
+    let tag = tag(&bench.accept(call));
+    bench.input(inside("ACK", 1, &tag, "ack", ""));
+    bench.events.clear();
+    bench.pass(Duration::from_secs(100));
+    assert_eq!(bench.times("UPDATE ").len(), 1);
+    assert_eq!(bench.fails(40_000)[0].0.port(), 5_080, "the Contact's");
+    assert!(bench.fails(5_080).is_empty());
+    assert!(bench.events.is_empty(), "the session has time until its end");
+    bench.pass(Duration::from_secs(3));
+    assert!(bench.times("UPDATE ").len() > 2, "it was tried again");
+    bench.pass(Duration::from_secs(100));
+    assert!(matches!(bench.events.pop(), Some(Event::Ended { .. })), "nobody refreshed it");
+}
