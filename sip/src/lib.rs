@@ -12,6 +12,7 @@ mod dialog;
 pub mod dtmf;
 pub mod endpoint;
 pub mod flow;
+mod hop;
 mod ids;
 mod interval;
 #[cfg(feature = "shell")]

@@ -12,11 +12,13 @@ mod receive;
 mod reinvite;
 mod session;
 mod tables;
+mod transport;
 mod user;
 
 pub use self::user::Gone;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::dtmf::Digit;
 use crate::flow::Flow;
+use crate::hop::Listening;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Gate, Trunk};
 use crate::sdp::Negotiated;
@@ -207,6 +210,7 @@ pub struct Endpoint {
     dialogs: HashMap<String, CallHandle>,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
+    listening: Arc<Listening>,
 }
 
 impl Endpoint {
@@ -232,6 +236,7 @@ impl Endpoint {
             dialogs: HashMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
+            listening: Arc::new([]),
         }
     }
 

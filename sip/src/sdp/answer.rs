@@ -57,6 +57,7 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
         .media
         .iter()
         .enumerate()
+        .filter(|(_, media)| of_family(media, local.address.ip()))
         .find_map(|(at, media)| Some((at, agree(media, keep)?)));
     let (at, media) = chosen.ok_or(NotAcceptable)?;
     let mut sdp = session(local);
@@ -103,6 +104,21 @@ pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
     // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
     let events = agreed.events.map(|_| EVENTS);
     Ok(Negotiated { events, ..agreed })
+}
+
+/// Where the stream that [`answer`] takes wants its packets: what decides the family of our own address. The address is
+/// unspecified while the peer holds the call the old way.
+#[must_use]
+pub fn sound(offer: &Description) -> Option<IpAddr> {
+    let taken = offer.media.iter().find(|media| agree(media, None).is_some());
+    taken.and_then(|media| media.address)
+}
+
+/// Whether packets can go between this stream and our address; nothing is known of ours while it is unspecified.
+fn of_family(media: &Media, ours: IpAddr) -> bool {
+    // Who holds the old way may write 0.0.0.0 in a call over IPv6.
+    let theirs = media.address.filter(|theirs| !theirs.is_unspecified());
+    ours.is_unspecified() || theirs.is_none_or(|theirs| theirs.is_ipv4() == ours.is_ipv4())
 }
 
 fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
@@ -235,6 +251,17 @@ mod tests {
         ] {
             assert_eq!(answered(media), Err(NotAcceptable), "{media}");
         }
+    }
+
+    #[test]
+    fn a_stream_of_the_other_family_is_passed_by() {
+        let six = "m=audio 5000 RTP/AVP 8\r\nc=IN IP6 2001:db8::1\r\n";
+        assert_eq!(answered(six), Err(NotAcceptable));
+        let found = answered(&format!("{six}m=audio 5002 RTP/AVP 0\r\n")).unwrap();
+        let media: Vec<&str> = found.sdp.lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!(media, ["m=audio 0 RTP/AVP 8", "m=audio 40000 RTP/AVP 0"]);
+        let text = format!("v=0\r\no=x 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{six}");
+        assert_eq!(sound(&Description::parse(&text).unwrap()), Some("2001:db8::1".parse().unwrap()));
     }
 
     #[test]

@@ -143,6 +143,10 @@ impl Driver {
                     self.endpoint.handle_timeout(self.moment);
                     self.on_time();
                 }
+                Some(flow) = self.net.lost.recv() => {
+                    self.moment = Instant::now();
+                    self.endpoint.transport_failed(flow, self.moment);
+                }
                 arrival = arrivals.recv() => match arrival {
                     None => break Exit::Retry("the sockets are gone".to_owned()),
                     Some(arrival) => {
@@ -160,7 +164,11 @@ impl Driver {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.endpoint.poll_output() {
-                Output::Transmit { flow, bytes } => self.net.send(&flow, bytes),
+                Output::Transmit { flow, bytes } => {
+                    if !self.net.send(&flow, bytes) && flow.transport.is_reliable() {
+                        self.endpoint.transport_failed(flow, Instant::now());
+                    }
+                }
                 Output::Event(event) => self.on_event(event),
                 Output::Timeout(due) => return due,
             }

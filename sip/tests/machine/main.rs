@@ -10,4 +10,5 @@ mod policy;
 mod reliable;
 mod sessions;
 mod torture;
+mod transport;
 mod trunks;
