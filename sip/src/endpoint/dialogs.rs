@@ -110,6 +110,8 @@ impl Endpoint {
         }
         established.phase = Phase::Over;
         established.session = None;
+        // A late ACK changes nothing in a call that is over.
+        established.pending = None;
         let answered = established.answered;
         let (bytes, flow) = established.dialog.request(&Method::BYE, &branch);
         self.silence(call);

@@ -4,12 +4,14 @@
 //! [`Output::Timeout`] before the next one.
 
 mod dialogs;
+mod held;
 mod invite;
 mod receive;
 mod session;
 mod tables;
 mod user;
 
+pub use self::held::Held;
 pub use self::user::Gone;
 
 use std::collections::{HashMap, VecDeque};

@@ -4,7 +4,9 @@
 
 mod bench;
 mod calls;
+mod lives;
 mod oddities;
 mod policy;
+mod races;
 mod sessions;
 mod torture;
