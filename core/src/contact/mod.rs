@@ -5,6 +5,7 @@ mod acknowledgement;
 mod acknowledging;
 mod attachments;
 mod batch;
+mod call_notes;
 mod cleanup;
 mod committer;
 #[expect(clippy::module_inception, reason = "the noun that this folder is about")]
