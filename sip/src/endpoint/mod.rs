@@ -7,6 +7,7 @@ mod dialogs;
 mod held;
 mod invite;
 mod receive;
+mod refuse;
 mod session;
 mod tables;
 mod user;
@@ -58,7 +59,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             calls: 2_000,
-            transactions: 20_000,
+            // 1,000 calls a second leave two each behind, for 32 s.
+            transactions: 80_000,
             refusals: 50,
             retry_after: 5,
         }

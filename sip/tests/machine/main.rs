@@ -4,6 +4,7 @@
 
 mod bench;
 mod calls;
+mod junk;
 mod lives;
 mod oddities;
 mod policy;
