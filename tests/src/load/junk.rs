@@ -56,6 +56,9 @@ fn datagram(seed: &mut u64, count: usize, local: SocketAddr, server: SocketAddr)
     let mut bytes = text.into_bytes();
     if kind < 7 {
         for _ in 0..=number(seed) % 8 {
+            if bytes.is_empty() {
+                break;
+            }
             let at = (number(seed) as usize) % bytes.len();
             match number(seed) % 4 {
                 0 => bytes[at] = number(seed) as u8,
