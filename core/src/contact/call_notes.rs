@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::artefact::{CallEnd, RecordingOutcome, RecordingState};
+use crate::artefact::{CallEnd, Ending, RecordingOutcome, RecordingState};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, Feed, NewEvent};
@@ -23,8 +23,14 @@ static ANSWERED: LazyLock<SetSql> = LazyLock::new(|| {
         .statement("UPDATE call_detail SET answered_at = r.moment FROM {rows} AS r WHERE interaction_id = r.which AND answered_at IS NULL")
 });
 static ENDED: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("which", Column::Text), ("moment", Column::Integer), ("why", Column::Text)]).statement(
-        "UPDATE call_detail SET ended_at = r.moment, ended_by = r.why FROM {rows} AS r \
+    Rows(&[
+        ("which", Column::Text),
+        ("moment", Column::Integer),
+        ("why", Column::Text),
+        ("words", Column::Text),
+    ])
+    .statement(
+        "UPDATE call_detail SET ended_at = r.moment, ended_by = r.why, ended_reason = r.words FROM {rows} AS r \
          WHERE interaction_id = r.which AND ended_by IS NULL",
     )
 });
@@ -62,7 +68,7 @@ pub(super) enum What {
     Answered,
     /// It is over.
     Ended {
-        end: CallEnd,
+        ending: Ending,
         /// The moment of sample 0.
         started_at: Option<Millis>,
         outcome: RecordingOutcome,
@@ -151,10 +157,14 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
             What::Answered => answered.push(row!({"which": note.interaction, "moment": note.at})),
             // The first end stays.
             What::Ended { .. } if ends.contains_key(note.interaction.as_str()) => {}
-            What::Ended { end, started_at, outcome } => {
+            What::Ended {
+                ending,
+                started_at,
+                outcome,
+            } => {
                 let (state, samples, reason) = parts(outcome);
-                ends.insert(note.interaction.as_str(), (*end, state));
-                ended.push(row!({"which": note.interaction, "moment": note.at, "why": end.as_str()}));
+                ends.insert(note.interaction.as_str(), (ending.by, state));
+                ended.push(row!({"which": note.interaction, "moment": note.at, "why": ending.by.as_str(), "words": ending.reason}));
                 sealed.push(row!({
                     "which": note.interaction,
                     "new_state": state.as_str(),

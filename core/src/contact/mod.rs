@@ -6,6 +6,7 @@ mod acknowledging;
 mod attachments;
 mod batch;
 mod call_notes;
+mod choosing;
 mod cleanup;
 mod committer;
 #[expect(clippy::module_inception, reason = "the noun that this folder is about")]
@@ -29,6 +30,7 @@ mod theming;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use attachments::{AttachmentRow, Attachments};
+pub use choosing::Choice;
 pub use contact::{
     Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,
 };

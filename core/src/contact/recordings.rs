@@ -2,7 +2,7 @@
 
 use super::call_notes::{CallNotes, What};
 use super::reached::{INTERACTION, reached};
-use crate::artefact::{CallEnd, RecordingOutcome, RecordingRow};
+use crate::artefact::{Ending, RecordingOutcome, RecordingRow};
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -70,16 +70,12 @@ impl Recordings {
     ///
     /// # Errors
     /// The store's.
-    pub async fn ended(
-        &self,
-        interaction_id: &str,
-        end: CallEnd,
-        at: Millis,
-        started_at: Option<Millis>,
-        outcome: &RecordingOutcome,
-    ) -> Result<()> {
-        let outcome = outcome.clone();
-        let what = What::Ended { end, started_at, outcome };
-        self.notes.note(interaction_id, at, what).await
+    pub async fn ended(&self, interaction_id: &str, ending: &Ending, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<()> {
+        let what = What::Ended {
+            ending: ending.clone(),
+            started_at,
+            outcome: outcome.clone(),
+        };
+        self.notes.note(interaction_id, ending.at, what).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::contact::{NewCall, NewRecording, Recordings};
 
 use crate::place::{NOW, Place, agent, mail, mailbox};
@@ -18,6 +18,7 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
         contact.call = Some(NewCall {
             dialled: "3000".to_owned(),
             diverted_from: Vec::new(),
+            signalling: None,
         });
         contact.recording = Some(NewRecording {
             id: format!("r{number}"),
@@ -45,7 +46,8 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
             };
             let twice = [(CallEnd::Caller, NOW + 3), (CallEnd::Crash, NOW + 4)];
             for (end, at) in twice {
-                recordings.ended(&interaction, end, at, Some(NOW + 2), &outcome).await.unwrap();
+                let ending = Ending::new(end, at);
+                recordings.ended(&interaction, &ending, Some(NOW + 2), &outcome).await.unwrap();
             }
         });
     }

@@ -17,6 +17,8 @@ pub struct Held {
     pub requests: usize,
     /// Deadlines.
     pub timers: usize,
+    /// Calls that count against their trunk's `max_calls`.
+    pub admitted: usize,
     /// Entries by which the tables are searched: transaction keys, merged requests, branches, offered calls.
     pub indices: usize,
 }
@@ -33,6 +35,7 @@ impl Endpoint {
             transactions: self.servers.len(),
             requests: self.clients.len(),
             timers: self.timers.len(),
+            admitted: self.gates.iter().map(|gate| gate.calls).sum(),
             indices: self.keys.len() + self.merges.len() + self.branches.len() + self.offered.len(),
         }
     }

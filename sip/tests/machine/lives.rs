@@ -207,6 +207,7 @@ impl World {
                 Output::Timeout(at) => {
                     let held = self.endpoint.held();
                     if held.calls > self.limits.calls
+                        || held.admitted != held.calls
                         || held.dialogs > held.calls
                         || held.timers > 6 * (held.calls + held.transactions) + 2 * held.requests
                     {
@@ -222,10 +223,20 @@ impl World {
     fn happens(&mut self, event: Event) -> Found {
         let (call, from, to) = match &event {
             Event::Counted(_) | Event::Probed { .. } => return Ok(()),
+            Event::Reason { call, .. } | Event::Digit { call, .. } | Event::Early { call, .. } => {
+                let alive = self.calls.get(call).is_some_and(|(_, stage)| *stage != Stage::Over);
+                return if alive {
+                    Ok(())
+                } else {
+                    Err(format!("{event:?} of a call that is over"))
+                };
+            }
             Event::IncomingCall(incoming) => {
                 let caller: usize = incoming.call_id.trim_start_matches("life-").parse().unwrap();
                 let plan = &self.callers[caller].plan;
-                if plan.verdict != Verdict::Never {
+                if plan.verdict == Verdict::Announce && !incoming.reliable {
+                    // It cannot hear anything before the answer.
+                } else if plan.verdict != Verdict::Never {
                     self.wishes.push((self.now + plan.thinks, Wish::Decide(incoming.call)));
                 }
                 return match self.calls.insert(incoming.call, (caller, Stage::Offered)) {
@@ -235,7 +246,13 @@ impl World {
             }
             Event::Answered { call, .. } => (*call, Stage::Accepted, Stage::Talking),
             Event::Renegotiated { call, .. } => (*call, Stage::Talking, Stage::Talking),
-            Event::Cancelled { call } => (*call, Stage::Offered, Stage::Over),
+            // What was accepted has its 200 once a reliable 183 is confirmed; until then it can be cancelled.
+            Event::Cancelled { call } => match self.calls.get(call) {
+                Some((caller, Stage::Accepted)) if self.callers[*caller].plan.extra.contains("Require: 100rel") => {
+                    (*call, Stage::Accepted, Stage::Over)
+                }
+                _ => (*call, Stage::Offered, Stage::Over),
+            },
             Event::Ended { call, answered, .. } => (*call, if *answered { Stage::Talking } else { Stage::Accepted }, Stage::Over),
         };
         // RFC 3261 §15: no BYE of ours before the ACK.
@@ -279,10 +296,11 @@ impl World {
                 let (verdict, after) = (plan.verdict, plan.hang_up);
                 let (done, to) = match verdict {
                     Verdict::Accept => (self.endpoint.accept(call, ([192, 0, 2, 10], 40_000).into(), at), Stage::Accepted),
+                    Verdict::Announce => (self.endpoint.announce(call, ([192, 0, 2, 10], 40_000).into(), at), Stage::Offered),
                     Verdict::Reject(status) => (self.endpoint.reject(call, status, None, at), Stage::Over),
                     Verdict::HangUp | Verdict::Never => (self.endpoint.hangup(call, at), Stage::Over),
                 };
-                if done.is_ok() && verdict == Verdict::Accept {
+                if done.is_ok() && matches!(verdict, Verdict::Accept | Verdict::Announce) {
                     self.wishes.extend(after.map(|after| (now + after, Wish::HangUp(call))));
                 }
                 (call, done, to)

@@ -1,7 +1,7 @@
 //! A caller of our own: a small client of RFC 3261 with its own transactions and timers, which shares no line with the
 //! machine under test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::chance::{Deed, Offer, Plan};
@@ -49,6 +49,8 @@ pub(crate) struct Caller {
     acks: BTreeMap<u32, String>,
     /// What it answered, by branch and method.
     served: BTreeMap<String, String>,
+    /// Reliable provisional answers that were confirmed.
+    early: BTreeSet<String>,
     out: Vec<String>,
     /// Requests that got no final answer in time.
     pub(crate) unanswered: Vec<String>,
@@ -74,6 +76,7 @@ impl Caller {
             gone: false,
             acks: BTreeMap::new(),
             served: BTreeMap::new(),
+            early: BTreeSet::new(),
             out: Vec::new(),
             unanswered: Vec::new(),
             may: BTreeMap::new(),
@@ -122,8 +125,8 @@ impl Caller {
             return;
         }
         let invite = client.method == "INVITE";
-        // A caller waits for the answer to a ringing call as long as it likes; this one 100 s.
-        let patience = if invite && client.provisional { GIVE_UP * 3 } else { GIVE_UP };
+        // A caller waits for the answer to a ringing call as long as it likes; this one longer than any announcement.
+        let patience = if invite && client.provisional { GIVE_UP * 7 } else { GIVE_UP };
         if now >= client.began + patience {
             let client = self.clients.remove(branch);
             self.unanswered.extend(client.map(|client| client.text));
@@ -316,7 +319,7 @@ impl Caller {
         let Some(client) = self.clients.get_mut(&key) else { return };
         if status < 200 {
             client.provisional = true;
-            return;
+            return self.confirm_early(text, now);
         }
         let first = !std::mem::replace(&mut client.answered, true);
         let number = cseq(&client.text);
@@ -333,6 +336,22 @@ impl Caller {
             self.plan.extra = self.plan.extra.replace("Session-Expires: 30", "Session-Expires: 90");
             self.invite(now);
         }
+    }
+
+    /// A reliable provisional answer gets its PRACK, once (RFC 3262 §4).
+    fn confirm_early(&mut self, text: &str, now: Duration) {
+        let (number, tag) = (field(text, "RSeq"), field(text, "To").split("tag=").nth(1).map(str::to_owned));
+        if number.is_empty() || self.plan.no_ack || !self.early.insert(format!("{number} {}", cseq(text))) {
+            return;
+        }
+        let ours = std::mem::replace(&mut self.peer, tag);
+        let rack = format!("RAck: {number} {} INVITE\r\n", cseq(text));
+        let (kind, body) = match self.plan.offer {
+            Offer::InAck => (content("application/sdp"), OFFER),
+            _ => (String::new(), ""),
+        };
+        self.next_request("PRACK", &format!("{rack}{kind}"), body, now);
+        self.peer = ours;
     }
 
     /// A 2xx, the first or once more.
@@ -365,8 +384,11 @@ impl Caller {
         self.out.extend(self.acks.get(&number).cloned());
     }
 
-    /// A request of theirs: BYE, or UPDATE as a refresh.
+    /// A request of theirs: BYE, or UPDATE and INVITE as a refresh.
     fn serve(&mut self, text: &str) {
+        if text.starts_with("ACK") {
+            return;
+        }
         let key = format!("{}{}", branch(text), method_of(text));
         if !self.served.contains_key(&key) {
             let status = match method_of(text).as_str() {
@@ -377,15 +399,26 @@ impl Caller {
                 }
                 "UPDATE" if self.over => "481 Gone",
                 "UPDATE" => ["200 OK", "200 OK", "491 Pending", "500 Not Now", "422 Too Small"][key.len() % 5],
+                "INVITE" if self.over => "481 Gone",
+                "INVITE" => ["200 OK", "200 OK", "491 Pending"][self.served.len() % 3],
                 _ => "501 No",
             };
             let copy: String = ["Via", "From", "To", "Call-ID", "CSeq"]
                 .into_iter()
                 .map(|name| format!("{name}: {}\r\n", field(text, name)))
                 .collect();
+            let accepted = status == "200 OK" && text.starts_with("INVITE");
+            let body = if accepted { OFFER } else { "" };
+            let kind = if accepted {
+                format!("Contact: <sip:c@192.0.2.1:{}>\r\n{}", self.contact, content("application/sdp"))
+            } else {
+                String::new()
+            };
             let more = if status.starts_with("422") { "Min-SE: 400\r\n" } else { "" };
-            self.served
-                .insert(key.clone(), format!("SIP/2.0 {status}\r\n{copy}{more}Content-Length: 0\r\n\r\n"));
+            self.served.insert(
+                key.clone(),
+                format!("SIP/2.0 {status}\r\n{copy}{more}{kind}Content-Length: {}\r\n\r\n{body}", body.len()),
+            );
         }
         self.out.extend(self.served.get(&key).cloned());
     }

@@ -74,6 +74,8 @@ pub(crate) enum Verdict {
     Accept,
     Reject(u16),
     HangUp,
+    /// A reliable 183 first, and then no answer.
+    Announce,
     /// The store never answers.
     Never,
 }
@@ -151,6 +153,9 @@ impl Plan {
         if chance.percent(5) {
             extra += "Require: nothing-known\r\n";
         }
+        if chance.percent(20) {
+            extra += chance.pick(&["Require: 100rel\r\n", "Supported: 100rel\r\n"]);
+        }
         if chance.percent(10) {
             extra += "Record-Route: <sip:192.0.2.7;lr>\r\n";
         }
@@ -159,6 +164,7 @@ impl Plan {
             1 => Verdict::Reject(603),
             2 => Verdict::HangUp,
             3 => Verdict::Never,
+            4 => Verdict::Announce,
             _ => Verdict::Accept,
         };
         let many = if chance.percent(60) { chance.below(6) } else { 0 };

@@ -182,6 +182,9 @@ impl Ledger {
     }
 
     fn asks(&mut self, text: &str) -> Result<(), String> {
+        if text.starts_with("ACK") {
+            return Ok(());
+        }
         let (number, branch) = (cseq(text), branch(text));
         let key = (field(text, "Call-ID").to_owned(), field(text, "From").to_owned());
         let seen = self.numbers.entry(key).or_default();
