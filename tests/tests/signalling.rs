@@ -1,7 +1,5 @@
 //! What a PBX asks of signalling beyond a plain call: SIPp and a caller who knows bytes, against the running daemon.
 
-#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails at that line")]
-
 use std::path::Path;
 use std::time::Duration;
 
