@@ -98,3 +98,14 @@ for name, body in texts.items():
 talk = pdu(9, 1, bind) + pdu(0x80000009, 1, b"smsc\0") + pdu(0x15, 2) + pdu(0x80000015, 2) + pdu(5, 3, texts["plain"])
 talk += pdu(0x80000004, 4, b"42\0") + pdu(0x80000000, 5, status=3) + pdu(6, 6) + pdu(0x80000006, 6) + pdu(0x77, 8, b"?")
 seed("smpp_frame", "talk", talk)
+
+# Deeds of the sip_dialog target: which, by whom (4 and more over TCP), how.
+INVITE, ACK, CANCEL, BYE, REINVITE, REACK, UPDATE, ANSWER, TIME, ACCEPT, REJECT, HANGUP = 0, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 15
+for name, deeds in {
+    "call": [(INVITE, 0, 0), (ACCEPT, 0, 0), (ACK, 0, 1), (REINVITE, 0, 0), (REACK, 0, 1), (UPDATE, 0, 0), (BYE, 0, 0), (TIME, 0, 4)],
+    "cancel": [(INVITE, 1, 0), (TIME, 0, 1), (CANCEL, 1, 0), (TIME, 0, 4)],
+    "hangup": [(INVITE, 2, 1), (ACCEPT, 0, 0), (HANGUP, 0, 0), (ACK, 2, 0), (ANSWER, 0, 1), (TIME, 0, 4)],
+    "session": [(INVITE, 5, 0), (ACCEPT, 0, 0), (ACK, 5, 1), (TIME, 0, 6), (ANSWER, 0, 5), (TIME, 0, 6), (ANSWER, 0, 1)],
+    "unconfirmed": [(INVITE, 3, 0), (ACCEPT, 0, 0), (TIME, 0, 4), (TIME, 0, 4), (REJECT, 0, 0)],
+}.items():
+    seed("sip_dialog", name, bytes(octet for deed in deeds for octet in deed))

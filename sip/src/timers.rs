@@ -57,7 +57,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.order.first().map(|(at, _)| *at)
     }
 
-    #[cfg(test)]
+    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.at.len()
     }

@@ -5,6 +5,7 @@ mod acknowledgement;
 mod acknowledging;
 mod attachments;
 mod batch;
+mod call_notes;
 mod choosing;
 mod cleanup;
 mod committer;

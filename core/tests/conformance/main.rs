@@ -38,6 +38,7 @@ macro_rules! on {
 mod acknowledging;
 mod agents;
 mod audit;
+mod calls;
 mod catalogue;
 mod citizens;
 mod dedup;
@@ -83,6 +84,9 @@ stories! {
     audit {
         sixteen_at_once_make_one_chain, doors_that_append_do_not_block_each_other, whatever_is_done_to_it_is_named, old_rows_go_up_to_a_checkpoint,
         changes_are_entered_with_what_they_change, a_trail_that_cannot_be_written_refuses_reads,
+    }
+    calls {
+        many_calls_end_at_once,
     }
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,

@@ -141,7 +141,15 @@ fn events(core: &Core) -> Result<Families, prometheus::Error> {
     for (kind, name, event, count) in core.counters.snapshot() {
         events.with_label_values(&[kind.as_str(), name.as_str(), event]).inc_by(count);
     }
-    Ok(events.collect())
+    let held = IntGaugeVec::new(
+        Opts::new("voxea_held", "What each account holds: calls, transactions, deadlines."),
+        &["kind", "name", "what"],
+    )?;
+    for (kind, name, what, level) in core.counters.levels() {
+        let level = i64::try_from(level).unwrap_or(i64::MAX);
+        held.with_label_values(&[kind.as_str(), name.as_str(), what]).set(level);
+    }
+    Ok([events.collect(), held.collect()].concat())
 }
 
 async fn audit(core: &Core) -> Result<Families, prometheus::Error> {

@@ -132,6 +132,8 @@ impl Endpoint {
         }
         established.phase = Phase::Over;
         established.session = None;
+        // A late ACK changes nothing in a call that is over.
+        established.pending = None;
         let answered = established.answered;
         let reason = match by {
             EndedBy::Expired | EndedBy::NoAck => "SIP;cause=408",

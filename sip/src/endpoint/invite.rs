@@ -149,7 +149,11 @@ impl Endpoint {
             Err(refusal) => return self.respond(id, refusal, now),
             Ok(None) => {}
             // RFC 3311 §5.2: our own offer is still unanswered.
-            Ok(Some(_)) if established.media.is_none() || established.asking => return self.respond(id, refusal(491), now),
+            Ok(Some(_))
+                if established.media.is_none() || established.asking || established.pending.as_ref().is_some_and(|sent| sent.offers) =>
+            {
+                return self.respond(id, refusal(491), now);
+            }
             Ok(Some((offer, _))) => {
                 established.local.version += 1;
                 match sdp::answer(&offer, &established.local, established.media.map(|media| media.codec)) {
@@ -158,7 +162,10 @@ impl Endpoint {
                         established.sdp.clone_from(&answer.sdp);
                         reply = reply.with_sdp(answer.sdp);
                         let media = answer.media;
-                        self.event(Event::Renegotiated { call, media });
+                        // One that overtook the ACK of the INVITE: `Answered` will say what is agreed on.
+                        if established.answered {
+                            self.event(Event::Renegotiated { call, media });
+                        }
                     }
                     Err(sdp::NotAcceptable) => return self.respond(id, refusal(488), now),
                 }

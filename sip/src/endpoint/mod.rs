@@ -6,15 +6,18 @@
 mod admission;
 mod dialogs;
 mod early;
+mod held;
 mod info;
 mod invite;
 mod receive;
+mod refuse;
 mod reinvite;
 mod session;
 mod tables;
 mod transport;
 mod user;
 
+pub use self::held::Held;
 pub use self::user::Gone;
 
 use std::collections::{HashMap, VecDeque};
@@ -64,7 +67,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             calls: 2_000,
-            transactions: 20_000,
+            // 1,000 calls a second leave two each behind, for 32 s.
+            transactions: 80_000,
             refusals: 50,
             retry_after: 5,
         }

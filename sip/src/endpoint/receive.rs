@@ -118,6 +118,9 @@ impl Endpoint {
             }
             return;
         }
+        if self.refused_from_no_state(&request, flow) {
+            return;
+        }
         if self.servers.len() >= self.limits.transactions {
             self.event(Event::Counted("overload"));
             let (to, reply) = self.stateless(503, &request.headers, request.via, flow);
@@ -218,7 +221,7 @@ impl Endpoint {
 }
 
 /// What every request must pass, whatever it is for (RFC 3261 §8.2).
-fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
+pub(super) fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
     match &request.method {
         Method::Other(_) => return Err(reply(501).with("Allow", ALLOW)),
         &Method::INVITE | &Method::BYE | &Method::OPTIONS | &Method::INFO | &Method::UPDATE | &Method::PRACK => {}
@@ -254,7 +257,7 @@ pub(super) fn capabilities(reply: Reply) -> Reply {
 }
 
 /// Where responses go (RFC 3261 §18.2.2).
-fn answer_flow(via: &Via, flow: Flow) -> Flow {
+pub(super) fn answer_flow(via: &Via, flow: Flow) -> Flow {
     match flow.transport {
         Transport::Udp => Flow {
             remote: via.respond_to(flow.remote),

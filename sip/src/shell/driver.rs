@@ -74,6 +74,8 @@ pub(super) struct Driver {
     pub(super) fenced: bool,
     reporter: Reporter,
     net: Net,
+    /// When the levels of the tables are told next.
+    levels_due: Instant,
 }
 
 impl Driver {
@@ -107,6 +109,7 @@ impl Driver {
             fenced: false,
             reporter,
             net,
+            levels_due: now,
         }
     }
 
@@ -119,6 +122,7 @@ impl Driver {
         self.stop = stop.clone();
         let exit = loop {
             let due = self.drain();
+            self.tell_levels();
             if let Some(exit) = self.is_done() {
                 break exit;
             }
@@ -196,6 +200,31 @@ impl Driver {
 
     pub(super) fn count(&self, what: &'static str) {
         self.core.counters.add(&self.account, what, 1);
+    }
+
+    /// What is held, for the metrics; once a second is often enough.
+    fn tell_levels(&mut self) {
+        let now = Instant::now();
+        if now < self.levels_due {
+            return;
+        }
+        self.levels_due = now + Duration::from_secs(1);
+        let held = self.endpoint.held();
+        for (what, count) in [
+            ("calls", held.calls),
+            ("unconfirmed", held.unconfirmed),
+            ("dialogs", held.dialogs),
+            ("transactions", held.transactions),
+            ("requests", held.requests),
+            ("timers", held.timers),
+            ("admitted", held.admitted),
+            ("indices", held.indices),
+            ("legs", self.media.legs()),
+            ("deposits", self.calls.len()),
+            ("tasks", self.tasks.len()),
+        ] {
+            self.core.counters.set_level(&self.account, what, count as u64);
+        }
     }
 
     fn next_deadline(&self, machine: Option<Instant>) -> tokio::time::Instant {

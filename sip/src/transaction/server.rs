@@ -70,6 +70,7 @@ impl Server {
         }
         if self.invite && status < 300 {
             self.state = State::Accepted;
+            self.last = None; // its user repeats it, not the transaction
             step.end = Alarm::At(now + T1X64); // L
         } else {
             self.state = State::Completed;

@@ -4,9 +4,12 @@
 
 mod bench;
 mod calls;
+mod junk;
 mod keys;
+mod lives;
 mod oddities;
 mod policy;
+mod races;
 mod reliable;
 mod sessions;
 mod torture;
