@@ -1,31 +1,17 @@
-//! The connections that are open, and those that we open: bounded, and with a bounded queue each.
+//! The connections that are open or being opened, with a bounded queue each.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::Intakes;
-use super::serve::{self, Seat, TRUNK_IDLE};
-use super::tls::Clients;
 use crate::flow::{Flow, Transport};
 
 /// Messages that may wait to be written.
 const QUEUE: usize = 64;
-/// Connections of our own making.
-const OUTGOING: usize = 64;
-/// A peer is there within this time, its TLS included, or the request has failed. Less than the four seconds in which
-/// `voxea doctor` wants an answer.
-const CONNECT: Duration = Duration::from_secs(3);
-
 /// What names a connection: the peer, and our port as the machine knows it.
 type Key = (Transport, SocketAddr, u16);
 
@@ -34,12 +20,8 @@ fn key(flow: &Flow) -> Key {
 }
 
 /// All of them. Clones are the same.
-#[derive(Debug, Clone)]
-pub(super) struct Connections {
-    open: Arc<Mutex<HashMap<Key, Open>>>,
-    outgoing: Arc<Semaphore>,
-    clients: Arc<Clients>,
-}
+#[derive(Debug, Clone, Default)]
+pub(super) struct Connections(Arc<Mutex<HashMap<Key, Open>>>);
 
 /// One that is open, or being opened.
 #[derive(Debug)]
@@ -51,29 +33,27 @@ struct Open {
     half_closed: bool,
 }
 
-/// A connection of our own making.
-enum Dialled {
-    Plain(TcpStream),
-    Secured(Box<TlsStream<TcpStream>>),
+/// A connection's place among the others.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) flow: Flow,
+    pub(super) queue: mpsc::Sender<Bytes>,
+    pub(super) waiting: mpsc::Receiver<Bytes>,
+    /// Ends it, what waits included.
+    pub(super) cut: CancellationToken,
 }
 
 /// Why a message was not queued.
-enum Unsent {
+pub(super) enum Unsent {
+    /// There is no connection; the message comes back.
     Absent(Bytes),
+    /// There is one, and it takes nothing more.
     Refused,
 }
 
 impl Connections {
-    pub(super) fn new(clients: Clients) -> Self {
-        Self {
-            open: Arc::default(),
-            outgoing: Arc::new(Semaphore::new(OUTGOING)),
-            clients: Arc::new(clients),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a connection; gives its end of the queue.
@@ -110,12 +90,13 @@ impl Connections {
         }
     }
 
-    fn queue(&self, flow: &Flow, bytes: Bytes) -> Result<(), Unsent> {
+    /// Queues a message.
+    pub(super) fn queue(&self, flow: &Flow, bytes: Bytes) -> Result<(), Unsent> {
         let connections = self.lock();
         let Some(open) = connections.get(&key(flow)) else {
             return Err(Unsent::Absent(bytes));
         };
-        if open.half_closed && !serve::is_response(&bytes) {
+        if open.half_closed && !is_response(&bytes) {
             return Err(Unsent::Refused);
         }
         open.queue.try_send(bytes).map_err(|_| {
@@ -124,59 +105,9 @@ impl Connections {
             Unsent::Refused
         })
     }
+}
 
-    /// Queues a message, on a new connection when there is none. False when that cannot be: then nothing more happens; else
-    /// a failure is told through [`Intakes::lost`].
-    pub(super) fn send(&self, flow: &Flow, bytes: Bytes, intakes: &Intakes) -> bool {
-        let bytes = match self.queue(flow, bytes) {
-            Ok(()) => return true,
-            Err(Unsent::Refused) => return false,
-            Err(Unsent::Absent(bytes)) => bytes,
-        };
-        // Nobody makes us connect but by a request of ours or as somebody who may call.
-        if serve::is_response(&bytes) && !intakes.knows(flow.remote.ip()) {
-            return false;
-        }
-        let Ok(permit) = Arc::clone(&self.outgoing).try_acquire_owned() else {
-            intakes.count("connections_exhausted");
-            return false;
-        };
-        let seat = self.enter(flow);
-        let queued = seat.queue.try_send(bytes).is_ok();
-        let (connections, intakes) = (self.clone(), intakes.clone());
-        intakes.tasks.clone().spawn(async move {
-            connections.connect(seat, &intakes).await;
-            drop(permit);
-        });
-        queued
-    }
-
-    async fn connect(&self, seat: Seat, intakes: &Intakes) {
-        let flow = seat.flow;
-        let connected = tokio::select! {
-            connected = timeout(CONNECT, self.dial(flow)) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-            () = intakes.stop.cancelled() => return self.forget(&seat),
-            () = seat.cut.cancelled() => Err(io::Error::other("more waits for it than is kept")),
-        };
-        match connected {
-            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, TRUNK_IDLE, self, intakes).await,
-            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, self, intakes).await,
-            Err(error) => {
-                intakes.count("connect_failed");
-                tracing::warn!(%error, to = %format_args!("{}:{}", flow.transport, flow.remote), "a connection could not be opened");
-                self.forget(&seat);
-                let _ = intakes.lost.send(flow).await;
-            }
-        }
-    }
-
-    async fn dial(&self, flow: Flow) -> io::Result<Dialled> {
-        let stream = TcpStream::connect(flow.remote).await?;
-        let _ = stream.set_nodelay(true);
-        Ok(if flow.transport == Transport::Tls {
-            Dialled::Secured(Box::new(self.clients.connect(flow.remote.ip(), stream).await?))
-        } else {
-            Dialled::Plain(stream)
-        })
-    }
+/// Whether a message is a response: told by its first bytes, which are the version (RFC 3261 §7.2).
+pub(super) fn is_response(bytes: &[u8]) -> bool {
+    bytes.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0 "))
 }

@@ -3,6 +3,7 @@
 mod arrival;
 mod connections;
 mod deposit;
+mod dial;
 mod driver;
 mod keys;
 mod net;

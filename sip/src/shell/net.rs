@@ -1,4 +1,4 @@
-//! Sockets: UDP here, streams in [`super::tcp`] and [`super::connections`]. Nothing that is sent waits, and nothing that comes is queued without bound.
+//! Sockets: UDP here, streams in [`super::tcp`] and [`super::dial`]. Nothing that is sent waits, and nothing that comes is queued without bound.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,6 +18,7 @@ use voxea_core::base::count::Counters;
 
 use super::arrival::{Arrival, Intakes, Locals};
 use super::connections::Connections;
+use super::dial::Dialler;
 use super::tcp;
 use super::tls::Clients;
 use crate::config::Config;
@@ -60,6 +61,7 @@ impl Sources {
 pub(super) struct Net {
     udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
     connections: Connections,
+    dialler: Dialler,
     sources: Arc<Sources>,
     /// Streams on which something of ours is lost.
     pub(super) lost: mpsc::Receiver<Flow>,
@@ -88,9 +90,11 @@ impl Net {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        let connections = Connections::default();
         let mut net = Self {
             udp: Vec::new(),
-            connections: Connections::new(Clients::new(config)),
+            dialler: Dialler::new(connections.clone(), Clients::new(config)),
+            connections,
             sources: Arc::default(),
             lost: lost_ones,
             listening: Vec::new(),
@@ -143,7 +147,7 @@ impl Net {
     /// to TCP; the PBX that sent a long INVITE in a datagram takes a long BYE in one).
     pub(super) fn send(&self, flow: &Flow, bytes: Bytes) -> bool {
         let sent = match flow.transport {
-            Transport::Tcp | Transport::Tls => self.connections.send(flow, bytes, &self.intakes),
+            Transport::Tcp | Transport::Tls => self.dialler.send(flow, bytes, &self.intakes),
             Transport::Udp => {
                 let socket = self.socket(flow);
                 socket.is_some_and(|socket| socket.try_send_to(&bytes, flow.remote).is_ok())

@@ -8,10 +8,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::arrival::{Arrival, Intakes};
-use super::connections::Connections;
+use super::connections::{Connections, Seat, is_response};
 use crate::flow::Flow;
 use crate::timers::T1X64;
 use crate::wire::stream::{Frame, Framer};
@@ -22,16 +21,6 @@ pub(super) const TRUNK_IDLE: Duration = Duration::from_secs(600);
 const WRITE: Duration = Duration::from_secs(10);
 /// What is queued at the end has this long.
 const LAST: Duration = Duration::from_millis(500);
-
-/// A connection's place among the others.
-#[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) flow: Flow,
-    pub(super) queue: mpsc::Sender<Bytes>,
-    pub(super) waiting: mpsc::Receiver<Bytes>,
-    /// Ends it, what waits included.
-    pub(super) cut: CancellationToken,
-}
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,9 +144,4 @@ async fn read<R: AsyncRead + Unpin>(
             }
         }
     }
-}
-
-/// Whether a message is a response: told by its first bytes, which are the version (RFC 3261 §7.2).
-pub(super) fn is_response(bytes: &[u8]) -> bool {
-    bytes.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0 "))
 }

@@ -1,0 +1,102 @@
+//! Connections of our own making: when a request of ours has none, or an answer's is gone.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use super::arrival::Intakes;
+use super::connections::{Connections, Seat, Unsent, is_response};
+use super::serve::{self, TRUNK_IDLE};
+use super::tls::Clients;
+use crate::flow::{Flow, Transport};
+
+/// Connections of our own making.
+const OUTGOING: usize = 64;
+/// A peer is there within this time, its TLS included, or the request has failed. Less than the four seconds in which
+/// `voxea doctor` wants an answer.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// A connection of our own making.
+enum Dialled {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+/// Who opens them. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Dialler {
+    connections: Connections,
+    outgoing: Arc<Semaphore>,
+    clients: Arc<Clients>,
+}
+
+impl Dialler {
+    pub(super) fn new(connections: Connections, clients: Clients) -> Self {
+        Self {
+            connections,
+            outgoing: Arc::new(Semaphore::new(OUTGOING)),
+            clients: Arc::new(clients),
+        }
+    }
+
+    /// Queues a message, on a new connection when there is none. False when that cannot be: then nothing more happens; else
+    /// a failure is told through [`Intakes::lost`].
+    pub(super) fn send(&self, flow: &Flow, bytes: Bytes, intakes: &Intakes) -> bool {
+        let bytes = match self.connections.queue(flow, bytes) {
+            Ok(()) => return true,
+            Err(Unsent::Refused) => return false,
+            Err(Unsent::Absent(bytes)) => bytes,
+        };
+        // Nobody makes us connect but by a request of ours or as somebody who may call.
+        if is_response(&bytes) && !intakes.knows(flow.remote.ip()) {
+            return false;
+        }
+        let Ok(permit) = Arc::clone(&self.outgoing).try_acquire_owned() else {
+            intakes.count("connections_exhausted");
+            return false;
+        };
+        let seat = self.connections.enter(flow);
+        let queued = seat.queue.try_send(bytes).is_ok();
+        let (dialler, intakes) = (self.clone(), intakes.clone());
+        intakes.tasks.clone().spawn(async move {
+            dialler.connect(seat, &intakes).await;
+            drop(permit);
+        });
+        queued
+    }
+
+    async fn connect(&self, seat: Seat, intakes: &Intakes) {
+        let flow = seat.flow;
+        let connected = tokio::select! {
+            connected = timeout(CONNECT, self.dial(flow)) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            () = intakes.stop.cancelled() => return self.connections.forget(&seat),
+            () = seat.cut.cancelled() => Err(io::Error::other("more waits for it than is kept")),
+        };
+        match connected {
+            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
+            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
+            Err(error) => {
+                intakes.count("connect_failed");
+                tracing::warn!(%error, to = %format_args!("{}:{}", flow.transport, flow.remote), "a connection could not be opened");
+                self.connections.forget(&seat);
+                let _ = intakes.lost.send(flow).await;
+            }
+        }
+    }
+
+    async fn dial(&self, flow: Flow) -> io::Result<Dialled> {
+        let stream = TcpStream::connect(flow.remote).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(if flow.transport == Transport::Tls {
+            Dialled::Secured(Box::new(self.clients.connect(flow.remote.ip(), stream).await?))
+        } else {
+            Dialled::Plain(stream)
+        })
+    }
+}
