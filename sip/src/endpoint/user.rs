@@ -106,7 +106,7 @@ impl Endpoint {
     }
 
     /// Ends a call with our BYE, or with 480 when it is not answered yet. While our 200 is not confirmed,
-    /// the BYE waits for the ACK (RFC 3261 §15). [`Event::Ended`](super::Event::Ended) says when it is sent.
+    /// the BYE waits for the ACK (RFC 3261 §15). [`Event::Ended`] says when it is sent.
     ///
     /// # Errors
     /// [`Gone`] when it is over already.
@@ -133,7 +133,7 @@ impl Endpoint {
         }
     }
 
-    /// Asks a peer whether it is there, with OPTIONS. [`Event::Probed`](super::Event::Probed) brings the answer.
+    /// Asks a peer whether it is there, with OPTIONS. [`Event::Probed`] brings the answer.
     pub fn probe(&mut self, flow: Flow, now: Instant) -> u64 {
         let branch = format!("z9hG4bK{}", self.ids.token());
         let (tag, call_id) = (self.ids.token(), self.ids.token());
