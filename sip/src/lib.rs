@@ -1,9 +1,10 @@
 //! Voxea's telephone: SIP signalling and the deposit call.
 //!
-//! [`wire`], [`sdp`], [`call`], [`endpoint`] and their helpers are a machine: bytes and the time go in; bytes,
+//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`] and their helpers are a machine: bytes and the time go in; bytes,
 //! events and the next deadline come out. They know no socket, no clock and no database. Behind the feature `shell`
 //! stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
+pub mod auth;
 pub mod call;
 #[cfg(feature = "shell")]
 pub mod config;
