@@ -87,6 +87,18 @@ impl Dialog {
         }
     }
 
+    /// Where the INVITE really came from.
+    pub(crate) const fn source(&self) -> SocketAddr {
+        self.flow.remote
+    }
+
+    /// The Request-URI of a request of ours.
+    pub(crate) fn request_uri(&self) -> String {
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
+        let strict = first.filter(|hop| hop.sip().is_some_and(|sip| !sip.is_loose()));
+        strict.as_ref().unwrap_or(&self.target).to_string()
+    }
+
     /// A request of ours in this dialog (§12.2.1.1), and where it goes.
     pub(crate) fn request(&mut self, method: &Method, branch: &str) -> (bytes::Bytes, Flow) {
         self.request_with(method, branch, &[])

@@ -1,8 +1,8 @@
 //! Voxea's telephone: SIP signalling and the deposit call.
 //!
-//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`] and their helpers are a machine: bytes and the time go in; bytes,
-//! events and the next deadline come out. They know no socket, no clock and no database. Behind the feature `shell`
-//! stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
+//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`], [`keeper`] and their helpers are a machine: bytes and the time
+//! go in; bytes, events and the next deadline come out. They know no socket, no clock and no database. Behind the
+//! feature `shell` stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
 pub mod auth;
 pub mod call;
@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod flow;
 mod ids;
 mod interval;
+pub mod keeper;
 #[cfg(feature = "shell")]
 pub mod media;
 pub mod policy;

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::auth::{Login, Realm};
+
 /// A range of addresses, `192.0.2.0/24`; a single address stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -61,6 +63,10 @@ pub struct Trunk {
     pub name: String,
     /// Where it calls from; empty means nobody.
     pub allow: Vec<Network>,
+    /// What its calls must prove; `None`: its address is enough.
+    pub realm: Option<Realm>,
+    /// Our account with it, for requests of ours that it challenges.
+    pub login: Option<Login>,
 }
 
 impl Trunk {
@@ -70,6 +76,8 @@ impl Trunk {
         Self {
             name: name.to_owned(),
             allow,
+            realm: None,
+            login: None,
         }
     }
 }

@@ -13,10 +13,13 @@
 //! # Ok(()) }
 //! ```
 
+pub mod digest;
 pub mod g711;
+pub mod kamailio;
 mod media;
 mod message;
 mod oddities;
+pub mod registrar;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

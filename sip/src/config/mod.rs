@@ -2,6 +2,7 @@
 
 mod line;
 mod listen;
+mod peer;
 mod trunk;
 
 pub use self::line::{Greeting, Line};
@@ -12,6 +13,7 @@ use std::ops::RangeInclusive;
 
 use voxea_core::base::settings::Section;
 
+use crate::keeper::Settings;
 use crate::policy::Trunk;
 
 const LISTEN: &str = "udp:127.0.0.1:5060";
@@ -28,8 +30,8 @@ pub struct Config {
     pub advertise: Option<IpAddr>,
     /// Who may call.
     pub trunks: Vec<Trunk>,
-    /// Where trunks are reached, by name: `host:port` or `host`.
-    pub peers: Vec<(String, String)>,
+    /// The trunks that have an address, and how they are reached.
+    pub peers: Vec<Settings>,
     /// Which numbers are answered.
     pub lines: Vec<Line>,
 }
@@ -60,11 +62,22 @@ impl Config {
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
         let (mut trunks, mut peers) = (Vec::new(), Vec::new());
         for mut entry in section.list("trunk") {
-            let (found, address) = trunk::read(&mut entry);
+            let (found, peer) = trunk::read(&mut entry);
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
-            peers.extend(address.map(|address| (found.name.clone(), address)));
+            if let Some(peer) = peer {
+                if !listen.iter().any(|listen| listen.transport == peer.transport) {
+                    entry.problem(
+                        "address",
+                        format!(
+                            "is reached by {0}, and [sip] does not listen there; an example: listen = [\"{0}:127.0.0.1:5060\"]",
+                            peer.transport
+                        ),
+                    );
+                }
+                peers.push(peer);
+            }
             trunks.push(found);
         }
         let mut lines: Vec<Line> = Vec::new();

@@ -2,17 +2,13 @@
 
 use voxea_core::base::settings::Section;
 
+use super::peer;
+use crate::keeper::Settings;
 use crate::policy::{Network, Trunk};
 
 /// Reads a trunk, and where it is reached.
-pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
+pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<Settings>) {
     let name = section.required_string("name", "pbx");
-    let address = section.string("address");
-    if let Some(text) = &address
-        && (text.is_empty() || text.contains(char::is_whitespace) || text.contains("://"))
-    {
-        section.problem("address", "must be a host or a host and a port, such as \"192.0.2.1:5060\"");
-    }
     let mut allow = Vec::new();
     match section.strings("allow") {
         None => section.problem("allow", "is missing: nobody could call; an example: allow = [\"192.0.2.1\"]"),
@@ -28,5 +24,8 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
             }
         }
     }
-    (Trunk::new(&name, allow), address)
+    let peer = peer::read(section, &name);
+    let mut trunk = Trunk::new(&name, allow);
+    (trunk.realm, trunk.login) = (peer.realm, peer.login);
+    (trunk, peer.settings)
 }

@@ -66,7 +66,7 @@ impl Endpoint {
             diversions: facts::diversions(&invite, &dialled),
             dialled,
             call_id: invite.call_id.clone(),
-            identity: transaction::merge_key(&invite),
+            identity: transaction::identity(&invite),
             local: source.local,
             codec,
             invite: invite.raw.clone(),

@@ -121,18 +121,20 @@ impl Endpoint {
             return;
         };
         self.branches.remove(&client.branch);
+        self.proved.remove(&id);
         if client.is_unanswered() {
             self.answered_with(id, purpose, None, None, now);
         }
     }
 
     /// The final answer to a request of ours; no status when there was none. `min_se` is what a 422 asks for.
-    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, status: Option<u16>, min_se: Option<u64>, now: Instant) {
+    pub(super) fn answered_with(&mut self, id: u64, purpose: Purpose, status: Option<u16>, min_se: Option<u64>, now: Instant) {
         match purpose {
             // Whatever the answer to a BYE is, the call is over (RFC 3261 §15.1.1).
             Purpose::Bye(call) => self.forget(call),
             Purpose::Refresh(call) => self.refreshed(call, status, min_se, now),
-            Purpose::Probe => self.event(Event::Probed { probe, status }),
+            // Answers came as they are; this is the want of one.
+            Purpose::Ask => self.event(Event::Answer { ask: id, response: None }),
         }
     }
 }

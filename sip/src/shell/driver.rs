@@ -16,6 +16,7 @@ use voxea_core::contact::{Accepted, IntakeError};
 
 use super::arrival::Arrival;
 use super::deposit::{Deposit, Stage};
+use super::keeping::Keeping;
 use super::net::Net;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
@@ -70,7 +71,8 @@ pub(super) struct Driver {
     pub(super) stopping: Option<Instant>,
     /// The account was taken over by another node.
     pub(super) fenced: bool,
-    reporter: Reporter,
+    pub(super) reporter: Reporter,
+    pub(super) keeping: Keeping,
     net: Net,
 }
 
@@ -87,6 +89,7 @@ impl Driver {
         orphans: Orphans,
     ) -> Self {
         let now = Instant::now();
+        let keeping = Keeping::new(&config, net.ways(), now);
         Self {
             config,
             core,
@@ -104,6 +107,7 @@ impl Driver {
             stopping: None,
             fenced: false,
             reporter,
+            keeping,
             net,
         }
     }
@@ -136,8 +140,10 @@ impl Driver {
                     self.moment = Instant::now();
                     self.heard(leg, event);
                 }
+                Some(reached) = self.keeping.reached() => self.reached(reached),
                 () = tokio::time::sleep_until(due) => {
                     self.moment = Instant::now();
+                    self.keeping.handle_timeout(self.moment);
                     self.endpoint.handle_timeout(self.moment);
                     self.on_time();
                 }
@@ -157,10 +163,11 @@ impl Driver {
     /// Does everything that the machine wants; gives its next deadline.
     fn drain(&mut self) -> Option<Instant> {
         loop {
+            let kept = self.keep();
             match self.endpoint.poll_output() {
                 Output::Transmit { flow, bytes } => self.net.send(&flow, bytes),
                 Output::Event(event) => self.on_event(event),
-                Output::Timeout(due) => return due,
+                Output::Timeout(due) => return [due, kept].into_iter().flatten().min(),
             }
         }
     }
@@ -173,7 +180,7 @@ impl Driver {
             Event::Cancelled { call } => self.over(call, CallEnd::Cancelled),
             Event::Ended { call, by, answered } => self.ended(call, by, answered),
             Event::Counted(what) => self.count(what),
-            Event::Probed { .. } => {}
+            Event::Answer { ask, response } => self.answer(ask, response.as_deref()),
         }
     }
 
@@ -193,6 +200,7 @@ impl Driver {
     }
 
     fn on_time(&mut self) {
+        self.report_trunks();
         if !self.orphans.is_empty() && self.since.elapsed() > ORPHANED {
             for (_, row) in self.orphans.drain() {
                 let core = self.core.clone();
@@ -220,6 +228,7 @@ impl Driver {
         self.stopping = Some(now);
         self.reporter.stopping();
         self.endpoint.drain();
+        self.keeping.close(now);
         let all: Vec<CallHandle> = self.calls.keys().copied().collect();
         for call in all {
             self.hang_up(call, CallEnd::Shutdown);
@@ -232,7 +241,7 @@ impl Driver {
         }
         let since = self.stopping?;
         let idle = self.calls.is_empty() && self.tasks.is_empty();
-        let quiet = self.endpoint.calls() == 0 || since.elapsed() > CONFIRM + LINGER;
+        let quiet = (self.endpoint.calls() == 0 && self.keeping.is_closed()) || since.elapsed() > CONFIRM + LINGER;
         (idle && quiet).then_some(Exit::Stopped)
     }
 

@@ -15,6 +15,7 @@ use voxea_core::base::account::Account;
 use voxea_core::base::count::Counters;
 
 use super::arrival::{Arrival, Intakes, Locals};
+use super::outgoing::Ways;
 use super::tcp::{self, Connections};
 use crate::config::Config;
 use crate::flow::{Flow, Transport};
@@ -30,6 +31,7 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Net {
     udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    tcp: Vec<SocketAddr>,
     connections: Connections,
     /// As `/v1/channels` shows them: `udp:127.0.0.1:5060`.
     pub(super) addresses: Vec<String>,
@@ -54,6 +56,7 @@ impl Net {
         };
         let mut net = Self {
             udp: Vec::new(),
+            tcp: Vec::new(),
             connections: Connections::default(),
             addresses: Vec::new(),
             intakes,
@@ -73,6 +76,7 @@ impl Net {
                     let listener = tcp::bind(listen.address).map_err(failed)?;
                     let bound = listener.local_addr().map_err(failed)?;
                     listeners.push(listener);
+                    net.tcp.push(bound);
                     bound
                 }
             };
@@ -88,6 +92,16 @@ impl Net {
                 .spawn(tcp::listen(listener, net.connections.clone(), net.intakes.clone()));
         }
         Ok((net, receiver))
+    }
+
+    /// How peers are reached through these sockets.
+    pub(super) fn ways(&self) -> Ways {
+        Ways {
+            udp: self.udp.iter().map(|(bound, _)| *bound).collect(),
+            tcp: self.tcp.clone(),
+            connections: self.connections.clone(),
+            intakes: self.intakes.clone(),
+        }
     }
 
     /// Sends, or drops and counts: the transaction repeats what matters.

@@ -45,6 +45,13 @@ struct Open {
     cut: CancellationToken,
 }
 
+/// The connection's side of an [`Open`].
+struct Entered {
+    queue: mpsc::Sender<Bytes>,
+    waiting: mpsc::Receiver<Bytes>,
+    cut: CancellationToken,
+}
+
 impl Connections {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,6 +68,23 @@ impl Connections {
             open.cut.cancel();
         }
         queued
+    }
+
+    /// Whether one is open between these two.
+    pub(super) fn is_open(&self, flow: &Flow) -> bool {
+        self.lock().contains_key(&(flow.remote, flow.local.port()))
+    }
+
+    /// Enters a connection; what is sent from now on waits for it.
+    fn enter(&self, flow: &Flow) -> Entered {
+        let (queue, waiting) = mpsc::channel::<Bytes>(QUEUE);
+        let cut = CancellationToken::new();
+        let open = Open {
+            queue: queue.clone(),
+            cut: cut.clone(),
+        };
+        self.lock().insert((flow.remote, flow.local.port()), open);
+        Entered { queue, waiting, cut }
     }
 
     /// Takes a connection out, unless another one has its place by now.
@@ -112,31 +136,46 @@ pub(super) async fn listen(listener: TcpListener, connections: Connections, inta
         };
         let (connections, intakes) = (connections.clone(), intakes.clone());
         intakes.tasks.clone().spawn(async move {
-            serve(stream, remote, idle, connections, intakes).await;
+            if let Ok(bound) = stream.local_addr() {
+                let local = Locals::new(&intakes.config, bound).towards(remote.ip());
+                let flow = Flow {
+                    remote,
+                    local,
+                    transport: Transport::Tcp,
+                };
+                let entered = connections.enter(&flow);
+                serve(stream, flow, idle, entered, connections, intakes).await;
+            }
             drop(seat);
         });
     }
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, idle: Duration, connections: Connections, intakes: Intakes) {
-    let Ok(bound) = stream.local_addr() else { return };
-    let _ = stream.set_nodelay(true);
-    let local = Locals::new(&intakes.config, bound).towards(remote.ip());
+/// Opens a connection to a trunk and serves it like one that came. `listening` is where we take connections: what Via
+/// and Contact say, since nobody could connect to the port that this one has.
+pub(super) async fn connect(
+    remote: SocketAddr,
+    listening: Option<SocketAddr>,
+    connections: &Connections,
+    intakes: &Intakes,
+) -> io::Result<Flow> {
+    let stream = TcpStream::connect(remote).await?;
+    let bound = listening.map_or_else(|| stream.local_addr(), Ok)?;
     let flow = Flow {
         remote,
-        local,
+        local: Locals::new(&intakes.config, bound).towards(remote.ip()),
         transport: Transport::Tcp,
     };
-    let key = (remote, local.port());
-    let (queue, mut waiting) = mpsc::channel::<Bytes>(QUEUE);
-    let cut = CancellationToken::new();
-    connections.lock().insert(
-        key,
-        Open {
-            queue: queue.clone(),
-            cut: cut.clone(),
-        },
-    );
+    let entered = connections.enter(&flow);
+    let serving = serve(stream, flow, TRUNK_IDLE, entered, connections.clone(), intakes.clone());
+    intakes.tasks.spawn(serving);
+    Ok(flow)
+}
+
+async fn serve(stream: TcpStream, flow: Flow, idle: Duration, entered: Entered, connections: Connections, intakes: Intakes) {
+    let _ = stream.set_nodelay(true);
+    let key = (flow.remote, flow.local.port());
+    let Entered { queue, mut waiting, cut } = entered;
     let (mut reader, mut writer) = stream.into_split();
     let write = async {
         while let Some(bytes) = waiting.recv().await {
