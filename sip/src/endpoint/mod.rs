@@ -3,7 +3,7 @@
 //! Invariant: after every call of a method that takes `now`, drain [`Endpoint::poll_output`] down to
 //! [`Output::Timeout`] before the next one.
 
-mod admission;
+mod proof;
 mod asking;
 mod dialogs;
 mod invite;
