@@ -89,6 +89,25 @@ pub enum CallEnd {
     Crash,
 }
 
+/// The end of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// What ended it.
+    pub by: CallEnd,
+    /// When.
+    pub at: Millis,
+    /// Why, in the peer's words: protocol and cause (RFC 3326).
+    pub reason: Option<String>,
+}
+
+impl Ending {
+    /// An end of which the peer said nothing.
+    #[must_use]
+    pub const fn new(by: CallEnd, at: Millis) -> Self {
+        Self { by, at, reason: None }
+    }
+}
+
 impl CallEnd {
     /// The name that the API and the database use.
     #[must_use]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::session::refresh;
 use super::{Call, Endpoint, Event, Purpose, Timer};
+use crate::call::Phase;
 use crate::flow::Flow;
 use crate::wire::Response;
 use crate::wire::build;
@@ -34,7 +35,7 @@ impl Endpoint {
         for (name, value) in &ask.headers {
             headers.push(name, value);
         }
-        let bytes = build::request(&ask.method, &ask.uri, &headers);
+        let bytes = build::request(&ask.method, &ask.uri, &headers, "");
         self.send(branch, flow, bytes, Purpose::Ask, now)
     }
 
@@ -50,7 +51,7 @@ impl Endpoint {
         self.timers.cancel(Timer::ClientEnd(ask));
     }
 
-    /// Whether a final response was dealt with here: as the answer to an [`Ask`], or by proving a BYE or UPDATE.
+    /// Whether a final response was dealt with here: as the answer to an [`Ask`], or by proving one of a dialog.
     pub(super) fn taken_as_answer(&mut self, id: u64, purpose: Purpose, response: &Response, now: Instant) -> bool {
         if !matches!(purpose, Purpose::Ask) {
             return self.prove(id, purpose, response, now).is_some();
@@ -68,13 +69,13 @@ impl Endpoint {
         let (call, method) = match purpose {
             Purpose::Bye(call) => (call, Method::BYE),
             Purpose::Refresh(call) => (call, Method::UPDATE),
+            Purpose::Reinvite(call) => (call, Method::INVITE),
             Purpose::Ask => return None,
         };
         let Some(Call::Established(established)) = self.calls.get(&call) else {
             return None;
         };
-        let trunk = self.trunk_at(established.dialog.source().ip())?;
-        let mut login = self.trunks.get(trunk)?.login.clone()?;
+        let mut login = self.trunks.get(established.trunk)?.login.clone()?;
         login.challenged(response).ok()?;
         let (branch, cnonce) = (format!("z9hG4bK{}", self.ids.token()), self.ids.token());
         let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
@@ -82,11 +83,17 @@ impl Endpoint {
         };
         let dialog = &mut established.dialog;
         let mut headers = match (purpose, established.session) {
-            (Purpose::Refresh(_), Some(session)) => refresh(dialog, session).to_vec(),
-            _ => Vec::new(),
+            (Purpose::Bye(_), _) => Vec::new(),
+            (_, Some(session)) if established.phase == Phase::Talking => refresh(dialog, session).to_vec(),
+            // What was to be refreshed is over.
+            _ => return None,
         };
         headers.push(login.authorization(&method.to_string(), &dialog.request_uri(), &cnonce)?);
-        let (bytes, flow) = dialog.request_with(&method, &branch, &headers);
+        let (bytes, flow) = if method == Method::INVITE {
+            dialog.invite(&branch, &headers, &established.sdp)
+        } else {
+            dialog.request_with(&method, &branch, &headers)
+        };
         let again = self.send(branch, flow, bytes, purpose, now);
         self.proved.insert(again);
         Some(())

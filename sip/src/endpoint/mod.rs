@@ -3,11 +3,14 @@
 //! Invariant: after every call of a method that takes `now`, drain [`Endpoint::poll_output`] down to
 //! [`Output::Timeout`] before the next one.
 
-mod proof;
+mod admission;
 mod asking;
 mod dialogs;
+mod early;
 mod invite;
+mod proof;
 mod receive;
+mod reinvite;
 mod session;
 mod tables;
 mod user;
@@ -24,7 +27,7 @@ use crate::auth::Guard;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::flow::Flow;
 use crate::ids::Ids;
-use crate::policy::{Bucket, Trunk};
+use crate::policy::{Bucket, Gate, Trunk};
 use crate::sdp::Negotiated;
 use crate::timers::Timers;
 use crate::transaction::client::Client;
@@ -108,6 +111,13 @@ pub enum Event {
         /// Which call.
         call: CallHandle,
     },
+    /// Why the other side is about to end a call, in its words: `Q.850;cause=16` (RFC 3326). What follows says that it ended.
+    Reason {
+        /// Which call.
+        call: CallHandle,
+        /// Protocol and cause.
+        reason: String,
+    },
     /// A call that we had answered is over; the handle is void.
     Ended {
         /// Which call.
@@ -151,8 +161,10 @@ enum Timer {
 #[derive(Debug, Clone, Copy)]
 enum Purpose {
     Bye(CallHandle),
-    /// The session's.
+    /// The session's, by UPDATE.
     Refresh(CallHandle),
+    /// The session's, by INVITE.
+    Reinvite(CallHandle),
     Ask,
 }
 
@@ -169,6 +181,8 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Endpoint {
     trunks: Vec<Trunk>,
+    /// What goes on of each trunk, in the same order.
+    gates: Vec<Gate>,
     lines: Vec<String>,
     limits: Limits,
     ids: Ids,
@@ -203,6 +217,7 @@ impl Endpoint {
         Self {
             guard: Guard::new(&config.secret),
             tallies: vec![Tally::default(); config.trunks.len()],
+            gates: config.trunks.iter().map(Gate::new).collect(),
             trunks: config.trunks,
             lines: config.lines,
             refusals: Bucket::new(config.limits.refusals),

@@ -28,6 +28,8 @@ pub(super) struct Deposit {
     pub(super) interaction: Option<String>,
     /// Why and when it ended; the first reason stays.
     pub(super) end: Option<(CallEnd, Instant)>,
+    /// Why, in the caller's words.
+    pub(super) reason: Option<String>,
     /// Where sound goes, once the caller has moved it while the leg was being started.
     pub(super) moved: Option<SocketAddr>,
 }

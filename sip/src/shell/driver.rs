@@ -177,6 +177,11 @@ impl Driver {
             Event::IncomingCall(call) => self.offered(&call),
             Event::Answered { call, media } => self.answered(call, &media),
             Event::Renegotiated { call, media } => self.renegotiated(call, &media),
+            Event::Reason { call, reason } => {
+                if let Some(deposit) = self.calls.get_mut(&call) {
+                    deposit.reason = Some(reason);
+                }
+            }
             Event::Cancelled { call } => self.over(call, CallEnd::Cancelled),
             Event::Ended { call, by, answered } => self.ended(call, by, answered),
             Event::Counted(what) => self.count(what),

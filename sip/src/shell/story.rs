@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
@@ -17,9 +17,6 @@ use crate::sdp::Negotiated;
 
 /// Commits that may be under way at once; beyond, callers hear 503.
 const COMMITS: usize = 512;
-
-/// Seconds after which a caller may try again.
-const RETRY_AFTER: u32 = 5;
 
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
@@ -42,6 +39,7 @@ impl Driver {
             local: call.local.ip(),
             interaction: None,
             end: None,
+            reason: None,
             moved: None,
         };
         self.legs.insert(deposit.leg, call.call);
@@ -64,7 +62,7 @@ impl Driver {
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
         self.count(why);
-        let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+        let _ = self.endpoint.decline(call, Instant::now());
     }
 
     pub(super) fn done(&mut self, done: Done) {
@@ -96,7 +94,7 @@ impl Driver {
             return self.over(call, end);
         }
         if self.stopping.is_some() {
-            let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+            let _ = self.endpoint.decline(call, Instant::now());
             return self.over(call, CallEnd::Shutdown);
         }
         let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
@@ -254,8 +252,13 @@ impl Driver {
     fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
         let Some(interaction) = deposit.interaction else { return };
         let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        let ending = Ending {
+            by: end,
+            at,
+            reason: deposit.reason,
+        };
         self.tasks.spawn(async move {
-            records::ended(core, interaction, end, at, started, outcome, stop).await;
+            records::ended(core, interaction, ending, started, outcome, stop).await;
             Done::Noted
         });
     }

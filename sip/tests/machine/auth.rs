@@ -284,3 +284,26 @@ fn an_ask_hears_the_peer_or_silence() {
     bench.pass(Duration::from_secs(33));
     assert!(bench.events.is_empty() && bench.endpoint.is_idle());
 }
+
+#[test]
+fn our_invite_is_proved_where_a_peer_knows_no_update() {
+    let mut bench = bench();
+    let challenge = challenged(&mut bench);
+    let extra = format!(
+        "Authorization: {}\r\nSupported: timer\r\nSession-Expires: 90;refresher=uas\r\n",
+        account().answer(&challenge, "INVITE", URI, "00000001")
+    );
+    let call = bench.offered(invite_with("1", "3000", &extra, OFFER)).call;
+    let tag = crate::bench::tag(&bench.accept(call));
+    assert!(bench.input(inside("ACK", 1, &tag, "ack", "")).is_empty());
+    bench.pass(46 * SECOND);
+    assert!(bench.last().starts_with("INVITE sip:pbx@192.0.2.1:5080 "));
+    let asks = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\n";
+    let sent = bench.input(answer(&bench, "401 Unauthorized", asks));
+    assert_eq!((sent.len(), sent[0].starts_with("ACK ")), (2, true), "{sent:#?}");
+    assert!(account().opens(header(&sent[1], "Authorization").unwrap(), "INVITE"), "{}", sent[1]);
+    assert_eq!(header(&sent[1], "CSeq"), Some("2 INVITE"));
+    assert!(sent[1].contains("\r\n\r\nv=0\r\n"), "{}", sent[1]);
+    let sent = bench.input(answer(&bench, "401 Unauthorized", asks));
+    assert_eq!((sent.len(), sent[0].starts_with("ACK ")), (1, true), "once");
+}

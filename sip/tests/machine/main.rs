@@ -7,5 +7,7 @@ mod bench;
 mod calls;
 mod oddities;
 mod policy;
+mod reliable;
 mod sessions;
 mod torture;
+mod trunks;
