@@ -81,7 +81,7 @@ pub enum CallEnd {
     Abandoned,
     /// The caller did not want to be recorded.
     RefusedRecording,
-    /// An agent ended it.
+    /// An agent ended it, or the line was closed and takes no messages then.
     Operator,
     /// The daemon was stopped.
     Shutdown,

@@ -47,6 +47,8 @@ pub struct IncomingCall {
     pub identity: String,
     /// Our address as the peer knows it.
     pub local: SocketAddr,
+    /// Whether the caller can be let hear something before an answer, with [`Endpoint::announce`](crate::endpoint::Endpoint::announce).
+    pub reliable: bool,
     /// The codec that an answer will agree on; `None` when the INVITE brought no offer.
     pub codec: Option<Codec>,
     /// The INVITE as it came.
@@ -125,6 +127,19 @@ pub(crate) struct Early {
     pub(crate) flow: Flow,
     /// When it is sent again next; doubled each time.
     pub(crate) interval: Duration,
+    /// Whether the 200 follows the PRACK, or waits for the user.
+    pub(crate) then: Then,
+}
+
+/// What follows the PRACK for a reliable 183.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The 200.
+    Answer,
+    /// The user, who lets the caller hear something before it is answered, or refused.
+    Ask,
+    /// It came: the user was asked.
+    Asked,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,15 @@
 //! The `[sip]` section.
 
+mod announce;
+mod greeting;
 mod line;
 mod listen;
 mod peer;
 mod trunk;
 
-pub use self::line::{Greeting, Line};
+pub use self::announce::Closed;
+pub use self::greeting::Greeting;
+pub use self::line::Line;
 pub use self::listen::Listen;
 
 use std::net::IpAddr;

@@ -48,6 +48,7 @@ impl Endpoint {
             // Whatever it acknowledges was acknowledged before (RFC 3262 §3).
             Method::PRACK => self.respond(id, reply(481), now),
             Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
+            Method::INFO => self.on_info(id, call, request, now),
             _ => self.respond(id, reply(200), now),
         }
     }

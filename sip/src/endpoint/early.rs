@@ -1,10 +1,10 @@
 //! Reliable provisional answers (RFC 3262): a caller who requires them hears 183 first, and 200 once it has confirmed it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::invite::{self, success};
 use super::{Call, Endpoint, Event, Timer};
-use crate::call::{CallHandle, Early, Offered};
+use crate::call::{CallHandle, Early, Offered, Then};
 use crate::flow::Flow;
 use crate::sdp::{self, Description};
 use crate::timers::{T1, T1X64};
@@ -13,12 +13,22 @@ use crate::wire::build::Reply;
 use crate::wire::method::Method;
 use crate::wire::multipart::{self, Session};
 
+/// The longest that a caller hears something before an answer. Proxies on the way give up after three minutes without
+/// another provisional answer (timer C, RFC 3261 §16.6).
+const ANNOUNCEMENT: Duration = Duration::from_secs(150);
+
 /// Whether the caller wants every provisional answer to be reliable (RFC 3262 §4).
 pub(super) fn is_required(invite: &Request) -> bool {
     invite
         .headers
         .elements("Require")
         .any(|option| option.eq_ignore_ascii_case("100rel"))
+}
+
+/// Whether the caller knows reliable provisional answers.
+pub(super) fn is_possible(invite: &Request) -> bool {
+    let supported = invite.headers.elements("Supported");
+    is_required(invite) || supported.into_iter().any(|option| option.eq_ignore_ascii_case("100rel"))
 }
 
 /// `RAck`: number of the provisional answer, CSeq number and method of the request (RFC 3262 §7.2).
@@ -29,8 +39,18 @@ fn acknowledges(prack: &Request) -> Option<(u32, u32)> {
 }
 
 impl Endpoint {
-    /// The call is accepted: says so with a 183 that the caller must confirm. `sdp` is our answer, or our offer.
-    pub(super) fn progress(&mut self, call: CallHandle, transaction: u64, offered: Offered, flow: Flow, sdp: String, now: Instant) {
+    /// Says with a 183 that the caller must confirm what the session is. `sdp` is our answer, or our offer.
+    #[expect(clippy::too_many_arguments, reason = "what `establish` has made, handed over once")]
+    pub(super) fn progress(
+        &mut self,
+        call: CallHandle,
+        transaction: u64,
+        offered: Offered,
+        flow: Flow,
+        sdp: String,
+        then: Then,
+        now: Instant,
+    ) {
         // 1 to 2^31 − 1 (RFC 3262 §3).
         let rseq = u32::try_from(self.ids.number() >> 33).unwrap_or_default().max(1);
         let tag = self.servers.get(&transaction).map(|server| server.tag.clone()).unwrap_or_default();
@@ -52,6 +72,7 @@ impl Endpoint {
                 bytes,
                 flow,
                 interval: T1,
+                then,
             }));
             self.timers.set(Timer::CallResend(call), now + T1);
             self.timers.set(Timer::CallGiveUp(call), now + T1X64);
@@ -103,7 +124,8 @@ impl Endpoint {
             return;
         };
         let expected = established.early.as_ref().map(|early| (early.rseq, early.offered.invite.cseq));
-        if acknowledges(prack) != expected {
+        let asked = established.early.as_ref().is_some_and(|early| early.then == Then::Asked);
+        if asked || acknowledges(prack) != expected {
             return self.respond(id, reply(481), now);
         }
         let mut ok = reply(200);
@@ -138,6 +160,15 @@ impl Endpoint {
                     }
                 }
             }
+        }
+        if let (Some(early), Some(media)) = (&mut established.early, established.media)
+            && early.then == Then::Ask
+        {
+            early.then = Then::Asked;
+            self.timers.cancel(Timer::CallResend(call));
+            self.timers.set(Timer::CallGiveUp(call), now + ANNOUNCEMENT);
+            self.respond(id, ok, now);
+            return self.event(Event::Early { call, media });
         }
         let Some(early) = established.early.take() else { return };
         self.offered.remove(&early.transaction);

@@ -69,6 +69,7 @@ impl Endpoint {
             call_id: invite.call_id.clone(),
             identity: transaction::identity(&invite),
             local: source.local,
+            reliable: super::early::is_possible(&invite),
             codec,
             invite: invite.raw.clone(),
         };

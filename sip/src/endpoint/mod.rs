@@ -7,6 +7,7 @@ mod admission;
 mod asking;
 mod dialogs;
 mod early;
+mod info;
 mod invite;
 mod proof;
 mod receive;
@@ -25,6 +26,7 @@ use bytes::Bytes;
 
 use crate::auth::Guard;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
+use crate::dtmf::Digit;
 use crate::flow::Flow;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Gate, Trunk};
@@ -99,12 +101,28 @@ pub enum Event {
         /// What was agreed on.
         media: Negotiated,
     },
+    /// The caller confirmed our 183: it may hear something, though the call is not answered.
+    Early {
+        /// Which call.
+        call: CallHandle,
+        /// What was agreed on.
+        media: Negotiated,
+    },
     /// The caller put us on hold, took us back, or moved its sound elsewhere.
     Renegotiated {
         /// Which call.
         call: CallHandle,
         /// What is agreed on now.
         media: Negotiated,
+    },
+    /// The caller pressed a key, told by INFO.
+    Digit {
+        /// Which call.
+        call: CallHandle,
+        /// Which key.
+        digit: Digit,
+        /// When it came.
+        at: Instant,
     },
     /// The caller gave up before we answered; the handle is void.
     Cancelled {

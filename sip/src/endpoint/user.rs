@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::early;
 use super::invite::success;
 use super::{Call, Endpoint, Event, Timer};
-use crate::call::{CallHandle, EndedBy, Established, Phase};
+use crate::call::{CallHandle, EndedBy, Established, Phase, Then};
 use crate::dialog::Dialog;
 use crate::interval;
 use crate::sdp::{self, Local};
@@ -24,6 +24,20 @@ impl Endpoint {
     /// # Errors
     /// [`Gone`] when the caller gave up meanwhile.
     pub fn accept(&mut self, call: CallHandle, media: SocketAddr, now: Instant) -> Result<(), Gone> {
+        self.establish(call, media, Then::Answer, now)
+    }
+
+    /// Lets the caller of an offered call hear something before it is answered, which is not paid for: a reliable 183
+    /// (RFC 3262), for a call that is `reliable`. [`Event::Early`] says that sound may flow; then
+    /// [`hangup`](Self::hangup) refuses the call.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller gave up meanwhile.
+    pub fn announce(&mut self, call: CallHandle, media: SocketAddr, now: Instant) -> Result<(), Gone> {
+        self.establish(call, media, Then::Ask, now)
+    }
+
+    fn establish(&mut self, call: CallHandle, media: SocketAddr, then: Then, now: Instant) -> Result<(), Gone> {
         let local = Local {
             address: media,
             session: self.ids.number() >> 1,
@@ -66,8 +80,8 @@ impl Endpoint {
             asking: false,
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
-        if early::is_required(&offered.invite) {
-            self.progress(call, transaction, *offered, flow, text, now);
+        if then == Then::Ask || early::is_required(&offered.invite) {
+            self.progress(call, transaction, *offered, flow, text, then, now);
             return Ok(());
         }
         self.offered.remove(&transaction);

@@ -17,21 +17,22 @@ mod errand;
 mod inquiry;
 mod register;
 mod request;
+mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use self::errand::Task;
 pub use self::inquiry::Inquiry;
+pub use self::settings::Settings;
 pub use self::status::{State, Status};
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use self::errand::{Errand, Phase};
-use crate::auth::Login;
 use crate::endpoint::Ask;
-use crate::flow::{Flow, Transport};
+use crate::flow::Flow;
 use crate::ids::Ids;
 use crate::wire::Response;
 
@@ -43,33 +44,6 @@ const SOON: Duration = Duration::from_secs(5);
 const DOWN: u32 = 2;
 /// How long we wait for the answer to our leave.
 const LEAVE: Duration = Duration::from_secs(2);
-
-/// What the configuration says of a peer.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The trunk's name.
-    pub name: String,
-    /// Its host, name or address; IPv6 without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// How it is reached.
-    pub transport: Transport,
-    /// Our account with it.
-    pub login: Option<Login>,
-    /// For so many seconds we ask to be registered; `None`: not at all. Only with a login.
-    pub register: Option<u32>,
-    /// How often it is asked; `None`: never.
-    pub options: Option<Duration>,
-}
-
-impl Settings {
-    /// Host and port as one text, IPv6 in brackets.
-    #[must_use]
-    pub fn address(&self) -> String {
-        format!("{}:{}", request::bracketed(&self.host), self.port)
-    }
-}
 
 /// What the machine wants.
 #[derive(Debug)]

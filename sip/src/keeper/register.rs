@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Keeper;
 use super::errand::Task;
-use super::{Keeper, Status};
+use super::status::Status;
 use crate::auth::LoginError;
 use crate::wire::Response;
 use crate::wire::addr::NameAddr;

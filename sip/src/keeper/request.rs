@@ -1,6 +1,8 @@
 //! The requests of a keeper.
 
-use super::{Keeper, Task};
+use super::Keeper;
+use super::errand::Task;
+use super::settings::bracketed;
 use crate::dialog::local_contact;
 use crate::endpoint::Ask;
 use crate::flow::{Flow, Transport};
@@ -73,11 +75,6 @@ impl Keeper {
         };
         ours.is_some_and(|ours| place(&ours.uri) == place(&contact.uri))
     }
-}
-
-/// A host as a URI writes it.
-pub(super) fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// A user part: what is not allowed there becomes `%40` (RFC 3261 §19.1.2, §25.1).

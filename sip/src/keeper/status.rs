@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Settings;
+use super::settings::Settings;
 
 /// Whether it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::auth::{Allowed, Credentials};
+use crate::auth::{Allowed, Credentials, Login};
+use crate::flow::Transport;
 use crate::wire::{self, Message};
 
 struct Bench {

@@ -4,18 +4,21 @@ mod arrival;
 mod deposit;
 mod driver;
 mod keeping;
+mod keys;
 mod net;
 mod outgoing;
 mod probe;
 mod records;
 mod repair;
+mod said;
+mod secret;
 mod story;
 mod tcp;
+mod trunks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use voxea_core::Core;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
@@ -25,6 +28,7 @@ pub use self::probe::probe;
 
 use self::driver::Driver;
 use self::net::Net;
+use self::secret::secret;
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Limits};
 use crate::media::{MediaConfig, MediaEngine};
@@ -68,6 +72,10 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         lines,
         limits,
     });
+    let menus = config.lines.iter().filter(|line| line.menu.is_some());
+    if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
+        tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
+    }
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }
@@ -88,10 +96,4 @@ fn media_address(config: &Config) -> IpAddr {
     } else {
         Ipv6Addr::UNSPECIFIED.into()
     }
-}
-
-fn secret() -> Option<[u8; 32]> {
-    let mut secret = [0; 32];
-    SystemRandom::new().fill(&mut secret).ok()?;
-    Some(secret)
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::secret::secret;
 use super::{arrival, outgoing};
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Event, Limits, Output};
@@ -102,7 +103,7 @@ impl Line {
                 (Socket::Tcp(stream, Framer::default()), local)
             }
         };
-        let secret = || super::secret().ok_or("the system gives no random bytes");
+        let random = || secret().ok_or("the system gives no random bytes");
         Ok(Self {
             socket,
             flow: Flow {
@@ -110,9 +111,9 @@ impl Line {
                 local,
                 transport: peer.transport,
             },
-            inquiry: Inquiry::new(peer.clone(), secret()?, Instant::now()),
+            inquiry: Inquiry::new(peer.clone(), random()?, Instant::now()),
             machine: Endpoint::new(endpoint::Config {
-                secret: secret()?,
+                secret: random()?,
                 trunks: Vec::new(),
                 lines: Vec::new(),
                 limits: Limits::default(),

@@ -10,9 +10,9 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
-use super::records;
+use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
-use crate::media::{Leg, LegId, MediaEvent, StartError};
+use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
 use crate::sdp::Negotiated;
 
 /// Commits that may be under way at once; beyond, callers hear 503.
@@ -38,9 +38,13 @@ impl Driver {
             line: call.line.clone(),
             local: call.local.ip(),
             interaction: None,
+            request: None,
             end: None,
             reason: None,
             moved: None,
+            early: Vec::new(),
+            themes: Vec::new(),
+            storing: None,
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
@@ -72,6 +76,7 @@ impl Driver {
                 result: Ok(accepted),
             } => self.committed(call, accepted),
             Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
+            Done::Chosen { call } => self.choice_stored(call),
             Done::Started { call, leg, result } => self.started(call, leg, result),
             Done::Noted => {}
         }
@@ -90,6 +95,7 @@ impl Driver {
             deposit.recording = orphan.id;
         }
         deposit.interaction = Some(accepted.interaction_id);
+        deposit.request = Some(accepted.request_id);
         if let Some((end, _)) = deposit.end {
             return self.over(call, end);
         }
@@ -132,7 +138,9 @@ impl Driver {
         let Some(line) = self.config.line(&deposit.line) else { return };
         deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
-        let start = deposit::media_call(line, &deposit.recording, folder, media);
+        let said = said::said(line, &self.core, time::now());
+        let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
+        deposit.themes = said.themes;
         let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
         // The file is made on another thread: a slow disk must not hold up the signalling.
         self.tasks.spawn(async move {
@@ -165,8 +173,11 @@ impl Driver {
             let _ = self.endpoint.hangup(call, Instant::now());
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
-        if let Some(moved) = deposit.moved.take() {
-            leg.redirect(moved);
+        if let Some((remote, events)) = deposit.moved.take() {
+            leg.redirect(remote, events);
+        }
+        for (digit, at) in std::mem::take(&mut deposit.early) {
+            leg.press(digit, at);
         }
         if let Some((_, at)) = deposit.end {
             // It ended while the file was being made.
@@ -180,9 +191,10 @@ impl Driver {
     /// Hold, resume, or sound that moves.
     pub(super) fn renegotiated(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let (remote, events) = (deposit::remote(media), media.events);
         match &deposit.stage {
-            Stage::Talking(leg) => leg.redirect(deposit::remote(media)),
-            _ => deposit.moved = Some(deposit::remote(media)),
+            Stage::Talking(leg) => leg.redirect(remote, events),
+            _ => deposit.moved = Some((remote, events)),
         }
     }
 
@@ -228,6 +240,7 @@ impl Driver {
         let Some(&call) = self.legs.get(&leg) else { return };
         match event {
             MediaEvent::RecordingStarted { .. } => {}
+            MediaEvent::Chosen { digit } => self.chosen(call, digit),
             MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
             MediaEvent::Finished(finished) => {
                 let Some(deposit) = self.drop_call(call) else { return };
@@ -235,9 +248,16 @@ impl Driver {
                     self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
                 }
                 let by_itself = finished.end.map(deposit::call_end);
-                let (end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                let (mut end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                if finished.end == Some(MediaEnd::Refused) {
+                    // Also when the caller then hung up faster than we.
+                    end = CallEnd::RefusedRecording;
+                }
+                if finished.events > 0 {
+                    self.core.counters.add(&self.account, "key_packets", finished.events);
+                }
                 let started = finished.started.map(records::civil);
-                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished));
+                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished, end));
             }
         }
     }
@@ -251,13 +271,17 @@ impl Driver {
 
     fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
         let Some(interaction) = deposit.interaction else { return };
-        let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        let (core, stop, storing) = (self.core.clone(), self.stop.hard.clone(), deposit.storing);
         let ending = Ending {
             by: end,
             at,
             reason: deposit.reason,
         };
         self.tasks.spawn(async move {
+            if let Some(storing) = storing {
+                // It ends when the other task does, whatever came of it.
+                let _ = storing.await;
+            }
             records::ended(core, interaction, ending, started, outcome, stop).await;
             Done::Noted
         });

@@ -5,6 +5,7 @@
 mod auth;
 mod bench;
 mod calls;
+mod keys;
 mod oddities;
 mod policy;
 mod reliable;

@@ -130,6 +130,53 @@ fn nothing_else_may_change_an_early_session() {
 }
 
 #[test]
+fn a_caller_may_hear_something_and_be_refused() {
+    let mut bench = Bench::new();
+    let offered = bench.offered(invite_with("1", "3000", "Supported: 100rel\r\n", OFFER));
+    assert!(offered.reliable);
+    bench
+        .endpoint
+        .announce(offered.call, "192.0.2.10:40000".parse().unwrap(), bench.now)
+        .unwrap();
+    bench.pass(Duration::ZERO);
+    let progress = bench.last().to_owned();
+    assert_eq!(first_line(&progress), "SIP/2.0 183 Session Progress");
+    let rack = format!("{} 1 INVITE", header(&progress, "RSeq").unwrap());
+    let tag = tag(&progress);
+    assert!(
+        bench.events.is_empty(),
+        "nobody is played anything before it answers from where it says it is"
+    );
+    assert_eq!(bench.status(prack(&tag, 2, "p", &rack, "")), "SIP/2.0 200 OK");
+    assert!(matches!(bench.events.pop(), Some(Event::Early { call, .. }) if call == offered.call));
+    assert_eq!(
+        bench.status(prack(&tag, 3, "p3", &rack, "")),
+        "SIP/2.0 481 Call Transaction Does Not Exist"
+    );
+    bench.pass(Duration::from_secs(20));
+    assert_eq!(bench.times("SIP/2.0 183").len(), 1);
+    bench.hangup(offered.call);
+    assert_eq!(first_line(bench.last()), "SIP/2.0 480 Temporarily Unavailable");
+    assert!(matches!(bench.events.pop(), Some(Event::Cancelled { .. })));
+
+    // Nobody may be held for ever.
+    let mut bench = Bench::new();
+    let offered = bench.offered(invite_with("1", "3000", "Supported: 100rel\r\n", OFFER));
+    bench
+        .endpoint
+        .announce(offered.call, "192.0.2.10:40000".parse().unwrap(), bench.now)
+        .unwrap();
+    bench.pass(Duration::ZERO);
+    let rack = format!("{} 1 INVITE", header(bench.last(), "RSeq").unwrap());
+    let tag = crate::bench::tag(bench.last());
+    bench.input(prack(&tag, 2, "p", &rack, ""));
+    bench.events.clear();
+    bench.pass(Duration::from_secs(200));
+    assert!(matches!(bench.events.pop(), Some(Event::Cancelled { .. })));
+    assert!(bench.endpoint.is_idle());
+}
+
+#[test]
 fn who_only_knows_the_extension_hears_no_183() {
     let mut bench = Bench::new();
     let call = bench.offered(invite_with("1", "3000", "Supported: 100rel\r\n", OFFER)).call;

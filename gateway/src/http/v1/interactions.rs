@@ -106,7 +106,8 @@ pub(super) struct Call {
     answered_at: Option<String>,
     /// When it was over.
     ended_at: Option<String>,
-    /// `caller`, `silence`, `max_length`, `rtp_timeout`, `cancelled`, `abandoned`, `refused_recording`, `operator`, `shutdown`, `crash`.
+    /// `caller`, `silence`, `max_length`, `rtp_timeout`, `cancelled`, `abandoned`, `refused_recording`, `operator` (an agent
+    /// ended it, or the line was closed and takes no messages then), `shutdown`, `crash`.
     end: Option<String>,
     /// Why, in the peer's words: protocol and cause of its Reason (RFC 3326).
     end_reason: Option<String>,
