@@ -103,7 +103,7 @@ impl Endpoint {
     }
 
     /// Ends a call with our BYE, or with 480 when it is not answered yet. While our 200 is not confirmed,
-    /// the BYE waits for the ACK (RFC 3261 §15). [`Event::Ended`](super::Event::Ended) says when it is sent.
+    /// the BYE waits for the ACK (RFC 3261 §15). [`Event::Ended`] says when it is sent.
     ///
     /// # Errors
     /// [`Gone`] when it is over already.
