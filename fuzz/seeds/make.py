@@ -53,6 +53,23 @@ seed("rtp_timeline", "restarts", stream((5, rtp(i, 40 * i, ssrc=1 + i // 30)) fo
 seed("rtp_timeline", "quiet", stream((1500, rtp(i, 12000 * i, pt=13 if i % 2 else 8)) for i in range(20)))
 
 
+def keys(reports):
+    packets = b""
+    for timestamp, marker, payload in reports:
+        packets += struct.pack(">IB", timestamp & 0xFFFFFFFF, len(payload) | (0x80 if marker else 0)) + payload
+    return packets
+
+
+def press(timestamp, code, reports=((0, 0), (0, 160), (0, 320), (0x80, 480), (0x80, 480), (0x80, 480))):
+    return [(timestamp, at == 0, struct.pack(">BBH", code, end | 10, length)) for at, (end, length) in enumerate(reports)]
+
+
+seed("telephone_event", "number", keys(sum((press(1600 * at, code) for at, code in enumerate((0, 9, 10, 15))), [])))
+long = press(0, 5, ((0, 160), (0, 0xFFFF))) + [(0xFFFF, False, struct.pack(">BBH", 5, 0x8A, 800))]
+seed("telephone_event", "held", keys(long))
+seed("telephone_event", "packed", keys([(0xFFFFFF00, True, bytes.fromhex("018a0100020a0100"))]))
+
+
 def pdu(command, sequence, body=b"", status=0):
     return struct.pack(">IIII", 16 + len(body), command, status, sequence) + body
 

@@ -1,8 +1,9 @@
 //! Dialogs: what two ends share about one call (RFC 3261 §12).
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::flow::{Flow, Transport};
+use crate::hop::{self, Hop, Listening};
 use crate::wire::Request;
 use crate::wire::addr::NameAddr;
 use crate::wire::build::{self, Reply};
@@ -32,6 +33,9 @@ pub(crate) struct Dialog {
     session_id: Option<(String, String)>,
     /// Whether the INVITE came through an address translation that its Via did not know of.
     translated: bool,
+    /// Whether `sips:` was asked for (RFC 3261 §12.1.1): our Contact says it too.
+    secure: bool,
+    listening: Arc<Listening>,
 }
 
 /// The name under which a dialog is found: by the tags as the peer writes them in its requests.
@@ -52,7 +56,7 @@ pub(crate) fn flaw(invite: &Request) -> Option<&'static str> {
 impl Dialog {
     /// The dialog that a 2xx to this INVITE makes. `flow.remote` is where the INVITE really came from.
     /// `session_id` is our half of the session identifier: 32 hexadecimal digits.
-    pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow, session_id: String) -> Self {
+    pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow, session_id: String, listening: Arc<Listening>) -> Self {
         let contact = contact(&invite.headers);
         let to = invite.headers.get("To").unwrap_or_default();
         Self {
@@ -68,6 +72,8 @@ impl Dialog {
             flow,
             session_id: crate::call::facts::session_id(invite).map(|theirs| (session_id, theirs)),
             translated: invite.via.host.parse() != Ok(flow.remote.ip()),
+            secure: is_secure(invite),
+            listening,
         }
     }
 
@@ -92,7 +98,7 @@ impl Dialog {
     }
 
     /// Where the INVITE really came from.
-    pub(crate) const fn source(&self) -> SocketAddr {
+    pub(crate) const fn source(&self) -> std::net::SocketAddr {
         self.flow.remote
     }
 
@@ -113,7 +119,7 @@ impl Dialog {
 
     /// Our Contact.
     pub(crate) fn contact(&self) -> String {
-        local_contact(self.flow)
+        local_contact(self.flow, self.secure)
     }
 
     /// A request of ours in this dialog (§12.2.1.1), with further header fields, and where it goes.
@@ -145,10 +151,11 @@ impl Dialog {
             ),
             _ => (&self.target, self.routes.iter().map(String::as_str).collect()),
         };
+        let Hop { flow, .. } = self.hop(first.as_ref().unwrap_or(&self.target));
         let mut headers = Headers::default();
         headers.push(
             "Via",
-            &format!("SIP/2.0/{} {};branch={branch};rport", self.flow.transport.as_str(), self.flow.local),
+            &format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.as_str(), flow.local),
         );
         for route in routes {
             headers.push("Route", route);
@@ -164,28 +171,40 @@ impl Dialog {
         for (name, value) in more {
             headers.push(name, value);
         }
-        let flow = self.next_hop(first.as_ref().unwrap_or(&self.target));
         (build::request(method, uri.as_str(), &headers, sdp), flow)
     }
 
-    /// Addresses are followed; names are not looked up, and a stream is used again: then it goes where the
-    /// INVITE came from. So it does when the INVITE came through an address translation and the hop is
-    /// an address behind it.
-    fn next_hop(&self, hop: &Uri) -> Flow {
-        let sip = hop.sip();
-        let other = sip.and_then(|sip| crate::wire::list::param(&sip.params, "transport"));
-        let moved = other.is_some_and(|name| !name.eq_ignore_ascii_case("udp"));
-        match sip.and_then(|sip| Some(SocketAddr::new(sip.ip()?, sip.port.unwrap_or(5060)))) {
-            Some(remote) if self.flow.transport == Transport::Udp && !moved && !self.translated => Flow { remote, ..self.flow },
-            _ => self.flow,
-        }
+    /// Another way for requests of ours, once the first one is gone.
+    pub(crate) fn otherwise(&self) -> Option<Flow> {
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
+        self.hop(first.as_ref().unwrap_or(&self.target)).otherwise
+    }
+
+    fn hop(&self, uri: &Uri) -> Hop {
+        hop::next(uri, self.flow, self.translated, &self.listening)
     }
 }
 
-/// Our address as a peer of this flow reaches it.
-pub(crate) fn local_contact(flow: Flow) -> String {
-    let suffix = if flow.transport.is_reliable() { ";transport=tcp" } else { "" };
-    format!("<sip:{}{suffix}>", flow.local)
+/// Whether our Contact must be `sips:` (RFC 3261 §12.1.1, RFC 5630 §5.1.2): the Request-URI or the topmost Record-Route is,
+/// or without a Record-Route the peer's Contact.
+pub(crate) fn is_secure(request: &Request) -> bool {
+    let secure = |uri: &Uri| uri.sip().is_some_and(|sip| sip.secure);
+    let route = request.headers.elements("Record-Route").next().and_then(NameAddr::parse);
+    secure(&request.uri)
+        || match route {
+            Some(route) => secure(&route.uri),
+            None => contact(&request.headers).is_some_and(|uri| secure(&uri)),
+        }
+}
+
+/// Our address as a peer of this flow reaches it. `transport=tls` is deprecated (RFC 5630 §3.1.4), and what every PBX
+/// with `sip:` over TLS writes and understands; `sips:` goes to those who use it.
+pub(crate) fn local_contact(flow: Flow, secure: bool) -> String {
+    match flow.transport {
+        Transport::Tls if secure => format!("<sips:{}>", flow.local),
+        Transport::Udp => format!("<sip:{}>", flow.local),
+        transport => format!("<sip:{};transport={transport}>", flow.local),
+    }
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {

@@ -13,6 +13,7 @@ mod dialog;
 pub mod dtmf;
 pub mod endpoint;
 pub mod flow;
+mod hop;
 mod ids;
 mod interval;
 pub mod keeper;

@@ -1,8 +1,11 @@
 //! The peers of the tests, the demonstration and the benchmark. They know bytes and no crate of the product, so that
 //! our codecs cannot agree with their own mistakes.
 
+pub mod authority;
+pub mod baresip;
 pub mod dovecot;
 pub mod imap_server;
+pub mod kamailio;
 pub mod kill;
 pub mod page;
 pub mod peer;
@@ -14,3 +17,4 @@ pub mod smsc;
 pub mod smtp_sink;
 pub mod structure;
 pub mod timing;
+pub mod voicemail;

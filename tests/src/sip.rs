@@ -21,6 +21,7 @@ mod media;
 mod message;
 mod oddities;
 pub mod registrar;
+pub mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -124,10 +125,11 @@ impl Call {
     /// # Errors
     /// When nothing answers within 32 s, or what answers cannot be read.
     pub async fn place(server: SocketAddr, invite: &Invite) -> Result<Answer> {
-        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
+        let any = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+        let socket = Arc::new(UdpSocket::bind(any).await?);
         socket.connect(server).await?;
         let local = socket.local_addr()?;
-        let rtp = UdpSocket::bind("127.0.0.1:0").await?;
+        let rtp = UdpSocket::bind(any).await?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut dialog = Dialog {
             local,
@@ -260,7 +262,8 @@ impl Drop for Call {
 /// # Errors
 /// When nothing answers within 32 s.
 pub async fn options(server: SocketAddr) -> Result<u16> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let any = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+    let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
     let local = socket.local_addr()?;
     let number = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -372,8 +375,9 @@ impl Dialog {
 fn offer(rtp: SocketAddr, payload_type: u8) -> String {
     let name = if payload_type == 0 { "PCMU" } else { "PCMA" };
     let (host, port) = (rtp.ip(), rtp.port());
+    let family = if rtp.is_ipv6() { "IP6" } else { "IP4" };
     format!(
-        "v=0\r\no=peer 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n\
+        "v=0\r\no=peer 1 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP {payload_type} {EVENTS}\r\na=rtpmap:{payload_type} {name}/8000\r\na=rtpmap:{EVENTS} telephone-event/8000\r\n\
          a=fmtp:{EVENTS} 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     )
@@ -382,7 +386,7 @@ fn offer(rtp: SocketAddr, payload_type: u8) -> String {
 /// Where an answer wants its RTP.
 fn answer(sdp: &str) -> Result<SocketAddr> {
     let line = |prefix: &str| sdp.lines().find_map(|line| line.strip_prefix(prefix)).map(str::trim);
-    let host = line("c=IN IP4 ").context("no c= line")?;
+    let host = line("c=IN IP4 ").or_else(|| line("c=IN IP6 ")).context("no c= line")?;
     let port = line("m=audio ")
         .and_then(|media| media.split(' ').next())
         .context("no m=audio line")?;

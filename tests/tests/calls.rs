@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 use tokio::process::Command;
 use voxea_tests::kill::requests;
 use voxea_tests::scratch::{self, Running, Scratch};
-use voxea_tests::sip::{Answer, Call, Impairment, Invite, g711, plan};
+use voxea_tests::sip::{Answer, Call, Impairment, Invite, plan};
+use voxea_tests::voicemail::{self, heard, interaction, lag};
 
 const SILENCE: u8 = 0xD5;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,40 +38,8 @@ async fn undisturbed<F: Future<Output = Result<()>> + Send + 'static>(story: imp
     story().await
 }
 
-/// The one call's interaction, once it has ended and its recording is closed.
-async fn interaction(running: &Running, request: &Value) -> Result<Value> {
-    let target = format!("/v1/requests/{}/interactions", request["id"].as_str().context("no id")?);
-    let closed = |shown: &Value| {
-        let state = &shown["items"][0]["recording"]["state"];
-        state == "sealed" || state == "failed" || state == "partial"
-    };
-    Ok(running.rest().until(&target, PATIENCE, closed).await?["items"][0].clone())
-}
-
-/// What the caller said and what we said, as A-law, from the WAV that the API serves.
-async fn heard(running: &Running, interaction: &Value) -> Result<(Vec<u8>, Vec<u8>)> {
-    let id = interaction["recording"]["id"].as_str().context("no recording")?;
-    let audio = running.rest().call("GET", &format!("/v1/recordings/{id}/audio"), None).await?;
-    ensure!(audio.status == 200, "audio: {}", audio.status);
-    let at = audio.body.windows(4).position(|four| four == b"data").context("no data chunk")?;
-    ensure!(audio.body.get(20..24) == Some(&[6, 0, 2, 0]), "not A-law stereo");
-    let frames = audio.body.get(at + 8..).context("no data")?;
-    Ok((
-        frames.iter().step_by(2).copied().collect(),
-        frames.iter().skip(1).step_by(2).copied().collect(),
-    ))
-}
-
 fn speech() -> &'static [u8] {
-    g711::a_law_wav(include_bytes!("../data/citizen-fr.wav")).unwrap()
-}
-
-/// Where the speech begins in the recording: an exact run of its loudest second.
-fn lag(left: &[u8], speech: &[u8]) -> Option<usize> {
-    let probe = speech.get(8_000..16_000)?;
-    left.windows(probe.len())
-        .position(|window| window == probe)
-        .and_then(|at| at.checked_sub(8_000))
+    voicemail::speech().unwrap()
 }
 
 async fn sipp(running: &Running, scenario: &Path, folder: &Path, extra: &[&str]) -> Result<()> {

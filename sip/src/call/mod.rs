@@ -6,7 +6,7 @@ pub(crate) mod parties;
 pub use self::facts::{Diversion, Facts, History};
 pub use self::parties::{RemoteParty, Verification};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub struct IncomingCall {
     pub identity: String,
     /// Our address as the peer knows it.
     pub local: SocketAddr,
+    /// Where the offer wants its sound, an unspecified address included; `None` when the INVITE brought no offer.
+    pub media: Option<IpAddr>,
     /// Whether the caller can be let hear something before an answer, with [`Endpoint::announce`](crate::endpoint::Endpoint::announce).
     pub reliable: bool,
     /// The codec that an answer will agree on; `None` when the INVITE brought no offer.

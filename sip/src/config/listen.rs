@@ -7,7 +7,7 @@ use crate::flow::Transport;
 /// One socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Address; port 0 is chosen by the kernel.
     pub address: SocketAddr,
@@ -19,6 +19,7 @@ pub(super) fn parse(text: &str) -> Option<Listen> {
     let transport = match transport {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => return None,
     };
     Some(Listen {

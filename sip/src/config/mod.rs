@@ -5,18 +5,22 @@ mod greeting;
 mod line;
 mod listen;
 mod peer;
+pub(crate) mod tls;
 mod trunk;
 
 pub use self::announce::Closed;
 pub use self::greeting::Greeting;
 pub use self::line::Line;
 pub use self::listen::Listen;
+pub use self::tls::{Identity, TrunkTls};
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use voxea_core::base::settings::Section;
 
+use crate::flow::Transport;
 use crate::keeper::Settings;
 use crate::policy::Trunk;
 
@@ -28,12 +32,16 @@ const PORTS: RangeInclusive<u16> = 40_000..=49_999;
 pub struct Config {
     /// Where we listen.
     pub listen: Vec<Listen>,
+    /// Our certificate, for `tls:` addresses and for peers that ask for one.
+    pub tls: Option<Arc<Identity>>,
     /// Ports of sound, inclusive; RTP on the even ones.
     pub media_ports: RangeInclusive<u16>,
     /// Our address in SDP and Contact, when it is not the bound one.
     pub advertise: Option<IpAddr>,
     /// Who may call.
     pub trunks: Vec<Trunk>,
+    /// Whom we believe to be a trunk, in the order of `trunks`.
+    pub trunk_tls: Vec<TrunkTls>,
     /// The trunks that have an address, and how they are reached.
     pub peers: Vec<Settings>,
     /// Which numbers are answered.
@@ -57,6 +65,14 @@ impl Config {
         if listen.is_empty() {
             section.problem("listen", format!("names no address; an example: listen = [{LISTEN:?}]"));
         }
+        let tls = section.sub("tls").and_then(|section| tls::server(&section));
+        let listens = listen.iter().any(|listen| listen.transport == Transport::Tls);
+        if listens && !section.has("tls") {
+            section.problem(
+                "listen",
+                "has a tls: address, but there is no certificate; add tls = { certificate = \"cert.pem\", key_file = \"key.pem\" }",
+            );
+        }
         let media_ports = section.string("media_ports").map_or(PORTS, |text| {
             parse_ports(&text).unwrap_or_else(|| {
                 section.problem("media_ports", "must be a range of ports such as \"40000-49999\", two at least");
@@ -64,9 +80,10 @@ impl Config {
             })
         });
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
-        let (mut trunks, mut peers) = (Vec::new(), Vec::new());
+        let (mut trunks, mut peers, mut trunk_tls) = (Vec::new(), Vec::new(), Vec::new());
         for mut entry in section.list("trunk") {
             let (found, peer) = trunk::read(&mut entry);
+            trunk_tls.push(tls::trunk(&entry, peer.as_ref().map(Settings::address).as_deref()));
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
@@ -106,9 +123,11 @@ impl Config {
         }
         Self {
             listen,
+            tls,
             media_ports,
             advertise,
             trunks,
+            trunk_tls,
             peers,
             lines,
         }

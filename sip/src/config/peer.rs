@@ -9,8 +9,6 @@ use crate::auth::{Allowed, Credentials, Login, Realm};
 use crate::flow::Transport;
 use crate::keeper::Settings;
 
-/// SIP's port (RFC 3261 §19.1.2).
-const PORT: u16 = 5060;
 /// A day; nobody needs a longer one, and a shorter one than this asks all the time.
 const REGISTER: std::ops::RangeInclusive<i64> = 30..=86_400;
 
@@ -89,8 +87,9 @@ fn credentials(section: &Section<'_>) -> Option<Credentials> {
 
 fn settings(section: &Section<'_>, name: &str, login: Option<Login>) -> Option<Settings> {
     let address = section.string("address");
-    let transport = match section.one_of("transport", &["udp", "tcp"], "udp") {
+    let transport = match section.one_of("transport", &["udp", "tcp", "tls"], "udp") {
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => Transport::Udp,
     };
     let has_address = section.has("address");
@@ -108,7 +107,7 @@ fn settings(section: &Section<'_>, name: &str, login: Option<Login>) -> Option<S
         }
     }
     let address = address?;
-    let Some((host, port)) = host_port(&address) else {
+    let Some((host, port)) = host_port(&address, transport.default_port()) else {
         section.problem("address", "must be a host or a host and a port, such as \"192.0.2.1:5060\"");
         return None;
     };
@@ -124,12 +123,12 @@ fn settings(section: &Section<'_>, name: &str, login: Option<Login>) -> Option<S
 }
 
 /// `host`, `host:port`, `[v6]:port` or a bare IPv6 address.
-fn host_port(text: &str) -> Option<(String, u16)> {
+fn host_port(text: &str, default: u16) -> Option<(String, u16)> {
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Some((text.to_owned(), PORT));
+        return Some((text.to_owned(), default));
     }
     let (host, port) = crate::wire::uri::host_port(text).filter(|_| !text.contains(char::is_whitespace))?;
-    let port = port.unwrap_or(PORT);
+    let port = port.unwrap_or(default);
     (port != 0).then_some((host, port))
 }
 

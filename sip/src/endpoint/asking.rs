@@ -94,7 +94,9 @@ impl Endpoint {
         } else {
             dialog.request_with(&method, &branch, &headers)
         };
+        let otherwise = dialog.otherwise();
         let again = self.send(branch, flow, bytes, purpose, now);
+        self.falls_back(again, otherwise);
         self.proved.insert(again);
         Some(())
     }

@@ -140,8 +140,10 @@ impl Endpoint {
         };
         let headers = [("Reason", reason.to_owned())];
         let (bytes, flow) = established.dialog.request_with(&Method::BYE, &branch, &headers);
+        let otherwise = established.dialog.otherwise();
         self.silence(call);
-        self.send(branch, flow, bytes, Purpose::Bye(call), now);
+        let id = self.send(branch, flow, bytes, Purpose::Bye(call), now);
+        self.falls_back(id, otherwise);
         self.event(Event::Ended { call, by, answered });
     }
 

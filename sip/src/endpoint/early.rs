@@ -43,7 +43,7 @@ impl Endpoint {
         let invite = &offered.invite;
         let reply = Reply::to(183, &invite.headers, &invite.via, &tag)
             .copying("Record-Route", &invite.headers)
-            .with("Contact", &crate::dialog::local_contact(flow))
+            .with("Contact", &crate::dialog::local_contact(flow, crate::dialog::is_secure(invite)))
             .with("Allow", super::receive::ALLOW)
             .with("Require", "100rel")
             .with("RSeq", &rseq.to_string())

@@ -69,6 +69,7 @@ impl Endpoint {
             call_id: invite.call_id.clone(),
             identity: transaction::identity(&invite),
             local: source.local,
+            media: offer.as_ref().and_then(sdp::sound),
             reliable: invite.requires("100rel") || invite.supports("100rel"),
             codec,
             invite: invite.raw.clone(),
@@ -207,7 +208,7 @@ pub(super) fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Res
 pub(super) fn success(reply: Reply, request: &Request, flow: Option<Flow>, session: Option<Interval>) -> Reply {
     let mut reply = reply.copying("Record-Route", &request.headers);
     if let Some(flow) = flow {
-        reply = reply.with("Contact", &crate::dialog::local_contact(flow));
+        reply = reply.with("Contact", &crate::dialog::local_contact(flow, crate::dialog::is_secure(request)));
     }
     reply = reply.with("Allow", ALLOW).with("Supported", SUPPORTED);
     match session {

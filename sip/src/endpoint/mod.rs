@@ -14,12 +14,14 @@ mod receive;
 mod reinvite;
 mod session;
 mod tables;
+mod transport;
 mod user;
 
 pub use self::asking::Ask;
 pub use self::user::Gone;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -28,6 +30,7 @@ use crate::auth::Guard;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::dtmf::Digit;
 use crate::flow::Flow;
+use crate::hop::Listening;
 use crate::ids::Ids;
 use crate::policy::{Bucket, Gate, Trunk};
 use crate::sdp::Negotiated;
@@ -226,6 +229,7 @@ pub struct Endpoint {
     dialogs: HashMap<String, CallHandle>,
     timers: Timers<Timer>,
     outputs: VecDeque<Output>,
+    listening: Arc<Listening>,
 }
 
 impl Endpoint {
@@ -254,6 +258,7 @@ impl Endpoint {
             dialogs: HashMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
+            listening: Arc::new([]),
         }
     }
 

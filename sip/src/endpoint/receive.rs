@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Call, Endpoint, Event, Timer};
+use super::{Call, Endpoint, Event, Timer, transport};
 use crate::flow::{Flow, Transport};
+use crate::hop;
 use crate::transaction;
 use crate::transaction::server::{Server, State};
 use crate::wire::build::Reply;
@@ -135,12 +136,14 @@ impl Endpoint {
         let merge = is_new.then(|| transaction::merge_key(&request));
         let merged = merge.as_ref().is_some_and(|merge| self.merges.contains_key(merge));
         let tag = self.ids.token();
-        let id = self.open(Server::new(key, merge, to, tag.clone(), request.method == Method::INVITE));
+        let mut server = Server::new(key, merge, to, tag.clone(), request.method == Method::INVITE);
+        server.otherwise = hop::answer(to, request.via.port);
+        let id = self.open(server);
         let reply = |status| Reply::to(status, &request.headers, &request.via, &tag);
         if request.method == Method::CANCEL {
             return self.on_cancel(id, &request, now);
         }
-        if let Err(refusal) = check(&request, merged, reply) {
+        if let Err(refusal) = check(&request, merged, reply).and_then(|()| transport::secured(&request, flow, reply)) {
             self.event(Event::Counted("refused"));
             self.count_call(&request, trunk, false);
             return self.respond(id, refusal, now);
@@ -268,6 +271,6 @@ fn answer_flow(via: &Via, flow: Flow) -> Flow {
             remote: via.respond_to(flow.remote),
             ..flow
         },
-        Transport::Tcp => flow,
+        Transport::Tcp | Transport::Tls => flow,
     }
 }

@@ -20,7 +20,9 @@ impl Endpoint {
         }
         established.asking = true;
         let (bytes, flow) = established.dialog.invite(&branch, headers, &established.sdp);
-        self.send(branch, flow, bytes, Purpose::Reinvite(call), now);
+        let otherwise = established.dialog.otherwise();
+        let id = self.send(branch, flow, bytes, Purpose::Reinvite(call), now);
+        self.falls_back(id, otherwise);
     }
 
     /// Every final answer to an INVITE is confirmed: a 2xx by the dialog, any other by its transaction.

@@ -1,6 +1,7 @@
 //! What the user of the endpoint decides.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::invite::success;
@@ -61,7 +62,8 @@ impl Endpoint {
         };
         self.timers.cancel(Timer::Trying(call));
         let session_id = format!("{:016x}{:016x}", self.ids.number(), self.ids.number());
-        let dialog = Dialog::called(&offered.invite, &tag, offered.source, session_id);
+        let listening = Arc::clone(&self.listening);
+        let dialog = Dialog::called(&offered.invite, &tag, offered.source, session_id, listening);
         let reply = dialog.identified(Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag));
         self.dialogs.insert(dialog.key(), call);
         let established = Established {

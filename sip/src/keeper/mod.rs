@@ -190,7 +190,8 @@ impl Keeper {
             return;
         }
         let Some(response) = response else {
-            return self.failed(task, format!("no answer to {}", task.as_str()), None, now);
+            // Our patience is shorter than a transaction's: this one ended with its connection.
+            return self.failed(task, "takes no connection, or has ended it".to_owned(), None, now);
         };
         match task {
             Task::Options => self.options_answered(response, now),

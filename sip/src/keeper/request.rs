@@ -14,9 +14,10 @@ impl Keeper {
     /// The next request of a task, with credentials as soon as the peer has asked for them once.
     pub(super) fn compose(&mut self, task: Task, flow: Flow) -> Ask {
         let host = bracketed(&self.settings.host);
-        let port = match self.settings.port {
-            5060 => String::new(),
-            other => format!(":{other}"),
+        let port = if self.settings.port == flow.transport.default_port() {
+            String::new()
+        } else {
+            format!(":{}", self.settings.port)
         };
         let transport = match flow.transport {
             Transport::Udp => String::new(),
@@ -59,7 +60,7 @@ impl Keeper {
 
     /// Where calls to our account shall come in.
     fn contact(&self, flow: Flow) -> String {
-        let plain = local_contact(flow);
+        let plain = local_contact(flow, false);
         match (&self.settings.login, plain.split_once(':')) {
             (Some(login), Some((scheme, rest))) => format!("{scheme}:{}@{rest}", escaped(login.user())),
             _ => plain,

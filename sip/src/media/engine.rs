@@ -26,7 +26,7 @@ const KEYS: usize = 32;
 /// Where and with how much the engine works.
 #[derive(Debug, Clone)]
 pub struct MediaConfig {
-    /// Address the sockets are bound to.
+    /// Address the sockets are bound to, unless a call asks for another one.
     pub bind: IpAddr,
     /// Ports, inclusive; every call takes an even one and the next.
     pub ports: RangeInclusive<u16>,
@@ -72,14 +72,25 @@ impl MediaEngine {
     /// # Errors
     /// [`NoPort`] when all are in use.
     pub fn reserve(&self) -> Result<Leg, NoPort> {
-        let pair = self.inner.ports.bind()?;
+        Ok(self.leg(self.inner.ports.bind()?))
+    }
+
+    /// The same on another address than the configured one: a call of the other family.
+    ///
+    /// # Errors
+    /// [`NoPort`] when all are in use, or the address is not ours.
+    pub fn reserve_on(&self, address: IpAddr) -> Result<Leg, NoPort> {
+        Ok(self.leg(self.inner.ports.bind_on(address)?))
+    }
+
+    fn leg(&self, pair: Pair) -> Leg {
         let id = LegId(self.inner.next_id.fetch_add(1, Ordering::Relaxed));
-        Ok(Leg {
+        Leg {
             id,
             port: pair.port(),
             inner: Arc::clone(&self.inner),
             state: LegState::Reserved(pair),
-        })
+        }
     }
 
     /// Calls that hold ports now.

@@ -73,11 +73,19 @@ impl Ports {
 
     /// Binds the next free pair; ports that somebody else holds are passed by.
     pub(super) fn bind(self: &Arc<Self>) -> Result<Pair, NoPort> {
+        self.bind_on(self.bind)
+    }
+
+    /// The same on another address.
+    pub(super) fn bind_on(self: &Arc<Self>, address: IpAddr) -> Result<Pair, NoPort> {
         for _ in 0..self.pairs {
             let Some(lease) = self.lease() else { break };
             let port = lease.port();
             // A failure gives the lease back at the end of the turn.
-            if let (Ok(rtp), Ok(rtcp)) = (self.socket(port, None), self.socket(port + 1, Some(4_096))) {
+            if let (Ok(rtp), Ok(rtcp)) = (
+                socket((address, port).into(), None),
+                socket((address, port + 1).into(), Some(4_096)),
+            ) {
                 return Ok(Pair { rtp, _rtcp: rtcp, lease });
             }
         }
@@ -99,21 +107,24 @@ impl Ports {
         None
     }
 
-    fn socket(&self, port: u16, buffer: Option<usize>) -> io::Result<UdpSocket> {
-        let address = SocketAddr::new(self.bind, port);
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        if let Some(buffer) = buffer {
-            socket.set_recv_buffer_size(buffer)?;
-        }
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
-        socket.bind(&address.into())?;
-        Ok(socket.into())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn socket(address: SocketAddr, buffer: Option<usize>) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // An IPv4 peer would be written as ::ffff:192.0.2.1 and sent to in vain; it gets a socket of its own family.
+        socket.set_only_v6(true)?;
+    }
+    if let Some(buffer) = buffer {
+        socket.set_recv_buffer_size(buffer)?;
+    }
+    nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 impl Pair {

@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Codec, Description, Direction, Media};
 
+/// The payload type that our offer gives to telephone events.
+const EVENTS: u8 = 101;
+
 /// Our side of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local {
@@ -54,6 +57,7 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
         .media
         .iter()
         .enumerate()
+        .filter(|(_, media)| of_family(media, local.address.ip()))
         .find_map(|(at, media)| Some((at, agree(media, keep)?)));
     let (at, media) = chosen.ok_or(NotAcceptable)?;
     let mut sdp = session(local);
@@ -84,7 +88,7 @@ pub fn offer(local: &Local) -> String {
         remote: None,
         codec: Codec::Pcma,
         payload_type: 8,
-        events: Some(101),
+        events: Some(EVENTS),
         direction: Direction::BOTH,
     };
     audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
@@ -96,7 +100,25 @@ pub fn offer(local: &Local) -> String {
 /// # Errors
 /// [`NotAcceptable`] when it takes none of our codecs.
 pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
-    answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)
+    let agreed = answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)?;
+    // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
+    let events = agreed.events.map(|_| EVENTS);
+    Ok(Negotiated { events, ..agreed })
+}
+
+/// Where the stream that [`answer`] takes wants its packets: what decides the family of our own address. The address is
+/// unspecified while the peer holds the call the old way.
+#[must_use]
+pub fn sound(offer: &Description) -> Option<IpAddr> {
+    let taken = offer.media.iter().find(|media| agree(media, None).is_some());
+    taken.and_then(|media| media.address)
+}
+
+/// Whether packets can go between this stream and our address; nothing is known of ours while it is unspecified.
+fn of_family(media: &Media, ours: IpAddr) -> bool {
+    // Who holds the old way may write 0.0.0.0 in a call over IPv6.
+    let theirs = media.address.filter(|theirs| !theirs.is_unspecified());
+    ours.is_unspecified() || theirs.is_none_or(|theirs| theirs.is_ipv4() == ours.is_ipv4())
 }
 
 fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
@@ -143,7 +165,7 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
         let _ = write!(sdp, "a=rtpmap:{number} {}/8000\r\n", codec.name());
     }
     if let Some(events) = media.events {
-        let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-16\r\n");
+        let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n");
     }
     let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
 }
@@ -232,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_the_other_family_is_passed_by() {
+        let six = "m=audio 5000 RTP/AVP 8\r\nc=IN IP6 2001:db8::1\r\n";
+        assert_eq!(answered(six), Err(NotAcceptable));
+        let found = answered(&format!("{six}m=audio 5002 RTP/AVP 0\r\n")).unwrap();
+        let media: Vec<&str> = found.sdp.lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!(media, ["m=audio 0 RTP/AVP 8", "m=audio 40000 RTP/AVP 0"]);
+        let text = format!("v=0\r\no=x 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{six}");
+        assert_eq!(sound(&Description::parse(&text).unwrap()), Some("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
     fn ipv6_and_our_own_offer() {
         let local = Local {
             address: "[2001:db8::1]:40002".parse().unwrap(),
@@ -242,5 +275,20 @@ mod tests {
         assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
         let back = accept(&Description::parse(&text).unwrap()).unwrap();
         assert_eq!((back.codec, back.events, back.direction), (Codec::Pcma, Some(101), Direction::BOTH));
+        let other = text.replace("101", "96");
+        let back = accept(&Description::parse(&other).unwrap()).unwrap();
+        assert_eq!(back.events, Some(101), "keys come as we offered them");
+    }
+
+    #[test]
+    fn no_number_of_sound_is_taken_for_keys() {
+        let offered = |number: &str| {
+            let media = format!("m=audio 5000 RTP/AVP 8 {number}\r\na=rtpmap:{number} telephone-event/8000\r\n");
+            answered(&media).unwrap().media.events
+        };
+        assert_eq!(
+            ["101", "96", "13", "0", "128", "300"].map(offered),
+            [Some(101), Some(96), None, None, None, None]
+        );
     }
 }

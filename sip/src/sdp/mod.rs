@@ -4,7 +4,7 @@ mod answer;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use self::answer::{Answer, Local, Negotiated, NotAcceptable, accept, answer, offer};
+pub use self::answer::{Answer, Local, Negotiated, NotAcceptable, accept, answer, offer, sound};
 
 /// Media lines that are looked at.
 const MAX_MEDIA: usize = 32;

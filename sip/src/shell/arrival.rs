@@ -29,6 +29,8 @@ pub(super) struct Arrival {
 pub(super) struct Intakes {
     pub(super) config: Arc<Config>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
+    /// Connections that broke or could not be opened, with something of ours on them.
+    pub(super) lost: mpsc::Sender<Flow>,
     pub(super) counters: Counters,
     pub(super) account: Account,
     pub(super) stop: CancellationToken,
@@ -36,6 +38,12 @@ pub(super) struct Intakes {
 }
 
 impl Intakes {
+    /// Whether somebody may call from this address.
+    pub(super) fn knows(&self, address: IpAddr) -> bool {
+        let mut networks = self.config.trunks.iter().flat_map(|trunk| &trunk.allow);
+        networks.any(|network| network.contains(address))
+    }
+
     pub(super) fn count(&self, event: &'static str) {
         self.counters.add(&self.account, event, 1);
     }
@@ -54,7 +62,7 @@ impl Locals {
     pub(super) fn new(config: &Config, bound: SocketAddr) -> Self {
         Self {
             bound,
-            advertise: config.advertise,
+            advertise: config.advertise.filter(|ip| ip.is_ipv4() == bound.is_ipv4()),
             known: HashMap::new(),
         }
     }

@@ -28,7 +28,7 @@ pub(super) struct Deposit {
     pub(super) line: String,
     /// Whether the caller can hear something before an answer.
     pub(super) reliable: bool,
-    /// Our address as the caller knows it.
+    /// Our address in the SDP.
     pub(super) local: IpAddr,
     /// Set by the commit.
     pub(super) interaction: Option<String>,

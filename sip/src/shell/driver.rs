@@ -149,6 +149,10 @@ impl Driver {
                     self.endpoint.handle_timeout(self.moment);
                     self.on_time();
                 }
+                Some(flow) = self.net.lost.recv() => {
+                    self.moment = Instant::now();
+                    self.endpoint.transport_failed(flow, self.moment);
+                }
                 arrival = arrivals.recv() => match arrival {
                     None => break Exit::Retry("the sockets are gone".to_owned()),
                     Some(arrival) => {
@@ -167,7 +171,11 @@ impl Driver {
         loop {
             let kept = self.keep();
             match self.endpoint.poll_output() {
-                Output::Transmit { flow, bytes } => self.net.send(&flow, bytes),
+                Output::Transmit { flow, bytes } => {
+                    if !self.net.send(&flow, bytes) && flow.transport.is_reliable() {
+                        self.endpoint.transport_failed(flow, Instant::now());
+                    }
+                }
                 Output::Event(event) => self.on_event(event),
                 Output::Timeout(due) => return [due, kept].into_iter().flatten().min(),
             }

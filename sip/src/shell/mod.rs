@@ -1,6 +1,7 @@
 //! The endpoint's shell: sockets, the store and the media around the machine.
 
 mod arrival;
+mod connections;
 mod deposit;
 mod driver;
 mod keeping;
@@ -12,11 +13,13 @@ mod records;
 mod repair;
 mod said;
 mod secret;
+mod serve;
+mod sound;
 mod story;
 mod tcp;
+mod tls;
 mod trunks;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use voxea_core::Core;
@@ -29,6 +32,7 @@ pub use self::probe::probe;
 use self::driver::Driver;
 use self::net::Net;
 use self::secret::secret;
+use self::sound::Sound;
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Limits};
 use crate::media::{MediaConfig, MediaEngine};
@@ -46,7 +50,7 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         Err(error) => return Exit::Retry(format!("what the last run left could not be repaired: {error}")),
     };
     let media_config = MediaConfig {
-        bind: media_address(&config),
+        bind: Sound::new(&config).any(),
         ports: config.media_ports.clone(),
         threads: 2,
     };
@@ -66,12 +70,13 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         ..Limits::default()
     };
     let lines = config.lines.iter().map(|line| line.number.clone()).collect();
-    let endpoint = Endpoint::new(endpoint::Config {
+    let mut endpoint = Endpoint::new(endpoint::Config {
         secret,
         trunks: config.trunks.clone(),
         lines,
         limits,
     });
+    endpoint.listens(net.listening.clone());
     let menus = config.lines.iter().filter(|line| line.menu.is_some());
     if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
         tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
@@ -82,18 +87,4 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
     reporter.up(net.addresses.clone());
     let driver = Driver::new(config, core, reporter, endpoint, net, media, epoch, orphans);
     driver.run(arrivals, media_events, stop).await
-}
-
-/// Sound comes in where calls come in; everywhere, when calls come in on several addresses.
-fn media_address(config: &Config) -> IpAddr {
-    let mut addresses = config.listen.iter().map(|listen| listen.address.ip());
-    let first = addresses.next().unwrap_or(Ipv4Addr::LOCALHOST.into());
-    if addresses.all(|other| other == first) {
-        return first;
-    }
-    if config.listen.iter().all(|listen| listen.address.is_ipv4()) {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    }
 }

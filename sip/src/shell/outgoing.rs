@@ -1,41 +1,37 @@
-//! Ways to peers: names are looked up anew each time, datagrams leave by the sockets that calls come in by, and a
-//! connection that is open is used again.
+//! Ways to peers: names are looked up anew each time, and we are reached where calls come in.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::arrival::{Intakes, Locals};
-use super::tcp::{self, Connections};
+use super::arrival::Locals;
+use crate::config::Config;
 use crate::flow::{Flow, Transport};
 
-/// A name or a connection that takes longer is not there.
+/// A name that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The sockets that are open, and what connections of ours need.
+/// Where we listen, and so how we are reached.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
     /// Addresses really bound.
-    pub(super) udp: Vec<SocketAddr>,
-    pub(super) tcp: Vec<SocketAddr>,
-    pub(super) connections: Connections,
-    pub(super) intakes: Intakes,
+    pub(super) bound: Vec<(Transport, SocketAddr)>,
+    pub(super) config: Arc<Config>,
 }
 
 impl Ways {
-    /// A flow to a peer.
+    /// A flow to a peer. A stream is opened by the first message for it; its end here is where we listen, since nobody
+    /// could connect to the port that it has: Via and Contact say so.
     ///
     /// # Errors
     /// Why there is none, for an operator.
     pub(super) async fn reach(&self, host: &str, port: u16, transport: Transport) -> Result<Flow, String> {
         let all = lookup(host, port).await?;
-        let ours = match transport {
-            Transport::Udp => &self.udp,
-            Transport::Tcp => &self.tcp,
-        };
+        let ours = || self.bound.iter().filter(|(known, _)| *known == transport).map(|(_, bound)| *bound);
         // Of several addresses the first that we can speak to: an IPv4 socket reaches no IPv6 peer.
-        let fitting = |remote: &SocketAddr| ours.iter().find(|bound| bound.is_ipv4() == remote.is_ipv4()).copied();
+        let fitting = |remote: &SocketAddr| ours().find(|bound| bound.is_ipv4() == remote.is_ipv4());
         let found = all.iter().find_map(|remote| Some((*remote, fitting(remote)?)));
         let Some((remote, bound)) = found else {
             return Err(format!(
@@ -47,20 +43,11 @@ impl Ways {
                 }
             ));
         };
-        let flow = Flow {
+        Ok(Flow {
             remote,
-            local: Locals::new(&self.intakes.config, bound).towards(remote.ip()),
+            local: Locals::new(&self.config, bound).towards(remote.ip()),
             transport,
-        };
-        if transport == Transport::Udp || self.connections.is_open(&flow) {
-            return Ok(flow);
-        }
-        let connecting = tcp::connect(remote, Some(bound), &self.connections, &self.intakes);
-        match timeout(PATIENCE, connecting).await {
-            Ok(Ok(flow)) => Ok(flow),
-            Ok(Err(error)) => Err(format!("takes no connection: {error}")),
-            Err(_) => Err(format!("takes no connection within {} s", PATIENCE.as_secs())),
-        }
+        })
     }
 }
 

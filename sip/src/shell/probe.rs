@@ -1,13 +1,15 @@
 //! `voxea doctor`: asks every trunk that has an address, by sockets of its own, and changes nothing there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::secret::secret;
+use super::tls::Clients;
 use super::{arrival, outgoing};
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Event, Limits, Output};
@@ -28,9 +30,10 @@ pub async fn probe(config: &Config) -> Result<String, String> {
     if config.peers.is_empty() {
         return Ok("no trunk has an address: nothing to ask".to_owned());
     }
+    let clients = Clients::new(&Arc::new(config.clone()));
     let (mut found, mut well) = (Vec::new(), true);
     for peer in &config.peers {
-        let words = match check(peer).await {
+        let words = match check(peer, &clients).await {
             Ok(words) => words,
             Err(words) => {
                 well = false;
@@ -43,8 +46,8 @@ pub async fn probe(config: &Config) -> Result<String, String> {
     if well { Ok(found) } else { Err(found) }
 }
 
-async fn check(peer: &Settings) -> Result<String, String> {
-    let mut line = Line::open(peer).await?;
+async fn check(peer: &Settings, clients: &Clients) -> Result<String, String> {
+    let mut line = Line::open(peer, clients).await?;
     let options = line.ask(Task::Options).await?;
     let there = format!("answers OPTIONS with {}", options.status);
     if matches!(options.status, 408 | 503) {
@@ -72,8 +75,13 @@ async fn check(peer: &Settings) -> Result<String, String> {
 
 enum Socket {
     Udp(UdpSocket),
-    Tcp(TcpStream, Framer),
+    Stream(Box<dyn Stream>, Framer),
 }
+
+/// TCP, or TLS on it.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// One trunk, asked.
 struct Line {
@@ -84,7 +92,7 @@ struct Line {
 }
 
 impl Line {
-    async fn open(peer: &Settings) -> Result<Self, String> {
+    async fn open(peer: &Settings, clients: &Clients) -> Result<Self, String> {
         let found = outgoing::lookup(&peer.host, peer.port).await?;
         let remote = *found.first().ok_or("its name has no address")?;
         let no_route = |error: std::io::Error| format!("there is no route to it: {error}");
@@ -95,12 +103,19 @@ impl Line {
                 let local = socket.local_addr().map_err(no_route)?;
                 (Socket::Udp(socket), local)
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let connecting = tokio::time::timeout(PROBE, TcpStream::connect(remote)).await;
                 let stream = connecting.map_err(|_| format!("takes no connection within {} s", PROBE.as_secs()))?;
                 let stream = stream.map_err(|error| format!("takes no connection: {error}"))?;
                 let local = stream.local_addr().map_err(no_route)?;
-                (Socket::Tcp(stream, Framer::default()), local)
+                let stream: Box<dyn Stream> = if peer.transport == Transport::Tls {
+                    let shaking = tokio::time::timeout(PROBE, clients.connect(remote.ip(), stream)).await;
+                    let shaken = shaking.map_err(|_| format!("no TLS handshake within {} s", PROBE.as_secs()))?;
+                    Box::new(shaken.map_err(|error| format!("the TLS handshake fails: {error}; compare ca_file and tls_name"))?)
+                } else {
+                    Box::new(stream)
+                };
+                (Socket::Stream(stream, Framer::default()), local)
             }
         };
         let random = || secret().ok_or("the system gives no random bytes");
@@ -177,7 +192,7 @@ impl Socket {
     async fn send(&mut self, remote: SocketAddr, bytes: &[u8]) -> Result<(), String> {
         let sent = match self {
             Self::Udp(socket) => socket.send_to(bytes, remote).await.map(|_| ()),
-            Self::Tcp(stream, _) => stream.write_all(bytes).await,
+            Self::Stream(stream, _) => stream.write_all(bytes).await,
         };
         sent.map_err(|error| error.to_string())
     }
@@ -194,7 +209,7 @@ impl Socket {
                 buffer.truncate(length);
                 Ok(Some(buffer.into()))
             }
-            Self::Tcp(stream, framer) => {
+            Self::Stream(stream, framer) => {
                 let length = stream.read(&mut buffer).await.map_err(|error| error.to_string())?;
                 if length == 0 {
                     return Err("closes the connection without an answer".to_owned());

@@ -22,15 +22,17 @@ pub(super) struct Said {
 pub(super) fn said(line: &Line, core: &Core, at: Millis) -> Said {
     let calendar = || core.catalogue.calendar(line.theme.as_deref());
     let closed = line.closed.as_ref().filter(|closed| !closed.is_open(calendar(), at));
+    let records = closed.is_none_or(|closed| closed.takes_messages);
+    // Where no message is taken there is nothing to choose for.
     let themes = match &line.menu {
-        Some(_) => themes(&core.catalogue.current()),
-        None => Vec::new(),
+        Some(_) if records => themes(&core.catalogue.current()),
+        _ => Vec::new(),
     };
     Said {
         plan: Plan {
             emergency: line.emergency.is_some(),
             menu: themes.iter().map(|(digit, _)| *digit).collect(),
-            records: closed.is_none_or(|closed| closed.takes_messages),
+            records,
             beep: line.beep,
         },
         greeting: closed.map_or(&line.greeting, |closed| &closed.greeting).clone(),

@@ -10,6 +10,7 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
+use super::sound::Sound;
 use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
@@ -25,7 +26,13 @@ impl Driver {
         if self.tasks.len() >= COMMITS {
             return self.refuse(call.call, "overload");
         }
-        let Ok(leg) = self.media.reserve() else {
+        let Some(place) = Sound::new(&self.config).place(call.local.ip(), call.media) else {
+            // Its sound could not be received: the PBX shall offer another address, or send the call elsewhere.
+            self.count("no_family");
+            let _ = self.endpoint.reject(call.call, 488, None, Instant::now());
+            return;
+        };
+        let Ok(leg) = self.media.reserve_on(place.bind) else {
             return self.refuse(call.call, "no_port");
         };
         let recording = id::new();
@@ -37,7 +44,7 @@ impl Driver {
             recording,
             line: call.line.clone(),
             reliable: call.reliable,
-            local: call.local.ip(),
+            local: place.shown,
             interaction: None,
             request: None,
             end: None,

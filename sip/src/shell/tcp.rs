@@ -1,113 +1,50 @@
-//! TCP: bounded connections, bounded queues, and nobody may hold one open for nothing.
+//! Streams that others open: bounded connections, and nobody may hold one open for nothing.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_rustls::TlsAcceptor;
 
-use super::arrival::{Arrival, Intakes, Locals};
+use super::arrival::{Intakes, Locals};
+use super::connections::Connections;
+use super::serve::{self, TRUNK_IDLE};
 use crate::flow::{Flow, Transport};
-use crate::wire::stream::{Frame, Framer};
 
 /// Connections of trunks.
 const TRUNK_CONNECTIONS: usize = 256;
 /// Connections of strangers, who get a 403 and little time.
 const STRANGER_CONNECTIONS: usize = 16;
-/// Messages that may wait to be written.
-const QUEUE: usize = 64;
-/// A trunk's connection may be silent this long; its calls last longer than its keep-alives.
-const TRUNK_IDLE: Duration = Duration::from_secs(600);
-/// A stranger's.
+/// A stranger's connection may be silent this long.
 const STRANGER_IDLE: Duration = Duration::from_secs(5);
-/// A peer that does not read for this long has gone.
-const WRITE: Duration = Duration::from_secs(10);
-
-type Key = (SocketAddr, u16);
-
-/// The connections that are open, by the peer's address and our port.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Connections(Arc<Mutex<HashMap<Key, Open>>>);
-
-/// One that is open.
-#[derive(Debug)]
-struct Open {
-    queue: mpsc::Sender<Bytes>,
-    /// Ends it, what waits included.
-    cut: CancellationToken,
-}
-
-/// The connection's side of an [`Open`].
-struct Entered {
-    queue: mpsc::Sender<Bytes>,
-    waiting: mpsc::Receiver<Bytes>,
-    cut: CancellationToken,
-}
-
-impl Connections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues a message; false when the connection is gone or does not take any more.
-    pub(super) fn send(&self, flow: &Flow, bytes: Bytes) -> bool {
-        let key = (flow.remote, flow.local.port());
-        let connections = self.lock();
-        let Some(open) = connections.get(&key) else { return false };
-        let queued = open.queue.try_send(bytes).is_ok();
-        if !queued {
-            // A peer that does not read is cut off.
-            open.cut.cancel();
-        }
-        queued
-    }
-
-    /// Whether one is open between these two.
-    pub(super) fn is_open(&self, flow: &Flow) -> bool {
-        self.lock().contains_key(&(flow.remote, flow.local.port()))
-    }
-
-    /// Enters a connection; what is sent from now on waits for it.
-    fn enter(&self, flow: &Flow) -> Entered {
-        let (queue, waiting) = mpsc::channel::<Bytes>(QUEUE);
-        let cut = CancellationToken::new();
-        let open = Open {
-            queue: queue.clone(),
-            cut: cut.clone(),
-        };
-        self.lock().insert((flow.remote, flow.local.port()), open);
-        Entered { queue, waiting, cut }
-    }
-
-    /// Takes a connection out, unless another one has its place by now.
-    fn forget(&self, key: &Key, queue: &mpsc::Sender<Bytes>) {
-        let mut connections = self.lock();
-        if connections.get(key).is_some_and(|open| open.queue.same_channel(queue)) {
-            connections.remove(key);
-        }
-    }
-}
+/// Handshakes at once: each is a signature of ours.
+const HANDSHAKES: usize = 32;
+/// A handshake ends within this time, waiting for its turn included.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // Each family has its own socket, so that `[::]` and `0.0.0.0` share a port whatever the system's default is.
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(256)?;
     TcpListener::from_std(socket.into())
 }
 
-pub(super) async fn listen(listener: TcpListener, connections: Connections, intakes: Intakes) {
+/// Takes connections; with an acceptor they speak TLS.
+pub(super) async fn listen(listener: TcpListener, acceptor: Option<TlsAcceptor>, connections: Connections, intakes: Intakes) {
     let trunks = Arc::new(Semaphore::new(TRUNK_CONNECTIONS));
     let strangers = Arc::new(Semaphore::new(STRANGER_CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -119,12 +56,12 @@ pub(super) async fn listen(listener: TcpListener, connections: Connections, inta
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let known = intakes
-            .config
-            .trunks
-            .iter()
-            .flat_map(|trunk| &trunk.allow)
-            .any(|network| network.contains(remote.ip()));
+        let known = intakes.knows(remote.ip());
+        if !known && acceptor.is_some() {
+            // A stranger is worth no handshake.
+            intakes.count("forbidden");
+            continue;
+        }
         let (seats, idle) = if known {
             (&trunks, TRUNK_IDLE)
         } else {
@@ -135,112 +72,56 @@ pub(super) async fn listen(listener: TcpListener, connections: Connections, inta
             continue;
         };
         let (connections, intakes) = (connections.clone(), intakes.clone());
+        let (acceptor, handshakes) = (acceptor.clone(), Arc::clone(&handshakes));
         intakes.tasks.clone().spawn(async move {
-            if let Ok(bound) = stream.local_addr() {
-                let local = Locals::new(&intakes.config, bound).towards(remote.ip());
-                let flow = Flow {
-                    remote,
-                    local,
-                    transport: Transport::Tcp,
-                };
-                let entered = connections.enter(&flow);
-                serve(stream, flow, idle, entered, connections, intakes).await;
+            match acceptor {
+                None => taken(stream, Transport::Tcp, remote, idle, &connections, &intakes).await,
+                Some(acceptor) => secured(stream, &acceptor, remote, &handshakes, &connections, &intakes).await,
             }
             drop(seat);
         });
     }
 }
 
-/// Opens a connection to a trunk and serves it like one that came. `listening` is where we take connections: what Via
-/// and Contact say, since nobody could connect to the port that this one has.
-pub(super) async fn connect(
-    remote: SocketAddr,
-    listening: Option<SocketAddr>,
-    connections: &Connections,
-    intakes: &Intakes,
-) -> io::Result<Flow> {
-    let stream = TcpStream::connect(remote).await?;
-    let bound = listening.map_or_else(|| stream.local_addr(), Ok)?;
-    let flow = Flow {
-        remote,
-        local: Locals::new(&intakes.config, bound).towards(remote.ip()),
-        transport: Transport::Tcp,
+async fn taken(stream: TcpStream, transport: Transport, remote: SocketAddr, idle: Duration, connections: &Connections, intakes: &Intakes) {
+    let Some(flow) = flow(&stream, transport, remote, intakes) else {
+        return;
     };
-    let entered = connections.enter(&flow);
-    let serving = serve(stream, flow, TRUNK_IDLE, entered, connections.clone(), intakes.clone());
-    intakes.tasks.spawn(serving);
-    Ok(flow)
+    serve::serve(stream, connections.enter(&flow), idle, connections, intakes).await;
 }
 
-async fn serve(stream: TcpStream, flow: Flow, idle: Duration, entered: Entered, connections: Connections, intakes: Intakes) {
-    let _ = stream.set_nodelay(true);
-    let key = (flow.remote, flow.local.port());
-    let Entered { queue, mut waiting, cut } = entered;
-    let (mut reader, mut writer) = stream.into_split();
-    let write = async {
-        while let Some(bytes) = waiting.recv().await {
-            if !matches!(timeout(WRITE, writer.write_all(&bytes)).await, Ok(Ok(()))) {
-                break;
-            }
-        }
-        let _ = writer.shutdown().await;
-    };
-    let read = async {
-        let mut framer = Framer::default();
-        let mut buffer = vec![0; 16 * 1024];
-        // The idle time counts whole messages: byte after byte keeps nobody alive.
-        let mut heard = tokio::time::Instant::now();
-        loop {
-            let length = match tokio::time::timeout_at(heard + idle, reader.read(&mut buffer)).await {
-                Ok(Ok(length)) if length > 0 => length,
-                _ => return,
-            };
-            framer.push(buffer.get(..length).unwrap_or_default());
-            while let Some(frame) = framer.next() {
-                heard = tokio::time::Instant::now();
-                let (bytes, last) = match frame {
-                    Frame::KeepAlive => {
-                        let _ = queue.try_send(Bytes::from_static(b"\r\n"));
-                        continue;
-                    }
-                    Frame::Message(bytes) => (bytes, false),
-                    Frame::Broken(head) => (head, true),
-                };
-                // A full queue stops the reading, and so the peer.
-                if intakes
-                    .arrivals
-                    .send(Arrival {
-                        flow,
-                        bytes,
-                        at: Instant::now(),
-                    })
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-                if last {
-                    // The endpoint answers a broken message at once; then nothing more can be understood.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    return;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = write => {}
-        () = read => {}
-        () = intakes.stop.cancelled() => {}
-        () = cut.cancelled() => {}
-    }
-    connections.forget(&key, &queue);
-    if cut.is_cancelled() {
+async fn secured(
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    remote: SocketAddr,
+    handshakes: &Semaphore,
+    connections: &Connections,
+    intakes: &Intakes,
+) {
+    let Some(flow) = flow(&stream, Transport::Tls, remote, intakes) else {
         return;
-    }
-    // What is queued already goes out: the last 200 of a call among it.
-    while let Ok(bytes) = waiting.try_recv() {
-        if !matches!(timeout(Duration::from_millis(500), writer.write_all(&bytes)).await, Ok(Ok(()))) {
-            return;
+    };
+    let shaking = async {
+        let _turn = handshakes.acquire().await;
+        acceptor.accept(stream).await
+    };
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE, shaking) => shaken,
+        () = intakes.stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve::serve(stream, connections.enter(&flow), TRUNK_IDLE, connections, intakes).await,
+        Ok(Err(error)) => {
+            intakes.count("handshake_failed");
+            tracing::warn!(%error, from = %remote.ip(), "a TLS handshake failed");
         }
+        Err(_) => intakes.count("handshake_failed"),
     }
+}
+
+fn flow(stream: &TcpStream, transport: Transport, remote: SocketAddr, intakes: &Intakes) -> Option<Flow> {
+    let bound = stream.local_addr().ok()?;
+    let _ = stream.set_nodelay(true);
+    let local = Locals::new(&intakes.config, bound).towards(remote.ip());
+    Some(Flow { remote, local, transport })
 }

@@ -25,6 +25,8 @@ enum State {
 pub(crate) struct Client {
     pub(crate) branch: String,
     pub(crate) flow: Flow,
+    /// Another way, for when that connection is gone.
+    pub(crate) otherwise: Option<Flow>,
     bytes: Bytes,
     invite: bool,
     /// Our ACK, once there was a final answer to an INVITE.
@@ -49,6 +51,7 @@ impl Client {
             Self {
                 branch,
                 flow,
+                otherwise: None,
                 bytes,
                 invite,
                 ack: None,
@@ -107,6 +110,12 @@ impl Client {
                 ) // K
             }
         }
+    }
+
+    /// The connection is gone: the other one has its place, if there is one. Gives the request, to be sent on it.
+    pub(crate) fn moved(&mut self) -> Option<Bytes> {
+        self.flow = self.otherwise.take()?;
+        Some(self.bytes.clone())
     }
 
     /// Timers A and E.

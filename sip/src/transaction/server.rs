@@ -29,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) merge: Option<String>,
     /// Where responses go.
     pub(crate) flow: Flow,
+    /// Where they go when that connection is gone (RFC 3261 §18.2.2).
+    pub(crate) otherwise: Option<Flow>,
     /// The To tag of all its responses.
     pub(crate) tag: String,
     pub(crate) state: State,
@@ -43,6 +45,7 @@ impl Server {
             key,
             merge,
             flow,
+            otherwise: None,
             tag,
             state: State::Proceeding,
             invite,
@@ -80,6 +83,16 @@ impl Server {
             }
         }
         step
+    }
+
+    /// The connection is gone: the other one has its place, if there is one. Gives what must be sent again on it:
+    /// an answer that may never have left.
+    pub(crate) fn moved(&mut self) -> Option<Bytes> {
+        self.flow = self.otherwise.take()?;
+        match self.state {
+            State::Completed | State::Accepted => self.last.clone(),
+            State::Proceeding | State::Confirmed => None,
+        }
     }
 
     /// The peer repeats its request.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use voxea_sip::auth::{Allowed, Credentials, Login, Realm};
 use voxea_sip::call::EndedBy;
-use voxea_sip::endpoint::{Ask, Event, Limits};
+use voxea_sip::endpoint::{Event, Limits};
 use voxea_sip::policy::Trunk;
-use voxea_sip::wire::method::Method;
 use voxea_tests::sip::digest::{Account, field};
 
 use crate::bench::{Bench, OFFER, beside, first_line, header, inside, invite, invite_with, message};
@@ -254,16 +253,7 @@ fn our_bye_and_update_are_proved_once() {
 #[test]
 fn an_ask_hears_the_peer_or_silence() {
     let mut bench = Bench::new();
-    let ask = Ask {
-        method: Method::OPTIONS,
-        uri: "sip:192.0.2.1:5060".to_owned(),
-        headers: vec![
-            ("From", "<sip:a@h>;tag=1".to_owned()),
-            ("To", "<sip:h>".to_owned()),
-            ("Call-ID", "c".to_owned()),
-            ("CSeq", "1 OPTIONS".to_owned()),
-        ],
-    };
+    let ask = crate::bench::options();
     let first = bench.endpoint.ask(bench.flow, &ask, bench.now);
     bench.pass(Duration::from_millis(1));
     assert!(bench.last().starts_with("OPTIONS sip:192.0.2.1:5060 SIP/2.0\r\n"));

@@ -11,4 +11,5 @@ mod policy;
 mod reliable;
 mod sessions;
 mod torture;
+mod transport;
 mod trunks;

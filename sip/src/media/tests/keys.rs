@@ -84,25 +84,24 @@ fn keys_during_the_message_are_counted_and_neither_sound_nor_loss() {
 #[test]
 fn nine_before_the_message_leaves_no_file() {
     let mut bench = Bench::new(47_310..=47_329);
-    // After so many packets of greeting and beep, of 20: the last one is read when the recording has begun.
-    for (heard, by_info) in [(1, false), (1, true), (8, false), (19, false)] {
+    for way in ["media", "info", "read late"] {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);
-        leg.start(&bench.call(caller.address(), "refused")).unwrap();
-        (0..heard).for_each(|_| drop(caller.receive()));
-        if by_info {
-            leg.press(Digit::NINE, Instant::now());
-        } else {
-            caller.press(0, 9);
+        let mut call = bench.call(caller.address(), "refused");
+        if way != "read late" {
+            call.greeting = vec![0x55; FRAME * 100].into();
         }
-        let end = loop {
-            match bench.next().1 {
-                MediaEvent::RecordingStarted { .. } => assert_eq!(heard, 19, "the key was read before"),
-                MediaEvent::Ended { end } => break end,
-                other => panic!("{other:?}"),
+        leg.start(&call).unwrap();
+        caller.receive();
+        match way {
+            "media" => caller.press(0, 9),
+            "info" => leg.press(Digit::NINE, Instant::now()),
+            _ => {
+                let begun = bench.begun();
+                leg.press(Digit::NINE, begun.checked_sub(Duration::from_millis(1)).unwrap());
             }
-        };
-        assert_eq!(end, MediaEnd::Refused);
+        }
+        assert_eq!(bench.ended(), MediaEnd::Refused, "{way}");
         let finished = bench.finished();
         assert!(
             matches!(finished.outcome, Outcome::Nothing) && finished.started.is_none(),
@@ -149,7 +148,7 @@ fn a_key_chooses_once_by_both_ways_and_the_beep_waits_until_it_is_stored() {
             leg.stored();
         }
     }
-    assert!((15..30).contains(&silent), "{silent} packets of waiting");
+    assert!((15..100).contains(&silent), "{silent} packets of waiting, 250 at most");
     bench.begun();
     leg.stop(Instant::now());
     bench.finished();
@@ -161,17 +160,17 @@ fn a_stream_of_keys_is_a_sign_of_life() {
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let call = Call {
-        rtp_timeout: Duration::from_millis(400),
+        rtp_timeout: Duration::from_secs(1),
         ..bench.call(caller.address(), "alive")
     };
     leg.start(&call).unwrap();
     let start = Instant::now();
-    for number in 0..60_u16 {
+    for number in 0..100_u16 {
         sleep_until(start + Duration::from_millis(20) * u32::from(number));
         let [high, low] = (160 * (number + 1)).to_be_bytes();
         caller.event(0, number, [5, 10, high, low]);
     }
     bench.begun();
-    assert!(bench.events.try_recv().is_err(), "1.2 s without sound, and still there");
+    assert!(bench.events.try_recv().is_err(), "2 s without sound, and still there");
     assert_eq!(bench.ended(), MediaEnd::RtpTimeout, "and then not");
 }

@@ -1,0 +1,177 @@
+//! baresip as a softphone without a sound card: it says what a file holds, and is told what to do over its control port.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::sip::g711;
+
+/// Longest a step may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Silence before and after what is said, in samples of 8 kHz: the call must not end with the file.
+const BEFORE: usize = 16_000;
+const AFTER: usize = 30 * 8_000;
+
+/// A running phone; it ends with this.
+pub struct Baresip {
+    _child: Child,
+    control: TcpStream,
+    read: Vec<u8>,
+    folder: PathBuf,
+}
+
+impl Baresip {
+    /// Starts a phone with its files in `folder`, which says `speech` (A-law) two seconds after a call is up. `account` are
+    /// further settings: `;transport=tls`.
+    ///
+    /// # Errors
+    /// It is missing, or does not listen to commands; what it said is in the message.
+    pub async fn start(folder: &Path, speech: &[u8], account: &str) -> Result<Self> {
+        let control = free_port()?;
+        let said = folder.join("speech.wav");
+        std::fs::write(&said, wav(speech))?;
+        let ca = folder.join("ca.pem");
+        let modules = ["g711", "aufile", "aubridge", "uuid", "ctrl_tcp", "menu", "account"];
+        let config: String = modules.iter().map(|module| format!("module {module}.so\n")).collect();
+        let config = format!(
+            "module_path {}\nsip_listen 127.0.0.1:0\nsip_cafile {}\nnet_interface 127.0.0.1\naudio_source aufile,{}\naudio_player aubridge,nobody\n\
+             audio_alert aubridge,nobody\nctrl_tcp_listen {control}\ncall_max_calls 1\n{config}",
+            modules_folder()?.display(),
+            ca.display(),
+            said.display(),
+        );
+        std::fs::write(folder.join("config"), config)?;
+        std::fs::write(
+            folder.join("accounts"),
+            format!("<sip:0145000007@127.0.0.1{account}>;regint=0;audio_codecs=PCMA/8000/1\n"),
+        )?;
+        let log = File::create(folder.join("log"))?;
+        let mut command = Command::new("baresip");
+        command
+            .arg("-f")
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("baresip is missing: scripts/install-peers installs it")?;
+        let deadline = Instant::now() + PATIENCE;
+        let stream = loop {
+            match TcpStream::connect(control).await {
+                Ok(stream) => break stream,
+                Err(_) if child.try_wait()?.is_none() && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => bail!("baresip: {error}\n{}", log_of(folder)),
+            }
+        };
+        Ok(Self {
+            _child: child,
+            control: stream,
+            read: Vec::new(),
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Tells it to do something: `dial`, `hangup`, `hold`, `resume`; returns when it has understood.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn tell(&mut self, command: &str, params: &str) -> Result<()> {
+        let order = json!({"command": command, "params": params, "token": command}).to_string();
+        self.control.write_all(format!("{}:{order},", order.len()).as_bytes()).await?;
+        let answer = self.until(|told| told["response"] == true && told["token"] == command).await?;
+        ensure!(answer["ok"] == true, "{command}: {answer}\n{}", log_of(&self.folder));
+        Ok(())
+    }
+
+    /// Waits for an event of a call: `CALL_ESTABLISHED`, `CALL_CLOSED`.
+    ///
+    /// # Errors
+    /// When it does not come within 30 s.
+    pub async fn event(&mut self, kind: &str) -> Result<Value> {
+        self.until(|told| told["event"] == true && told["type"] == kind).await
+    }
+
+    async fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+        let folder = self.folder.clone();
+        let waiting = async {
+            loop {
+                while let Some(told) = self.take()? {
+                    if fits(&told) {
+                        return Ok(told);
+                    }
+                }
+                let mut buffer = [0; 4096];
+                let length = self.control.read(&mut buffer).await?;
+                ensure!(length > 0, "baresip has ended");
+                self.read.extend_from_slice(&buffer[..length]);
+            }
+        };
+        timeout(PATIENCE, waiting)
+            .await
+            .with_context(|| format!("baresip says nothing of it:\n{}", log_of(&folder)))?
+    }
+
+    /// A netstring: length, colon, octets, comma.
+    fn take(&mut self) -> Result<Option<Value>> {
+        let Some(colon) = self.read.iter().position(|octet| *octet == b':') else {
+            return Ok(None);
+        };
+        let length: usize = std::str::from_utf8(&self.read[..colon])?.parse()?;
+        let end = colon + 1 + length;
+        if self.read.len() <= end {
+            return Ok(None);
+        }
+        let told = serde_json::from_slice(&self.read[colon + 1..end])?;
+        self.read.drain(..=end);
+        Ok(Some(told))
+    }
+}
+
+fn log_of(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+fn modules_folder() -> Result<PathBuf> {
+    // Debian has them in one place; others below the architecture's name.
+    let plain = PathBuf::from("/usr/lib/baresip/modules");
+    let libraries = std::fs::read_dir("/usr/lib")?.flatten();
+    let mut places = libraries.map(|entry| entry.path().join("baresip/modules")).chain([plain]);
+    places.find(|place| place.is_dir()).context("the modules of baresip are missing")
+}
+
+/// PCM16, mono, 8 kHz: what its file source takes.
+fn wav(speech: &[u8]) -> Vec<u8> {
+    let silence = |samples| std::iter::repeat_n(0_i16, samples);
+    let samples = silence(BEFORE)
+        .chain(speech.iter().map(|octet| g711::a_law(*octet)))
+        .chain(silence(AFTER));
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let length = u32::try_from(data.len()).unwrap_or_default();
+    let mut file = Vec::with_capacity(data.len() + 44);
+    file.extend_from_slice(b"RIFF");
+    file.extend_from_slice(&(length + 36).to_le_bytes());
+    file.extend_from_slice(b"WAVEfmt ");
+    for number in [16_u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
+        file.extend_from_slice(&number.to_le_bytes());
+    }
+    file.extend_from_slice(b"data");
+    file.extend_from_slice(&length.to_le_bytes());
+    file.extend_from_slice(&data);
+    file
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
