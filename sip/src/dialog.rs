@@ -97,6 +97,18 @@ impl Dialog {
         }
     }
 
+    /// Where the INVITE really came from.
+    pub(crate) const fn source(&self) -> std::net::SocketAddr {
+        self.flow.remote
+    }
+
+    /// The Request-URI of a request of ours.
+    pub(crate) fn request_uri(&self) -> String {
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
+        let strict = first.filter(|hop| hop.sip().is_some_and(|sip| !sip.is_loose()));
+        strict.as_ref().unwrap_or(&self.target).to_string()
+    }
+
     /// An answer in this dialog, under its session identifier where it has one (RFC 7989 §6).
     pub(crate) fn identified(&self, reply: Reply) -> Reply {
         match &self.session_id {

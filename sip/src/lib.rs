@@ -1,10 +1,11 @@
 //! Voxea's telephone: SIP signalling and the deposit call.
 //!
-//! [`wire`], [`sdp`], [`call`], [`endpoint`] and their helpers are a machine: bytes and the time go in; bytes,
-//! events and the next deadline come out. They know no socket, no clock and no database. Behind the feature `shell`
-//! stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
+//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`], [`keeper`] and their helpers are a machine: bytes and the time
+//! go in; bytes, events and the next deadline come out. They know no socket, no clock and no database. Behind the
+//! feature `shell` stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
 pub mod announcement;
+pub mod auth;
 pub mod call;
 #[cfg(feature = "shell")]
 pub mod config;
@@ -15,6 +16,7 @@ pub mod flow;
 mod hop;
 mod ids;
 mod interval;
+pub mod keeper;
 #[cfg(feature = "shell")]
 pub mod media;
 pub mod policy;

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::auth::{Login, Realm};
+
 /// A range of addresses, `192.0.2.0/24`; a single address stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -61,6 +63,10 @@ pub struct Trunk {
     pub name: String,
     /// Where it calls from; empty means nobody.
     pub allow: Vec<Network>,
+    /// What its calls must prove; `None`: its address is enough.
+    pub realm: Option<Realm>,
+    /// Our account with it, for requests of ours that it challenges.
+    pub login: Option<Login>,
     /// Whether it is believed who calls and over whom: P-Asserted-Identity, Diversion and the like (RFC 3325 §5).
     pub trusted: bool,
     /// Its calls that may go on at once.
@@ -78,6 +84,8 @@ impl Trunk {
         Self {
             name: name.to_owned(),
             allow,
+            realm: None,
+            login: None,
             trusted: true,
             max_calls: 2_000,
             calls_per_second: 0,

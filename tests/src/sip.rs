@@ -13,11 +13,14 @@
 //! # Ok(()) }
 //! ```
 
+pub mod digest;
 pub mod g711;
+pub mod kamailio;
 mod keys;
 mod media;
 mod message;
 mod oddities;
+pub mod registrar;
 pub mod stream;
 
 use std::net::SocketAddr;

@@ -4,4 +4,4 @@ mod mailboxes;
 mod registry;
 
 pub use mailboxes::{MailboxPlace, Mailboxes};
-pub use registry::{Channels, Reporter, State, Status};
+pub use registry::{Channels, Reporter, State, Status, TrunkState, TrunkStatus};

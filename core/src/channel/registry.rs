@@ -57,6 +57,54 @@ pub struct Status {
     pub queue: u64,
     /// Attempts since it last worked for a stable minute.
     pub attempts: u32,
+    /// The peers of a channel that has several, in the order of the configuration: the trunks of the telephone.
+    pub trunks: Vec<TrunkStatus>,
+}
+
+/// Whether a trunk's peer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrunkState {
+    /// Nobody has asked it, or it has no address.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+}
+
+impl TrunkState {
+    /// The name that the API uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// What is known of one trunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether its peer is there.
+    pub state: TrunkState,
+    /// Since when, milliseconds UTC.
+    pub since: Millis,
+    /// Where it is reached, `udp:192.0.2.1:5060`; `None`: nobody was told.
+    pub address: Option<String>,
+    /// Until when we are registered with it.
+    pub registered_until: Option<Millis>,
+    /// What went wrong last. Says nothing about citizens.
+    pub last_error: Option<String>,
+    /// When it is asked next, or when the next attempt to register is due.
+    pub next_attempt: Option<Millis>,
+    /// Calls that were taken from it since the channel's start.
+    pub calls: u64,
+    /// Calls that were refused since then.
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +135,7 @@ impl Channels {
             next_attempt: None,
             queue: 0,
             attempts: 0,
+            trunks: Vec::new(),
         };
         self.lock().insert(account.clone(), status);
         Reporter {
@@ -185,6 +234,13 @@ impl Reporter {
     pub fn activity(&self) {
         if let Some(status) = self.channels.lock().get_mut(&self.account) {
             status.last_activity = Some(time::now());
+        }
+    }
+
+    /// What is known of its trunks.
+    pub fn trunks(&self, trunks: Vec<TrunkStatus>) {
+        if let Some(status) = self.channels.lock().get_mut(&self.account) {
+            status.trunks = trunks;
         }
     }
 

@@ -13,7 +13,7 @@ use prometheus::core::Collector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use voxea_core::Core;
 use voxea_core::base::time;
-use voxea_core::channel::State as ChannelState;
+use voxea_core::channel::{State as ChannelState, TrunkState};
 
 /// Counters of the API. Without a registry they count all the same and nobody reads them.
 #[derive(Clone)]
@@ -112,7 +112,19 @@ fn channels(core: &Core) -> Result<Families, prometheus::Error> {
         Opts::new("voxea_channel_attempts", "Failed attempts since a channel last worked."),
         &["kind", "name"],
     )?;
+    let trunks = IntGaugeVec::new(
+        Opts::new(
+            "voxea_sip_trunk_up",
+            "1 for a trunk whose peer answers, 0 for one whose peer does not; none as long as that is unknown.",
+        ),
+        &["trunk"],
+    )?;
     for status in core.channels.list() {
+        for trunk in status.trunks.iter().filter(|trunk| trunk.state != TrunkState::Unknown) {
+            trunks
+                .with_label_values(&[&trunk.name])
+                .set(i64::from(trunk.state == TrunkState::Up));
+        }
         let (kind, name) = (status.account.kind.as_str(), status.account.name.as_str());
         for each in [
             ChannelState::Connecting,
@@ -130,7 +142,7 @@ fn channels(core: &Core) -> Result<Families, prometheus::Error> {
             .set(i64::try_from(status.queue).unwrap_or(i64::MAX));
         attempts.with_label_values(&[kind, name]).set(i64::from(status.attempts));
     }
-    Ok([state.collect(), queue.collect(), attempts.collect()].concat())
+    Ok([state.collect(), queue.collect(), attempts.collect(), trunks.collect()].concat())
 }
 
 fn events(core: &Core) -> Result<Families, prometheus::Error> {
@@ -279,6 +291,33 @@ mod tests {
                 && !text.contains("voxea_events_total"),
             "{text}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_trunk_is_up_or_down_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(voxea_core::CoreConfig::embedded(folder.path())).await.unwrap();
+        let account = voxea_core::base::account::Account::new(voxea_core::base::account::Kind::Sip, "sip");
+        let reporter = core.channels.register(account);
+        let trunk = |name: &str, state| voxea_core::channel::TrunkStatus {
+            name: name.to_owned(),
+            state,
+            since: 0,
+            address: None,
+            registered_until: None,
+            last_error: None,
+            next_attempt: None,
+            calls: 0,
+            refused: 0,
+        };
+        reporter.trunks(vec![
+            trunk("a", TrunkState::Up),
+            trunk("b", TrunkState::Down),
+            trunk("c", TrunkState::Unknown),
+        ]);
+        let text = Metrics::new().text(&core).await.unwrap();
+        let shown: Vec<&str> = text.lines().filter(|line| line.starts_with("voxea_sip_trunk_up{")).collect();
+        assert_eq!(shown, ["voxea_sip_trunk_up{trunk=\"a\"} 1", "voxea_sip_trunk_up{trunk=\"b\"} 0"]);
     }
 
     #[test]

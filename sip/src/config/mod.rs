@@ -4,6 +4,7 @@ mod announce;
 mod greeting;
 mod line;
 mod listen;
+mod peer;
 pub(crate) mod tls;
 mod trunk;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use voxea_core::base::settings::Section;
 
 use crate::flow::Transport;
+use crate::keeper::Settings;
 use crate::policy::Trunk;
 
 const LISTEN: &str = "udp:127.0.0.1:5060";
@@ -40,8 +42,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// Whom we believe to be a trunk, in the order of `trunks`.
     pub trunk_tls: Vec<TrunkTls>,
-    /// Where trunks are reached, by name: `host:port` or `host`.
-    pub peers: Vec<(String, String)>,
+    /// The trunks that have an address, and how they are reached.
+    pub peers: Vec<Settings>,
     /// Which numbers are answered.
     pub lines: Vec<Line>,
 }
@@ -80,12 +82,23 @@ impl Config {
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
         let (mut trunks, mut peers, mut trunk_tls) = (Vec::new(), Vec::new(), Vec::new());
         for mut entry in section.list("trunk") {
-            let (found, address) = trunk::read(&mut entry);
-            trunk_tls.push(tls::trunk(&entry, address.as_deref()));
+            let (found, peer) = trunk::read(&mut entry);
+            trunk_tls.push(tls::trunk(&entry, peer.as_ref().map(Settings::address).as_deref()));
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
-            peers.extend(address.map(|address| (found.name.clone(), address)));
+            if let Some(peer) = peer {
+                if !listen.iter().any(|listen| listen.transport == peer.transport) {
+                    entry.problem(
+                        "address",
+                        format!(
+                            "is reached by {0}, and [sip] does not listen there; an example: listen = [\"{0}:127.0.0.1:5060\"]",
+                            peer.transport
+                        ),
+                    );
+                }
+                peers.push(peer);
+            }
             trunks.push(found);
         }
         let mut lines: Vec<Line> = Vec::new();

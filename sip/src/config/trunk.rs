@@ -2,20 +2,16 @@
 
 use voxea_core::base::settings::Section;
 
+use super::peer;
+use crate::keeper::Settings;
 use crate::policy::{Network, Trunk};
 
 /// After which telephone systems try the next way to go.
 const FAILURES: [u16; 9] = [404, 480, 486, 488, 500, 502, 503, 600, 603];
 
 /// Reads a trunk, and where it is reached.
-pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
+pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<Settings>) {
     let name = section.required_string("name", "pbx");
-    let address = section.string("address");
-    if let Some(text) = &address
-        && (text.is_empty() || text.contains(char::is_whitespace) || text.contains("://"))
-    {
-        section.problem("address", "must be a host or a host and a port, such as \"192.0.2.1:5060\"");
-    }
     let mut allow = Vec::new();
     match section.strings("allow") {
         None => section.problem("allow", "is missing: nobody could call; an example: allow = [\"192.0.2.1\"]"),
@@ -31,6 +27,7 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
             }
         }
     }
+    let peer = peer::read(section, &name);
     let mut trunk = Trunk::new(&name, allow);
     trunk.trusted = section.bool_or("trusted", true);
     trunk.max_calls = section.int_or("max_calls", 2_000, 1..=100_000).unsigned_abs() as usize;
@@ -44,5 +41,6 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
             format!("{failure} says something else than that a call cannot be taken now; one of {FAILURES:?}"),
         );
     }
-    (trunk, address)
+    (trunk.realm, trunk.login) = (peer.realm, peer.login);
+    (trunk, peer.settings)
 }

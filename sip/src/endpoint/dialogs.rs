@@ -14,7 +14,7 @@ use crate::wire::method::Method;
 use crate::wire::multipart::{self, Session};
 
 impl Endpoint {
-    fn dialog_of(&self, request: &Request) -> Option<CallHandle> {
+    pub(super) fn dialog_of(&self, request: &Request) -> Option<CallHandle> {
         let key = dialog::key(&request.call_id, request.to.tag()?, request.from.tag().unwrap_or_default());
         self.dialogs.get(&key).copied()
     }

@@ -67,7 +67,7 @@ impl Endpoint {
             facts: Facts::of(&invite, trusted),
             dialled,
             call_id: invite.call_id.clone(),
-            identity: transaction::merge_key(&invite),
+            identity: transaction::identity(&invite),
             local: source.local,
             media: offer.as_ref().and_then(sdp::sound),
             reliable: invite.requires("100rel") || invite.supports("100rel"),

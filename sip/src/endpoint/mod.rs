@@ -4,11 +4,13 @@
 //! [`Output::Timeout`] before the next one.
 
 mod admission;
+mod asking;
 mod dialogs;
 mod early;
 mod held;
 mod info;
 mod invite;
+mod proof;
 mod receive;
 mod refuse;
 mod reinvite;
@@ -17,15 +19,17 @@ mod tables;
 mod transport;
 mod user;
 
+pub use self::asking::Ask;
 pub use self::held::Held;
 pub use self::user::Gone;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::auth::Guard;
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
 use crate::dtmf::Digit;
 use crate::flow::Flow;
@@ -36,6 +40,7 @@ use crate::sdp::Negotiated;
 use crate::timers::Timers;
 use crate::transaction::client::Client;
 use crate::transaction::server::Server;
+use crate::wire::Response;
 
 /// What an endpoint is told once.
 #[derive(Clone)]
@@ -147,12 +152,12 @@ pub enum Event {
         /// Whether the caller had confirmed our 200.
         answered: bool,
     },
-    /// An OPTIONS of ours came to its end; no status means that nobody answered.
-    Probed {
-        /// As returned by `probe`.
-        probe: u64,
-        /// The final status.
-        status: Option<u16>,
+    /// A request of ours outside any dialog came to its end.
+    Answer {
+        /// As returned by `ask`.
+        ask: u64,
+        /// The final response; `None` when nobody answered.
+        response: Option<Box<Response>>,
     },
     /// Something for a counter: `forbidden`, `malformed`, `overload`, `retransmission`, …
     Counted(&'static str),
@@ -185,7 +190,16 @@ enum Purpose {
     Refresh(CallHandle),
     /// The session's, by INVITE.
     Reinvite(CallHandle),
-    Probe,
+    Ask,
+}
+
+/// What became of a trunk's calls since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that were offered to the user.
+    pub calls: u64,
+    /// Those that the machine refused by itself, whatever for.
+    pub refused: u64,
 }
 
 /// The signalling machine of one node.
@@ -198,6 +212,9 @@ pub struct Endpoint {
     limits: Limits,
     ids: Ids,
     refusals: Bucket,
+    guard: Guard,
+    /// By the trunk's place in the configuration.
+    tallies: Vec<Tally>,
     draining: bool,
     last_id: u64,
     servers: HashMap<u64, Server>,
@@ -207,6 +224,8 @@ pub struct Endpoint {
     merges: HashMap<String, u64>,
     clients: HashMap<u64, (Client, Purpose)>,
     branches: HashMap<String, u64>,
+    /// Client transactions of requests in dialogs that carry our credentials already.
+    proved: HashSet<u64>,
     calls: HashMap<CallHandle, Call>,
     /// Offered calls by the transaction of their INVITE.
     offered: HashMap<u64, CallHandle>,
@@ -222,6 +241,8 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            guard: Guard::new(&config.secret),
+            tallies: vec![Tally::default(); config.trunks.len()],
             gates: config.trunks.iter().map(Gate::new).collect(),
             trunks: config.trunks,
             lines: config.lines,
@@ -235,6 +256,7 @@ impl Endpoint {
             merges: HashMap::new(),
             clients: HashMap::new(),
             branches: HashMap::new(),
+            proved: HashSet::new(),
             calls: HashMap::new(),
             offered: HashMap::new(),
             dialogs: HashMap::new(),
@@ -259,6 +281,12 @@ impl Endpoint {
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.servers.len()
+    }
+
+    /// What became of a trunk's calls; trunks are counted as in [`Config::trunks`].
+    #[must_use]
+    pub fn tally(&self, trunk: usize) -> Tally {
+        self.tallies.get(trunk).copied().unwrap_or_default()
     }
 
     /// From now on new calls hear 503, so that the last ones can end.

@@ -73,7 +73,7 @@ impl Endpoint {
     }
 
     /// An answer for which nothing is remembered.
-    fn stateless(&self, status: u16, headers: &Headers, mut via: Via, flow: Flow) -> (Flow, Reply) {
+    pub(super) fn stateless(&self, status: u16, headers: &Headers, mut via: Via, flow: Flow) -> (Flow, Reply) {
         let tag = self.ids.stateless(&[
             headers.get("Call-ID").unwrap_or_default(),
             headers.get("CSeq").unwrap_or_default(),
@@ -101,11 +101,13 @@ impl Endpoint {
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         if is_final {
             self.confirm(id, purpose, response);
-            self.answered_with(id, purpose, Some(response), now);
+            if !self.taken_as_answer(id, purpose, response, now) {
+                self.answered_with(id, purpose, Some(response), now);
+            }
         }
     }
 
-    fn on_request(&mut self, mut request: Box<Request>, flow: Flow, trunk: usize, now: Instant) {
+    fn on_request(&mut self, request: Box<Request>, flow: Flow, trunk: usize, now: Instant) {
         if request.method == Method::ACK {
             return self.on_ack(&request, now);
         }
@@ -123,10 +125,14 @@ impl Endpoint {
         }
         if self.servers.len() >= self.limits.transactions {
             self.event(Event::Counted("overload"));
-            let (to, reply) = self.stateless(503, &request.headers, request.via, flow);
+            let (to, reply) = self.stateless(503, &request.headers, request.via.clone(), flow);
             let reply = reply.with("Retry-After", &self.limits.retry_after.to_string());
+            self.count_call(&request, trunk, false);
             return self.transmit(to, reply.into_bytes());
         }
+        let Some(mut request) = self.admitted(request, flow, trunk, now) else {
+            return;
+        };
         let to = answer_flow(&request.via, flow);
         request.via.received(flow.remote);
         let is_new = request.to.tag().is_none() && request.method != Method::CANCEL;
@@ -142,13 +148,18 @@ impl Endpoint {
         }
         if let Err(refusal) = check(&request, merged, reply).and_then(|()| transport::secured(&request, flow, reply)) {
             self.event(Event::Counted("refused"));
+            self.count_call(&request, trunk, false);
             return self.respond(id, refusal, now);
         }
         if request.to.tag().is_some() {
             return self.in_dialog(id, &request, now);
         }
         match request.method {
-            Method::INVITE => self.on_invite(id, request, flow, trunk, now),
+            Method::INVITE => {
+                let before = self.calls.len();
+                self.on_invite(id, request, flow, trunk, now);
+                self.count(trunk, self.calls.len() > before);
+            }
             Method::OPTIONS if self.draining => self.respond(id, reply(503), now),
             Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
             _ => self.respond(id, reply(481), now),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Call, Endpoint, Event, Purpose, Timer};
 use crate::call::{CallHandle, EndedBy, Phase};
+use crate::dialog::Dialog;
 use crate::interval::{self, Interval, MAX_SE, MIN_SE};
 use crate::wire::Response;
 use crate::wire::method::Method;
@@ -41,12 +42,7 @@ impl Endpoint {
             self.event(Event::Counted("session_expired"));
             return self.leave(call, EndedBy::Expired, now);
         };
-        let headers = [
-            ("Contact", established.dialog.contact()),
-            ("Supported", "timer".to_owned()),
-            ("Session-Expires", format!("{};refresher=uac", session.seconds)),
-            ("Min-SE", MIN_SE.to_string()),
-        ];
+        let headers = refresh(&established.dialog, session);
         if !established.updates {
             return self.reinvite(call, branch, &headers, now);
         }
@@ -92,4 +88,14 @@ impl Endpoint {
             Some(_) => self.refresh_again(call, now),
         }
     }
+}
+
+/// What our refresh says (RFC 4028 §7.4).
+pub(super) fn refresh(dialog: &Dialog, session: Interval) -> [(&'static str, String); 4] {
+    [
+        ("Contact", dialog.contact()),
+        ("Supported", "timer".to_owned()),
+        ("Session-Expires", format!("{};refresher=uac", session.seconds)),
+        ("Min-SE", MIN_SE.to_string()),
+    ]
 }

@@ -128,20 +128,21 @@ impl Endpoint {
             return;
         };
         self.branches.remove(&client.branch);
+        self.proved.remove(&id);
         if client.is_unanswered() {
             self.answered_with(id, purpose, None, now);
         }
     }
 
     /// The final answer to a request of ours, or that there was none.
-    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, response: Option<&Response>, now: Instant) {
-        let status = response.map(|response| response.status);
+    pub(super) fn answered_with(&mut self, id: u64, purpose: Purpose, response: Option<&Response>, now: Instant) {
         match purpose {
             // Whatever the answer to a BYE is, the call is over (RFC 3261 §15.1.1).
             Purpose::Bye(call) => self.forget(call),
             Purpose::Refresh(call) => self.refreshed(call, response, now),
             Purpose::Reinvite(call) => self.reinvited(call, response, now),
-            Purpose::Probe => self.event(Event::Probed { probe, status }),
+            // Answers came as they are; this is the want of one.
+            Purpose::Ask => self.event(Event::Answer { ask: id, response: None }),
         }
     }
 }

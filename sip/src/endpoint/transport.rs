@@ -45,13 +45,14 @@ impl Endpoint {
             }
             if let Some((client, _)) = self.clients.remove(&id) {
                 self.branches.remove(&client.branch);
+                self.proved.remove(&id);
             }
             self.timers.cancel(Timer::ClientResend(id));
             self.timers.cancel(Timer::ClientEnd(id));
             match purpose {
                 // As after a 503: the session has time until its end.
                 Purpose::Refresh(call) | Purpose::Reinvite(call) => self.not_asked(call, now),
-                Purpose::Bye(_) | Purpose::Probe => self.answered_with(id, purpose, None, now),
+                Purpose::Bye(_) | Purpose::Ask => self.answered_with(id, purpose, None, now),
             }
         }
     }

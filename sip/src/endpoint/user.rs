@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::invite::success;
-use super::{Call, Endpoint, Event, Purpose, Timer};
+use super::{Call, Endpoint, Event, Timer};
 use crate::call::{CallHandle, EndedBy, Established, Phase, Then};
 use crate::dialog::Dialog;
-use crate::flow::Flow;
 use crate::interval;
 use crate::sdp::{self, Local};
-use crate::wire::build::{self, Reply};
-use crate::wire::header::Headers;
-use crate::wire::method::Method;
+use crate::wire::build::Reply;
 
 /// The call is no longer there: its caller gave up, or it was decided on before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,26 +130,5 @@ impl Endpoint {
                 Ok(())
             }
         }
-    }
-
-    /// Asks a peer whether it is there, with OPTIONS. [`Event::Probed`] brings the answer.
-    pub fn probe(&mut self, flow: Flow, now: Instant) -> u64 {
-        let branch = format!("z9hG4bK{}", self.ids.token());
-        let (tag, call_id) = (self.ids.token(), self.ids.token());
-        let uri = format!("sip:{}", flow.remote);
-        let mut headers = Headers::default();
-        headers.push(
-            "Via",
-            &format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.as_str(), flow.local),
-        );
-        headers.push("Max-Forwards", "70");
-        headers.push("From", &format!("<sip:{}>;tag={tag}", flow.local));
-        headers.push("To", &format!("<{uri}>"));
-        headers.push("Call-ID", &call_id);
-        headers.push("CSeq", "1 OPTIONS");
-        headers.push("Contact", &format!("<sip:{}>", flow.local));
-        headers.push("Accept", "application/sdp");
-        let bytes = build::request(&Method::OPTIONS, &uri, &headers, "");
-        self.send(branch, flow, bytes, Purpose::Probe, now)
     }
 }

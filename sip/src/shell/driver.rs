@@ -16,6 +16,7 @@ use voxea_core::contact::{Accepted, IntakeError};
 
 use super::arrival::Arrival;
 use super::deposit::{Deposit, Stage};
+use super::keeping::Keeping;
 use super::net::Net;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
@@ -72,7 +73,8 @@ pub(super) struct Driver {
     pub(super) stopping: Option<Instant>,
     /// The account was taken over by another node.
     pub(super) fenced: bool,
-    reporter: Reporter,
+    pub(super) reporter: Reporter,
+    pub(super) keeping: Keeping,
     net: Net,
     /// When the levels of the tables are told next.
     levels_due: Instant,
@@ -91,6 +93,7 @@ impl Driver {
         orphans: Orphans,
     ) -> Self {
         let now = Instant::now();
+        let keeping = Keeping::new(&config, net.ways(), now);
         Self {
             config,
             core,
@@ -108,6 +111,7 @@ impl Driver {
             stopping: None,
             fenced: false,
             reporter,
+            keeping,
             net,
             levels_due: now,
         }
@@ -142,8 +146,10 @@ impl Driver {
                     self.moment = Instant::now();
                     self.heard(leg, event);
                 }
+                Some(reached) = self.keeping.reached() => self.reached(reached),
                 () = tokio::time::sleep_until(due) => {
                     self.moment = Instant::now();
+                    self.keeping.handle_timeout(self.moment);
                     self.endpoint.handle_timeout(self.moment);
                     self.on_time();
                 }
@@ -167,6 +173,7 @@ impl Driver {
     /// Does everything that the machine wants; gives its next deadline.
     fn drain(&mut self) -> Option<Instant> {
         loop {
+            let kept = self.keep();
             match self.endpoint.poll_output() {
                 Output::Transmit { flow, bytes } => {
                     if !self.net.send(&flow, bytes) && flow.transport.is_reliable() {
@@ -174,7 +181,7 @@ impl Driver {
                     }
                 }
                 Output::Event(event) => self.on_event(event),
-                Output::Timeout(due) => return due,
+                Output::Timeout(due) => return [due, kept].into_iter().flatten().min(),
             }
         }
     }
@@ -194,7 +201,7 @@ impl Driver {
             Event::Cancelled { call } => self.over(call, CallEnd::Cancelled),
             Event::Ended { call, by, answered } => self.ended(call, by, answered),
             Event::Counted(what) => self.count(what),
-            Event::Probed { .. } => {}
+            Event::Answer { ask, response } => self.answer(ask, response.as_deref()),
         }
     }
 
@@ -239,6 +246,7 @@ impl Driver {
     }
 
     fn on_time(&mut self) {
+        self.report_trunks();
         if !self.orphans.is_empty() && self.since.elapsed() > ORPHANED {
             for (_, row) in self.orphans.drain() {
                 let core = self.core.clone();
@@ -266,6 +274,7 @@ impl Driver {
         self.stopping = Some(now);
         self.reporter.stopping();
         self.endpoint.drain();
+        self.keeping.close(now);
         let all: Vec<CallHandle> = self.calls.keys().copied().collect();
         for call in all {
             self.hang_up(call, CallEnd::Shutdown);
@@ -278,7 +287,7 @@ impl Driver {
         }
         let since = self.stopping?;
         let idle = self.calls.is_empty() && self.tasks.is_empty();
-        let quiet = self.endpoint.calls() == 0 || since.elapsed() > CONFIRM + LINGER;
+        let quiet = (self.endpoint.calls() == 0 && self.keeping.is_closed()) || since.elapsed() > CONFIRM + LINGER;
         (idle && quiet).then_some(Exit::Stopped)
     }
 

@@ -19,6 +19,7 @@ use voxea_core::base::count::Counters;
 use super::arrival::{Arrival, Intakes, Locals};
 use super::connections::Connections;
 use super::dial::Dialler;
+use super::outgoing::Ways;
 use super::tcp;
 use super::tls::Clients;
 use crate::config::Config;
@@ -60,6 +61,8 @@ impl Sources {
 #[derive(Debug)]
 pub(super) struct Net {
     udp: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    /// Addresses really bound.
+    bound: Vec<(Transport, SocketAddr)>,
     connections: Connections,
     dialler: Dialler,
     sources: Arc<Sources>,
@@ -98,6 +101,7 @@ impl Net {
             sources: Arc::default(),
             lost: lost_ones,
             listening: Vec::new(),
+            bound: Vec::new(),
             addresses: Vec::new(),
             intakes,
         };
@@ -126,6 +130,7 @@ impl Net {
             };
             let known = config.advertise.filter(|ip| ip.is_ipv4() == bound.is_ipv4()).unwrap_or(bound.ip());
             net.listening.push((listen.transport, SocketAddr::new(known, bound.port())));
+            net.bound.push((listen.transport, bound));
             net.addresses.push(format!("{}:{bound}", listen.transport));
         }
         for (bound, socket) in &net.udp {
@@ -140,6 +145,14 @@ impl Net {
                 .spawn(tcp::listen(listener, acceptor, net.connections.clone(), net.intakes.clone()));
         }
         Ok((net, receiver))
+    }
+
+    /// How peers are reached through these sockets.
+    pub(super) fn ways(&self) -> Ways {
+        Ways {
+            bound: self.bound.clone(),
+            config: Arc::clone(&self.intakes.config),
+        }
     }
 
     /// Sends, or drops and counts; says whether it was taken. A datagram's transaction repeats what matters, and also what

@@ -58,3 +58,12 @@ pub(crate) fn merge_key(request: &Request) -> String {
         request.method
     )
 }
+
+/// What a repeated INVITE has in common with the first one, also for a process that never saw that. One that was proved
+/// comes back with the next CSeq when its nonce was of before a crash; CSeq is left out then (RFC 3261 §22.2).
+pub(crate) fn identity(invite: &Request) -> String {
+    if invite.headers.get("Authorization").is_none() {
+        return merge_key(invite);
+    }
+    format!("{}|{}", invite.call_id, invite.from.tag().unwrap_or_default())
+}

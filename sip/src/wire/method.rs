@@ -22,6 +22,8 @@ impl Method {
     pub const CANCEL: Self = Self::Known(rsip::Method::Cancel);
     /// OPTIONS.
     pub const OPTIONS: Self = Self::Known(rsip::Method::Options);
+    /// REGISTER.
+    pub const REGISTER: Self = Self::Known(rsip::Method::Register);
     /// INFO (RFC 6086).
     pub const INFO: Self = Self::Known(rsip::Method::Info);
     /// PRACK (RFC 3262).

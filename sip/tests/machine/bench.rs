@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use voxea_sip::call::{CallHandle, IncomingCall};
-use voxea_sip::endpoint::{Config, Endpoint, Event, Limits, Output};
+use voxea_sip::endpoint::{Ask, Config, Endpoint, Event, Limits, Output};
 use voxea_sip::flow::{Flow, Transport};
 use voxea_sip::policy::Trunk;
+use voxea_sip::wire::method::Method;
 
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
                          m=audio 6000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -201,4 +202,18 @@ pub(crate) fn inside(method: &str, cseq: u32, tag: &str, branch: &str, sdp: &str
          Call-ID: call-1\r\nCSeq: {cseq} {method}\r\nContact: <sip:pbx@192.0.2.1:5080>\r\n{kind}"
     );
     message(method, "sip:192.0.2.10:5060", branch, &head, sdp)
+}
+
+/// A question of ours outside any dialog.
+pub(crate) fn options() -> Ask {
+    Ask {
+        method: Method::OPTIONS,
+        uri: "sip:192.0.2.1:5060".to_owned(),
+        headers: vec![
+            ("From", "<sip:a@h>;tag=1".to_owned()),
+            ("To", "<sip:h>".to_owned()),
+            ("Call-ID", "c".to_owned()),
+            ("CSeq", "1 OPTIONS".to_owned()),
+        ],
+    }
 }

@@ -222,7 +222,7 @@ impl World {
     /// The only ways that a call may take: offered; cancelled, or accepted; talking; over.
     fn happens(&mut self, event: Event) -> Found {
         let (call, from, to) = match &event {
-            Event::Counted(_) | Event::Probed { .. } => return Ok(()),
+            Event::Counted(_) | Event::Answer { .. } => return Ok(()),
             Event::Reason { call, .. } | Event::Digit { call, .. } | Event::Early { call, .. } => {
                 let alive = self.calls.get(call).is_some_and(|(_, stage)| *stage != Stage::Over);
                 return if alive {

@@ -182,23 +182,6 @@ fn byte_at_a_time_over_tcp() {
     assert!(matches!(bench.events.as_slice(), [Event::IncomingCall(_)]));
 }
 
-#[test]
-fn a_probe_hears_the_peer_or_silence() {
-    let mut bench = Bench::new();
-    let first = bench.endpoint.probe(bench.flow, bench.now);
-    bench.pass(Duration::from_millis(1));
-    let options = bench.last().to_owned();
-    assert!(options.starts_with("OPTIONS sip:192.0.2.1:5060 SIP/2.0\r\n"));
-    let copy = |name| format!("{name}: {}\r\n", header(&options, name).unwrap());
-    let head: String = ["Via", "From", "To", "Call-ID", "CSeq"].into_iter().map(copy).collect();
-    bench.input(format!("SIP/2.0 405 No\r\n{head}\r\n"));
-    assert!(matches!(bench.events.pop(), Some(Event::Probed { probe, status: Some(405) }) if probe == first));
-    bench.endpoint.probe(bench.flow, bench.now);
-    bench.pass(Duration::from_secs(33));
-    assert!(matches!(bench.events.pop(), Some(Event::Probed { status: None, .. })));
-    assert!(bench.endpoint.is_idle());
-}
-
 /// As a datagram each, the requests of RFC 4475 get these statuses; `None` for responses.
 const TORTURE: [(&str, Option<u16>); 49] = [
     ("wsinv", Some(481)),

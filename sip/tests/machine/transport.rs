@@ -108,9 +108,9 @@ fn an_answer_that_did_not_leave_goes_to_the_port_of_via() {
 #[test]
 fn a_probe_to_a_dead_connection_ends_at_once() {
     let mut bench = Bench::over(Transport::Tls);
-    let probe = bench.endpoint.probe(bench.flow, bench.now);
+    let ask = bench.endpoint.ask(bench.flow, &crate::bench::options(), bench.now);
     bench.fails(40_000);
-    assert!(matches!(bench.events.pop(), Some(Event::Probed { probe: found, status: None }) if found == probe));
+    assert!(matches!(bench.events.pop(), Some(Event::Answer { ask: found, response: None }) if found == ask));
     assert!(bench.endpoint.is_idle());
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
-use voxea_core::channel::Status;
+use voxea_core::channel::{Status, TrunkStatus};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
@@ -42,6 +42,52 @@ pub(super) struct Channel {
     next_attempt: Option<String>,
     /// Work that waits.
     queue: u64,
+    /// The trunks of the telephone, in the order of the configuration; absent for other kinds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trunks: Vec<Trunk>,
+}
+
+/// A peer that may call us.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Trunk {
+    /// As in the configuration.
+    #[schema(example = "pbx")]
+    name: String,
+    /// `up`: it answers OPTIONS or REGISTER; `down`: it did not, twice in a row; `unknown`: nobody has asked. It says
+    /// nothing about the calls that come in: they are taken in any case.
+    #[schema(example = "up")]
+    state: &'static str,
+    /// Since when it is in this state.
+    since: String,
+    /// Where it is reached, when the configuration says so.
+    #[schema(example = "udp:192.0.2.1:5060")]
+    address: Option<String>,
+    /// Until when we are registered with it.
+    registered_until: Option<String>,
+    /// What went wrong last.
+    last_error: Option<String>,
+    /// When it is asked next, or when the next attempt to register is due.
+    next_attempt: Option<String>,
+    /// Calls that were taken from it since the start.
+    calls: u64,
+    /// Calls that were refused since then, for want of credentials or of a line for instance.
+    refused: u64,
+}
+
+impl From<TrunkStatus> for Trunk {
+    fn from(status: TrunkStatus) -> Self {
+        Self {
+            name: status.name,
+            state: status.state.as_str(),
+            since: rfc3339(status.since),
+            address: status.address,
+            registered_until: status.registered_until.map(rfc3339),
+            last_error: status.last_error,
+            next_attempt: status.next_attempt.map(rfc3339),
+            calls: status.calls,
+            refused: status.refused,
+        }
+    }
 }
 
 impl From<Status> for Channel {
@@ -56,6 +102,7 @@ impl From<Status> for Channel {
             last_error: status.last_error,
             next_attempt: status.next_attempt.map(rfc3339),
             queue: status.queue,
+            trunks: status.trunks.into_iter().map(Trunk::from).collect(),
         }
     }
 }
