@@ -31,6 +31,11 @@ pub enum Broken {
     Early(i64, Millis),
     /// A file that was exported ends before its end.
     Cut(i64),
+    /// Every row follows from the one before, but the checkpoint at a row that was seen is gone, and so many rows behind the
+    /// last one that is left may be anybody's.
+    Stripped(i64, i64),
+    /// Every row follows from the one before, but nothing is signed by the keys that were named.
+    Unsigned,
 }
 
 impl fmt::Display for Broken {
@@ -63,6 +68,14 @@ impl fmt::Display for Broken {
                 rfc3339(*at)
             ),
             Self::Cut(seq) => write!(f, "the file was cut after row {seq}: its end is missing"),
+            Self::Stripped(seq, 1) => write!(f, "the checkpoint at row {seq} was seen and is gone; 1 row without one may be anybody's"),
+            Self::Stripped(seq, rows) => write!(
+                f,
+                "the checkpoint at row {seq} was seen and is gone; {rows} rows without one may be anybody's"
+            ),
+            Self::Unsigned => f.write_str(
+                "nothing is signed by the key that was given: its checkpoints were taken away, or it is another trail's",
+            ),
         }
     }
 }
@@ -121,6 +134,7 @@ struct Step {
 pub(super) struct Walk<'a> {
     keys: &'a [PublicKey],
     seen: Option<&'a Seen>,
+    must_be_signed: bool,
     hash: Hash,
     last: i64,
     behind: Option<Step>,
@@ -142,12 +156,19 @@ impl<'a> Walk<'a> {
         Self {
             keys,
             seen,
+            must_be_signed: false,
             hash: START,
             last: 0,
             behind: None,
             suspect: None,
             sound,
         }
+    }
+
+    /// A trail of which nothing is signed is not sound: anybody can make a chain, and only its signatures tell whose it is.
+    pub(super) const fn must_be_signed(mut self, must: bool) -> Self {
+        self.must_be_signed = must;
+        self
     }
 
     /// Up to which row all is well; not yet sure of the last one.
@@ -240,8 +261,11 @@ impl<'a> Walk<'a> {
         if let Some(suspect) = self.suspect.take() {
             return Err(self.diagnose(&suspect, None));
         }
+        let signed = self.sound.signed.map_or(0, |(seq, _)| seq);
         match self.seen {
             Some(seen) if seen.seq > self.last => Err(Broken::Deleted(self.last + 1, seen.seq)),
+            Some(seen) if seen.seq > signed => Err(Broken::Stripped(seen.seq, self.last - signed)),
+            _ if self.must_be_signed && self.sound.rows > 0 && signed == 0 => Err(Broken::Unsigned),
             _ => Ok(self.sound),
         }
     }

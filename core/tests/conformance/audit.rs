@@ -37,7 +37,7 @@ impl<'a> Trail<'a> {
     fn trust(&self) -> Trust {
         Trust {
             keys: vec![self.audit.public_key()],
-            seen: None,
+            ..Trust::default()
         }
     }
 
@@ -370,7 +370,7 @@ pub(crate) async fn a_trail_that_cannot_be_written_refuses_reads(place: &Place) 
     let (key, _) = SigningKey::open(&second.path().join("audit.key")).unwrap();
     let trust = Trust {
         keys: vec![trail.audit.public_key(), key.public()],
-        seen: None,
+        ..Trust::default()
     };
     assert!(audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap().is_ok());
 }
