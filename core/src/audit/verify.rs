@@ -68,14 +68,17 @@ impl fmt::Display for Broken {
                 rfc3339(*at)
             ),
             Self::Cut(seq) => write!(f, "the file was cut after row {seq}: its end is missing"),
-            Self::Stripped(seq, 1) => write!(f, "the checkpoint at row {seq} was seen and is gone; 1 row without one may be anybody's"),
+            Self::Stripped(seq, 1) => write!(
+                f,
+                "the checkpoint at row {seq} was seen and is gone; 1 row without one may be anybody's"
+            ),
             Self::Stripped(seq, rows) => write!(
                 f,
                 "the checkpoint at row {seq} was seen and is gone; {rows} rows without one may be anybody's"
             ),
-            Self::Unsigned => f.write_str(
-                "nothing is signed by the key that was given: its checkpoints were taken away, or it is another trail's",
-            ),
+            Self::Unsigned => {
+                f.write_str("nothing is signed by the key that was given: its checkpoints were taken away, or it is another trail's")
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use voxea_rules::calendar::WeeklyHours;
 use voxea_rules::keyword;
+use voxea_rules::visible::is_hidden;
 
 use super::nouns::{Document, Regime, Service, Theme};
 
@@ -91,10 +92,10 @@ impl Found {
         self.unless(seen.insert(code), &pointer, || format!("{code} stands here twice"));
     }
 
-    /// A text, not empty, without control characters other than LF.
+    /// A text, not empty, without characters that nobody sees other than LF.
     fn text(&mut self, pointer: &str, text: Option<&str>, longest: usize) {
         let Some(text) = text else { return };
-        let odd = |char: char| char.is_control() && char != '\n';
+        let odd = |char: char| is_hidden(char) && char != '\n';
         let right = !text.trim().is_empty() && text.chars().count() <= longest && !text.contains(odd);
         self.unless(right, pointer, || format!("must have 1 to {longest} visible characters"));
     }

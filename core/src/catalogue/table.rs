@@ -166,7 +166,11 @@ mod tests {
             let of = |all: &'_ [Entry]| all.iter().find(|one| one.kind == Kind::Theme && one.code == code).cloned();
             of(&after).unwrap().differs_from(of(&before).as_ref())
         };
-        let codes: Vec<&str> = before.iter().filter(|one| one.kind == Kind::Theme).map(|one| one.code.as_str()).collect();
+        let codes: Vec<&str> = before
+            .iter()
+            .filter(|one| one.kind == Kind::Theme)
+            .map(|one| one.code.as_str())
+            .collect();
         assert_eq!(told(codes[0]), ["label", "sla_minutes"]);
         assert_eq!(told(codes[1]), ["place"]);
         assert!(told(codes[3]).is_empty());

@@ -7,6 +7,7 @@ use voxea_core::access::OauthClients;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
+use voxea_rules::visible::is_hidden;
 
 use super::common::{database, say};
 use super::terms::{Terms, state};
@@ -65,7 +66,7 @@ pub(super) async fn client(config: &Config, command: ClientCommand) -> Result<Ex
         }
         for (option, text) in [("--name", name), ("--subject", subject)] {
             let chars = text.chars().count();
-            if chars == 0 || chars > LONGEST || text.chars().any(char::is_control) {
+            if chars == 0 || chars > LONGEST || text.contains(is_hidden) {
                 return Err(Failure::Usage(format!("{option} must have 1 to {LONGEST} visible characters")));
             }
         }

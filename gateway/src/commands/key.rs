@@ -6,6 +6,7 @@ use clap::Subcommand;
 use voxea_core::access::Keys;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::time::rfc3339;
+use voxea_rules::visible::is_hidden;
 
 use super::common::{database, say};
 use super::terms::{Terms, state};
@@ -44,7 +45,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<ExitCode
     if let KeyCommand::New { name, terms } = &command {
         terms.contract(&config.organisation.time_zone)?;
         let chars = name.chars().count();
-        if chars == 0 || chars > LONGEST_NAME || name.chars().any(char::is_control) {
+        if chars == 0 || chars > LONGEST_NAME || name.contains(is_hidden) {
             return Err(Failure::Usage(format!("--name must have 1 to {LONGEST_NAME} visible characters")));
         }
     }

@@ -15,6 +15,7 @@ mod known;
 mod openapi;
 mod preview;
 mod problem;
+mod query;
 mod range;
 mod reads;
 mod router;

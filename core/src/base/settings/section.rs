@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{Node, Place, Problems, Value};
+use crate::base::nearest::nearest;
 use crate::base::secret::Secret;
 
 /// The longest secret that a file may hold, in bytes.
@@ -274,13 +275,9 @@ impl Drop for Section<'_> {
             if known.contains(name.as_str()) {
                 continue;
             }
-            let nearest = known
-                .iter()
-                .map(|key| (strsim::jaro_winkler(key, name), *key))
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = match nearest {
-                Some((score, key)) if score > 0.75 => format!("; did you mean {key}?"),
-                _ => format!("; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(key) => format!("; did you mean {key}?"),
+                None => format!("; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
             };
             self.problems
                 .add(node.place.clone(), self.path_of(name), format!("is not a known key{hint}"));

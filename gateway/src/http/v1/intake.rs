@@ -100,9 +100,12 @@ struct By {
     dedup: Dedup,
 }
 
-/// E.164 where it can be; a mail address and whatever else stay as they are.
+/// E.164 where it can be; a mail address and whatever else stay as they are, but for the brackets in which a mail program's
+/// header has an address (RFC 5322 §3.4).
 fn address(text: &str) -> String {
     let text = text.trim();
+    let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+    let text = bare.map_or(text, str::trim);
     if text.contains('@') {
         text.to_owned()
     } else {
@@ -246,6 +249,11 @@ mod tests {
     fn a_number_becomes_e164_and_an_address_stays() {
         assert_eq!(taken(r#"{"text":"a","from":"06 12 34 56 78"}"#).unwrap().from, "+33612345678");
         assert_eq!(taken(r#"{"text":"a","from":" x@example.fr "}"#).unwrap().from, "x@example.fr");
+        for brackets in ["<x@example.fr>", " < x@example.fr > "] {
+            let body = format!(r#"{{"text":"a","from":"{brackets}"}}"#);
+            assert_eq!(taken(&body).unwrap().from, "x@example.fr");
+        }
+        assert_eq!(taken(r#"{"text":"a","from":"<x@example.fr"}"#).unwrap().from, "<x@example.fr");
         assert_eq!(taken(r#"{"text":"a"}"#).unwrap().from, "");
     }
 
