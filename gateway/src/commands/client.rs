@@ -7,10 +7,11 @@ use voxea_core::access::OauthClients;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
+use voxea_core::store::Store;
 use voxea_rules::visible::is_hidden;
 
 use super::common::{database, say};
-use super::terms::{Terms, state};
+use super::terms::{Terms, known_codes, state};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -72,12 +73,13 @@ pub(super) async fn client(config: &Config, command: ClientCommand) -> Result<Ex
         }
     }
     let store = database(config).await?;
-    let done = act(&OauthClients::new(store.clone()), config, command).await;
+    let done = act(&store, config, command).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn act(clients: &OauthClients, config: &Config, command: ClientCommand) -> Result<(), Failure> {
+async fn act(store: &Store, config: &Config, command: ClientCommand) -> Result<(), Failure> {
+    let clients = OauthClients::new(store.clone());
     match command {
         ClientCommand::Add {
             issuer,
@@ -86,6 +88,7 @@ async fn act(clients: &OauthClients, config: &Config, command: ClientCommand) ->
             terms,
         } => {
             let contract = terms.contract(&config.organisation.time_zone)?;
+            known_codes(config, store, &contract).await?;
             match clients.add(&Actor::System, &issuer, &subject, &name, &contract).await {
                 Ok(id) => say(id),
                 Err(CoreError::Conflict(message)) => return Err(Failure::Usage(message)),

@@ -29,4 +29,5 @@ mod v1;
 mod tests;
 
 pub(crate) use api::{Api, Settings, account};
+pub(crate) use openapi::members;
 pub(crate) use router::router;
