@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(with(&|lines| resign(lines, &stranger, &key)), Broken::Forged(3));
         assert_eq!(
             with(&|lines| resign(lines, &key, &stranger)),
-            Broken::Stranger(3, stranger.public().id())
+            Broken::Stranger(1, 3, stranger.public().id())
         );
         // All hashes made anew by somebody without the key.
         assert_eq!(

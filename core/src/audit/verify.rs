@@ -21,8 +21,8 @@ pub enum Broken {
     Swapped(i64),
     /// A checkpoint has a signature that its key did not make.
     Forged(i64),
-    /// A checkpoint is signed by a key that was not given.
-    Stranger(i64, String),
+    /// From a row on, first and the row of its first checkpoint, a key signs that was not given.
+    Stranger(i64, i64, String),
     /// These rows, first and last, are not those that were signed.
     Rewritten(i64, i64),
     /// What names the last row names another one.
@@ -50,10 +50,10 @@ impl fmt::Display for Broken {
             Self::Inserted(seq) => write!(f, "row {seq} was inserted"),
             Self::Swapped(seq) => write!(f, "rows {seq} and {} were swapped", seq + 1),
             Self::Forged(seq) => write!(f, "the checkpoint at row {seq} is forged: its key did not make its signature"),
-            Self::Stranger(seq, key) => write!(
+            Self::Stranger(from, seq, key) => write!(
                 f,
-                "the checkpoint at row {seq} is signed by the key {key}, which was not given: it is forged, or the town has \
-                 changed its key and --public-key must name the older one too"
+                "from row {from} on another key signs: the checkpoint at row {seq} is one of the key {key}, which was not given; it is \
+                 forged, or the town's key was changed or lost (a row `key_changed` tells of it), and --public-key must name each"
             ),
             Self::Rewritten(from, to) => {
                 write!(
@@ -98,6 +98,8 @@ pub struct Sound {
     pub checkpoints: i64,
     /// The last of them, and when it was signed.
     pub signed: Option<(i64, Millis)>,
+    /// From which row on which key signs, as often as it changes.
+    pub keys: Vec<(i64, String)>,
 }
 
 /// A checkpoint that somebody kept apart from the database: its row and its hash in hexadecimal.
@@ -155,6 +157,7 @@ impl<'a> Walk<'a> {
             anchor: None,
             checkpoints: 0,
             signed: None,
+            keys: Vec::new(),
         };
         Self {
             keys,
@@ -233,13 +236,16 @@ impl<'a> Walk<'a> {
     pub(super) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Broken> {
         let seq = checkpoint.seq;
         let Some(key) = self.keys.iter().find(|key| key.id() == checkpoint.key_id) else {
-            return Err(Broken::Stranger(seq, checkpoint.key_id.clone()));
+            return Err(Broken::Stranger(self.unsigned().min(seq), seq, checkpoint.key_id.clone()));
         };
         if !checkpoint.is_of(key) {
             return Err(Broken::Forged(seq));
         }
         if unhex(&checkpoint.hash) != Some(self.hash) {
             return Err(self.rewritten(seq));
+        }
+        if self.sound.keys.last().is_none_or(|(_, last)| *last != checkpoint.key_id) {
+            self.sound.keys.push((self.unsigned().min(seq), checkpoint.key_id.clone()));
         }
         self.sound.checkpoints += 1;
         self.sound.signed = Some((seq, checkpoint.at));
@@ -273,9 +279,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The first row behind the last checkpoint.
+    fn unsigned(&self) -> i64 {
+        self.sound.signed.map_or(self.sound.first, |(signed, _)| signed + 1)
+    }
+
     fn rewritten(&self, seq: i64) -> Broken {
-        let sure = self.sound.signed.map_or(self.sound.first - 1, |(signed, _)| signed);
-        Broken::Rewritten(sure + 1, seq)
+        Broken::Rewritten(self.unsigned(), seq)
     }
 
     /// What has happened where a row does not follow from the one before. `next` stands behind it.

@@ -85,6 +85,7 @@ async fn verify(load: impl Fn() -> Result<Config, ConfigError>, wanted: Verify) 
     if trust.keys.is_empty() {
         trust.keys.push(own_key(&load()?)?);
     }
+    let mut signers = Vec::new();
     let found = match wanted.file {
         Some(file) => from_file(&file, &trust)?,
         None => {
@@ -94,6 +95,9 @@ async fn verify(load: impl Fn() -> Result<Config, ConfigError>, wanted: Verify) 
             }
             let store = Store::open_read_only(config.store.url.reveal()).await?;
             let found = audit::verify(&store, &trust, time::now(), tell_progress()).await;
+            if let Ok(Err(Broken::Stranger(..))) = &found {
+                signers = audit::signers(&store).await?;
+            }
             store.close().await;
             found?
         }
@@ -101,10 +105,22 @@ async fn verify(load: impl Fn() -> Result<Config, ConfigError>, wanted: Verify) 
     Ok(match found {
         Ok(sound) => {
             report(&sound);
+            for (from, key) in sound.keys.iter().skip(1) {
+                say(format_args!("from row {from} on another key signs: {key}"));
+            }
             ExitCode::SUCCESS
         }
         Err(broken) => {
             say(format_args!("NOT SOUND: {broken}"));
+            for signer in signers {
+                let known = trust.keys.iter().any(|key| key.id() == signer.key_id);
+                let whose = if known { "given" } else { "not given" };
+                let (key, count) = (&signer.key_id, counted(signer.checkpoints, "checkpoint"));
+                say(format_args!(
+                    "key {key}, {whose}: {count}, at rows {} to {}",
+                    signer.first, signer.last
+                ));
+            }
             ExitCode::FAILURE
         }
     })
