@@ -58,7 +58,8 @@ impl AuditSettings {
             return;
         }
         // A key that is named was read already.
-        if !section.has("signing_key_file") && file.exists()
+        if !section.has("signing_key_file")
+            && file.exists()
             && let Err(message) = SigningKey::read(file)
         {
             section.problem(

@@ -111,11 +111,7 @@ pub(crate) fn load(named: Option<&Path>, ground: &Ground) -> Result<Config, Conf
 }
 
 /// Reads a found configuration with these variables laid over it.
-pub(crate) fn read(
-    found: &Found,
-    variables: impl IntoIterator<Item = (String, String)>,
-    ground: &Ground,
-) -> Result<Config, ConfigError> {
+pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, String)>, ground: &Ground) -> Result<Config, ConfigError> {
     let problems = Problems::new();
     let config = match parse(&found.text) {
         Ok(mut root) => {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ground::Ground;
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
 use voxea_core::vault::MasterKeys;
-use super::ground::Ground;
 use voxea_rules::calendar::{Calendar, HolidayZone, WeeklyHours};
 
 /// Whose daemon this is.

@@ -303,7 +303,10 @@ fn the_environment_is_named_when_it_is_wrong() {
 #[test]
 fn a_file_that_is_named_by_nothing_is_none() {
     for (text, key) in [
-        ("[store]\nmaster_key_file = \"\"\n", "line 2: store.master_key_file: is empty; name a file"),
+        (
+            "[store]\nmaster_key_file = \"\"\n",
+            "line 2: store.master_key_file: is empty; name a file",
+        ),
         ("[store]\nurl_file = \" \"\n", "line 2: store.url_file: is empty"),
         ("[audit]\nsigning_key_file = \"\"\n", "line 2: audit.signing_key_file: is empty"),
         ("[store]\nmaster_key_file = \".\"\n", "is a folder, but must be a file"),
