@@ -7,6 +7,7 @@ mod door;
 mod known;
 mod nouns;
 mod reach;
+pub mod schema;
 mod snapshot;
 mod table;
 
