@@ -142,6 +142,7 @@ impl Prepared {
         contact.subject = None;
         contact.text = None;
         contact.text_stripped = None;
+        contact.fields = None;
         contact.native_id = None;
         contact.message_ids = Vec::new();
         contact.joining = Joining::New;
