@@ -93,9 +93,11 @@ CREATE TABLE call_detail (
     interaction_id TEXT PRIMARY KEY REFERENCES interaction (id),
     dialled        TEXT NOT NULL,
     diverted_from  TEXT NOT NULL,        -- JSON array of texts, first diversion first
+    signalling     TEXT,                 -- JSON object: what the header fields said
     answered_at    BIGINT,
     ended_at       BIGINT,
-    ended_by       TEXT                  -- caller, silence, …
+    ended_by       TEXT,                 -- caller, silence, …
+    ended_reason   TEXT                  -- Reason of the BYE or CANCEL: protocol and cause
 );
 
 CREATE TABLE recording (

@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-text="Bonjour. Vous êtes bien à la mairie. Votre message va être enregistré. Veuillez parler après le bip."
+text="Bonjour. Vous êtes bien à la mairie. Votre message va être enregistré. Pour refuser l'enregistrement, tapez neuf. Veuillez parler après le bip."
 
 espeak-ng -v fr -s 155 -p 40 -w "$work/spoken.wav" "$text"
 # Telephone band, one steady level, no dither (so that two runs give the same

@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::prompt::Prompt;
 
 /// 8 kHz A-law WAV, made by `assets/make-greeting.sh`. It says, in French, that
-/// one has reached the town hall, that the message will be recorded, and to
-/// speak after the beep.
+/// one has reached the town hall, that the message will be recorded, that 9
+/// refuses that, and to speak after the beep.
 const FRENCH: &[u8] = include_bytes!("../assets/greeting-fr.wav");
 
 /// The spoken French greeting that is built in.

@@ -79,17 +79,32 @@ impl Prompt {
 /// so that it does not click.
 #[must_use]
 pub fn beep() -> Prompt {
-    const SAMPLES: usize = 2_400;
-    const EDGE: usize = 80;
-    let samples = (0..SAMPLES)
-        .map(|i| {
-            let from_edge = i.min(SAMPLES - 1 - i).min(EDGE) as f64 / EDGE as f64;
-            let envelope = 0.5 - 0.5 * (PI * from_edge).cos();
-            let tone = (2.0 * PI * 1_000.0 * i as f64 / f64::from(RATE)).sin();
-            (8_231.0 * envelope * tone).round() as i16
-        })
-        .collect();
+    Prompt {
+        samples: tone(1_000.0, 2_400),
+    }
+}
+
+/// What says that nothing is recorded: two tones of 400 Hz, 140 ms each, with
+/// 60 ms between them. Nobody takes it for the beep.
+#[must_use]
+pub fn refusal() -> Prompt {
+    let mut samples = tone(400.0, 1_120);
+    samples.resize(1_600, 0);
+    samples.extend(tone(400.0, 1_120));
+    samples.resize(3_200, 0);
     Prompt { samples }
+}
+
+/// A tone of some Hz and samples at -12 dBFS with soft edges.
+fn tone(frequency: f64, length: usize) -> Vec<i16> {
+    const EDGE: usize = 80;
+    let sample = |i: usize| {
+        let from_edge = i.min(length - 1 - i).min(EDGE) as f64 / EDGE as f64;
+        let envelope = 0.5 - 0.5 * (PI * from_edge).cos();
+        let tone = (2.0 * PI * frequency * i as f64 / f64::from(RATE)).sin();
+        (8_231.0 * envelope * tone).round() as i16
+    };
+    (0..length).map(sample).collect()
 }
 
 /// The `fmt ` chunk as far as it decides what to do.
@@ -248,6 +263,16 @@ mod tests {
     fn a_missing_file_is_named() {
         let text = Prompt::read(Path::new("/nowhere/greeting.wav")).unwrap_err().to_string();
         assert!(text.starts_with("/nowhere/greeting.wav: cannot be read"), "{text}");
+    }
+
+    #[test]
+    fn the_refusal_is_whole_packets_and_no_beep() {
+        let refusal = refusal();
+        assert_eq!(refusal.samples().len() % 160, 0);
+        assert!(refusal.samples().len() != beep().samples().len());
+        let crossings = |samples: &[i16]| samples.windows(2).filter(|pair| (pair[0] < 0) != (pair[1] < 0)).count();
+        // 400 Hz for 140 ms cross zero 112 times.
+        assert!((105..120).contains(&crossings(&refusal.samples()[..1_120])));
     }
 
     #[test]

@@ -164,6 +164,17 @@ impl Timeline {
         }
     }
 
+    /// Takes note of a packet of the peer's that is no sound, a key for instance (RFC 4733): it shares the sequence of the
+    /// sound, so that its number is not missing there. It is counted nowhere here.
+    pub fn pass(&mut self, packet: &Packet<'_>, arrival: Instant) {
+        self.advance_to(self.position(arrival));
+        if let Some(stream) = &mut self.stream
+            && stream.pass(packet)
+        {
+            self.candidate = None;
+        }
+    }
+
     /// Lets the clock pass: hands out what has been held long enough.
     pub fn advance(&mut self, now: Instant) {
         self.advance_to(self.position(now));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::flow::{Flow, Transport};
 use crate::wire::Request;
 use crate::wire::addr::NameAddr;
-use crate::wire::build;
+use crate::wire::build::{self, Reply};
 use crate::wire::header::Headers;
 use crate::wire::method::Method;
 use crate::wire::uri::Uri;
@@ -28,6 +28,8 @@ pub(crate) struct Dialog {
     remote_cseq: u32,
     /// How the INVITE came.
     flow: Flow,
+    /// Our half of the session identifier and the caller's, when the caller has one (RFC 7989).
+    session_id: Option<(String, String)>,
     /// Whether the INVITE came through an address translation that its Via did not know of.
     translated: bool,
 }
@@ -49,7 +51,8 @@ pub(crate) fn flaw(invite: &Request) -> Option<&'static str> {
 
 impl Dialog {
     /// The dialog that a 2xx to this INVITE makes. `flow.remote` is where the INVITE really came from.
-    pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow) -> Self {
+    /// `session_id` is our half of the session identifier: 32 hexadecimal digits.
+    pub(crate) fn called(invite: &Request, local_tag: &str, flow: Flow, session_id: String) -> Self {
         let contact = contact(&invite.headers);
         let to = invite.headers.get("To").unwrap_or_default();
         Self {
@@ -63,6 +66,7 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: invite.cseq,
             flow,
+            session_id: crate::call::facts::session_id(invite).map(|theirs| (session_id, theirs)),
             translated: invite.via.host.parse() != Ok(flow.remote.ip()),
         }
     }
@@ -81,15 +85,18 @@ impl Dialog {
     }
 
     /// A target refresh (§12.2.2, RFC 3311 §5.2).
-    pub(crate) fn refresh(&mut self, request: &Request) {
-        if let Some(uri) = contact(&request.headers) {
+    pub(crate) fn refresh(&mut self, headers: &Headers) {
+        if let Some(uri) = contact(headers) {
             self.target = uri;
         }
     }
 
-    /// A request of ours in this dialog (§12.2.1.1), and where it goes.
-    pub(crate) fn request(&mut self, method: &Method, branch: &str) -> (bytes::Bytes, Flow) {
-        self.request_with(method, branch, &[])
+    /// An answer in this dialog, under its session identifier where it has one (RFC 7989 §6).
+    pub(crate) fn identified(&self, reply: Reply) -> Reply {
+        match &self.session_id {
+            Some((ours, theirs)) => reply.with("Session-ID", &format!("{ours};remote={theirs}")),
+            None => reply,
+        }
     }
 
     /// Our Contact.
@@ -97,9 +104,24 @@ impl Dialog {
         local_contact(self.flow)
     }
 
-    /// The same with further header fields.
+    /// A request of ours in this dialog (§12.2.1.1), with further header fields, and where it goes.
     pub(crate) fn request_with(&mut self, method: &Method, branch: &str, more: &[(&str, String)]) -> (bytes::Bytes, Flow) {
         self.local_cseq += 1;
+        self.compose(method, branch, self.local_cseq, more, "")
+    }
+
+    /// An INVITE of ours with this offer (§14.1), and where it goes.
+    pub(crate) fn invite(&mut self, branch: &str, more: &[(&str, String)], offer: &str) -> (bytes::Bytes, Flow) {
+        self.local_cseq += 1;
+        self.compose(&Method::INVITE, branch, self.local_cseq, more, offer)
+    }
+
+    /// The ACK for a final answer to the INVITE of this number (§13.2.2.4, §17.1.1.3), and where it goes.
+    pub(crate) fn acknowledgement(&self, cseq: u32, branch: &str) -> (bytes::Bytes, Flow) {
+        self.compose(&Method::ACK, branch, cseq, &[], "")
+    }
+
+    fn compose(&self, method: &Method, branch: &str, cseq: u32, more: &[(&str, String)], sdp: &str) -> (bytes::Bytes, Flow) {
         let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
         let strict = first.as_ref().and_then(Uri::sip).is_some_and(|sip| !sip.is_loose());
         let target = format!("<{}>", self.target);
@@ -123,12 +145,15 @@ impl Dialog {
         headers.push("From", &self.local);
         headers.push("To", &self.remote);
         headers.push("Call-ID", &self.call_id);
-        headers.push("CSeq", &format!("{} {method}", self.local_cseq));
+        headers.push("CSeq", &format!("{cseq} {method}"));
+        if let Some((ours, theirs)) = &self.session_id {
+            headers.push("Session-ID", &format!("{ours};remote={theirs}"));
+        }
         for (name, value) in more {
             headers.push(name, value);
         }
         let flow = self.next_hop(first.as_ref().unwrap_or(&self.target));
-        (build::request(method, uri.as_str(), &headers), flow)
+        (build::request(method, uri.as_str(), &headers, sdp), flow)
     }
 
     /// Addresses are followed; names are not looked up, and a stream is used again: then it goes where the

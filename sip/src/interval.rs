@@ -43,17 +43,12 @@ pub(crate) fn updates(headers: &Headers) -> bool {
     headers.elements("Allow").any(|method| method == "UPDATE")
 }
 
-/// What a request asks for, and what our 2xx agrees to. Without word of who refreshes it is the peer. Where it shall be
-/// us and the peer answers no UPDATE, there is no session timer; the missing sound ends such a call.
+/// What a request asks for, and what our 2xx agrees to. Without word of who refreshes it is the peer.
 ///
 /// # Errors
 /// The interval is shorter than [`MIN_SE`]: 422.
-pub(crate) fn asked(request: &Request, updates: bool) -> Result<Option<Interval>, ()> {
-    let Some(value) = request.headers.get("Session-Expires") else {
-        return Ok(None);
-    };
-    let (seconds, params) = value.split_at(value.find(';').unwrap_or(value.len()));
-    let Ok(seconds) = seconds.trim().parse::<u64>() else {
+pub(crate) fn asked(request: &Request) -> Result<Option<Interval>, ()> {
+    let Some((seconds, refresher)) = read(&request.headers) else {
         return Ok(None);
     };
     let knows = ["Supported", "Require"]
@@ -65,11 +60,25 @@ pub(crate) fn asked(request: &Request, updates: bool) -> Result<Option<Interval>
     if seconds < MIN_SE {
         return Err(());
     }
-    let params = list::params(params).unwrap_or_default();
-    let ours = list::param(&params, "refresher").is_some_and(|who| who.eq_ignore_ascii_case("uas"));
-    let session = Interval {
+    Ok(Some(Interval {
         seconds: seconds.min(MAX_SE),
-        ours,
-    };
-    Ok((!ours || updates).then_some(session))
+        ours: refresher.is_some_and(|who| who.eq_ignore_ascii_case("uas")),
+    }))
+}
+
+/// What a 2xx to a refresh of ours grants; `None` where the session has no end any more (RFC 4028 §7.2).
+pub(crate) fn granted(headers: &Headers) -> Option<Interval> {
+    let (seconds, refresher) = read(headers)?;
+    Some(Interval {
+        seconds: seconds.clamp(MIN_SE, MAX_SE),
+        ours: !refresher.is_some_and(|who| who.eq_ignore_ascii_case("uas")),
+    })
+}
+
+fn read(headers: &Headers) -> Option<(u64, Option<String>)> {
+    let value = headers.get("Session-Expires")?;
+    let (seconds, params) = value.split_at(value.find(';').unwrap_or(value.len()));
+    let seconds = seconds.trim().parse().ok()?;
+    let params = list::params(params).unwrap_or_default();
+    Some((seconds, list::param(&params, "refresher").map(str::to_owned)))
 }

@@ -4,10 +4,12 @@
 //! events and the next deadline come out. They know no socket, no clock and no database. Behind the feature `shell`
 //! stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
+pub mod announcement;
 pub mod call;
 #[cfg(feature = "shell")]
 pub mod config;
 mod dialog;
+pub mod dtmf;
 pub mod endpoint;
 pub mod flow;
 mod ids;

@@ -61,6 +61,14 @@ pub struct Trunk {
     pub name: String,
     /// Where it calls from; empty means nobody.
     pub allow: Vec<Network>,
+    /// Whether it is believed who calls and over whom: P-Asserted-Identity, Diversion and the like (RFC 3325 §5).
+    pub trusted: bool,
+    /// Its calls that may go on at once.
+    pub max_calls: usize,
+    /// Its new calls a second; 0 for as many as come.
+    pub calls_per_second: u32,
+    /// What it hears when a call cannot be taken in now, so that it can fall back elsewhere.
+    pub failure: u16,
 }
 
 impl Trunk {
@@ -70,6 +78,10 @@ impl Trunk {
         Self {
             name: name.to_owned(),
             allow,
+            trusted: true,
+            max_calls: 2_000,
+            calls_per_second: 0,
+            failure: 503,
         }
     }
 }
@@ -101,6 +113,22 @@ impl Bucket {
             self.tokens -= 1.0;
         }
         granted
+    }
+}
+
+/// What is held against a trunk's limits.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) calls: usize,
+    pub(crate) rate: Option<Bucket>,
+}
+
+impl Gate {
+    pub(crate) fn new(trunk: &Trunk) -> Self {
+        Self {
+            calls: 0,
+            rate: (trunk.calls_per_second > 0).then(|| Bucket::new(trunk.calls_per_second)),
+        }
     }
 }
 

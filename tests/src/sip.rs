@@ -14,13 +14,14 @@
 //! ```
 
 pub mod g711;
+mod keys;
 mod media;
 mod message;
 mod oddities;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 
+pub use keys::{EVENTS, event};
 pub use media::{Heard, Impairment, Planned, Played, plan, rtp};
 pub use message::Message;
 pub use oddities::{Oddity, oddities};
@@ -95,6 +97,9 @@ pub struct Call {
     dialog: Dialog,
     media: Media,
     progress: watch::Receiver<Progress>,
+    /// CSeq and status of the last INFO that was answered.
+    informed: watch::Receiver<(u32, u16)>,
+    cseq: AtomicU32,
     reader: JoinHandle<()>,
     /// When the 200 came.
     pub answered: Instant,
@@ -150,13 +155,16 @@ impl Call {
         let ack = dialog.request("ACK", 1, &format!("z9hG4bK-a{number}-{}", local.port()), &[], "");
         socket.send(ack.as_bytes()).await?;
         let (sender, progress) = watch::channel(Progress::Up);
-        let reader = tokio::spawn(read(Arc::clone(&socket), ack, sender));
+        let (answers, informed) = watch::channel((0, 0));
+        let reader = tokio::spawn(read(Arc::clone(&socket), ack, sender, answers));
         let media = Media::start(rtp, remote, invite.payload_type, invite.listen);
         Ok(Answer::Up(Box::new(Self {
             socket,
             dialog,
             media,
             progress,
+            informed,
+            cseq: AtomicU32::new(2),
             reader,
             answered,
         })))
@@ -207,6 +215,10 @@ impl Call {
         Ok(())
     }
 
+    fn next_cseq(&self) -> u32 {
+        self.cseq.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Sends BYE and waits for its answer; the status.
     ///
     /// # Errors
@@ -214,7 +226,7 @@ impl Call {
     pub async fn hang_up(&self) -> Result<u16> {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let branch = format!("z9hG4bK-b{number}-{}", self.dialog.local.port());
-        let request = self.dialog.request("BYE", 2, &branch, &[], "");
+        let request = self.dialog.request("BYE", self.next_cseq(), &branch, &[], "");
         let mut progress = self.progress.clone();
         let mut pause = T1;
         // RFC 3261 §17.1.2.2: Timer E until Timer F.
@@ -293,7 +305,7 @@ async fn transact(socket: &UdpSocket, request: &str, method: &str) -> Result<Mes
 }
 
 /// What comes in the dialog after the 200.
-async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progress>) {
+async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progress>, answers: watch::Sender<(u32, u16)>) {
     let mut buffer = vec![0; DATAGRAM];
     loop {
         // A connected UDP socket reports ICMP errors here; the next datagram may come all the same.
@@ -306,6 +318,11 @@ async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progr
             (200..=299, "INVITE") => Some(ack.clone()),
             (200.., "BYE") => {
                 progress.send_replace(Progress::HungUp(message.status));
+                None
+            }
+            (200.., "INFO") => {
+                let number = message.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
+                answers.send_replace((number.unwrap_or_default(), message.status));
                 None
             }
             (0, "BYE") => {
@@ -354,7 +371,8 @@ fn offer(rtp: SocketAddr, payload_type: u8) -> String {
     let (host, port) = (rtp.ip(), rtp.port());
     format!(
         "v=0\r\no=peer 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} {name}/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+         m=audio {port} RTP/AVP {payload_type} {EVENTS}\r\na=rtpmap:{payload_type} {name}/8000\r\na=rtpmap:{EVENTS} telephone-event/8000\r\n\
+         a=fmtp:{EVENTS} 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     )
 }
 

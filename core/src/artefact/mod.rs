@@ -7,5 +7,5 @@ mod sealing;
 
 pub use blobs::{Blobs, StoredBlob};
 pub use reader::BlobReader;
-pub use recording::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
+pub use recording::{CallEnd, Ending, RecordingOutcome, RecordingRow, RecordingState};
 pub use sealing::{finish, seal};

@@ -81,12 +81,31 @@ pub enum CallEnd {
     Abandoned,
     /// The caller did not want to be recorded.
     RefusedRecording,
-    /// An agent ended it.
+    /// An agent ended it, or the line was closed and takes no messages then.
     Operator,
     /// The daemon was stopped.
     Shutdown,
     /// The daemon died.
     Crash,
+}
+
+/// The end of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// What ended it.
+    pub by: CallEnd,
+    /// When.
+    pub at: Millis,
+    /// Why, in the peer's words: protocol and cause (RFC 3326).
+    pub reason: Option<String>,
+}
+
+impl Ending {
+    /// An end of which the peer said nothing.
+    #[must_use]
+    pub const fn new(by: CallEnd, at: Millis) -> Self {
+        Self { by, at, reason: None }
+    }
 }
 
 impl CallEnd {

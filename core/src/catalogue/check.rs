@@ -22,6 +22,9 @@ const ENTRIES: usize = 2000;
 /// Words that belong to every short number: they end or explain the service.
 const RESERVED: [&str; 2] = ["stop", "contact"];
 
+/// The key with which every caller can refuse to be recorded.
+const REFUSES: &str = "9";
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
@@ -184,7 +187,10 @@ impl Found {
         if let Some(digit) = &theme.digit {
             let pointer = format!("{place}/digit");
             let right = digit.len() == 1 && digit.bytes().all(|byte| byte.is_ascii_digit());
-            self.unless(right, &pointer, || "must be one of 0 to 9".to_owned());
+            self.unless(right, &pointer, || "must be one of 0 to 8".to_owned());
+            self.unless(digit != REFUSES, &pointer, || {
+                format!("{REFUSES} refuses the recording in every call and can choose no theme; take one of 0 to 8")
+            });
             self.choice(&pointer, theme, format!("the digit {digit}"), taken);
         }
         let (regime, months) = (theme.decision.regime, theme.decision.months);
@@ -266,6 +272,8 @@ mod tests {
             ["/themes/0/aliases/0"]
         );
         assert_eq!(wrong(|all| all.themes[0].digit = Some("10".to_owned())), ["/themes/0/digit"]);
+        assert_eq!(wrong(|all| all.themes[0].digit = Some("9".to_owned())), ["/themes/0/digit"]);
+        assert_eq!(wrong(|all| all.themes[0].digit = Some("8".to_owned())), [""; 0]);
         assert_eq!(wrong(|all| all.themes[0].decision.months = Some(2)), ["/themes/0/decision"]);
         assert_eq!(
             wrong(|all| all.themes[0].decision.regime = Regime::Rejection),

@@ -111,7 +111,7 @@ pub struct Theme {
     /// First words of a text that choose it; case, accents and punctuation do not matter.
     #[serde(default)]
     pub keywords: Vec<String>,
-    /// The key that chooses it in a call's menu: `0` to `9`.
+    /// The key that chooses it in a call's menu: `0` to `8`, since `9` refuses the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digit: Option<String>,
     /// Addresses of mails that choose it.

@@ -1,6 +1,7 @@
 //! A contact, as a channel hands it over.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::acknowledgement::NewAcknowledgement;
 use super::redelivery::Redelivery;
@@ -210,6 +211,8 @@ pub struct NewCall {
     pub dialled: String,
     /// User parts, the first diversion first (RFC 5806, RFC 7044).
     pub diverted_from: Vec<String>,
+    /// What the header fields of the call said, as the channel words it: an object of at most 16 KiB, else it is left out.
+    pub signalling: Option<Value>,
 }
 
 /// A recording that begins.

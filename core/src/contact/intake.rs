@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::choosing::{self, Choice};
 use super::committer::{self, Work};
 use super::contact::{Accepted, Contact, IntakeError};
 use super::marks::Marks;
@@ -30,6 +31,7 @@ const QUEUE: usize = 1024;
 pub struct Intake {
     store: Store,
     vault: Vault,
+    feed: Feed,
     catalogue: Catalogue,
     queue: mpsc::Sender<Work>,
     marks: Marks,
@@ -45,7 +47,7 @@ impl Intake {
         let committer = committer::Committer {
             store: store.clone(),
             vault: vault.clone(),
-            feed,
+            feed: feed.clone(),
             catalogue: catalogue.clone(),
             outbox,
             counters,
@@ -55,6 +57,7 @@ impl Intake {
         Self {
             store,
             vault,
+            feed,
             catalogue,
             queue,
             marks,
@@ -94,6 +97,16 @@ impl Intake {
         let prepared = prepare::contact(contact, &self.vault)?;
         let (answer, answered) = oneshot::channel();
         self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
+    }
+
+    /// Gives a request the theme that its citizen chose while the contact was going on, by a key in a call. `given` is the
+    /// theme that the account's own rule gave it; who has another by now keeps it, since a person said so. Returns whether
+    /// the request has the chosen theme.
+    ///
+    /// # Errors
+    /// As [`Intake::accept`]; a theme that is not in use, and a request that is not there, are invalid.
+    pub async fn choose_theme(&self, choice: &Choice) -> std::result::Result<bool, IntakeError> {
+        choosing::choose(&self.store, &self.vault, &self.feed, &self.catalogue, choice).await
     }
 
     /// Takes a part of a long text in, and returns when it is committed. With the last one the text becomes a contact

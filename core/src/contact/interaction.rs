@@ -83,12 +83,16 @@ pub struct CallOf {
     pub dialled: String,
     /// JSON array of texts, the first diversion first.
     pub diverted_from: String,
+    /// What the header fields said, a JSON object.
+    pub signalling: Option<String>,
     /// When the caller confirmed our 200.
     pub answered_at: Option<Millis>,
     /// When it was over.
     pub ended_at: Option<Millis>,
     /// What ended it.
     pub ended_by: Option<String>,
+    /// Why, in the peer's words (RFC 3326).
+    pub ended_reason: Option<String>,
 }
 
 impl InteractionRow {
@@ -122,7 +126,8 @@ impl CallOf {
         let mut opening = vault.opening(&self.interaction_id);
         opening
             .text(Place::CallDialled, &mut self.dialled)
-            .text(Place::CallDivertedFrom, &mut self.diverted_from);
+            .text(Place::CallDivertedFrom, &mut self.diverted_from)
+            .some(Place::CallSignalling, &mut self.signalling);
         opening
     }
 
@@ -314,7 +319,7 @@ impl Interactions {
         let mut calls: Vec<CallOf> = self
             .of(
                 &ids,
-                "SELECT interaction_id, dialled, diverted_from, answered_at, ended_at, ended_by FROM call_detail",
+                "SELECT interaction_id, dialled, diverted_from, signalling, answered_at, ended_at, ended_by, ended_reason FROM call_detail",
                 "interaction_id",
             )
             .await?;

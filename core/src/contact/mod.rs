@@ -5,6 +5,7 @@ mod acknowledgement;
 mod acknowledging;
 mod attachments;
 mod batch;
+mod choosing;
 mod cleanup;
 mod committer;
 #[expect(clippy::module_inception, reason = "the noun that this folder is about")]
@@ -28,6 +29,7 @@ mod theming;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use attachments::{AttachmentRow, Attachments};
+pub use choosing::Choice;
 pub use contact::{
     Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,
 };

@@ -20,6 +20,9 @@ const SUBJECT_BYTES: usize = 4000;
 const TEXT_BYTES: usize = 4 * 1024 * 1024;
 /// Ids of one thread that are looked at.
 const THREAD_IDS: usize = 50;
+
+/// What is kept of a call's header fields.
+const SIGNALLING_BYTES: usize = 16 * 1_024;
 /// Keys of one contact.
 const KEYS: usize = 16;
 /// The longest PDU of a part: `message_payload` has 64 KiB.
@@ -191,6 +194,7 @@ fn clean(contact: &mut Contact) {
         name(&mut call.dialled);
         call.diverted_from.truncate(THREAD_IDS);
         call.diverted_from.iter_mut().for_each(name);
+        call.signalling = call.signalling.take().filter(|facts| facts.to_string().len() <= SIGNALLING_BYTES);
     }
     if let Some(acknowledgement) = &mut contact.acknowledgement {
         name(&mut acknowledgement.recipient);

@@ -1,7 +1,7 @@
 //! Recordings and the calls they belong to, from the answer to the sealed file.
 
 use super::reached::{INTERACTION, reached};
-use crate::artefact::{CallEnd, RecordingOutcome, RecordingRow, RecordingState};
+use crate::artefact::{Ending, RecordingOutcome, RecordingRow, RecordingState};
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -71,17 +71,11 @@ impl Recordings {
     ///
     /// # Errors
     /// The store's.
-    pub async fn ended(
-        &self,
-        interaction_id: &str,
-        end: CallEnd,
-        at: Millis,
-        started_at: Option<Millis>,
-        outcome: &RecordingOutcome,
-    ) -> Result<()> {
+    pub async fn ended(&self, interaction_id: &str, ending: &Ending, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<()> {
         let mut tx = self.store.begin().await?;
-        let sql = "UPDATE call_detail SET ended_at = $2, ended_by = $3 WHERE interaction_id = $1 AND ended_by IS NULL";
-        on!(Tx, &mut tx, db => sqlx::query(sql).bind(interaction_id).bind(at).bind(end.as_str()).execute(db).await.map(|_| ()))?;
+        let sql = "UPDATE call_detail SET ended_at = $2, ended_by = $3, ended_reason = $4 WHERE interaction_id = $1 AND ended_by IS NULL";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(interaction_id).bind(ending.at).bind(ending.by.as_str())
+            .bind(&ending.reason).execute(db).await.map(|_| ()))?;
         let sealed = seal(&mut tx, interaction_id, started_at, outcome).await?;
         if let Some((recording_id, request_id)) = sealed {
             let sql = "UPDATE request SET version = version + 1, updated_at = $2 WHERE id = $1 RETURNING version";
@@ -95,7 +89,7 @@ impl Recordings {
                 .with("interaction_id", interaction_id)
                 .with("recording_id", recording_id)
                 .with("state", state.as_str())
-                .with("end", end.as_str());
+                .with("end", ending.by.as_str());
             let updated = NewEvent::of_request(EventKind::RequestUpdated, &request_id).with("version", version);
             let first = feed::next_positions(&mut tx, 2).await?;
             feed::append(&mut tx, first, time::now(), &[recording, updated]).await?;

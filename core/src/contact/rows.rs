@@ -63,7 +63,7 @@ tables! {
     ATTACHMENT = "attachment" {
         "id": Text, "interaction_id": Text, "ordinal": Integer, "name": Text, "media_type": Text, "size": Integer, "sha256": Text,
     }
-    CALL = "call_detail" { "interaction_id": Text, "dialled": Text, "diverted_from": Text, }
+    CALL = "call_detail" { "interaction_id": Text, "dialled": Text, "diverted_from": Text, "signalling": Text, }
     RECORDING = "recording" {
         "id": Text, "interaction_id": Text, "state": Text, "path": Text, "codec": Text, "rate": Integer, "samples": Integer,
     }
@@ -149,10 +149,12 @@ impl<'v> Sets<'v> {
             }));
         }
         if let Some(call) = call {
+            let signalling = call.signalling.as_ref().map(Value::to_string);
             let diverted = Value::from(call.diverted_from.clone()).to_string();
             self.calls.push(row!({
                 "interaction_id": interaction_id, "dialled": vault.seal(Place::CallDialled, interaction_id, &call.dialled)?,
                 "diverted_from": vault.seal(Place::CallDivertedFrom, interaction_id, &diverted)?,
+                "signalling": vault.seal_some(Place::CallSignalling, interaction_id, signalling.as_deref())?,
             }));
         }
         self.recordings.extend(recording.iter().map(|recording| {

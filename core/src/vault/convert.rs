@@ -73,7 +73,11 @@ const VALUES: [(&str, &str, Columns); 12] = [
     (
         "call_detail",
         "interaction_id",
-        &[("dialled", Text(P::CallDialled)), ("diverted_from", Text(P::CallDivertedFrom))],
+        &[
+            ("dialled", Text(P::CallDialled)),
+            ("diverted_from", Text(P::CallDivertedFrom)),
+            ("signalling", Text(P::CallSignalling)),
+        ],
     ),
     (
         "reply",

@@ -40,6 +40,7 @@ named! {
         AttachmentSha256 = "attachment.sha256",
         CallDialled = "call_detail.dialled",
         CallDivertedFrom = "call_detail.diverted_from",
+        CallSignalling = "call_detail.signalling",
         PartDetail = "part.detail",
         PartRaw = "part.raw",
         ReplyRecipient = "reply.recipient",

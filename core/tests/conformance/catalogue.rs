@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time;
 use voxea_core::catalogue::{Catalogue, Document, Expected, Kind, Theme};
+use voxea_core::contact::{Choice, IntakeError};
 use voxea_core::request::{Patch, Status};
 
 use crate::place::{HOUR, NOW, Place, agent, calendar, mail, mailbox, part, sms_account, text};
@@ -222,4 +223,59 @@ pub(crate) async fn a_move_says_how_long_the_state_lasted(place: &Place) {
     let history = place.desk.history(&agent(), &id).await.unwrap();
     let moved = history.iter().filter(|entry| entry.detail.contains("working_ms"));
     assert_eq!(moved.count(), 2);
+}
+
+pub(crate) async fn a_caller_chooses_a_theme(place: &Place) {
+    let epoch = place.intake.register(&sms_account()).await.unwrap();
+    let mut call = text("Bonjour", NOW);
+    call.default_theme = Some("eau".to_owned());
+    let accepted = place.intake.accept(call).await.unwrap();
+    let choice = |theme: &str, epoch| Choice {
+        account: sms_account(),
+        epoch,
+        request_id: accepted.request_id.clone(),
+        given: Some("eau".to_owned()),
+        theme: theme.to_owned(),
+    };
+    let request = async || place.desk.get(&agent(), &accepted.request_id).await.unwrap();
+    let before = place.count("request.updated").await;
+    assert_eq!(
+        place.intake.choose_theme(&choice("voirie", epoch + 1)).await,
+        Err(IntakeError::Fenced)
+    );
+    assert!(matches!(
+        place.intake.choose_theme(&choice("inconnu", epoch)).await,
+        Err(IntakeError::Invalid(_))
+    ));
+    let nowhere = Choice {
+        request_id: "0".to_owned(),
+        ..choice("voirie", epoch)
+    };
+    assert!(matches!(place.intake.choose_theme(&nowhere).await, Err(IntakeError::Invalid(_))));
+    assert_eq!((request().await.theme.as_deref(), request().await.version), (Some("eau"), 1));
+    // Said twice, since the first answer may have been lost: done once.
+    for _ in 0..2 {
+        assert_eq!(place.intake.choose_theme(&choice("voirie", epoch)).await, Ok(true));
+    }
+    assert_eq!((request().await.theme.as_deref(), request().await.version), (Some("voirie"), 2));
+    assert_eq!(place.count("request.updated").await, before + 1);
+    let history = place.desk.history(&agent(), &accepted.request_id).await.unwrap();
+    let last = history.last().unwrap();
+    assert_eq!(
+        (last.action.as_str(), last.actor.as_str()),
+        ("patched", "channel:smpp/short-number")
+    );
+    assert!(
+        last.detail.contains("\"from\":\"eau\"") && last.detail.contains("\"to\":\"voirie\""),
+        "{}",
+        last.detail
+    );
+    // What a person said is not changed by a key that was pressed meanwhile.
+    let by_hand = Patch {
+        theme: Some(Some("archives".to_owned())),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &accepted.request_id, 2, &by_hand).await.unwrap();
+    assert_eq!(place.intake.choose_theme(&choice("voirie", epoch)).await, Ok(false));
+    assert_eq!((request().await.theme.as_deref(), request().await.version), (Some("archives"), 3));
 }

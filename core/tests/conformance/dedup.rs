@@ -39,6 +39,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     contact.call = Some(NewCall {
         dialled: "3000".to_owned(),
         diverted_from: vec!["100".to_owned(), "200".to_owned()],
+        signalling: None,
     });
     contact.recording = Some(NewRecording {
         id: "r1".to_owned(),

@@ -87,7 +87,7 @@ stories! {
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,
         a_service_tells_of_its_themes, an_import_switches_off_what_it_lacks, what_comes_in_has_its_theme,
-        a_request_takes_only_a_theme_in_use, a_move_says_how_long_the_state_lasted,
+        a_request_takes_only_a_theme_in_use, a_caller_chooses_a_theme, a_move_says_how_long_the_state_lasted,
     }
     citizens {
         a_sender_is_the_one_citizen_who_has_the_address, a_batch_of_known_and_unknown_senders_is_linked_right, one_key_makes_one_citizen,

@@ -1,6 +1,10 @@
 //! A call in which we are called, from the INVITE to the last BYE.
 
 pub(crate) mod facts;
+pub(crate) mod parties;
+
+pub use self::facts::{Diversion, Facts, History};
+pub use self::parties::{RemoteParty, Verification};
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,14 +37,18 @@ pub struct IncomingCall {
     pub caller_name: Option<String>,
     /// The user part of the Request-URI.
     pub dialled: String,
-    /// Who diverted the call, the first diversion first (RFC 5806, else RFC 7044).
-    pub diversions: Vec<String>,
+    /// Whether the caller asked that its number be kept back; `caller` is `anonymous` then.
+    pub withheld: bool,
+    /// What the optional header fields say, who diverted the call among it.
+    pub facts: Facts,
     /// Call-ID.
     pub call_id: String,
     /// What a repeated INVITE has in common with this one, also for a process that never saw the first.
     pub identity: String,
     /// Our address as the peer knows it.
     pub local: SocketAddr,
+    /// Whether the caller can be let hear something before an answer, with [`Endpoint::announce`](crate::endpoint::Endpoint::announce).
+    pub reliable: bool,
     /// The codec that an answer will agree on; `None` when the INVITE brought no offer.
     pub codec: Option<Codec>,
     /// The INVITE as it came.
@@ -76,6 +84,8 @@ pub(crate) struct Offered {
     pub(crate) invite: Box<Request>,
     /// Where the INVITE really came from.
     pub(crate) source: Flow,
+    /// The trunk's place in the configuration.
+    pub(crate) trunk: usize,
     pub(crate) offer: Option<Description>,
     /// The session interval to answer with.
     pub(crate) session: Option<Interval>,
@@ -84,6 +94,8 @@ pub(crate) struct Offered {
 #[derive(Debug)]
 pub(crate) struct Established {
     pub(crate) dialog: Dialog,
+    /// The trunk's place in the configuration.
+    pub(crate) trunk: usize,
     pub(crate) local: Local,
     /// `None` while the answer to our offer is awaited.
     pub(crate) media: Option<Negotiated>,
@@ -96,6 +108,38 @@ pub(crate) struct Established {
     pub(crate) session: Option<Interval>,
     /// Whether the peer answers UPDATE.
     pub(crate) updates: bool,
+    /// The description that we sent last: what a refresh by INVITE says again.
+    pub(crate) sdp: String,
+    /// Whether an INVITE of ours has no final answer yet.
+    pub(crate) asking: bool,
+    /// What waits for the peer's PRACK; the INVITE has no final answer until then.
+    pub(crate) early: Option<Box<Early>>,
+}
+
+/// A reliable 183 that no PRACK has confirmed yet (RFC 3262 §3).
+#[derive(Debug)]
+pub(crate) struct Early {
+    /// That of the INVITE.
+    pub(crate) transaction: u64,
+    pub(crate) offered: Offered,
+    pub(crate) rseq: u32,
+    pub(crate) bytes: Bytes,
+    pub(crate) flow: Flow,
+    /// When it is sent again next; doubled each time.
+    pub(crate) interval: Duration,
+    /// Whether the 200 follows the PRACK, or waits for the user.
+    pub(crate) then: Then,
+}
+
+/// What follows the PRACK for a reliable 183.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The 200.
+    Answer,
+    /// The user, who lets the caller hear something before it is answered, or refused.
+    Ask,
+    /// It came: the user was asked.
+    Asked,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

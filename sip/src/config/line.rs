@@ -1,13 +1,12 @@
 //! Which numbers are answered, and with what: `[[sip.line]]`.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use voxea_core::base::settings::Section;
-use voxea_recorder::codec::Codec;
 use voxea_recorder::greeting;
-use voxea_recorder::prompt::Prompt;
+
+use super::announce::{self, Closed};
+use super::greeting::{Greeting, prompt, read_as};
 
 /// A number that takes messages.
 #[derive(Debug, Clone)]
@@ -16,6 +15,12 @@ pub struct Line {
     pub number: String,
     /// What the caller hears, in both codecs.
     pub greeting: Greeting,
+    /// The sentence for emergencies, heard before everything else.
+    pub emergency: Option<Greeting>,
+    /// What is said before keys choose a theme; without it they choose none.
+    pub menu: Option<Greeting>,
+    /// What is said outside the opening hours; without it the line is never closed.
+    pub closed: Option<Closed>,
     /// Whether a beep follows.
     pub beep: bool,
     /// The longest message.
@@ -24,37 +29,6 @@ pub struct Line {
     pub silence: Duration,
     /// The theme of its calls.
     pub theme: Option<String>,
-}
-
-/// A greeting, encoded once for all calls.
-#[derive(Clone)]
-pub struct Greeting {
-    pcma: Arc<[u8]>,
-    pcmu: Arc<[u8]>,
-}
-
-impl Greeting {
-    fn new(prompt: &Prompt) -> Self {
-        Self {
-            pcma: prompt.encoded(Codec::Pcma).into(),
-            pcmu: prompt.encoded(Codec::Pcmu).into(),
-        }
-    }
-
-    /// Its octets in a codec.
-    #[must_use]
-    pub fn octets(&self, codec: Codec) -> Arc<[u8]> {
-        Arc::clone(match codec {
-            Codec::Pcma => &self.pcma,
-            Codec::Pcmu => &self.pcmu,
-        })
-    }
-}
-
-impl std::fmt::Debug for Greeting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Greeting({} ms)", self.pcma.len() / 8)
-    }
 }
 
 /// Reads a line.
@@ -66,17 +40,10 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
             format!("{number:?} is never dialled: write it as the PBX does, without spaces, \"sip:\" or \"@host\": number = \"3000\""),
         );
     }
-    let prompt = match section.file("greeting") {
-        None => greeting::french().map_err(|error| error.to_string()),
-        Some(path) => read_prompt(&path),
+    let greeting = match section.file("greeting") {
+        None => read_as(section, "greeting", greeting::french().map_err(|error| error.to_string())),
+        Some(path) => prompt(section, "greeting", &path),
     };
-    let greeting = prompt.map_or_else(
-        |error| {
-            section.problem("greeting", error);
-            Greeting::new(&Prompt::from_samples(Vec::new()))
-        },
-        |prompt| Greeting::new(&prompt),
-    );
     let beep = section.bool_or("beep", true);
     if !beep && !section.has("greeting") {
         section.warning(
@@ -89,15 +56,14 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
     Line {
         number,
         greeting,
+        emergency: announce::emergency(section),
+        menu: announce::menu(section),
+        closed: announce::closed(section),
         beep,
         max,
         silence,
         theme: section.string("theme"),
     }
-}
-
-fn read_prompt(path: &Path) -> Result<Prompt, String> {
-    Prompt::read(path).map_err(|error| format!("{error}; it must be WAV, mono, 8 or 16 kHz, PCM16, A-law or µ-law"))
 }
 
 fn seconds(number: i64) -> Duration {

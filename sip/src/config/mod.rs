@@ -1,10 +1,14 @@
 //! The `[sip]` section.
 
+mod announce;
+mod greeting;
 mod line;
 mod listen;
 mod trunk;
 
-pub use self::line::{Greeting, Line};
+pub use self::announce::Closed;
+pub use self::greeting::Greeting;
+pub use self::line::Line;
 pub use self::listen::Listen;
 
 use std::net::IpAddr;
@@ -150,7 +154,7 @@ mod tests {
             "[sip]\nlisten = [\"sctp:1.2.3.4:5\"]\nmedia_ports = \"40001-40002\"\nadvertise = \"pbx\"\n\
              [[sip.trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/40\"]\n[[sip.trunk]]\nname = \"a\"\n\
              [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n\
-             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\n",
+             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\nfailure_status = 487\n",
         );
         for expected in [
             "sip.listen",
@@ -163,6 +167,7 @@ mod tests {
             "did you mean silence_seconds?",
             "line 15: sip.line[1].number",
             "warning: line 16: sip.line[1].beep",
+            "sip.trunk[2].failure_status: 487 says something else",
             "warning: line 19: sip.trunk[2].allow: is empty",
         ] {
             assert!(

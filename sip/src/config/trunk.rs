@@ -4,6 +4,9 @@ use voxea_core::base::settings::Section;
 
 use crate::policy::{Network, Trunk};
 
+/// After which telephone systems try the next way to go.
+const FAILURES: [u16; 9] = [404, 480, 486, 488, 500, 502, 503, 600, 603];
+
 /// Reads a trunk, and where it is reached.
 pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
     let name = section.required_string("name", "pbx");
@@ -28,5 +31,18 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<String>) {
             }
         }
     }
-    (Trunk::new(&name, allow), address)
+    let mut trunk = Trunk::new(&name, allow);
+    trunk.trusted = section.bool_or("trusted", true);
+    trunk.max_calls = section.int_or("max_calls", 2_000, 1..=100_000).unsigned_abs() as usize;
+    trunk.calls_per_second = section.int_or("calls_per_second", 0, 0..=100_000).unsigned_abs() as u32;
+    let failure = section.int_or("failure_status", 503, 400..=699).unsigned_abs() as u16;
+    if FAILURES.contains(&failure) {
+        trunk.failure = failure;
+    } else {
+        section.problem(
+            "failure_status",
+            format!("{failure} says something else than that a call cannot be taken now; one of {FAILURES:?}"),
+        );
+    }
+    (trunk, address)
 }

@@ -9,6 +9,7 @@ use crate::dialog;
 use crate::sdp::{self, Description};
 use crate::wire::Request;
 use crate::wire::build::Reply;
+use crate::wire::list;
 use crate::wire::method::Method;
 use crate::wire::multipart::{self, Session};
 
@@ -29,18 +30,25 @@ impl Endpoint {
         if !established.dialog.follows(request) {
             return self.respond(id, reply(500), now);
         }
+        if established.early.is_some() {
+            return self.in_early_dialog(id, call, request, now);
+        }
         let over = established.phase == Phase::Over;
         match request.method {
             Method::BYE => {
                 self.respond(id, reply(200), now);
                 if !over {
+                    self.told(call, request);
                     self.hung_up(call);
                 }
             }
             _ if over => self.respond(id, reply(481), now),
             Method::INVITE => self.on_reinvite(id, call, request, now),
             Method::UPDATE => self.on_update(id, call, request, now),
+            // Whatever it acknowledges was acknowledged before (RFC 3262 §3).
+            Method::PRACK => self.respond(id, reply(481), now),
             Method::OPTIONS => self.respond(id, capabilities(reply(200)), now),
+            Method::INFO => self.on_info(id, call, request, now),
             _ => self.respond(id, reply(200), now),
         }
     }
@@ -85,6 +93,20 @@ impl Endpoint {
         }
     }
 
+    /// Why a BYE or a CANCEL comes, where it says so (RFC 3326 §2).
+    pub(super) fn told(&mut self, call: CallHandle, request: &Request) {
+        let Some(first) = request.headers.elements("Reason").next() else {
+            return;
+        };
+        let (protocol, params) = first.split_at(first.find(';').unwrap_or(first.len()));
+        let protocol: String = protocol.trim().chars().take(16).collect();
+        let params = list::params(params).unwrap_or_default();
+        // Its text may say anything, a name for instance; the cause is a number.
+        let cause = list::param(&params, "cause").and_then(|cause| cause.parse::<u16>().ok());
+        let reason = cause.map_or_else(|| protocol.clone(), |cause| format!("{protocol};cause={cause}"));
+        self.event(Event::Reason { call, reason });
+    }
+
     /// The caller's BYE.
     fn hung_up(&mut self, call: CallHandle) {
         let Some(Call::Established(established)) = self.calls.get(&call) else {
@@ -111,14 +133,20 @@ impl Endpoint {
         established.phase = Phase::Over;
         established.session = None;
         let answered = established.answered;
-        let (bytes, flow) = established.dialog.request(&Method::BYE, &branch);
+        let reason = match by {
+            EndedBy::Expired | EndedBy::NoAck => "SIP;cause=408",
+            EndedBy::NoMedia => "SIP;cause=488",
+            EndedBy::Caller | EndedBy::Us => "Q.850;cause=16",
+        };
+        let headers = [("Reason", reason.to_owned())];
+        let (bytes, flow) = established.dialog.request_with(&Method::BYE, &branch, &headers);
         self.silence(call);
         self.send(branch, flow, bytes, Purpose::Bye(call), now);
         self.event(Event::Ended { call, by, answered });
     }
 
     /// No deadline of a call has an effect any more.
-    fn silence(&mut self, call: CallHandle) {
+    pub(super) fn silence(&mut self, call: CallHandle) {
         for timer in [
             Timer::CallResend(call),
             Timer::CallGiveUp(call),
@@ -134,6 +162,7 @@ impl Endpoint {
         self.silence(call);
         if let Some(Call::Established(established)) = self.calls.remove(&call) {
             self.dialogs.remove(&established.dialog.key());
+            self.left(established.trunk);
         }
     }
 }

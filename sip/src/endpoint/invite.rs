@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::receive::{ALLOW, SUPPORTED};
 use super::{Call, Endpoint, Event, Timer};
-use crate::call::{CallHandle, IncomingCall, Offered, Pending, Phase, facts};
+use crate::call::{CallHandle, Facts, IncomingCall, Offered, Pending, Phase, parties};
 use crate::flow::Flow;
 use crate::interval::{self, Interval, MIN_SE};
 use crate::sdp::{self, Description, Local};
@@ -24,9 +24,8 @@ impl Endpoint {
     pub(super) fn on_invite(&mut self, id: u64, invite: Box<Request>, source: Flow, trunk: usize, now: Instant) {
         let tag = self.servers.get(&id).map(|server| server.tag.clone()).unwrap_or_default();
         let reply = |status| Reply::to(status, &invite.headers, &invite.via, &tag);
-        if self.draining || self.calls.len() >= self.limits.calls {
-            self.event(Event::Counted("overload"));
-            return self.respond(id, reply(503).with("Retry-After", &self.limits.retry_after.to_string()), now);
+        if let Err(why) = self.admit(trunk, now) {
+            return self.too_much(id, why, reply(self.failure(trunk)), now);
         }
         let dialled = invite.uri.user().unwrap_or_default();
         let line = self
@@ -51,34 +50,39 @@ impl Endpoint {
                 return self.respond(id, refusal, now);
             }
         };
-        let session = match interval::asked(&invite, interval::updates(&invite.headers)) {
+        let session = match interval::asked(&invite) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
         let call = CallHandle(self.next_id());
-        let (caller, caller_name) = facts::caller(&invite);
+        let trusted = self.trunks.get(trunk).is_some_and(|trunk| trunk.trusted);
+        let caller = parties::caller(&invite, trusted);
         let event = IncomingCall {
             call,
             trunk: self.trunks.get(trunk).map(|trunk| trunk.name.clone()).unwrap_or_default(),
             line,
-            caller,
-            caller_name,
-            diversions: facts::diversions(&invite, &dialled),
+            caller: caller.number,
+            caller_name: caller.name,
+            withheld: caller.withheld,
+            facts: Facts::of(&invite, trusted),
             dialled,
             call_id: invite.call_id.clone(),
             identity: transaction::merge_key(&invite),
             local: source.local,
+            reliable: super::early::is_possible(&invite),
             codec,
             invite: invite.raw.clone(),
         };
         let offered = Box::new(Offered {
             invite,
             source,
+            trunk,
             offer,
             session,
         });
         self.calls.insert(call, Call::Offered { transaction: id, offered });
         self.offered.insert(id, call);
+        self.enter(trunk);
         self.timers.set(Timer::Trying(call), now + TRYING);
         self.timers.set(Timer::CallGiveUp(call), now + DECISION);
         self.event(Event::IncomingCall(Box::new(event)));
@@ -90,11 +94,12 @@ impl Endpoint {
         let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
             return;
         };
-        if established.pending.is_some() || established.phase != Phase::Talking {
+        // RFC 3261 §14.2: an INVITE of ours is under way; or our 2xx to the last one is not confirmed.
+        if established.asking || established.pending.is_some() || established.phase != Phase::Talking {
             return self.respond(id, reply(491), now);
         }
         established.updates |= interval::updates(&invite.headers);
-        let session = match interval::asked(invite, established.updates) {
+        let session = match interval::asked(invite) {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
@@ -112,13 +117,15 @@ impl Endpoint {
             },
         };
         established.local = local;
-        established.dialog.refresh(invite);
+        established.sdp.clone_from(&sdp);
+        established.dialog.refresh(&invite.headers);
+        let reply = established.dialog.identified(reply(200));
         if let Some(media) = media {
             established.media = Some(media);
             self.event(Event::Renegotiated { call, media });
         }
         let flow = self.servers.get(&id).map(|server| server.flow);
-        let reply = success(reply(200), invite, flow, session).with_sdp(sdp);
+        let reply = success(reply, invite, flow, session).with_sdp(sdp);
         self.keep(call, session, now);
         self.answer(id, call, reply, invite.cseq, media.is_none(), now);
     }
@@ -132,21 +139,22 @@ impl Endpoint {
         };
         let flow = self.servers.get(&id).map(|server| server.flow);
         established.updates |= interval::updates(&update.headers);
-        let session = match interval::asked(update, established.updates) {
+        let session = match interval::asked(update) {
             Ok(session) => session,
             Err(()) => return self.respond(id, refusal(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
-        reply = success(reply, update, flow, session);
+        reply = success(established.dialog.identified(reply), update, flow, session);
         match read_offer(update, refusal) {
             Err(refusal) => return self.respond(id, refusal, now),
             Ok(None) => {}
             // RFC 3311 §5.2: our own offer is still unanswered.
-            Ok(Some(_)) if established.media.is_none() => return self.respond(id, refusal(491), now),
+            Ok(Some(_)) if established.media.is_none() || established.asking => return self.respond(id, refusal(491), now),
             Ok(Some((offer, _))) => {
                 established.local.version += 1;
                 match sdp::answer(&offer, &established.local, established.media.map(|media| media.codec)) {
                     Ok(answer) => {
                         established.media = Some(answer.media);
+                        established.sdp.clone_from(&answer.sdp);
                         reply = reply.with_sdp(answer.sdp);
                         let media = answer.media;
                         self.event(Event::Renegotiated { call, media });
@@ -156,7 +164,7 @@ impl Endpoint {
             }
         }
         if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
-            established.dialog.refresh(update);
+            established.dialog.refresh(&update.headers);
         }
         self.keep(call, session, now);
         self.respond(id, reply, now);
@@ -179,7 +187,7 @@ impl Endpoint {
 }
 
 /// The offer of a request and the codec that its answer agrees on; `None` when there is no body.
-fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
+pub(super) fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
     let text = match multipart::session(request) {
         Session::None => return Ok(None),
         Session::Unknown => return Err(reply(415).with("Accept", "application/sdp")),

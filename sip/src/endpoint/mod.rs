@@ -3,9 +3,13 @@
 //! Invariant: after every call of a method that takes `now`, drain [`Endpoint::poll_output`] down to
 //! [`Output::Timeout`] before the next one.
 
+mod admission;
 mod dialogs;
+mod early;
+mod info;
 mod invite;
 mod receive;
+mod reinvite;
 mod session;
 mod tables;
 mod user;
@@ -18,9 +22,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::call::{Call, CallHandle, EndedBy, IncomingCall};
+use crate::dtmf::Digit;
 use crate::flow::Flow;
 use crate::ids::Ids;
-use crate::policy::{Bucket, Trunk};
+use crate::policy::{Bucket, Gate, Trunk};
 use crate::sdp::Negotiated;
 use crate::timers::Timers;
 use crate::transaction::client::Client;
@@ -91,6 +96,13 @@ pub enum Event {
         /// What was agreed on.
         media: Negotiated,
     },
+    /// The caller confirmed our 183: it may hear something, though the call is not answered.
+    Early {
+        /// Which call.
+        call: CallHandle,
+        /// What was agreed on.
+        media: Negotiated,
+    },
     /// The caller put us on hold, took us back, or moved its sound elsewhere.
     Renegotiated {
         /// Which call.
@@ -98,10 +110,26 @@ pub enum Event {
         /// What is agreed on now.
         media: Negotiated,
     },
+    /// The caller pressed a key, told by INFO.
+    Digit {
+        /// Which call.
+        call: CallHandle,
+        /// Which key.
+        digit: Digit,
+        /// When it came.
+        at: Instant,
+    },
     /// The caller gave up before we answered; the handle is void.
     Cancelled {
         /// Which call.
         call: CallHandle,
+    },
+    /// Why the other side is about to end a call, in its words: `Q.850;cause=16` (RFC 3326). What follows says that it ended.
+    Reason {
+        /// Which call.
+        call: CallHandle,
+        /// Protocol and cause.
+        reason: String,
     },
     /// A call that we had answered is over; the handle is void.
     Ended {
@@ -146,8 +174,10 @@ enum Timer {
 #[derive(Debug, Clone, Copy)]
 enum Purpose {
     Bye(CallHandle),
-    /// The session's.
+    /// The session's, by UPDATE.
     Refresh(CallHandle),
+    /// The session's, by INVITE.
+    Reinvite(CallHandle),
     Probe,
 }
 
@@ -155,6 +185,8 @@ enum Purpose {
 #[derive(Debug)]
 pub struct Endpoint {
     trunks: Vec<Trunk>,
+    /// What goes on of each trunk, in the same order.
+    gates: Vec<Gate>,
     lines: Vec<String>,
     limits: Limits,
     ids: Ids,
@@ -182,6 +214,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            gates: config.trunks.iter().map(Gate::new).collect(),
             trunks: config.trunks,
             lines: config.lines,
             refusals: Bucket::new(config.limits.refusals),

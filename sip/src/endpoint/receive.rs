@@ -16,10 +16,10 @@ use crate::wire::via::Via;
 use crate::wire::{self, Message, Refused, Request, Response};
 
 /// The methods that are understood (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// The extensions that are understood.
-pub(super) const SUPPORTED: &str = "timer";
+pub(super) const SUPPORTED: &str = "100rel, timer";
 
 impl Endpoint {
     /// Takes one datagram, or one frame of a stream. `flow.local` is our address as the peer knows it.
@@ -93,13 +93,14 @@ impl Endpoint {
         };
         let (flow, purpose) = (client.flow, *purpose);
         let (is_final, step) = client.response(response.status, now);
+        let again = client.again().filter(|_| response.status >= 200);
+        if let Some((flow, ack)) = again {
+            self.transmit(flow, ack);
+        }
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         if is_final {
-            let min_se = response
-                .headers
-                .get("Min-SE")
-                .and_then(|value| value.split(';').next()?.trim().parse().ok());
-            self.answered_with(id, purpose, Some(response.status), min_se, now);
+            self.confirm(id, purpose, response);
+            self.answered_with(id, purpose, Some(response), now);
         }
     }
 
@@ -160,6 +161,7 @@ impl Endpoint {
         let ok = Reply::to(200, &cancel.headers, &cancel.via, &server.tag);
         self.respond(id, ok, now);
         if open && let Some(call) = self.offered.get(&invite).copied() {
+            self.told(call, cancel);
             self.refuse(call, 487, None, now);
             self.event(Event::Cancelled { call });
         }
@@ -180,16 +182,27 @@ impl Endpoint {
 
     /// Refuses an offered call; the handle is void afterwards.
     pub(super) fn refuse(&mut self, call: crate::call::CallHandle, status: u16, retry_after: Option<u32>, now: Instant) {
-        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else {
-            return;
+        let (transaction, offered) = match self.calls.remove(&call) {
+            Some(Call::Offered { transaction, offered }) => (transaction, *offered),
+            Some(Call::Established(mut established)) => {
+                let Some(early) = established.early.take() else {
+                    self.calls.insert(call, Call::Established(established));
+                    return;
+                };
+                self.dialogs.remove(&established.dialog.key());
+                self.silence(call);
+                (early.transaction, early.offered)
+            }
+            None => return,
         };
         self.offered.remove(&transaction);
+        self.left(offered.trunk);
         self.timers.cancel(Timer::Trying(call));
         self.timers.cancel(Timer::CallGiveUp(call));
         let tag = self.servers.get(&transaction).map(|server| server.tag.clone()).unwrap_or_default();
         let mut reply = Reply::to(status, &offered.invite.headers, &offered.invite.via, &tag);
         if let Some(seconds) = retry_after {
-            reply = reply.with("Retry-After", &seconds.to_string());
+            reply = reply.retry_after(seconds);
         }
         self.respond(transaction, reply, now);
     }
@@ -205,7 +218,7 @@ impl Endpoint {
 fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
     match &request.method {
         Method::Other(_) => return Err(reply(501).with("Allow", ALLOW)),
-        &Method::INVITE | &Method::BYE | &Method::OPTIONS | &Method::INFO | &Method::UPDATE => {}
+        &Method::INVITE | &Method::BYE | &Method::OPTIONS | &Method::INFO | &Method::UPDATE | &Method::PRACK => {}
         Method::Known(_) => return Err(reply(405).with("Allow", ALLOW)),
     }
     if request.max_forwards == Some(0) {
@@ -220,7 +233,7 @@ fn check(request: &Request, merged: bool, reply: impl Fn(u16) -> Reply) -> Resul
     let unknown: Vec<&str> = request
         .headers
         .elements("Require")
-        .filter(|option| !option.eq_ignore_ascii_case(SUPPORTED))
+        .filter(|option| !SUPPORTED.split(", ").any(|known| option.eq_ignore_ascii_case(known)))
         .collect();
     if unknown.is_empty() {
         Ok(())

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{Call, Endpoint, Event, Purpose, Timer};
 use crate::call::{CallHandle, EndedBy, Phase};
-use crate::interval::{Interval, MAX_SE, MIN_SE};
+use crate::interval::{self, Interval, MAX_SE, MIN_SE};
+use crate::wire::Response;
 use crate::wire::method::Method;
 
 /// When a refresh that was refused for the moment is tried again.
@@ -46,19 +47,37 @@ impl Endpoint {
             ("Session-Expires", format!("{};refresher=uac", session.seconds)),
             ("Min-SE", MIN_SE.to_string()),
         ];
+        if !established.updates {
+            return self.reinvite(call, branch, &headers, now);
+        }
         let (bytes, flow) = established.dialog.request_with(&Method::UPDATE, &branch, &headers);
         self.send(branch, flow, bytes, Purpose::Refresh(call), now);
     }
 
-    /// What became of our refresh. `min_se` is the interval that a 422 asks for.
-    pub(super) fn refreshed(&mut self, call: CallHandle, status: Option<u16>, min_se: Option<u64>, now: Instant) {
+    /// Not now: a little later. The caller's side owns the Call-ID, so that the wait is random and at most 2 s
+    /// (RFC 3261 §14.1).
+    pub(super) fn refresh_again(&mut self, call: CallHandle, now: Instant) {
+        let wait = AGAIN - Duration::from_millis(10 * (self.ids.number() % 50));
+        self.timers.set(Timer::Session(call), now + wait);
+    }
+
+    /// What became of our refresh.
+    pub(super) fn refreshed(&mut self, call: CallHandle, response: Option<&Response>, now: Instant) {
+        let status = response.map(|response| response.status);
+        let min_se = response
+            .and_then(|response| response.headers.get("Min-SE"))
+            .and_then(|value| value.split(';').next()?.trim().parse().ok());
         let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
             return;
         };
         let Some(mut session) = established.session else { return };
         match status {
             Some(200..=299) => {
-                self.keep(call, Some(session), now);
+                let granted = response.and_then(|response| {
+                    established.dialog.refresh(&response.headers);
+                    interval::granted(&response.headers)
+                });
+                self.keep(call, granted, now);
             }
             Some(422) if min_se.is_some_and(|least| least > session.seconds && least <= MAX_SE) => {
                 session.seconds = min_se.unwrap_or(session.seconds);
@@ -68,7 +87,7 @@ impl Endpoint {
             // The other side has forgotten the call, or is gone (RFC 3261 §12.2.1.2).
             Some(408 | 481) | None => self.leave(call, EndedBy::Expired, now),
             // Another change is going on, or it is busy; the end of the interval stands.
-            Some(_) => self.timers.set(Timer::Session(call), now + AGAIN),
+            Some(_) => self.refresh_again(call, now),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::flow::Flow;
 use crate::transaction::client::Client;
 use crate::transaction::server::Server;
 use crate::transaction::{Alarm, Step};
+use crate::wire::Response;
 use crate::wire::build::Reply;
 
 impl Endpoint {
@@ -46,7 +47,8 @@ impl Endpoint {
     pub(super) fn send(&mut self, branch: String, flow: Flow, bytes: bytes::Bytes, purpose: Purpose, now: Instant) -> u64 {
         let id = self.next_id();
         self.branches.insert(branch.clone(), id);
-        let (client, step) = Client::start(branch, flow, bytes, now);
+        let invite = matches!(purpose, Purpose::Reinvite(_));
+        let (client, step) = Client::start(branch, flow, bytes, invite, now);
         self.clients.insert(id, (client, purpose));
         self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         id
@@ -94,19 +96,24 @@ impl Endpoint {
                     let Some(Call::Established(established)) = self.calls.get_mut(&call) else {
                         continue;
                     };
+                    if established.early.is_some() {
+                        self.progress_again(call, now);
+                        continue;
+                    }
                     let Some(pending) = established.pending.as_mut() else { continue };
                     let (flow, bytes, next) = (pending.flow, pending.bytes.clone(), pending.sent_again(now));
                     self.transmit(flow, bytes);
                     self.timers.set(timer, next);
                 }
                 Timer::CallGiveUp(call) => match self.calls.get_mut(&call) {
+                    Some(Call::Established(established)) if established.early.is_some() => self.never_confirmed(call, now),
                     Some(Call::Established(established)) => {
                         established.pending = None;
                         self.leave(call, EndedBy::NoAck, now);
                     }
                     Some(Call::Offered { .. }) => {
                         self.event(Event::Counted("undecided"));
-                        self.refuse(call, 503, Some(self.limits.retry_after), now);
+                        let _ = self.decline(call, now);
                         self.event(Event::Cancelled { call });
                     }
                     None => {}
@@ -122,16 +129,18 @@ impl Endpoint {
         };
         self.branches.remove(&client.branch);
         if client.is_unanswered() {
-            self.answered_with(id, purpose, None, None, now);
+            self.answered_with(id, purpose, None, now);
         }
     }
 
-    /// The final answer to a request of ours; no status when there was none. `min_se` is what a 422 asks for.
-    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, status: Option<u16>, min_se: Option<u64>, now: Instant) {
+    /// The final answer to a request of ours, or that there was none.
+    pub(super) fn answered_with(&mut self, probe: u64, purpose: Purpose, response: Option<&Response>, now: Instant) {
+        let status = response.map(|response| response.status);
         match purpose {
             // Whatever the answer to a BYE is, the call is over (RFC 3261 §15.1.1).
             Purpose::Bye(call) => self.forget(call),
-            Purpose::Refresh(call) => self.refreshed(call, status, min_se, now),
+            Purpose::Refresh(call) => self.refreshed(call, response, now),
+            Purpose::Reinvite(call) => self.reinvited(call, response, now),
             Purpose::Probe => self.event(Event::Probed { probe, status }),
         }
     }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::early;
 use super::invite::success;
-use super::{Call, Endpoint, Purpose, Timer};
-use crate::call::{CallHandle, EndedBy, Established, Phase};
+use super::{Call, Endpoint, Event, Purpose, Timer};
+use crate::call::{CallHandle, EndedBy, Established, Phase, Then};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
 use crate::interval;
@@ -26,34 +27,50 @@ impl Endpoint {
     /// # Errors
     /// [`Gone`] when the caller gave up meanwhile.
     pub fn accept(&mut self, call: CallHandle, media: SocketAddr, now: Instant) -> Result<(), Gone> {
-        if !matches!(self.calls.get(&call), Some(Call::Offered { .. })) {
-            return Err(Gone);
-        }
-        let Some(Call::Offered { transaction, offered }) = self.calls.remove(&call) else {
-            return Err(Gone);
-        };
-        self.offered.remove(&transaction);
-        self.timers.cancel(Timer::Trying(call));
-        let Some(server) = self.servers.get(&transaction) else {
-            return Err(Gone);
-        };
-        let (tag, flow) = (server.tag.clone(), server.flow);
+        self.establish(call, media, Then::Answer, now)
+    }
+
+    /// Lets the caller of an offered call hear something before it is answered, which is not paid for: a reliable 183
+    /// (RFC 3262), for a call that is `reliable`. [`Event::Early`] says that sound may flow; then
+    /// [`hangup`](Self::hangup) refuses the call.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller gave up meanwhile.
+    pub fn announce(&mut self, call: CallHandle, media: SocketAddr, now: Instant) -> Result<(), Gone> {
+        self.establish(call, media, Then::Ask, now)
+    }
+
+    fn establish(&mut self, call: CallHandle, media: SocketAddr, then: Then, now: Instant) -> Result<(), Gone> {
         let local = Local {
             address: media,
             session: self.ids.number() >> 1,
             version: 1,
         };
-        let answer = offered.offer.as_ref().map(|offer| sdp::answer(offer, &local, None));
-        let (text, agreed) = match answer {
+        let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else {
+            return Err(Gone);
+        };
+        let transaction = *transaction;
+        let Some(server) = self.servers.get(&transaction) else {
+            return Err(Gone);
+        };
+        let (tag, flow) = (server.tag.clone(), server.flow);
+        let (text, agreed) = match offered.offer.as_ref().map(|offer| sdp::answer(offer, &local, None)) {
             None => (sdp::offer(&local), None),
             Some(Ok(answer)) => (answer.sdp, Some(answer.media)),
             // It was acceptable when the INVITE came, and nothing of it depends on our address.
             Some(Err(sdp::NotAcceptable)) => return Err(Gone),
         };
-        let dialog = Dialog::called(&offered.invite, &tag, offered.source);
+        let Some(Call::Offered { offered, .. }) = self.calls.remove(&call) else {
+            return Err(Gone);
+        };
+        self.timers.cancel(Timer::Trying(call));
+        let session_id = format!("{:016x}{:016x}", self.ids.number(), self.ids.number());
+        let dialog = Dialog::called(&offered.invite, &tag, offered.source, session_id);
+        let reply = dialog.identified(Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag));
         self.dialogs.insert(dialog.key(), call);
         let established = Established {
             dialog,
+            trunk: offered.trunk,
             local,
             media: agreed,
             pending: None,
@@ -61,9 +78,16 @@ impl Endpoint {
             phase: Phase::Talking,
             session: None,
             updates: interval::updates(&offered.invite.headers),
+            early: None,
+            sdp: text.clone(),
+            asking: false,
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
-        let reply = Reply::to(200, &offered.invite.headers, &offered.invite.via, &tag);
+        if then == Then::Ask || early::is_required(&offered.invite) {
+            self.progress(call, transaction, *offered, flow, text, then, now);
+            return Ok(());
+        }
+        self.offered.remove(&transaction);
         let reply = success(reply, &offered.invite, Some(flow), offered.session).with_sdp(text);
         self.answer(transaction, call, reply, offered.invite.cseq, agreed.is_none(), now);
         self.keep(call, offered.session, now);
@@ -95,6 +119,11 @@ impl Endpoint {
                 Ok(())
             }
             Some(Call::Established(established)) => {
+                if established.early.is_some() {
+                    self.refuse(call, 480, None, now);
+                    self.event(Event::Cancelled { call });
+                    return Ok(());
+                }
                 match established.phase {
                     Phase::Over => return Err(Gone),
                     _ if !established.answered => established.phase = Phase::Leaving,
@@ -122,7 +151,7 @@ impl Endpoint {
         headers.push("CSeq", "1 OPTIONS");
         headers.push("Contact", &format!("<sip:{}>", flow.local));
         headers.push("Accept", "application/sdp");
-        let bytes = build::request(&Method::OPTIONS, &uri, &headers);
+        let bytes = build::request(&Method::OPTIONS, &uri, &headers, "");
         self.send(branch, flow, bytes, Purpose::Probe, now)
     }
 }

@@ -15,9 +15,13 @@ use super::outgoing;
 use super::ports::{NoPort, Pair, Ports};
 use super::session::Session;
 use super::thread::Threads;
+use crate::dtmf::Digit;
 
 /// Events that may wait for the shell before media threads keep them back.
 const EVENTS: usize = 4_096;
+
+/// Keys of one call that may wait for its next tick.
+const KEYS: usize = 32;
 
 /// Where and with how much the engine works.
 #[derive(Debug, Clone)]
@@ -139,8 +143,9 @@ impl Leg {
         let mut entropy = [0; 10];
         SystemRandom::new().fill(&mut entropy).map_err(|_| StartError::NoEntropy)?;
         let now = Instant::now();
-        let outgoing = outgoing::Outgoing::new(call.codec, Arc::clone(&call.greeting), call.beep, now, entropy);
-        let begins = SystemTime::now() + outgoing.script_length();
+        let outgoing = outgoing::Outgoing::new(call, now, entropy);
+        // A key may end the menu earlier; the file says when it was meant to begin, the database when it did.
+        let begins = SystemTime::now() + outgoing::announcement_length(call);
         let begins = begins.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let writer = Writer::create(&call.folder, &call.recording, call.codec, begins as i64)?;
         let LegState::Reserved(pair) = std::mem::replace(&mut self.state, LegState::Stopped) else {
@@ -169,10 +174,27 @@ impl Leg {
 
     /// A re-INVITE moved the peer's media to another address; an unspecified
     /// one is a hold of the old kind (RFC 2543 §B.5): nothing is sent, nothing
-    /// is taken.
-    pub fn redirect(&self, remote: SocketAddr) {
+    /// is taken. `events` is the payload type of telephone events from now on.
+    pub fn redirect(&self, remote: SocketAddr, events: Option<u8>) {
         if let LegState::Started(control) = &self.state {
-            control.lock().remote = Some(remote);
+            control.lock().moved = Some((remote, events));
+        }
+    }
+
+    /// A key came by INFO `at` that instant. Of very many at once the rest is lost.
+    pub fn press(&self, digit: Digit, at: Instant) {
+        if let LegState::Started(control) = &self.state {
+            let keys = &mut control.lock().keys;
+            if keys.len() < KEYS {
+                keys.push((digit, at));
+            }
+        }
+    }
+
+    /// What [`MediaEvent::Chosen`] told of is stored: the beep may follow.
+    pub fn stored(&self) {
+        if let LegState::Started(control) = &self.state {
+            control.lock().stored = true;
         }
     }
 }

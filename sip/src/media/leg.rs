@@ -9,6 +9,9 @@ use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::timeline::{Counts, Gap};
 
+use crate::announcement::Plan;
+use crate::dtmf::Digit;
+
 /// Names a leg in events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegId(pub u64);
@@ -20,10 +23,16 @@ pub struct Call {
     pub remote: SocketAddr,
     /// The codec both ways.
     pub codec: Codec,
-    /// The greeting's octets in that codec; may be empty.
+    /// Payload type of telephone events (RFC 4733), where there is one.
+    pub events: Option<u8>,
+    /// What is said, and which keys do something.
+    pub plan: Plan,
+    /// The sentence for emergencies: octets in that codec; may be empty.
+    pub emergency: Arc<[u8]>,
+    /// What the keys choose, likewise.
+    pub menu: Arc<[u8]>,
+    /// The greeting, likewise.
     pub greeting: Arc<[u8]>,
-    /// Is there a beep after it?
-    pub beep: bool,
     /// The recording's greatest length.
     pub max: Duration,
     /// The recording ends when nothing was heard for this long.
@@ -43,6 +52,12 @@ pub enum MediaEvent {
     RecordingStarted {
         /// The instant after the beep's last sample.
         at: Instant,
+    },
+    /// The caller chose with a key; told once at most. Until [`Leg::stored`](super::Leg::stored) the beep waits, some seconds
+    /// at most.
+    Chosen {
+        /// The key, one of the plan's menu.
+        digit: Digit,
     },
     /// The leg has ended the recording by itself; the call is to be hung up.
     Ended {
@@ -66,12 +81,16 @@ pub enum MediaEnd {
     Failed,
     /// The engine was shut down.
     Shutdown,
+    /// The caller did not want to be recorded.
+    Refused,
+    /// All was said, and no message is taken.
+    Said,
 }
 
 /// What became of a leg.
 #[derive(Debug)]
 pub struct Finished {
-    /// Why, if it ended by itself; none when it was stopped.
+    /// Why, if it ended by itself; none when it was stopped. A refusal is said of a stopped one too.
     pub end: Option<MediaEnd>,
     /// The recording's sample 0, if recording had begun.
     pub started: Option<Instant>,
@@ -81,6 +100,8 @@ pub struct Finished {
     pub gaps: Vec<Gap>,
     /// The caller's packets.
     pub counts: Counts,
+    /// The caller's packets of telephone events (RFC 4733); no sound, and not counted as such.
+    pub events: u64,
     /// Datagrams from elsewhere than the peer.
     pub rejected: u64,
     /// Datagrams of the peer that were not RTP.
@@ -133,7 +154,12 @@ pub(super) struct Control {
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     pub(super) stop: Option<Instant>,
-    pub(super) remote: Option<SocketAddr>,
+    /// Where sound goes now, and the payload type of events.
+    pub(super) moved: Option<(SocketAddr, Option<u8>)>,
+    /// Keys that came by INFO; bounded.
+    pub(super) keys: Vec<(Digit, Instant)>,
+    /// The choice is stored.
+    pub(super) stored: bool,
 }
 
 impl Control {

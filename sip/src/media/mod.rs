@@ -8,19 +8,21 @@
 //!
 //! ```text
 //! reserve() -> Leg        ports bound, nothing read or sent   (for the 200's SDP)
-//! leg.start(Call)         greeting, beep, then recording      (on the ACK)
+//! leg.start(Call)         announcement, beep, then recording  (on the ACK)
+//! leg.press(key, at)      a key by INFO; those of RFC 4733 the leg hears itself
 //! leg.stop(at)            the BYE came at that instant
 //! ```
 //!
-//! Each started leg gives [`MediaEvent::RecordingStarted`] at most once,
+//! Each started leg gives [`MediaEvent::RecordingStarted`] and [`MediaEvent::Chosen`] at most once,
 //! [`MediaEvent::Ended`] at most once (then the BYE is ours to send), and
 //! [`MediaEvent::Finished`] exactly once and last, when the recording is on the
 //! disk and the ports are free. Dropping a leg stops it.
 //!
-//! Absent on purpose: RTCP reports, DTMF, SRTP, bridging.
+//! Absent on purpose: RTCP reports, SRTP, bridging.
 
 mod engine;
 mod events;
+mod keys;
 mod latch;
 mod leg;
 mod outgoing;

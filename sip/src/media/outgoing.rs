@@ -1,4 +1,4 @@
-//! What we send: greeting, beep, then silence, a packet every 20 ms.
+//! What we send: the clips of the announcement, then silence, a packet every 20 ms.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use rtp_rs::{RtpPacketBuilder, Seq};
 use voxea_recorder::codec::Codec;
 use voxea_recorder::prompt;
+
+use super::leg::Call;
+use crate::announcement::{Announcement, Clip, Reaction, Step};
+use crate::dtmf::Digit;
 
 /// Samples, and octets, in a packet.
 pub(super) const FRAME: usize = 160;
@@ -20,12 +24,20 @@ const CATCH_UP: Duration = Duration::from_millis(200);
 /// Octets of a packet: RTP's fixed header and one frame.
 pub(super) const PACKET_LEN: usize = 12 + FRAME;
 
+/// How long a key is waited for after the menu, in packets: 5 s.
+const PAUSE: usize = 250;
+/// How long the beep waits for a choice that is being stored: 100 ms.
+const WAIT: usize = 5;
+/// The silence before we hang up: 200 ms, more than a peer's jitter buffer holds.
+const TAIL: usize = 10;
+
 /// The stream of one leg.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     codec: Codec,
-    script: Script,
-    packets: u64,
+    announcement: Announcement,
+    sounds: Sounds,
+    playing: Playing,
     next: Instant,
     marker: bool,
     ssrc: u32,
@@ -33,12 +45,39 @@ pub(super) struct Outgoing {
     timestamp: u32,
 }
 
-/// Greeting and beep, whole packets each, one after the other.
+/// What the line says, in the codec.
 #[derive(Debug)]
-struct Script {
+struct Sounds {
+    emergency: Arc<[u8]>,
+    menu: Arc<[u8]>,
     greeting: Arc<[u8]>,
-    beep: &'static [u8],
-    silence: u8,
+}
+
+/// One clip, whole packets of it, or silence.
+#[derive(Debug)]
+struct Playing {
+    sound: Sound,
+    /// Packets sent of it, and in all.
+    sent: usize,
+    packets: usize,
+}
+
+#[derive(Debug)]
+enum Sound {
+    Shared(Arc<[u8]>),
+    Built(&'static [u8]),
+    Silence,
+}
+
+/// What comes after a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The next one.
+    More,
+    /// The message begins.
+    Record,
+    /// The call is to be hung up.
+    HangUp,
 }
 
 /// What [`Outgoing::next_packet`] made.
@@ -46,40 +85,53 @@ struct Script {
 pub(super) struct Sent {
     /// When the packet was due.
     pub(super) due: Instant,
-    /// True for the last packet of greeting and beep.
-    pub(super) last_of_script: bool,
+    /// What comes after it.
+    pub(super) then: Then,
 }
 
 impl Outgoing {
     /// `entropy` gives SSRC, first sequence number and timestamp, which must
-    /// not be guessable (RFC 3550 §5.1).
-    pub(super) fn new(codec: Codec, greeting: Arc<[u8]>, with_beep: bool, now: Instant, entropy: [u8; 10]) -> Self {
+    /// not be guessable (RFC 3550 §5.1). Also says what comes before any packet: the recording, when there is nothing to say.
+    pub(super) fn new(call: &Call, now: Instant, entropy: [u8; 10]) -> (Self, Then) {
         let [a, b, c, d, e, f, g, h, i, j] = entropy;
-        let beep = if with_beep { beep(codec) } else { &[] };
-        Self {
-            codec,
-            script: Script {
-                greeting,
-                beep,
-                silence: codec.silence(),
+        let mut outgoing = Self {
+            codec: call.codec,
+            announcement: Announcement::new(call.plan),
+            sounds: Sounds {
+                emergency: Arc::clone(&call.emergency),
+                menu: Arc::clone(&call.menu),
+                greeting: Arc::clone(&call.greeting),
             },
-            packets: 0,
+            playing: Playing {
+                sound: Sound::Silence,
+                sent: 0,
+                packets: 0,
+            },
             next: now,
             marker: true,
             ssrc: u32::from_be_bytes([a, b, c, d]),
             timestamp: u32::from_be_bytes([e, f, g, h]),
             sequence: u16::from_be_bytes([i, j]),
-        }
+        };
+        let then = outgoing.go_on();
+        (outgoing, then)
     }
 
-    /// True if there is neither greeting nor beep: recording begins at once.
-    pub(super) fn is_mute(&self) -> bool {
-        self.script.packets() == 0
+    /// When the next packet is due.
+    pub(super) const fn due(&self) -> Instant {
+        self.next
     }
 
-    /// How long greeting and beep last.
-    pub(super) fn script_length(&self) -> Duration {
-        PACKET * self.script.packets() as u32
+    /// A key was pressed before the recording began: what it did, and what comes before the next packet.
+    pub(super) fn press(&mut self, digit: Digit) -> (Reaction, Then) {
+        let reaction = self.announcement.press(digit);
+        let then = if reaction.cut { self.go_on() } else { Then::More };
+        (reaction, then)
+    }
+
+    /// What was chosen is stored.
+    pub(super) const fn stored(&mut self) {
+        self.announcement.stored();
     }
 
     /// Makes the next packet into `buf`, if one is due.
@@ -94,7 +146,7 @@ impl Outgoing {
             self.marker = true;
         }
         let mut payload = [0; FRAME];
-        self.script.frame(self.packets, &mut payload);
+        self.playing.frame(self.codec.silence(), &mut payload);
         let built = RtpPacketBuilder::new()
             .payload_type(self.codec.payload_type())
             .marked(self.marker)
@@ -104,40 +156,90 @@ impl Outgoing {
             .payload(&payload)
             .build_into(buf);
         debug_assert_eq!(built, Ok(PACKET_LEN));
-        let sent = Sent {
-            due: self.next,
-            last_of_script: self.packets + 1 == self.script.packets(),
-        };
+        let due = self.next;
         self.marker = false;
-        self.packets += 1;
         self.next += PACKET;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        Some(sent)
+        let over = self.playing.is_over_after_this();
+        let then = if over { self.go_on() } else { Then::More };
+        Some(Sent { due, then })
+    }
+
+    /// On to the next clip that has any sound.
+    fn go_on(&mut self) -> Then {
+        loop {
+            let (playing, then) = match self.announcement.step() {
+                Step::Play(clip) => (self.clip(clip), Then::More),
+                Step::Record => (Playing::of(Sound::Silence, 0), Then::Record),
+                Step::HangUp => (Playing::of(Sound::Silence, 0), Then::HangUp),
+            };
+            let silent = playing.packets == 0;
+            self.playing = playing;
+            if !silent || then != Then::More {
+                return then;
+            }
+        }
+    }
+
+    fn clip(&self, clip: Clip) -> Playing {
+        let shared = |octets: &Arc<[u8]>| Playing::of(Sound::Shared(Arc::clone(octets)), octets.len().div_ceil(FRAME));
+        let built = |octets: &'static [u8]| Playing::of(Sound::Built(octets), octets.len().div_ceil(FRAME));
+        match clip {
+            Clip::Emergency => shared(&self.sounds.emergency),
+            Clip::Menu => shared(&self.sounds.menu),
+            Clip::Greeting => shared(&self.sounds.greeting),
+            Clip::Beep => built(beep(self.codec)),
+            Clip::Refusal => built(refusal(self.codec)),
+            Clip::Pause => Playing::of(Sound::Silence, PAUSE),
+            Clip::Wait => Playing::of(Sound::Silence, WAIT),
+            Clip::Tail => Playing::of(Sound::Silence, TAIL),
+        }
     }
 }
 
-impl Script {
-    fn packets(&self) -> u64 {
-        (self.greeting.len().div_ceil(FRAME) + self.beep.len().div_ceil(FRAME)) as u64
+impl Playing {
+    const fn of(sound: Sound, packets: usize) -> Self {
+        Self { sound, sent: 0, packets }
     }
 
-    /// Frame number `index`; beyond the script it is silence.
-    fn frame(&self, index: u64, out: &mut [u8; FRAME]) {
-        let greeting = self.greeting.len().div_ceil(FRAME) as u64;
-        let (source, index) = if index < greeting {
-            (&*self.greeting, index)
-        } else {
-            (self.beep, index - greeting)
+    /// The next frame; beyond the clip it is silence.
+    fn frame(&self, silence: u8, out: &mut [u8; FRAME]) {
+        let source: &[u8] = match &self.sound {
+            Sound::Shared(octets) => octets,
+            Sound::Built(octets) => octets,
+            Sound::Silence => &[],
         };
-        let rest = usize::try_from(index)
-            .ok()
-            .and_then(|index| source.get(index.checked_mul(FRAME)?..));
-        let rest = rest.unwrap_or_default();
+        let rest = self.sent.checked_mul(FRAME).and_then(|at| source.get(at..)).unwrap_or_default();
         let count = rest.len().min(FRAME);
         out[..count].copy_from_slice(&rest[..count]);
-        out[count..].fill(self.silence);
+        out[count..].fill(silence);
     }
+
+    /// One more was sent; the silence after the announcement is never over.
+    const fn is_over_after_this(&mut self) -> bool {
+        self.sent = self.sent.saturating_add(1);
+        self.sent == self.packets
+    }
+}
+
+/// How long a call's announcement is when nobody presses a key.
+pub(super) fn announcement_length(call: &Call) -> Duration {
+    let mut announcement = Announcement::new(call.plan);
+    let mut packets = 0;
+    while let Step::Play(clip) = announcement.step() {
+        packets += match clip {
+            Clip::Emergency => call.emergency.len().div_ceil(FRAME),
+            Clip::Menu => call.menu.len().div_ceil(FRAME),
+            Clip::Greeting => call.greeting.len().div_ceil(FRAME),
+            Clip::Beep => beep(call.codec).len().div_ceil(FRAME),
+            Clip::Refusal => refusal(call.codec).len().div_ceil(FRAME),
+            Clip::Pause => PAUSE,
+            Clip::Wait => WAIT,
+            Clip::Tail => TAIL,
+        };
+    }
+    PACKET * u32::try_from(packets).unwrap_or(u32::MAX)
 }
 
 fn beep(codec: Codec) -> &'static [u8] {
@@ -150,11 +252,45 @@ fn beep(codec: Codec) -> &'static [u8] {
     made.get_or_init(|| prompt::beep().encoded(codec))
 }
 
+fn refusal(codec: Codec) -> &'static [u8] {
+    static PCMA: OnceLock<Vec<u8>> = OnceLock::new();
+    static PCMU: OnceLock<Vec<u8>> = OnceLock::new();
+    let made = match codec {
+        Codec::Pcma => &PCMA,
+        Codec::Pcmu => &PCMU,
+    };
+    made.get_or_init(|| prompt::refusal().encoded(codec))
+}
+
 #[cfg(test)]
 mod tests {
     use rtp_rs::RtpReader;
 
     use super::*;
+    use crate::announcement::Plan;
+    use crate::dtmf::Keys;
+
+    fn call(codec: Codec, greeting: Vec<u8>, beep: bool) -> Call {
+        Call {
+            remote: ([127, 0, 0, 1], 9).into(),
+            codec,
+            events: None,
+            plan: Plan {
+                emergency: false,
+                menu: Keys::default(),
+                records: true,
+                beep,
+            },
+            emergency: Arc::new([]),
+            menu: Arc::new([]),
+            greeting: greeting.into(),
+            max: Duration::ZERO,
+            silence: Duration::ZERO,
+            rtp_timeout: Duration::ZERO,
+            folder: std::path::PathBuf::new(),
+            recording: String::new(),
+        }
+    }
 
     fn collect(outgoing: &mut Outgoing, now: Instant) -> Vec<(Vec<u8>, Sent)> {
         let mut buf = [0; PACKET_LEN];
@@ -164,9 +300,9 @@ mod tests {
     #[test]
     fn greeting_then_beep_then_silence_without_a_seam() {
         let start = Instant::now();
-        let greeting: Arc<[u8]> = vec![1u8; FRAME * 2 + 10].into();
-        let mut outgoing = Outgoing::new(Codec::Pcma, greeting, true, start, [0xFF; 10]);
-        assert_eq!(outgoing.script_length(), Duration::from_millis(60 + 300));
+        let call = call(Codec::Pcma, vec![1u8; FRAME * 2 + 10], true);
+        let (mut outgoing, then) = Outgoing::new(&call, start, [0xFF; 10]);
+        assert_eq!((announcement_length(&call), then), (Duration::from_millis(60 + 300), Then::More));
         let mut packets = Vec::new();
         for tick in 0..30 {
             packets.extend(collect(&mut outgoing, start + PACKET * tick));
@@ -177,7 +313,7 @@ mod tests {
             assert_eq!(u16::from(rtp.sequence_number()), 0xFFFFu16.wrapping_add(index as u16));
             assert_eq!(rtp.timestamp(), u32::MAX.wrapping_add(index as u32 * 160));
             assert_eq!((rtp.payload_type(), rtp.mark()), (8, index == 0));
-            assert_eq!(sent.last_of_script, index == 17);
+            assert_eq!(sent.then, if index == 17 { Then::Record } else { Then::More });
             assert_eq!(sent.due, start + PACKET * index as u32);
         }
         let payload = |index: usize| RtpReader::new(&packets[index].0).unwrap().payload();
@@ -189,8 +325,8 @@ mod tests {
     #[test]
     fn a_short_delay_is_made_up_for_and_a_long_one_moves_the_schedule() {
         let start = Instant::now();
-        let mut outgoing = Outgoing::new(Codec::Pcmu, Arc::new([]), false, start, [0; 10]);
-        assert!(outgoing.is_mute());
+        let (mut outgoing, then) = Outgoing::new(&call(Codec::Pcmu, Vec::new(), false), start, [0; 10]);
+        assert_eq!(then, Then::Record);
         assert_eq!(collect(&mut outgoing, start).len(), 1);
         assert_eq!(collect(&mut outgoing, start + PACKET * 5).len(), 5);
         let late = collect(&mut outgoing, start + PACKET * 106);

@@ -11,12 +11,15 @@ use voxea_recorder::timeline::{Placed, Timeline};
 use voxea_recorder::writer::{Channel, SyncHandle, Writer};
 
 use super::events::Events;
+use super::keys::Keyboard;
 use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
-use super::outgoing::{Outgoing, PACKET, PACKET_LEN};
+use super::outgoing::{Outgoing, PACKET, PACKET_LEN, Then};
 use super::ports::Pair;
 use super::seal::Seal;
 use super::socket::Receiver;
+use crate::dtmf::Digit;
+use crate::dtmf::both::Way;
 
 /// Ticks of 20 ms from one sweep of a leg's socket to the next.
 const SWEEP: u64 = 5;
@@ -32,6 +35,7 @@ pub(super) struct Session {
     pair: Pair,
     control: Arc<Control>,
     outgoing: Outgoing,
+    keyboard: Keyboard,
     latch: Latch,
     timeline: Timeline,
     activity: Activity,
@@ -41,6 +45,9 @@ pub(super) struct Session {
     tick: u64,
     /// Sample 0, once the beep is out.
     begun: Option<Instant>,
+    /// The announcement came to its end without a recording, or the caller refused one.
+    over: bool,
+    refused: bool,
     /// Samples that `activity` has heard.
     heard: u64,
     last_rtp: Instant,
@@ -71,7 +78,7 @@ impl Session {
         id: LegId,
         pair: Pair,
         control: Arc<Control>,
-        outgoing: Outgoing,
+        (outgoing, then): (Outgoing, Then),
         writer: Writer,
         call: &Call,
         sender: mpsc::Sender<(LegId, MediaEvent)>,
@@ -88,6 +95,7 @@ impl Session {
             pair,
             control,
             outgoing,
+            keyboard: Keyboard::new(call.events),
             latch: Latch::new(call.remote),
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
@@ -97,6 +105,8 @@ impl Session {
             // Legs take turns at being swept.
             tick: id.0,
             begun: None,
+            over: false,
+            refused: false,
             heard: 0,
             last_rtp: now,
             // What came before the ACK only tells the peer's clock.
@@ -105,9 +115,7 @@ impl Session {
             malformed: 0,
             write_failing: false,
         };
-        if session.outgoing.is_mute() {
-            session.begin(now);
-        }
+        session.then(then, now);
         session
     }
 
@@ -119,12 +127,20 @@ impl Session {
     /// Does what is due now. Some when the leg has ended.
     pub(super) fn tick(&mut self, receiver: &mut Receiver, now: Instant) -> Option<End> {
         self.events.flush();
-        let (stop, remote) = {
+        let (stop, moved, keys, stored) = {
             let mut wishes = self.control.lock();
-            (wishes.stop, wishes.remote.take())
+            let keys = std::mem::take(&mut wishes.keys);
+            (wishes.stop, wishes.moved.take(), keys, wishes.stored)
         };
-        if let Some(remote) = remote {
+        if let Some((remote, events)) = moved {
             self.latch = Latch::new(remote);
+            self.keyboard.events = events;
+        }
+        if stored {
+            self.outgoing.stored();
+        }
+        for (digit, at) in keys {
+            self.pressed(Way::Info, digit, at);
         }
         self.tick += 1;
         if let Some(at) = stop {
@@ -132,12 +148,20 @@ impl Session {
             return Some(self.end_at(None, at));
         }
         self.send(now);
+        if self.over {
+            return Some(self.end_at(Some(MediaEnd::Said), now));
+        }
         if !self.tick.is_multiple_of(SWEEP) {
             return None;
         }
         self.sweep(receiver, now);
         self.timeline.advance(now);
-        let end = self.drain().or_else(|| self.limit(now));
+        // Of a recording that was refused nothing is kept; it ends when the caller was told.
+        let end = if self.refused {
+            None
+        } else {
+            self.drain().or_else(|| self.limit(now))
+        };
         match self.flush() {
             Err(error) => Some(End {
                 error: Some(error),
@@ -153,7 +177,15 @@ impl Session {
     }
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
-    pub(super) fn into_seal(mut self, end: End) -> Seal {
+    pub(super) fn into_seal(mut self, mut end: End) -> Seal {
+        if self.refused {
+            // However it ended: nothing was recorded, and nothing stays on the disk.
+            end = End {
+                reason: Some(MediaEnd::Refused),
+                samples: 0,
+                error: None,
+            };
+        }
         if let Some(reason) = end.reason {
             self.events.send(MediaEvent::Ended { end: reason });
         }
@@ -167,6 +199,7 @@ impl Session {
             outcome: Outcome::Nothing,
             gaps: self.timeline.gaps().to_vec(),
             counts: self.timeline.counts(),
+            events: self.keyboard.packets,
             rejected: self.rejected,
             malformed: self.malformed,
         };
@@ -193,10 +226,33 @@ impl Session {
                 // A packet that the system does not take is lost like any other.
                 let _ = self.pair.rtp.send_to(&packet, target);
             }
-            if sent.last_of_script {
-                self.begin(sent.due + PACKET);
-            }
+            self.then(sent.then, sent.due + PACKET);
         }
+    }
+
+    /// What comes after a packet that was played up to then.
+    fn then(&mut self, then: Then, at: Instant) {
+        match then {
+            Then::More => {}
+            Then::Record => self.begin(at),
+            Then::HangUp => self.over = true,
+        }
+    }
+
+    /// A key was pressed. Sockets are read late: what counts is when it came. During the message it does nothing.
+    fn pressed(&mut self, way: Way, digit: Digit, at: Instant) {
+        if !self.keyboard.is_new(way, digit, at) || self.begun.is_some_and(|begun| at >= begun) {
+            return;
+        }
+        let (reaction, then) = self.outgoing.press(digit);
+        if reaction.refused {
+            self.refused = true;
+            self.begun = None;
+        }
+        if let Some(digit) = reaction.chosen {
+            self.events.send(MediaEvent::Chosen { digit });
+        }
+        self.then(then, self.outgoing.due());
     }
 
     fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
@@ -206,8 +262,17 @@ impl Session {
                     if !self.latch.accepts(datagram.from, datagram.arrival) {
                         self.rejected += 1;
                     } else if let Ok(packet) = Packet::parse(datagram.octets) {
-                        self.last_rtp = self.last_rtp.max(datagram.arrival);
-                        self.timeline.push(&packet, datagram.arrival);
+                        let arrival = datagram.arrival;
+                        self.last_rtp = self.last_rtp.max(arrival);
+                        match self.keyboard.hear(&packet, arrival) {
+                            None => self.timeline.push(&packet, arrival),
+                            Some(presses) => {
+                                self.timeline.pass(&packet, arrival);
+                                for press in presses {
+                                    self.pressed(Way::Media, press.digit, press.at);
+                                }
+                            }
+                        }
                     } else {
                         self.malformed += 1;
                     }

@@ -16,6 +16,10 @@ use voxea_recorder::codec::Codec;
 use voxea_recorder::timeline::Gap;
 
 use super::*;
+use crate::announcement::Plan;
+use crate::dtmf::Keys;
+
+mod keys;
 
 const FRAME: usize = 160;
 
@@ -51,8 +55,16 @@ impl Bench {
         Call {
             remote,
             codec: Codec::Pcma,
+            events: Some(101),
+            plan: Plan {
+                emergency: false,
+                menu: Keys::default(),
+                records: true,
+                beep: true,
+            },
+            emergency: Arc::new([]),
+            menu: Arc::new([]),
             greeting: vec![0x55; FRAME * 5].into(),
-            beep: true,
             max: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             rtp_timeout: Duration::from_secs(60),
@@ -344,11 +356,9 @@ fn shutdown_seals_what_runs() {
     let mut bench = Bench::new(47_288..=47_299);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
-    let call = Call {
-        beep: false,
-        greeting: Arc::new([]),
-        ..bench.call(caller.address(), "cut")
-    };
+    let mut call = bench.call(caller.address(), "cut");
+    call.plan.beep = false;
+    call.greeting = Arc::new([]);
     leg.start(&call).unwrap();
     bench.begun();
     (0..15).for_each(|_| drop(caller.receive()));

@@ -96,7 +96,7 @@ pub fn offer(local: &Local) -> String {
 /// # Errors
 /// [`NotAcceptable`] when it takes none of our codecs.
 pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
-    answer.media.first().and_then(|media| agree(media, None)).ok_or(NotAcceptable)
+    answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)
 }
 
 fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {

@@ -183,7 +183,9 @@ impl Media {
     /// The payload type of DTMF events at 8 kHz (RFC 4733).
     fn events(&self) -> Option<u8> {
         let is_event = |format: &&String| self.encoding(format) == Some("telephone-event/8000");
-        self.formats.iter().find(is_event).and_then(|format| format.parse().ok())
+        let numbers = self.formats.iter().filter(is_event).filter_map(|format| format.parse().ok());
+        // The numbers of sound and of comfort noise (RFC 3551 §6) are never taken for keys.
+        numbers.into_iter().find(|number| *number < 128 && !matches!(number, 0 | 8 | 13))
     }
 
     fn encoding(&self, format: &str) -> Option<&str> {

@@ -1,12 +1,16 @@
 //! One deposit call, as the shell follows it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use voxea_core::artefact::{CallEnd, RecordingOutcome};
 use voxea_recorder::codec::Codec;
 
-use crate::config::Line;
+use super::said::Said;
+use crate::config::{Greeting, Line};
+use crate::dtmf::Digit;
 use crate::media::{self, Finished, Leg, LegId, MediaEnd, Outcome};
 use crate::sdp::Negotiated;
 
@@ -26,10 +30,20 @@ pub(super) struct Deposit {
     pub(super) local: IpAddr,
     /// Set by the commit.
     pub(super) interaction: Option<String>,
+    /// Its request; set by the commit too.
+    pub(super) request: Option<String>,
     /// Why and when it ended; the first reason stays.
     pub(super) end: Option<(CallEnd, Instant)>,
-    /// Where sound goes, once the caller has moved it while the leg was being started.
-    pub(super) moved: Option<SocketAddr>,
+    /// Why, in the caller's words.
+    pub(super) reason: Option<String>,
+    /// Where sound goes and which payload type keys have, once the caller has changed it while the leg was being started.
+    pub(super) moved: Option<(SocketAddr, Option<u8>)>,
+    /// Keys that came by INFO while the leg was being started; bounded.
+    pub(super) early: Vec<(Digit, Instant)>,
+    /// The codes of the themes that keys choose, since the answer.
+    pub(super) themes: Vec<(Digit, String)>,
+    /// Closed when the caller's choice is stored.
+    pub(super) storing: Option<oneshot::Receiver<()>>,
 }
 
 /// How far it has come. The leg is in every stage in which it is ours to hold.
@@ -55,13 +69,21 @@ impl Deposit {
 }
 
 /// What the leg must know.
-pub(super) fn media_call(line: &Line, recording: &str, folder: std::path::PathBuf, media: &Negotiated) -> media::Call {
+pub(super) fn media_call(line: &Line, said: &Said, recording: &str, folder: std::path::PathBuf, media: &Negotiated) -> media::Call {
     let codec = Codec::from(media.codec);
+    let octets = |greeting: &Option<Greeting>| {
+        greeting
+            .as_ref()
+            .map_or_else(|| Arc::new([]) as Arc<[u8]>, |greeting| greeting.octets(codec))
+    };
     media::Call {
         remote: remote(media),
         codec,
-        greeting: line.greeting.octets(codec),
-        beep: line.beep,
+        events: media.events,
+        plan: said.plan,
+        emergency: octets(&line.emergency),
+        menu: octets(&line.menu),
+        greeting: said.greeting.octets(codec),
         max: line.max,
         silence: line.silence,
         rtp_timeout: RTP_TIMEOUT,
@@ -87,15 +109,23 @@ pub(super) const fn call_end(end: MediaEnd) -> CallEnd {
         MediaEnd::RtpTimeout => CallEnd::RtpTimeout,
         MediaEnd::Failed => CallEnd::Crash,
         MediaEnd::Shutdown => CallEnd::Shutdown,
+        MediaEnd::Refused => CallEnd::RefusedRecording,
+        // The town says that it takes no messages now.
+        MediaEnd::Said => CallEnd::Operator,
     }
 }
 
 /// What became of the sound, for the core.
-pub(super) fn outcome(finished: &Finished) -> RecordingOutcome {
+pub(super) fn outcome(finished: &Finished, end: CallEnd) -> RecordingOutcome {
     match &finished.outcome {
         Outcome::Sealed { samples, .. } => RecordingOutcome::Sealed { samples: *samples },
         Outcome::Nothing => RecordingOutcome::Failed {
-            reason: "the call ended before the beep".to_owned(),
+            reason: match end {
+                CallEnd::RefusedRecording => "the caller refused to be recorded",
+                CallEnd::Operator => "the line was closed and takes no messages then",
+                _ => "the call ended before the beep",
+            }
+            .to_owned(),
         },
         Outcome::Partial { samples: 0, error, .. } => RecordingOutcome::Failed { reason: error.to_string() },
         Outcome::Partial { samples, error, .. } => RecordingOutcome::Partial {

@@ -45,6 +45,8 @@ pub(super) enum Done {
         leg: Leg,
         result: Result<(), StartError>,
     },
+    /// A caller's choice was stored, or cannot be.
+    Chosen { call: CallHandle },
     /// A row was written.
     Noted,
 }
@@ -169,7 +171,14 @@ impl Driver {
         match event {
             Event::IncomingCall(call) => self.offered(&call),
             Event::Answered { call, media } => self.answered(call, &media),
+            Event::Early { .. } => {}
             Event::Renegotiated { call, media } => self.renegotiated(call, &media),
+            Event::Digit { call, digit, at } => self.pressed(call, digit, at),
+            Event::Reason { call, reason } => {
+                if let Some(deposit) = self.calls.get_mut(&call) {
+                    deposit.reason = Some(reason);
+                }
+            }
             Event::Cancelled { call } => self.over(call, CallEnd::Cancelled),
             Event::Ended { call, by, answered } => self.ended(call, by, answered),
             Event::Counted(what) => self.count(what),

@@ -3,9 +3,11 @@
 mod arrival;
 mod deposit;
 mod driver;
+mod keys;
 mod net;
 mod records;
 mod repair;
+mod said;
 mod story;
 mod tcp;
 
@@ -70,6 +72,10 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         lines,
         limits,
     });
+    let menus = config.lines.iter().filter(|line| line.menu.is_some());
+    if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
+        tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
+    }
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use voxea_core::Core;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{Ending, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel};
 use voxea_core::base::time::{self, Millis};
 use voxea_core::base::{failpoint, id};
@@ -12,7 +13,7 @@ use voxea_core::contact::{Accepted, Contact, Dedup, Flag, IntakeError, NewCall, 
 use voxea_recorder::codec::Codec;
 use voxea_rules::phone;
 
-use crate::call::IncomingCall;
+use crate::call::{IncomingCall, Verification};
 use crate::sdp;
 
 /// By whose dialling plan national numbers are read.
@@ -48,13 +49,15 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
         bytes: call.invite.clone(),
     });
     let diverted_from = call
-        .diversions
+        .facts
+        .diverted_from(&call.dialled)
         .iter()
         .map(|number| phone::normalise(number, COUNTRY).into_string())
         .collect();
     contact.call = Some(NewCall {
         dialled: call.dialled.clone(),
         diverted_from,
+        signalling: signalling(call),
     });
     // Without an offer the codec is the caller's to choose, in its ACK; the file itself says which it was.
     let codec = call.codec.map_or(Codec::Pcma, Codec::from);
@@ -65,6 +68,38 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
         rate: voxea_recorder::RATE,
     });
     contact
+}
+
+/// What the header fields said of the call, as the API shows it. Who wants to stay unknown is named by none of them.
+fn signalling(call: &IncomingCall) -> Option<Value> {
+    let facts = &call.facts;
+    if facts.is_empty() {
+        return None;
+    }
+    let parties = facts
+        .remote_parties
+        .iter()
+        .filter(|_| !call.withheld)
+        .map(|found| json!({"number": found.number, "party": found.party, "privacy": found.privacy, "screened": found.screened}));
+    let diversions = facts
+        .diversions
+        .iter()
+        .map(|found| json!({"number": found.number, "reason": found.reason}));
+    let history = facts
+        .history
+        .iter()
+        .map(|found| json!({"index": found.index, "number": found.number, "cause": found.cause}));
+    Some(json!({
+        "trusted": facts.trusted,
+        "asserted": if call.withheld { &[] } else { facts.asserted.as_slice() },
+        "remote_party": parties.collect::<Vec<_>>(),
+        "privacy": facts.privacy,
+        "diversions": diversions.collect::<Vec<_>>(),
+        "history": history.collect::<Vec<_>>(),
+        "verification": facts.verification.map(Verification::as_str),
+        "identity": facts.identity,
+        "session_id": facts.session_id,
+    }))
 }
 
 /// Commits the call.
@@ -89,14 +124,13 @@ pub(super) fn apart(mut contact: Contact) -> Contact {
 pub(super) async fn ended(
     core: Core,
     interaction: String,
-    end: CallEnd,
-    at: Millis,
+    ending: Ending,
     started_at: Option<Millis>,
     outcome: RecordingOutcome,
     stop: CancellationToken,
 ) {
     let mut wait = Duration::from_millis(250);
-    while let Err(error) = core.recordings.ended(&interaction, end, at, started_at, &outcome).await {
+    while let Err(error) = core.recordings.ended(&interaction, &ending, started_at, &outcome).await {
         tracing::warn!(%error, interaction, "the end of a call could not be stored; trying again");
         tokio::select! {
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),

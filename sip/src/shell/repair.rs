@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::task::spawn_blocking;
 use voxea_core::Core;
-use voxea_core::artefact::{CallEnd, RecordingOutcome, RecordingRow};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome, RecordingRow};
 use voxea_core::base::account::Account;
 use voxea_core::base::error::Result;
 use voxea_core::base::time::{self, Millis};
@@ -44,7 +44,9 @@ pub(super) async fn give_up(core: &Core, row: &RecordingRow) -> Result<()> {
 }
 
 async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome, at: Millis) -> Result<()> {
-    core.recordings.ended(&row.interaction_id, CallEnd::Crash, at, None, outcome).await
+    core.recordings
+        .ended(&row.interaction_id, &Ending::new(CallEnd::Crash, at), None, outcome)
+        .await
 }
 
 /// What is to be saved, and when the call ended: with the last thing that was written of it. `None` when there is no file.

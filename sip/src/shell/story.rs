@@ -3,23 +3,20 @@
 use std::time::Instant;
 
 use tokio::task::spawn_blocking;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver, ORPHANED};
-use super::records;
+use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
-use crate::media::{Leg, LegId, MediaEvent, StartError};
+use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
 use crate::sdp::Negotiated;
 
 /// Commits that may be under way at once; beyond, callers hear 503.
 const COMMITS: usize = 512;
-
-/// Seconds after which a caller may try again.
-const RETRY_AFTER: u32 = 5;
 
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
@@ -41,8 +38,13 @@ impl Driver {
             line: call.line.clone(),
             local: call.local.ip(),
             interaction: None,
+            request: None,
             end: None,
+            reason: None,
             moved: None,
+            early: Vec::new(),
+            themes: Vec::new(),
+            storing: None,
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
@@ -64,7 +66,7 @@ impl Driver {
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
         self.count(why);
-        let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+        let _ = self.endpoint.decline(call, Instant::now());
     }
 
     pub(super) fn done(&mut self, done: Done) {
@@ -74,6 +76,7 @@ impl Driver {
                 result: Ok(accepted),
             } => self.committed(call, accepted),
             Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
+            Done::Chosen { call } => self.choice_stored(call),
             Done::Started { call, leg, result } => self.started(call, leg, result),
             Done::Noted => {}
         }
@@ -92,11 +95,12 @@ impl Driver {
             deposit.recording = orphan.id;
         }
         deposit.interaction = Some(accepted.interaction_id);
+        deposit.request = Some(accepted.request_id);
         if let Some((end, _)) = deposit.end {
             return self.over(call, end);
         }
         if self.stopping.is_some() {
-            let _ = self.endpoint.reject(call, 503, Some(RETRY_AFTER), Instant::now());
+            let _ = self.endpoint.decline(call, Instant::now());
             return self.over(call, CallEnd::Shutdown);
         }
         let Stage::Committing(leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
@@ -134,7 +138,9 @@ impl Driver {
         let Some(line) = self.config.line(&deposit.line) else { return };
         deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
-        let start = deposit::media_call(line, &deposit.recording, folder, media);
+        let said = said::said(line, &self.core, time::now());
+        let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
+        deposit.themes = said.themes;
         let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
         // The file is made on another thread: a slow disk must not hold up the signalling.
         self.tasks.spawn(async move {
@@ -167,8 +173,11 @@ impl Driver {
             let _ = self.endpoint.hangup(call, Instant::now());
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
-        if let Some(moved) = deposit.moved.take() {
-            leg.redirect(moved);
+        if let Some((remote, events)) = deposit.moved.take() {
+            leg.redirect(remote, events);
+        }
+        for (digit, at) in std::mem::take(&mut deposit.early) {
+            leg.press(digit, at);
         }
         if let Some((_, at)) = deposit.end {
             // It ended while the file was being made.
@@ -182,9 +191,10 @@ impl Driver {
     /// Hold, resume, or sound that moves.
     pub(super) fn renegotiated(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
+        let (remote, events) = (deposit::remote(media), media.events);
         match &deposit.stage {
-            Stage::Talking(leg) => leg.redirect(deposit::remote(media)),
-            _ => deposit.moved = Some(deposit::remote(media)),
+            Stage::Talking(leg) => leg.redirect(remote, events),
+            _ => deposit.moved = Some((remote, events)),
         }
     }
 
@@ -230,6 +240,7 @@ impl Driver {
         let Some(&call) = self.legs.get(&leg) else { return };
         match event {
             MediaEvent::RecordingStarted { .. } => {}
+            MediaEvent::Chosen { digit } => self.chosen(call, digit),
             MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
             MediaEvent::Finished(finished) => {
                 let Some(deposit) = self.drop_call(call) else { return };
@@ -237,9 +248,16 @@ impl Driver {
                     self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
                 }
                 let by_itself = finished.end.map(deposit::call_end);
-                let (end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                let (mut end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
+                if finished.end == Some(MediaEnd::Refused) {
+                    // Also when the caller then hung up faster than we.
+                    end = CallEnd::RefusedRecording;
+                }
+                if finished.events > 0 {
+                    self.core.counters.add(&self.account, "key_packets", finished.events);
+                }
                 let started = finished.started.map(records::civil);
-                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished));
+                self.note(deposit, end, records::civil(at), started, deposit::outcome(&finished, end));
             }
         }
     }
@@ -253,9 +271,18 @@ impl Driver {
 
     fn note(&mut self, deposit: Deposit, end: CallEnd, at: i64, started: Option<i64>, outcome: RecordingOutcome) {
         let Some(interaction) = deposit.interaction else { return };
-        let (core, stop) = (self.core.clone(), self.stop.hard.clone());
+        let (core, stop, storing) = (self.core.clone(), self.stop.hard.clone(), deposit.storing);
+        let ending = Ending {
+            by: end,
+            at,
+            reason: deposit.reason,
+        };
         self.tasks.spawn(async move {
-            records::ended(core, interaction, end, at, started, outcome, stop).await;
+            if let Some(storing) = storing {
+                // It ends when the other task does, whatever came of it.
+                let _ = storing.await;
+            }
+            records::ended(core, interaction, ending, started, outcome, stop).await;
             Done::Noted
         });
     }

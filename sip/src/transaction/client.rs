@@ -1,4 +1,10 @@
-//! Client transactions for what is no INVITE (RFC 3261 §17.1.2): our BYE, and OPTIONS as a probe.
+//! Client transactions: requests of ours.
+//!
+//! | state      | INVITE (RFC 3261 §17.1.1, RFC 6026 §7.2)             | others (RFC 3261 §17.1.2)        |
+//! |------------|------------------------------------------------------|----------------------------------|
+//! | Trying     | repeated (A) until an answer or B                    | repeated (E) until F             |
+//! | Proceeding | not repeated; as long again for the final answer     | repeated at T2 until F           |
+//! | Completed  | our ACK repeated for a repeated answer, until D or M | repeated answers absorbed, to K  |
 
 use std::time::{Duration, Instant};
 
@@ -20,12 +26,15 @@ pub(crate) struct Client {
     pub(crate) branch: String,
     pub(crate) flow: Flow,
     bytes: Bytes,
+    invite: bool,
+    /// Our ACK, once there was a final answer to an INVITE.
+    ack: Option<(Flow, Bytes)>,
     state: State,
     interval: Duration,
 }
 
 impl Client {
-    pub(crate) fn start(branch: String, flow: Flow, bytes: Bytes, now: Instant) -> (Self, Step) {
+    pub(crate) fn start(branch: String, flow: Flow, bytes: Bytes, invite: bool, now: Instant) -> (Self, Step) {
         let resend = if flow.transport.is_reliable() {
             Alarm::Keep
         } else {
@@ -41,11 +50,28 @@ impl Client {
                 branch,
                 flow,
                 bytes,
+                invite,
+                ack: None,
                 state: State::Trying,
                 interval: T1,
             },
             step,
         )
+    }
+
+    /// Whether it is an INVITE's.
+    pub(crate) const fn is_invite(&self) -> bool {
+        self.invite
+    }
+
+    /// The ACK for the final answer, which is sent again whenever that comes again.
+    pub(crate) fn acknowledge(&mut self, flow: Flow, ack: Bytes) {
+        self.ack = Some((flow, ack));
+    }
+
+    /// Our ACK, for a final answer that came again.
+    pub(crate) fn again(&self) -> Option<(Flow, Bytes)> {
+        self.ack.clone()
     }
 
     /// A response. Says whether it is the first final one.
@@ -54,11 +80,23 @@ impl Client {
             State::Completed => (false, Step::default()),
             _ if status < 200 => {
                 self.state = State::Proceeding;
-                (false, Step::default())
+                let step = Step {
+                    send: None,
+                    resend: if self.invite { Alarm::Off } else { Alarm::Keep },
+                    end: if self.invite { Alarm::At(now + T1X64) } else { Alarm::Keep },
+                };
+                (false, step)
             }
             _ => {
                 self.state = State::Completed;
-                let wait = if self.flow.transport.is_reliable() { Duration::ZERO } else { T4 };
+                let reliable = self.flow.transport.is_reliable();
+                let wait = match (self.invite, status) {
+                    // M: a 2xx is repeated end to end, whatever carries it.
+                    (true, 200..=299) => T1X64,
+                    _ if reliable => Duration::ZERO,
+                    (true, _) => T1X64, // D
+                    (false, _) => T4,
+                };
                 (
                     true,
                     Step {
@@ -71,15 +109,15 @@ impl Client {
         }
     }
 
-    /// Timer E.
+    /// Timers A and E.
     pub(crate) fn resend(&mut self, now: Instant) -> Step {
         if self.state == State::Completed {
             return Step::default();
         }
-        self.interval = if self.state == State::Proceeding {
-            T2
-        } else {
-            (self.interval * 2).min(T2)
+        self.interval = match self.state {
+            State::Proceeding => T2,
+            _ if self.invite => self.interval * 2,
+            _ => (self.interval * 2).min(T2),
         };
         Step {
             send: Some(self.bytes.clone()),

@@ -62,6 +62,16 @@ impl Reply {
         self
     }
 
+    /// Says when to try again, in seconds, where the status goes with that (RFC 3261 §20.33).
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        if matches!(self.status, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603) {
+            self.with("Retry-After", &seconds.to_string())
+        } else {
+            self
+        }
+    }
+
     /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -94,10 +104,16 @@ impl Reply {
     }
 }
 
-/// A request of ours, without body.
+/// A request of ours; with a session description, unless that is empty.
 #[must_use]
-pub fn request(method: &Method, uri: &str, headers: &Headers) -> Bytes {
-    finish(format!("{method} {uri} SIP/2.0"), headers, &[])
+pub fn request(method: &Method, uri: &str, headers: &Headers, sdp: &str) -> Bytes {
+    let start = format!("{method} {uri} SIP/2.0");
+    if sdp.is_empty() {
+        return finish(start, headers, &[]);
+    }
+    let mut headers = headers.clone();
+    headers.push("Content-Type", "application/sdp");
+    finish(start, &headers, sdp.as_bytes())
 }
 
 fn finish(start: String, headers: &Headers, body: &[u8]) -> Bytes {

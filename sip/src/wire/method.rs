@@ -24,6 +24,8 @@ impl Method {
     pub const OPTIONS: Self = Self::Known(rsip::Method::Options);
     /// INFO (RFC 6086).
     pub const INFO: Self = Self::Known(rsip::Method::Info);
+    /// PRACK (RFC 3262).
+    pub const PRACK: Self = Self::Known(rsip::Method::PRack);
     /// UPDATE (RFC 3311).
     pub const UPDATE: Self = Self::Known(rsip::Method::Update);
 

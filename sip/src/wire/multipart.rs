@@ -1,6 +1,7 @@
 //! The session description of a body: alone, or one part of a multipart (RFC 5621).
 
 use super::Request;
+use super::header::Headers;
 
 /// Parts of a multipart that are looked at, nested ones counted.
 const MAX_PARTS: usize = 16;
@@ -19,19 +20,24 @@ pub enum Session {
 /// Finds the session description of a request; trunks send one beside ISUP or location parts.
 #[must_use]
 pub fn session(request: &Request) -> Session {
-    if request.body.is_empty() {
+    described(&request.headers, &request.body)
+}
+
+/// The same of any message.
+#[must_use]
+pub fn described(headers: &Headers, body: &[u8]) -> Session {
+    if body.is_empty() {
         return Session::None;
     }
-    if request
-        .headers
+    if headers
         .get("Content-Encoding")
         .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
     {
         return Session::Unknown;
     }
-    let kind = request.headers.get("Content-Type").unwrap_or_default();
+    let kind = headers.get("Content-Type").unwrap_or_default();
     let mut left = MAX_PARTS;
-    find(kind, &String::from_utf8_lossy(&request.body), &mut left).map_or(Session::Unknown, Session::Sdp)
+    find(kind, &String::from_utf8_lossy(body), &mut left).map_or(Session::Unknown, Session::Sdp)
 }
 
 fn find(kind: &str, body: &str, left: &mut usize) -> Option<String> {

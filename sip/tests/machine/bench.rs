@@ -119,7 +119,8 @@ impl Bench {
 
     /// An INVITE comes; gives what the user is told.
     pub(crate) fn offered(&mut self, invite: String) -> IncomingCall {
-        assert!(self.input(invite).is_empty(), "nothing is said before the decision, or 200 ms");
+        let said = self.input(invite);
+        assert!(said.is_empty(), "nothing is said before the decision, or 200 ms: {said:#?}");
         match self.events.pop() {
             Some(Event::IncomingCall(call)) => *call,
             other => panic!("{other:?}"),

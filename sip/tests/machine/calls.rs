@@ -19,7 +19,7 @@ fn a_call_from_invite_to_bye() {
         (offered.dialled.as_str(), offered.line.as_str(), offered.trunk.as_str()),
         ("3000", "3000", "pbx")
     );
-    assert_eq!(offered.diversions, ["first", "second"]);
+    assert_eq!(offered.facts.diverted_from("3000"), ["first", "second"]);
     assert_eq!((offered.call_id.as_str(), offered.codec), ("call-1", Some(Codec::Pcma)));
     assert!(offered.invite.starts_with(b"INVITE sip:3000@"));
 

@@ -4,7 +4,10 @@
 
 mod bench;
 mod calls;
+mod keys;
 mod oddities;
 mod policy;
+mod reliable;
 mod sessions;
 mod torture;
+mod trunks;

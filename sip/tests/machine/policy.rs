@@ -41,7 +41,10 @@ fn statuses_by_the_book() {
         (request("FROBNICATE", ""), "SIP/2.0 501 Not Implemented"),
         (request("BYE", ""), "SIP/2.0 481 Call Transaction Does Not Exist"),
         (request("INFO", "Max-Forwards: 0\r\n"), "SIP/2.0 483 Too Many Hops"),
-        (request("UPDATE", "Require: 100rel, timer, x\r\n"), "SIP/2.0 420 Bad Extension"),
+        (
+            request("UPDATE", "Require: gruu, 100rel, timer, x\r\n"),
+            "SIP/2.0 420 Bad Extension",
+        ),
         (invite_with("4", "4000", "", OFFER), "SIP/2.0 404 Not Found"),
         (
             invite_with("5", "3000", "", "v=0\r\nm=audio 1 RTP/AVP 18\r\n"),
@@ -68,9 +71,12 @@ fn statuses_by_the_book() {
     }
     assert!(bench.events.is_empty());
     let refused = bench.sent.iter().find(|(_, _, text)| text.contains(" 420 ")).unwrap();
-    assert_eq!(header(&refused.2, "Unsupported"), Some("100rel, x"));
+    assert_eq!(header(&refused.2, "Unsupported"), Some("gruu, x"));
     let options = bench.sent.iter().find(|(_, _, text)| text.contains(" 200 ")).unwrap();
-    assert_eq!(header(&options.2, "Allow"), Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"));
+    assert_eq!(
+        header(&options.2, "Allow"),
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK")
+    );
 }
 
 #[test]

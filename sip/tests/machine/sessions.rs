@@ -133,11 +133,126 @@ fn a_refresh_that_waits_is_tried_again_until_the_end() {
     assert_eq!(bench.times("BYE ")[0], 60_000);
 }
 
+/// A call that we refresh by INVITE, up to the first one.
+fn reinviting(bench: &mut Bench) -> (CallHandle, String) {
+    let (call, ok, tag) = talking(bench, "Supported: timer\r\nSession-Expires: 200;refresher=uas\r\n");
+    assert_eq!(header(&ok, "Session-Expires"), Some("200;refresher=uas"));
+    bench.pass(100 * SECOND);
+    assert_eq!(first_line(bench.last()), "INVITE sip:pbx@192.0.2.1:5080 SIP/2.0");
+    let body = |text: &str| text.split("\r\n\r\n").nth(1).unwrap().to_owned();
+    assert_eq!(body(bench.last()), body(&ok), "what was agreed on, unchanged");
+    (call, tag)
+}
+
 #[test]
-fn whoever_answers_no_update_is_not_promised_one() {
+fn whoever_answers_no_update_is_refreshed_by_an_invite() {
     let mut bench = Bench::new();
-    let (_, ok, _) = talking(&mut bench, "Supported: timer\r\nSession-Expires: 200;refresher=uas\r\n");
-    assert_eq!(header(&ok, "Session-Expires"), None);
+    reinviting(&mut bench);
+    bench.pass(2 * SECOND);
+    assert_eq!(bench.times("INVITE "), [100_000, 100_500, 101_500], "a lost one is repeated");
+    bench.input(answer(&bench, "100 Trying", ""));
+    bench.pass(5 * SECOND);
+    assert_eq!(bench.times("INVITE ").len(), 3, "and no more once it was heard");
+    let ok = answer(
+        &bench,
+        "200 OK",
+        "Session-Expires: 200;refresher=uac\r\nContact: <sip:moved@192.0.2.7:5090>\r\n",
+    );
+    let acks = bench.input(ok.clone());
+    assert_eq!(first_line(&acks[0]), "ACK sip:pbx@192.0.2.1:5080 SIP/2.0");
+    assert_eq!(header(&acks[0], "CSeq"), Some("1 ACK"));
+    assert_eq!(bench.input(ok), acks, "a repeated 200 has its ACK again");
+    bench.pass(100 * SECOND);
+    assert_eq!(first_line(bench.last()), "INVITE sip:moved@192.0.2.7:5090 SIP/2.0");
+    assert_eq!(header(bench.last(), "CSeq"), Some("2 INVITE"));
+    assert!(bench.events.is_empty());
+}
+
+#[test]
+fn two_invites_at_once_yield_to_each_other() {
+    let mut bench = Bench::new();
+    let (_, tag) = reinviting(&mut bench);
+    let ours = bench.last().to_owned();
+    assert_eq!(
+        bench.status(inside("INVITE", 2, &tag, "glare", OFFER)),
+        "SIP/2.0 491 Request Pending"
+    );
+    bench.input(inside("ACK", 2, &tag, "glare", ""));
+    assert_eq!(
+        bench.status(inside("UPDATE", 3, &tag, "glare2", OFFER)),
+        "SIP/2.0 491 Request Pending"
+    );
+    assert_eq!(
+        bench.status(inside("UPDATE", 4, &tag, "u", "")),
+        "SIP/2.0 200 OK",
+        "it changes nothing"
+    );
+    bench.sent.retain(|(_, _, text)| *text == ours);
+    let acks = bench.input(answer(&bench, "491 Request Pending", ""));
+    assert_eq!(
+        header(&acks[0], "Via"),
+        header(&ours, "Via"),
+        "the ACK of a refusal is its transaction's"
+    );
+    bench.sent.clear();
+    bench.pass(2 * SECOND);
+    assert!(
+        bench.times("INVITE ").is_empty(),
+        "no session timer is left after an UPDATE without one"
+    );
+
+    let mut bench = Bench::new();
+    reinviting(&mut bench);
+    bench.input(answer(&bench, "491 Request Pending", ""));
+    bench.sent.clear();
+    bench.pass(2 * SECOND);
+    let again = bench.times("INVITE ");
+    assert!(again.first().is_some_and(|at| (101_500..=102_000).contains(at)), "{again:?}");
+}
+
+#[test]
+fn an_invite_of_ours_that_nobody_answers_ends_the_call() {
+    let mut bench = Bench::new();
+    reinviting(&mut bench);
+    bench.pass(33 * SECOND);
+    assert!(expired(&mut bench));
+    bench.pass(40 * SECOND);
+    assert!(bench.endpoint.is_idle());
+}
+
+#[test]
+fn an_answer_to_our_invite_may_move_the_sound() {
+    let mut bench = Bench::new();
+    let (call, _) = reinviting(&mut bench);
+    let sdp = OFFER.replace("192.0.2.1", "192.0.2.9");
+    let ok = answer(&bench, "200 OK", "Session-Expires: 200\r\nContent-Type: application/sdp\r\n");
+    let ok = ok.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len()));
+    bench.input(ok);
+    assert!(matches!(bench.events.pop(), Some(Event::Renegotiated { call: found, .. }) if found == call));
+}
+
+#[test]
+fn a_peer_may_take_the_refresh_over_or_end_the_timer() {
+    let extra = "Supported: timer\r\nAllow: UPDATE\r\nSession-Expires: 200;refresher=uas\r\n";
+    let mut bench = Bench::new();
+    talking(&mut bench, extra);
+    bench.pass(100 * SECOND);
+    bench.input(answer(&bench, "200 OK", "Session-Expires: 90;refresher=uas\r\n"));
+    bench.pass(59 * SECOND);
+    assert!(bench.events.is_empty());
+    bench.pass(2 * SECOND);
+    assert!(expired(&mut bench), "it was the peer's to refresh");
+
+    let mut bench = Bench::new();
+    talking(&mut bench, extra);
+    bench.pass(100 * SECOND);
+    bench.input(answer(&bench, "200 OK", ""));
+    bench.pass(500 * SECOND);
+    assert!(bench.events.is_empty() && bench.times("UPDATE ").len() == 1);
+}
+
+#[test]
+fn whoever_does_not_know_the_extension_has_no_timer() {
     let mut bench = Bench::new();
     let (_, ok, _) = talking(&mut bench, "Session-Expires: 200\r\n");
     assert_eq!(header(&ok, "Session-Expires"), None, "it does not know the extension");

@@ -115,6 +115,11 @@ impl Media {
         }
     }
 
+    /// The place in the sequence of a packet that leaves now.
+    pub(super) fn place(&self) -> usize {
+        (self.origin.elapsed().as_millis() / 20) as usize
+    }
+
     pub(super) async fn beep(&self, within: Duration) -> Result<Instant> {
         let mut beep = self.beep.clone();
         let ended = timeout(within, beep.wait_for(Option::is_some)).await.context("no beep was heard")?;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use serde_json::{Value, json};
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::grant::Scopes;
@@ -55,7 +55,12 @@ impl Town {
         let sealed = RecordingOutcome::Sealed { samples: 16_000 };
         let recordings = &self.core.recordings;
         recordings
-            .ended(&accepted.interaction_id, CallEnd::Caller, EIGHT + 2_000, Some(EIGHT), &sealed)
+            .ended(
+                &accepted.interaction_id,
+                &Ending::new(CallEnd::Caller, EIGHT + 2_000),
+                Some(EIGHT),
+                &sealed,
+            )
             .await
             .unwrap();
         recording

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::id;
 use voxea_core::contact::{Accepted, Contact, Dedup, NewAttachment, NewCall, NewRecording};
@@ -43,6 +43,7 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
         contact.call = Some(NewCall {
             dialled: "3000".into(),
             diverted_from: vec!["0140000000".into()],
+            signalling: Some(json!({"trusted": true, "session_id": "47755a9de7794ba387653f2099600ef2"})),
         });
         contact.recording = Some(NewRecording {
             id: recording.clone(),
@@ -65,7 +66,12 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
     let sealed = RecordingOutcome::Sealed { samples: 16_000 };
     town.core
         .recordings
-        .ended(&accepted.interaction_id, CallEnd::Caller, EIGHT + 2_000, Some(EIGHT), &sealed)
+        .ended(
+            &accepted.interaction_id,
+            &Ending::new(CallEnd::Caller, EIGHT + 2_000),
+            Some(EIGHT),
+            &sealed,
+        )
         .await
         .unwrap();
 
@@ -80,6 +86,7 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
         (shown["call"]["end"].as_str(), &shown["call"]["diverted_from"]),
         (Some("caller"), &json!(["0140000000"]))
     );
+    assert_eq!(shown["call"]["signalling"]["session_id"], "47755a9de7794ba387653f2099600ef2");
 
     let whole = town.get(&audio).await;
     assert_eq!(whole.status, 200);

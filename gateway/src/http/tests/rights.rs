@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::id;
@@ -134,10 +134,8 @@ async fn request(town: &Town, number: usize, channel: Channel, theme: Option<&'s
         let sealed = RecordingOutcome::Sealed {
             samples: mark.len() as u64,
         };
-        let ended = town
-            .core
-            .recordings
-            .ended(&accepted.interaction_id, CallEnd::Caller, EIGHT, Some(EIGHT), &sealed);
+        let ending = Ending::new(CallEnd::Caller, EIGHT);
+        let ended = town.core.recordings.ended(&accepted.interaction_id, &ending, Some(EIGHT), &sealed);
         ended.await.unwrap();
     } else {
         town.core.outbox.register(Sender {

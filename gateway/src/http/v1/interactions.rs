@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::{AttachmentOf, CallOf, RawRow, RecordingOf, Shown};
@@ -106,8 +106,73 @@ pub(super) struct Call {
     answered_at: Option<String>,
     /// When it was over.
     ended_at: Option<String>,
-    /// `caller`, `silence`, `max_length`, `rtp_timeout`, `cancelled`, `abandoned`, `refused_recording`, `operator`, `shutdown`, `crash`.
+    /// `caller`, `silence`, `max_length`, `rtp_timeout`, `cancelled`, `abandoned`, `refused_recording`, `operator` (an agent
+    /// ended it, or the line was closed and takes no messages then), `shutdown`, `crash`.
     end: Option<String>,
+    /// Why, in the peer's words: protocol and cause of its Reason (RFC 3326).
+    end_reason: Option<String>,
+    /// What the header fields of the call said. Believed only where `trusted` is true; a caller who asked to stay unknown is named by none of them.
+    signalling: Option<Signalling>,
+}
+
+/// What the optional header fields of an INVITE said.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct Signalling {
+    /// Whether the trunk's word counts.
+    trusted: bool,
+    /// P-Asserted-Identity (RFC 3325).
+    asserted: Vec<String>,
+    /// Remote-Party-ID.
+    remote_party: Vec<RemoteParty>,
+    /// Privacy (RFC 3323): `id`, `user`, …
+    privacy: Vec<String>,
+    /// Diversion, the first diversion first (RFC 5806).
+    diversions: Vec<CallDiversion>,
+    /// History-Info, by its index (RFC 7044).
+    history: Vec<CallHistory>,
+    /// What the operator found out about the number: `passed`, `failed`, `none` (RFC 8224).
+    verification: Option<String>,
+    /// The operator's signatures over the call, as they came (RFC 8224).
+    identity: Vec<String>,
+    /// The caller's half of the session identifier (RFC 7989).
+    session_id: Option<String>,
+}
+
+/// One Remote-Party-ID.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct RemoteParty {
+    /// User part, else the URI.
+    number: String,
+    /// `calling` or `called`.
+    party: String,
+    /// `off`, `full`, `name`, `uri`.
+    privacy: String,
+    /// Whether the network has verified it.
+    screened: bool,
+}
+
+/// One Diversion.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct CallDiversion {
+    /// Who diverted.
+    number: String,
+    /// `user-busy`, `no-answer`, `unconditional`, …
+    reason: Option<String>,
+}
+
+/// One entry of History-Info.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct CallHistory {
+    /// Its place: `1`, `1.1`, …
+    index: String,
+    /// User part, else the URI.
+    number: String,
+    /// The status that sent the call on.
+    cause: Option<u16>,
 }
 
 impl From<Shown> for Interaction {
@@ -167,6 +232,8 @@ impl From<CallOf> for Call {
             answered_at: row.answered_at.map(rfc3339),
             ended_at: row.ended_at.map(rfc3339),
             end: row.ended_by,
+            end_reason: row.ended_reason,
+            signalling: row.signalling.and_then(|text| serde_json::from_str(&text).ok()),
         }
     }
 }

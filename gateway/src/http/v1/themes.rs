@@ -70,7 +70,7 @@ pub(super) struct Content {
     /// First words of a text that choose it.
     #[serde(default)]
     keywords: Vec<String>,
-    /// The key that chooses it in a call's menu.
+    /// The key that chooses it in a call's menu: `0` to `8`, since `9` refuses the recording.
     digit: Option<String>,
     /// Addresses of mails that choose it.
     #[serde(default)]

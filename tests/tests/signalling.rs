@@ -1,0 +1,141 @@
+//! What a PBX asks of signalling beyond a plain call: SIPp and a caller who knows bytes, against the running daemon.
+
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails at that line")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use voxea_tests::kill::requests;
+use voxea_tests::scratch::{self, Running, Scratch};
+use voxea_tests::sip::{Answer, Call, Invite};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn daemon(ports: &str, trunk: &str) -> Result<(Scratch, Running)> {
+    let greeting = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
+    let channels = format!(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{trunk}\n\
+         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{}\"\n",
+        greeting.display()
+    );
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
+    let running = scratch.run().await?;
+    Ok((scratch, running))
+}
+
+/// The first contact of a request, once its call is over.
+async fn ended(running: &Running, request: &Value) -> Result<Value> {
+    let target = format!("/v1/requests/{}/interactions", request["id"].as_str().context("no id")?);
+    let over = |shown: &Value| !shown["items"][0]["call"]["ended_at"].is_null();
+    Ok(running.rest().until(&target, PATIENCE, over).await?["items"][0].clone())
+}
+
+async fn reliable(running: &Running, folder: &Path) -> Result<()> {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sipp/reliable.xml");
+    let server = running.sip().await?.to_string();
+    let output = Command::new("sipp")
+        .arg("-sf")
+        .arg(scenario)
+        .args(["-s", "3000", "-i", "127.0.0.1", "-nostdin", "-timeout", "30", "-m", "1", &server])
+        .current_dir(folder)
+        .output()
+        .await
+        .context("sipp is missing: apt-get install sip-tester")?;
+    ensure!(
+        output.status.success(),
+        "sipp: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_requires_100rel_is_answered_and_all_that_it_says_is_kept() -> Result<()> {
+    let (scratch, running) = daemon("44200-44299", "").await?;
+    reliable(&running, scratch.path()).await?;
+    let request = requests(&running, "channel=voicemail").await?.remove(0);
+    assert_eq!(request["from"], "+33612345678", "who the trunk asserts, and not From");
+    let call = ended(&running, &request).await?["call"].clone();
+    assert_eq!(
+        (&call["end"], &call["end_reason"]),
+        (&json!("caller"), &json!("Q.850;cause=16")),
+        "the cause, and no text"
+    );
+    assert_eq!(
+        call["diverted_from"],
+        json!(["+33145000001", "+33145000002"]),
+        "the first diversion first"
+    );
+    let said = &call["signalling"];
+    assert_eq!(
+        (&said["trusted"], &said["verification"], &said["privacy"]),
+        (&json!(true), &json!("passed"), &json!(["none"]))
+    );
+    assert_eq!(said["session_id"], "47755a9de7794ba387653f2099600ef2");
+    assert_eq!(
+        said["diversions"],
+        json!([{"number": "0145000001", "reason": "unconditional"}, {"number": "0145000002", "reason": "no-answer"}])
+    );
+    assert_eq!(said["history"][1], json!({"index": "1.1", "number": "3000", "cause": 302}));
+    assert_eq!(said["remote_party"][0]["screened"], true);
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trunk_that_is_not_trusted_is_heard_and_not_believed() -> Result<()> {
+    let (scratch, running) = daemon("44300-44399", "trusted = false\n").await?;
+    reliable(&running, scratch.path()).await?;
+    let request = requests(&running, "channel=voicemail").await?.remove(0);
+    assert_ne!(request["from"], "+33612345678");
+    let call = ended(&running, &request).await?["call"].clone();
+    assert_eq!(call["diverted_from"], json!([]));
+    assert_eq!(call["signalling"]["trusted"], false);
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_trunk_hears_the_status_that_it_falls_back_on() -> Result<()> {
+    let (_scratch, running) = daemon("44400-44499", "max_calls = 1\nfailure_status = 480\n").await?;
+    let server = running.sip().await?;
+    let Answer::Up(first) = Call::place(server, &Invite::new("+33612345678", "3000")).await? else {
+        anyhow::bail!("the first call was refused")
+    };
+    let Answer::Refused(second) = Call::place(server, &Invite::new("+33612345679", "3000")).await? else {
+        anyhow::bail!("the second call was taken in")
+    };
+    assert_eq!((second.status, second.header("Retry-After")), (480, Some("5")));
+    first.hang_up().await?;
+    let Answer::Up(third) = Call::place(server, &Invite::new("+33612345670", "3000")).await? else {
+        anyhow::bail!("the place did not come back")
+    };
+    third.hang_up().await?;
+    assert_eq!(
+        requests(&running, "channel=voicemail").await?.len(),
+        2,
+        "who was refused is no request"
+    );
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_to_stay_unknown_is_named_nowhere() -> Result<()> {
+    let (_scratch, running) = daemon("44500-44599", "").await?;
+    let mut invite = Invite::new("anonymous", "3000");
+    invite.headers.push("P-Asserted-Identity: <tel:+33612345678>".to_owned());
+    invite.headers.push("Privacy: id".to_owned());
+    let Answer::Up(call) = Call::place(running.sip().await?, &invite).await? else {
+        anyhow::bail!("refused")
+    };
+    call.hang_up().await?;
+    let request = requests(&running, "channel=voicemail").await?.remove(0);
+    let shown = ended(&running, &request).await?;
+    assert_eq!((&request["from"], &shown["from"]), (&json!(""), &json!("")));
+    assert!(shown["flags"].as_array().unwrap().contains(&json!("withheld")));
+    assert!(!shown.to_string().contains("612345678") && !request.to_string().contains("612345678"));
+    assert_eq!(shown["call"]["signalling"]["privacy"], json!(["id"]));
+    running.stop().await
+}
