@@ -12,6 +12,7 @@ mod idempotency;
 mod identify;
 mod json;
 mod known;
+mod members;
 mod openapi;
 mod preview;
 mod problem;
@@ -29,5 +30,5 @@ mod v1;
 mod tests;
 
 pub(crate) use api::{Api, Settings, account};
-pub(crate) use openapi::members;
+pub(crate) use members::members;
 pub(crate) use router::router;

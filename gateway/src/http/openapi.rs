@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::problem::MEDIA_TYPE;
-use super::shape::{ALWAYS, BY_PATH, SHAPED};
+use super::shape::{ALWAYS, SHAPED};
 
 /// The frame of the document; routes add their paths and schemas.
 #[derive(Debug, OpenApi)]
@@ -115,23 +115,6 @@ fn problems(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Re
         .collect()
 }
 
-/// What a contract may name in its `fields`: the members of whatever passes through it, and what is asked for by a path.
-pub(crate) fn members() -> BTreeSet<String> {
-    let (_, document) = super::v1::routes().split_for_parts();
-    let document = serde_json::to_value(document).unwrap_or_default();
-    let schemas = &document["components"]["schemas"];
-    let mut found: BTreeSet<String> = BY_PATH.map(str::to_owned).into();
-    for name in SHAPED {
-        let parts = schemas[name]["allOf"].as_array().into_iter().flatten();
-        let named = parts.filter_map(|part| part["$ref"].as_str()?.rsplit('/').next().map(|name| &schemas[name]));
-        let inline = schemas[name]["allOf"].as_array().into_iter().flatten();
-        for schema in named.chain(inline).chain([&schemas[name]]) {
-            found.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
-        }
-    }
-    found
-}
-
 /// The document's text, written once.
 #[derive(Debug, Clone)]
 pub(super) struct Document(Arc<str>);
@@ -180,32 +163,4 @@ fn contracts_hide_members(document: &mut Value) {
 #[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
 pub(super) async fn document(Extension(document): Extension<Document>) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.0.to_string()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_are_those_that_answers_have() {
-        let members = members();
-        for name in [
-            "status",
-            "from_name",
-            "text",
-            "attachments",
-            "recording",
-            "raw",
-            "history",
-            "state",
-            "family_name",
-            "contact_points",
-            "id",
-        ] {
-            assert!(members.contains(name), "{name}: {members:?}");
-        }
-        for name in ["items", "next", "password", "grants", "keywords"] {
-            assert!(!members.contains(name), "{name}");
-        }
-    }
 }
