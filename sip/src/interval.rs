@@ -51,10 +51,7 @@ pub(crate) fn asked(request: &Request) -> Result<Option<Interval>, ()> {
     let Some((seconds, refresher)) = read(&request.headers) else {
         return Ok(None);
     };
-    let knows = ["Supported", "Require"]
-        .iter()
-        .any(|name| request.headers.elements(name).any(|option| option.eq_ignore_ascii_case("timer")));
-    if !knows {
+    if !request.supports("timer") && !request.requires("timer") {
         return Ok(None);
     }
     if seconds < MIN_SE {

@@ -1,7 +1,5 @@
 //! What a PBX asks of signalling beyond a plain call: SIPp and a caller who knows bytes, against the running daemon.
 
-#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails at that line")]
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,10 +13,14 @@ use voxea_tests::sip::{Answer, Call, Invite};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn daemon(ports: &str, trunk: &str) -> Result<(Scratch, Running)> {
+    daemon_with(ports, trunk, "").await
+}
+
+async fn daemon_with(ports: &str, trunk: &str, line: &str) -> Result<(Scratch, Running)> {
     let greeting = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
     let channels = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{trunk}\n\
-         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{}\"\n",
+         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{0}\"\n{line}",
         greeting.display()
     );
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
@@ -34,12 +36,18 @@ async fn ended(running: &Running, request: &Value) -> Result<Value> {
 }
 
 async fn reliable(running: &Running, folder: &Path) -> Result<()> {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sipp/reliable.xml");
+    sipp(running, folder, "reliable.xml", &[]).await
+}
+
+async fn sipp(running: &Running, folder: &Path, scenario: &str, more: &[&str]) -> Result<()> {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sipp").join(scenario);
     let server = running.sip().await?.to_string();
     let output = Command::new("sipp")
         .arg("-sf")
         .arg(scenario)
-        .args(["-s", "3000", "-i", "127.0.0.1", "-nostdin", "-timeout", "30", "-m", "1", &server])
+        .args(["-s", "3000", "-i", "127.0.0.1", "-nostdin", "-timeout", "30", "-m", "1"])
+        .args(more)
+        .arg(server)
         .current_dir(folder)
         .output()
         .await
@@ -82,6 +90,32 @@ async fn a_caller_that_requires_100rel_is_answered_and_all_that_it_says_is_kept(
     );
     assert_eq!(said["history"][1], json!({"index": "1.1", "number": "3000", "cause": 302}));
     assert_eq!(said["remote_party"][0]["screened"], true);
+    running.stop().await
+}
+
+/// Outside its hours, where no messages are taken, a line costs nobody anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_line_is_heard_without_an_answer() -> Result<()> {
+    let closed = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
+    let line = format!(
+        "closed_greeting = \"{}\"\nhours = \"closed\"\nclosed_takes_messages = false\n",
+        closed.display()
+    );
+    let (scratch, running) = daemon_with("44600-44699", "", &line).await?;
+    let ear = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+    let port = ear.local_addr()?.port().to_string();
+    sipp(&running, scratch.path(), "unanswered.xml", &["-key", "audio_port", &port]).await?;
+    let (mut packets, mut packet) = (0, [0; 2_048]);
+    while ear.try_recv(&mut packet).is_ok() {
+        packets += 1;
+    }
+    assert!(packets >= 10, "the sentence of 200 ms was heard: {packets} packets");
+    let request = requests(&running, "channel=voicemail").await?.remove(0);
+    let shown = ended(&running, &request).await?;
+    assert_eq!(
+        (&shown["call"]["end"], &shown["call"]["answered_at"], &shown["recording"]["state"]),
+        (&json!("operator"), &Value::Null, &json!("failed"))
+    );
     running.stop().await
 }
 
@@ -134,7 +168,7 @@ async fn who_wants_to_stay_unknown_is_named_nowhere() -> Result<()> {
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     let shown = ended(&running, &request).await?;
     assert_eq!((&request["from"], &shown["from"]), (&json!(""), &json!("")));
-    assert!(shown["flags"].as_array().unwrap().contains(&json!("withheld")));
+    assert!(shown["flags"].as_array().is_some_and(|flags| flags.contains(&json!("withheld"))));
     assert!(!shown.to_string().contains("612345678") && !request.to_string().contains("612345678"));
     assert_eq!(shown["call"]["signalling"]["privacy"], json!(["id"]));
     running.stop().await

@@ -17,20 +17,6 @@ use crate::wire::multipart::{self, Session};
 /// another provisional answer (timer C, RFC 3261 §16.6).
 const ANNOUNCEMENT: Duration = Duration::from_secs(150);
 
-/// Whether the caller wants every provisional answer to be reliable (RFC 3262 §4).
-pub(super) fn is_required(invite: &Request) -> bool {
-    invite
-        .headers
-        .elements("Require")
-        .any(|option| option.eq_ignore_ascii_case("100rel"))
-}
-
-/// Whether the caller knows reliable provisional answers.
-pub(super) fn is_possible(invite: &Request) -> bool {
-    let supported = invite.headers.elements("Supported");
-    is_required(invite) || supported.into_iter().any(|option| option.eq_ignore_ascii_case("100rel"))
-}
-
 /// `RAck`: number of the provisional answer, CSeq number and method of the request (RFC 3262 §7.2).
 fn acknowledges(prack: &Request) -> Option<(u32, u32)> {
     let mut words = prack.headers.get("RAck")?.split_whitespace();

@@ -69,7 +69,7 @@ impl Endpoint {
             call_id: invite.call_id.clone(),
             identity: transaction::merge_key(&invite),
             local: source.local,
-            reliable: super::early::is_possible(&invite),
+            reliable: invite.requires("100rel") || invite.supports("100rel"),
             codec,
             invite: invite.raw.clone(),
         };

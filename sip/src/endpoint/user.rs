@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::early;
 use super::invite::success;
 use super::{Call, Endpoint, Event, Purpose, Timer};
 use crate::call::{CallHandle, EndedBy, Established, Phase, Then};
@@ -83,7 +82,7 @@ impl Endpoint {
             asking: false,
         };
         self.calls.insert(call, Call::Established(Box::new(established)));
-        if then == Then::Ask || early::is_required(&offered.invite) {
+        if then == Then::Ask || offered.invite.requires("100rel") {
             self.progress(call, transaction, *offered, flow, text, then, now);
             return Ok(());
         }

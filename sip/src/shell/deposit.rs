@@ -26,6 +26,8 @@ pub(super) struct Deposit {
     pub(super) recording: String,
     /// The line's number as configured.
     pub(super) line: String,
+    /// Whether the caller can hear something before an answer.
+    pub(super) reliable: bool,
     /// Our address as the caller knows it.
     pub(super) local: IpAddr,
     /// Set by the commit.

@@ -171,7 +171,7 @@ impl Driver {
         match event {
             Event::IncomingCall(call) => self.offered(&call),
             Event::Answered { call, media } => self.answered(call, &media),
-            Event::Early { .. } => {}
+            Event::Early { call, media } => self.begin(call, &media),
             Event::Renegotiated { call, media } => self.renegotiated(call, &media),
             Event::Digit { call, digit, at } => self.pressed(call, digit, at),
             Event::Reason { call, reason } => {

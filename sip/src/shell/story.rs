@@ -36,6 +36,7 @@ impl Driver {
             stage: Stage::Committing(leg),
             recording,
             line: call.line.clone(),
+            reliable: call.reliable,
             local: call.local.ip(),
             interaction: None,
             request: None,
@@ -108,7 +109,16 @@ impl Driver {
         };
         let address = (deposit.local, leg.port()).into();
         deposit.stage = Stage::Answering(leg);
-        if self.endpoint.accept(call, address, Instant::now()).is_err() {
+        let line = self.config.line(&deposit.line);
+        // Who only hears that the line is closed need not pay for it, where its system can do without an answer.
+        let refuses = deposit.reliable && line.is_some_and(|line| !said::said(line, &self.core, time::now()).plan.records);
+        let now = Instant::now();
+        let done = if refuses {
+            self.endpoint.announce(call, address, now)
+        } else {
+            self.endpoint.accept(call, address, now)
+        };
+        if done.is_err() {
             self.over(call, CallEnd::Cancelled);
         }
     }
@@ -131,6 +141,21 @@ impl Driver {
 
     /// The ACK came: sound may leave.
     pub(super) fn answered(&mut self, call: CallHandle, media: &Negotiated) {
+        let interaction = self.calls.get(&call).and_then(|deposit| deposit.interaction.clone());
+        let (core, at) = (self.core.clone(), records::civil(self.moment));
+        self.tasks.spawn(async move {
+            if let Some(interaction) = interaction
+                && let Err(error) = core.recordings.answered(&interaction, at).await
+            {
+                tracing::warn!(%error, interaction, "the time of an answer could not be stored");
+            }
+            Done::Noted
+        });
+        self.begin(call, media);
+    }
+
+    /// The caller has confirmed where it is, by its ACK or its PRACK: it hears what is said on the line.
+    pub(super) fn begin(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
         let Stage::Answering(mut leg) = std::mem::replace(&mut deposit.stage, Stage::Over) else {
             return;
@@ -141,7 +166,6 @@ impl Driver {
         let said = said::said(line, &self.core, time::now());
         let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
         deposit.themes = said.themes;
-        let (core, interaction, at) = (self.core.clone(), deposit.interaction.clone(), records::civil(self.moment));
         // The file is made on another thread: a slow disk must not hold up the signalling.
         self.tasks.spawn(async move {
             let begun = spawn_blocking(move || {
@@ -152,14 +176,6 @@ impl Driver {
                 Ok((leg, result)) => Done::Started { call, leg, result },
                 Err(_) => Done::Noted,
             }
-        });
-        self.tasks.spawn(async move {
-            if let Some(interaction) = interaction
-                && let Err(error) = core.recordings.answered(&interaction, at).await
-            {
-                tracing::warn!(%error, interaction, "the time of an answer could not be stored");
-            }
-            Done::Noted
         });
     }
 

@@ -55,6 +55,20 @@ pub struct Request {
     pub raw: Bytes,
 }
 
+impl Request {
+    /// Whether its sender insists on an extension (RFC 3261 §20.32).
+    #[must_use]
+    pub fn requires(&self, option: &str) -> bool {
+        self.headers.elements("Require").any(|found| found.eq_ignore_ascii_case(option))
+    }
+
+    /// Whether its sender knows an extension (RFC 3261 §20.37).
+    #[must_use]
+    pub fn supports(&self, option: &str) -> bool {
+        self.headers.elements("Supported").any(|found| found.eq_ignore_ascii_case(option))
+    }
+}
+
 /// A response to a request of ours.
 #[derive(Debug, Clone)]
 pub struct Response {
