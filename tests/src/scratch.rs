@@ -158,7 +158,9 @@ impl Scratch {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of the binary with this folder's configuration, not run yet.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(arguments).arg("--config").arg(self.folder.path().join("voxea.toml"));
         command.env_remove("VOXEA_LOG");

@@ -79,3 +79,54 @@ async fn an_edited_catalogue_is_obeyed_by_the_running_daemon() -> Result<()> {
     assert_eq!(themes(&running, "+33644444444").await?, ["renseignement"]);
     running.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_names_what_there_is() -> Result<()> {
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", "").await?;
+    let new = async |terms: &[&str]| {
+        let typed = [&["key", "new", "--name", "test", "--scope", "read"], terms].concat();
+        let said = scratch.command(&typed).output().await?;
+        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        anyhow::Ok((said.status.code(), words, said.stdout.len()))
+    };
+    for (terms, told) in [
+        (
+            ["--theme", "voirie,voiri"],
+            "--theme: there is no theme `voiri`; did you mean voirie? `voxea catalogue export` lists them",
+        ),
+        (
+            ["--service", "service-tecnique"],
+            "--service: there is no service `service-tecnique`; did you mean service-technique? `voxea catalogue export`",
+        ),
+        (
+            ["--channel", "emial"],
+            "--channel: there is no channel `emial`; did you mean email? There are call,",
+        ),
+        (
+            ["--field", "statu"],
+            "have no member `statu`; did you mean status? There are assignee",
+        ),
+    ] {
+        let (code, words, printed) = new(&terms).await?;
+        ensure!(
+            (code, printed) == (Some(2), 0) && words.contains(told),
+            "{terms:?}: {code:?} {words}"
+        );
+    }
+    let right = [
+        "--theme",
+        "voirie",
+        "--service",
+        "service-technique",
+        "--channel",
+        "email",
+        "--field",
+        "status,raw",
+    ];
+    let (code, words, printed) = new(&right).await?;
+    ensure!(code == Some(0) && printed == 60, "{words}");
+    // The same for a program of an identity provider, whose section must be there first.
+    let listed = scratch.say(&["key", "list"]).await?;
+    assert_eq!(listed.lines().count(), 2, "the scratch's own and one more: {listed}");
+    Ok(())
+}

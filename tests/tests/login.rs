@@ -103,8 +103,28 @@ async fn the_first_administrator_is_made_on_the_machine() -> Result<()> {
         listed.contains("j.martin\tJ\treader\tpassword\t") && listed.contains("\tdisabled"),
         "{listed}"
     );
+    // Each way in and out is a row of the trail: of who came in by their id, of who did not by what was typed.
+    let mut chief = as_token(&running, &json!(chief.key()))?;
+    assert_eq!(chief.call("DELETE", "/v1/sessions/current", None).await?.status, 204);
+    assert_eq!(enter(&running, "Chef", "autre tasse bleue").await?.status, 401);
+    assert_eq!(enter(&running, "nobody.here", "autre tasse bleue").await?.status, 401);
+    let trail = running.rest().get("/v1/audit?limit=500").await?;
+    let rows = trail["items"].as_array().context("no trail")?;
+    let told = |action: &str| -> Vec<(&Value, &Value, &Value)> {
+        let of = rows.iter().filter(|row| row["action"] == action);
+        of.map(|row| (&row["actor"], &row["object"], &row["detail"])).collect()
+    };
+    let (came, went) = (told("logged_in"), told("logged_out"));
+    ensure!(came.len() == 2 && went.len() == 1, "{came:?} {went:?}");
+    assert_eq!((came[0].0, came[0].2), (went[0].0, &json!({"by": "password"})));
+    let (nobody, by) = (json!("nobody"), json!({"by": "password"}));
+    let refused = ["login/j.martin", "login/Chef", "login/nobody.here"].map(Value::from);
+    let wanted: Vec<_> = refused.iter().map(|object| (&nobody, object, &by)).collect();
+    assert_eq!(told("login_refused"), wanted, "nothing tells which of them exists");
+    let log = running.log();
+    ensure!(log.contains("login_refused") && log.contains("logged_out"), "{log}");
     // What was typed is in no log.
-    for secret in [PASSWORD, "autre tasse", "j.martin", "Dupond", "vs_"] {
+    for secret in [PASSWORD, "autre tasse", "j.martin", "nobody.here", "Dupond", "vs_"] {
         assert!(!running.log().contains(secret), "{secret} is in the log");
     }
     running.stop().await
@@ -199,6 +219,19 @@ async fn agents_log_in_with_the_towns_identity_provider() -> Result<()> {
     // Another browser than the one that began.
     let (answered, ..) = browse(&running, &mut node, "jeanne", false).await?;
     assert_eq!(answered.status, 403);
+    let trail = admin.get("/v1/audit?limit=500").await?;
+    let rows = trail["items"].as_array().context("no trail")?;
+    let by = json!({"by": "oidc"});
+    let objects = |action: &str| -> Vec<&str> {
+        let of = rows.iter().filter(|row| row["action"] == action && row["detail"] == by);
+        of.filter_map(|row| row["object"].as_str()).collect()
+    };
+    assert_eq!(objects("logged_in").len(), 2);
+    // Twice a login that was over, the three above, and the other browser.
+    let refused = objects("login_refused");
+    let unnamed = refused.iter().filter(|object| **object == "login/").count();
+    assert_eq!((refused.len(), unnamed), (6, 3), "{refused:?}");
+    ensure!(refused.iter().any(|object| object.contains("stranger")), "{refused:?}");
     let agents = admin.get("/v1/agents").await?;
     assert_eq!(agents["items"].as_array().map(Vec::len), Some(4), "nobody is entered by a login");
     assert!(

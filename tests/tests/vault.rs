@@ -27,12 +27,13 @@ const FILE_LINE: &str = "Livret de famille de Mme Lefevre, page ";
 const VISITOR: &str = "Ludovic Çelik";
 const VISITOR_NUMBER: &str = "+33145008899";
 const VISIT: &str = "Demande un acte de naissance au guichet 4";
+const FIELD: &str = "12 bis impasse des Lilas";
 const FORM_KEY: &str = "guichet-celik-0042";
 const ANSWER: &str = "Bonjour, un technicien passera jeudi";
 const PATCHED: &str = "Lampadaire rue Foch, riverain Duval";
 
 /// All that no byte may tell. A number is looked for without its plus.
-const SECRETS: [&str; 17] = [
+const SECRETS: [&str; 18] = [
     MOBILE,
     TEXT,
     HALF,
@@ -46,6 +47,7 @@ const SECRETS: [&str; 17] = [
     VISITOR,
     "33145008899",
     VISIT,
+    FIELD,
     FORM_KEY,
     ANSWER,
     PATCHED,
@@ -54,6 +56,11 @@ const SECRETS: [&str; 17] = [
 
 /// Shorter writings are not looked for: they would be found by chance.
 const HEAD: usize = 8;
+
+/// A visit to the counter, with what a form asks.
+fn visit() -> Value {
+    json!({"from": VISITOR_NUMBER, "name": VISITOR, "text": VISIT, "theme": "voirie", "fields": {"adresse": FIELD}})
+}
 
 struct Peers {
     smsc: Smsc,
@@ -122,7 +129,13 @@ async fn speak(peers: &Peers, running: &Running) -> Result<()> {
         .context("the mail was not taken in")?;
     peers.sink.wait(1, PATIENCE).await?;
     let mut rest = running.rest();
-    let visit = json!({"from": VISITOR_NUMBER, "name": VISITOR, "text": VISIT});
+    let schema = json!({"type": "object", "properties": {"adresse": {"type": "string"}}});
+    let theme = json!({"label": "Voirie", "service": "service-technique", "fields": schema});
+    let put = rest
+        .call_with("PUT", "/v1/themes/voirie", &[("If-Match", "*")], Some(&theme))
+        .await?;
+    ensure!(put.status == 200, "{}", put.status);
+    let visit = visit();
     for _ in 0..2 {
         let answered = rest
             .call_with("POST", "/v1/intake/counter", &[("Idempotency-Key", FORM_KEY)], Some(&visit))
@@ -178,6 +191,7 @@ async fn shows_all(running: &Running) -> Result<()> {
     assert_eq!(file["name"], FILE_NAME);
     let (visit, noted) = of("counter").await?;
     assert_eq!(visit["from"], VISITOR_NUMBER);
+    assert_eq!(visit["fields"], json!({"adresse": FIELD}));
     assert_eq!(
         (noted[0]["from_name"].as_str(), noted[0]["text"].as_str()),
         (Some(VISITOR), Some(VISIT))
@@ -350,7 +364,7 @@ async fn without_a_key_the_same_disk_tells_all_until_it_is_sealed() -> Result<()
     let last = shown["items"].as_array().and_then(|items| items.last()).context("no text")?["text"].clone();
     assert_eq!(last, format!("{HALF} et sa fin"));
     assert_eq!(requests(&running, "channel=sms").await?.len(), texts, "it joined the conversation");
-    let visit = json!({"from": VISITOR_NUMBER, "name": VISITOR, "text": VISIT});
+    let visit = visit();
     let again = running
         .rest()
         .call_with("POST", "/v1/intake/counter", &[("Idempotency-Key", FORM_KEY)], Some(&visit))

@@ -18,6 +18,7 @@
 //! | [`receipt`] | the French acknowledgement by e-mail |
 //! | [`password`] | what makes a password good enough |
 //! | [`redact`] | personal data as it may stand in a log |
+//! | [`visible`] | what a name must not have, because nobody sees it |
 
 pub mod calendar;
 pub mod charset;
@@ -33,3 +34,4 @@ pub mod redact;
 pub mod reference;
 pub mod sms;
 pub mod typography;
+pub mod visible;

@@ -1,6 +1,7 @@
 //! An agent as a row, and what one must be like.
 
 use voxea_rules::password::{self, Guard};
+use voxea_rules::visible::is_hidden;
 
 use crate::base::error::{CoreError, Result};
 use crate::base::hex;
@@ -160,8 +161,7 @@ fn is_login(login: &str) -> bool {
 /// # Errors
 /// [`CoreError::Invalid`] with the first member that may not.
 pub(super) fn check(profile: &Profile, known: &[String]) -> Result<()> {
-    let visible =
-        |text: &str, longest: usize| !text.trim().is_empty() && text.chars().count() <= longest && !text.contains(char::is_control);
+    let visible = |text: &str, longest: usize| !text.trim().is_empty() && text.chars().count() <= longest && !text.contains(is_hidden);
     let text = |pointer: &str, text: &str| {
         let message = || CoreError::invalid(pointer, format!("must have 1 to {TEXT} visible characters"));
         visible(text, TEXT).then_some(()).ok_or_else(message)

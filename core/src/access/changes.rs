@@ -1,9 +1,11 @@
 //! Changes of somebody's access, as the audit trail keeps them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::audit::{self, Entry};
-use crate::base::actor::Actor;
+use crate::base::actor::{Actor, Agent};
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::store::Tx;
@@ -25,4 +27,14 @@ pub(super) async fn record(tx: &mut Tx, actor: &Actor, at: Millis, change: Chang
     let object = format!("{}/{}", change.kind, change.subject);
     let entry = Entry::new(actor, change.action, object).at(at).detail(&change.detail);
     audit::append(tx, &[entry]).await
+}
+
+/// An agent as the trail names them, who acts on their own access.
+pub(super) fn as_agent(id: &str, login: &str) -> Actor {
+    Actor::Agent(Arc::new(Agent {
+        id: id.to_owned(),
+        login: login.to_owned(),
+        name: String::new(),
+        grants: Vec::new(),
+    }))
 }

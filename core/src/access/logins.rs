@@ -2,6 +2,7 @@
 
 use super::agent_row::{self, AgentRow, Stored};
 use super::attempts::{Attempts, FORGOTTEN_MS};
+use super::entrance::{self, Means, Outcome};
 use super::passwords::Passwords;
 use super::sessions::Sessions;
 use super::totp;
@@ -80,11 +81,30 @@ impl Logins {
 
     /// Opens a session for who knows the password and, where codes are in use, a code that has not served.
     ///
-    /// Whatever is wrong, the same is asked of the database and one password is hashed.
+    /// Whatever is wrong, the same is asked of the database and written to the audit trail, and one password is hashed.
     ///
     /// # Errors
     /// [`CoreError::Unavailable`] when too many log in at once; the store's.
     pub async fn login(&self, credentials: Credentials<'_>, now: Millis) -> Result<Login> {
+        let login = self.tried(credentials, now).await?;
+        let outcome = match &login {
+            Login::In(_) => return Ok(login),
+            Login::Refused(_) => Outcome::Refused,
+            Login::Later(_) => Outcome::Delayed,
+        };
+        entrance::kept_out(&self.store, credentials.login, Means::Password, outcome, now).await?;
+        Ok(login)
+    }
+
+    /// Enters that the identity provider's word let nobody in; `given` is whom it named, empty when it named nobody.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn not_proved(&self, given: &str, now: Millis) -> Result<()> {
+        entrance::kept_out(&self.store, given, Means::Oidc, Outcome::Refused, now).await
+    }
+
+    async fn tried(&self, credentials: Credentials<'_>, now: Millis) -> Result<Login> {
         // A place first: who gets none has not tried.
         let place = self.passwords.place().await?;
         let what = format!("login:{}", credentials.login.trim().to_lowercase());
@@ -116,7 +136,9 @@ impl Logins {
             return Ok(Login::Refused(Refusal::Totp));
         };
         self.attempts.succeeded(&mut tx, &what).await?;
-        self.enter(tx, agent, now).await.map(|opened| Login::In(Box::new(opened)))
+        self.enter(tx, agent, Means::Password, now)
+            .await
+            .map(|opened| Login::In(Box::new(opened)))
     }
 
     /// Opens a session for somebody whom an identity provider has proved to be this agent. `None` when they may not
@@ -143,14 +165,16 @@ impl Logins {
         let mut found: Vec<Stored> = on!(Tx, &mut tx, db => sqlx::query_as(sql)
             .bind(value.to_owned()).bind(issuer).fetch_all(db).await)?;
         match (found.pop(), found.is_empty()) {
-            (Some(agent), true) => self.enter(tx, agent, now).await.map(Some),
+            (Some(agent), true) => self.enter(tx, agent, Means::Oidc, now).await.map(Some),
             _ => Ok(None),
         }
     }
 
-    async fn enter(&self, mut tx: Tx, agent: Stored, now: Millis) -> Result<Opened> {
+    async fn enter(&self, mut tx: Tx, agent: Stored, by: Means, now: Millis) -> Result<Opened> {
         let (token, expires_at) = self.sessions.open(&mut tx, &agent.id, now).await?;
+        entrance::came_in(&mut tx, &agent.id, &agent.login, by, now).await?;
         tx.commit().await?;
+        entrance::log(Some(by), "logged_in");
         Ok(Opened {
             token,
             expires_at,

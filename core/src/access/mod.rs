@@ -4,6 +4,7 @@ mod agent_row;
 mod agents;
 mod attempts;
 mod changes;
+mod entrance;
 mod idempotency;
 mod keys;
 mod logins;

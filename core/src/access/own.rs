@@ -4,10 +4,9 @@ use serde_json::json;
 
 use super::agent_row::{self, Stored};
 use super::attempts::Attempts;
-use super::changes::{Change, record};
+use super::changes::{Change, as_agent, record};
 use super::passwords::Passwords;
 use super::{sessions, totp};
-use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::hex;
 use crate::base::secret::Secret;
@@ -178,12 +177,7 @@ impl Own {
 
 /// Notes that an agent changed their own access.
 async fn changed_by(tx: &mut Tx, agent: &Stored, now: Millis, action: &'static str) -> Result<()> {
-    let actor = Actor::Agent(std::sync::Arc::new(crate::base::actor::Agent {
-        id: agent.id.clone(),
-        login: agent.login.clone(),
-        name: String::new(),
-        grants: Vec::new(),
-    }));
+    let actor = as_agent(&agent.id, &agent.login);
     let change = Change {
         kind: "agent",
         subject: &agent.id,

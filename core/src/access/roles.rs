@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use voxea_rules::visible::is_hidden;
 
 use super::changes::{Change, record};
 use crate::base::actor::Actor;
@@ -141,7 +142,7 @@ fn check(role: &Role) -> Result<()> {
         let message = format!("must have 1 to {CODE} lower-case letters, digits and hyphens, such as agent-voirie");
         return Err(CoreError::invalid("/code", message));
     }
-    if role.label.trim().is_empty() || role.label.chars().count() > LABEL || role.label.contains(char::is_control) {
+    if role.label.trim().is_empty() || role.label.chars().count() > LABEL || role.label.contains(is_hidden) {
         return Err(CoreError::invalid("/label", format!("must have 1 to {LABEL} visible characters")));
     }
     if role.grants.len() > GRANTS {

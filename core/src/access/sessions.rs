@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::agent_row;
 use super::roles;
 use super::token::{self, Token};
+use super::{agent_row, entrance};
 use crate::base::actor::{Actor, Agent};
 use crate::base::error::Result;
 use crate::base::time::Millis;
@@ -103,7 +103,7 @@ impl Sessions {
         }
     }
 
-    /// Ends the session of a token; whether there was one.
+    /// Ends the session of a token, which enters it in the audit trail; whether there was one.
     ///
     /// # Errors
     /// The store's.
@@ -111,12 +111,15 @@ impl Sessions {
         let Some((id, secret)) = token::split(PREFIX, token) else {
             return Ok(false);
         };
-        let sql = "UPDATE session SET ended_at = $2 WHERE id = $1 AND hash = $3 AND ended_at IS NULL RETURNING id";
+        let sql = "UPDATE session SET ended_at = $2 WHERE id = $1 AND hash = $3 AND ended_at IS NULL RETURNING agent_id";
         let mut tx = self.store.begin().await?;
         let ended: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql)
             .bind(id).bind(now).bind(token::hash(secret)).fetch_optional(db).await)?;
+        let Some(agent_id) = ended else { return Ok(false) };
+        entrance::went_out(&mut tx, &agent_id, now).await?;
         tx.commit().await?;
-        Ok(ended.is_some())
+        entrance::log(None, "logged_out");
+        Ok(true)
     }
 
     /// Opens a session, if the transaction commits: its token, and when it ends at the latest.

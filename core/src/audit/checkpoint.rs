@@ -65,6 +65,8 @@ pub(super) struct Head {
     pub(super) signed: i64,
     /// When that was signed.
     pub(super) signed_at: Option<Millis>,
+    /// By which key.
+    pub(super) signed_by: Option<String>,
     /// When the first row that is not signed was written.
     pub(super) waiting_since: Option<Millis>,
 }
@@ -74,11 +76,44 @@ pub(super) struct Head {
 /// # Errors
 /// The store's.
 pub(super) async fn head(store: &Store) -> Result<Head> {
-    let sql = "SELECT h.seq, h.hash, COALESCE(c.seq, 0) AS signed, c.at AS signed_at, \
+    let sql = "SELECT h.seq, h.hash, COALESCE(c.seq, 0) AS signed, c.at AS signed_at, c.key_id AS signed_by, \
                (SELECT a.at FROM audit a WHERE a.seq = COALESCE(c.seq, 0) + 1) AS waiting_since \
                FROM audit_head h LEFT JOIN audit_checkpoint c ON c.seq = (SELECT MAX(seq) FROM audit_checkpoint) WHERE h.id = 1";
     let head: Option<Head> = on!(Store, store, db => sqlx::query_as(sql).fetch_optional(db).await)?;
     head.ok_or_else(|| CoreError::Store("the audit trail has no head; `voxea audit verify` says more".to_owned()))
+}
+
+/// Which key has signed, as the checkpoints say that are there; nobody has verified them.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Signer {
+    /// [`PublicKey::id`].
+    pub key_id: String,
+    /// The row of its first checkpoint.
+    pub first: i64,
+    /// The row of its last one.
+    pub last: i64,
+    /// How many there are.
+    pub checkpoints: i64,
+}
+
+/// Which keys have signed, in the order in which they began to.
+///
+/// # Errors
+/// The store's.
+pub async fn signers(store: &Store) -> Result<Vec<Signer>> {
+    let sql = "SELECT key_id, MIN(seq) AS first, MAX(seq) AS last, COUNT(*) AS checkpoints FROM audit_checkpoint \
+               GROUP BY key_id ORDER BY MIN(seq)";
+    Ok(on!(Store, store, db => sqlx::query_as(sql).fetch_all(db).await)?)
+}
+
+/// Whether a key has signed before.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn has_signed(store: &Store, key_id: &str) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM (SELECT seq FROM audit_checkpoint WHERE key_id = $1 LIMIT 1) AS c";
+    let found: i64 = on!(Store, store, db => sqlx::query_scalar(sql).bind(key_id).fetch_one(db).await)?;
+    Ok(found > 0)
 }
 
 /// Signs a head, unless another node has.

@@ -5,13 +5,13 @@ use serde_json::Value;
 use crate::base::actor::Actor;
 use crate::base::time::{self, Millis};
 
-/// Something that an actor did. It holds ids, codes and counts only: what a citizen said or is called stays out of it,
+/// Something that an actor did. It holds ids, codes, names of members and counts only, and what was typed as a login: what a citizen said or is called stays out of it,
 /// because the trail is kept longer than the request, and is read by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When, milliseconds UTC.
     pub at: Millis,
-    /// As history names them: `key:id`, `agent:id`, `system`.
+    /// As history names them: `key:id`, `agent:id`, `system`; `nobody` tried to log in.
     pub actor: String,
     /// What was done: `read`, `listened`, `listed`, `patched`, `replied`, `created`, `revoked`…
     pub action: String,
@@ -34,6 +34,15 @@ impl Entry {
             object: object.into(),
             detail: "{}".to_owned(),
             purpose: None,
+        }
+    }
+
+    /// Now, by somebody who is not known: who tried to log in.
+    #[must_use]
+    pub fn of_nobody(action: impl Into<String>, object: impl Into<String>) -> Self {
+        Self {
+            actor: "nobody".to_owned(),
+            ..Self::new(&Actor::System, action, object)
         }
     }
 

@@ -32,7 +32,8 @@ pub(super) enum Line {
 /// # Errors
 /// When it cannot be read: the number of the line and why. What is wrong with the trail is an answer, not an error.
 pub fn verify(file: impl BufRead, trust: &Trust) -> Result<Result<Sound, Broken>, String> {
-    let (mut walk, mut begun, mut ended) = (Walk::new(&trust.keys, trust.seen.as_ref()), false, None);
+    let mut walk = Walk::new(&trust.keys, trust.seen.as_ref()).must_be_signed(trust.named);
+    let (mut begun, mut ended) = (false, None);
     for (number, line) in (1..).zip(file.lines()) {
         let line = line.map_err(|error| format!("line {number}: {error}"))?;
         let line: Line = serde_json::from_str(&line).map_err(|error| format!("line {number}: no line of an export: {error}"))?;
@@ -96,7 +97,7 @@ mod tests {
         let text: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
         let trust = Trust {
             keys: vec![key.public()],
-            seen: None,
+            ..Trust::default()
         };
         verify(text.join("\n").as_bytes(), &trust).unwrap()
     }
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(with(&|lines| resign(lines, &stranger, &key)), Broken::Forged(3));
         assert_eq!(
             with(&|lines| resign(lines, &key, &stranger)),
-            Broken::Stranger(3, stranger.public().id())
+            Broken::Stranger(1, 3, stranger.public().id())
         );
         // All hashes made anew by somebody without the key.
         assert_eq!(
@@ -198,6 +199,29 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_without_signatures_may_be_anybodys() {
+        let key = key();
+        let all = lines(&key);
+        let judged = |lines: &[Line], seen: Option<&str>, named: bool| {
+            let text: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
+            let trust = Trust {
+                keys: vec![key.public()],
+                seen: seen.map(|seen| seen.parse().unwrap()),
+                named,
+            };
+            verify(text.join("\n").as_bytes(), &trust).unwrap()
+        };
+        let stripped: Vec<Line> = all.iter().filter(|line| !matches!(line, Line::Checkpoint(_))).cloned().collect();
+        let Line::Row(third) = &all[2] else { panic!() };
+        let seen = format!("3:{}", third.hash);
+        assert!(judged(&stripped, None, false).is_ok(), "nothing need be signed yet");
+        assert_eq!(judged(&stripped, None, true), Err(Broken::Unsigned));
+        assert_eq!(judged(&stripped, Some(&seen), false), Err(Broken::Stripped(3, 6)));
+        assert!(judged(&all, Some(&seen), true).is_ok());
+        assert!(Broken::Stripped(3, 1).to_string().contains("; 1 row without"));
+    }
+
+    #[test]
     fn a_checkpoint_that_was_kept_apart_is_looked_for() {
         let key = key();
         let all = lines(&key);
@@ -206,6 +230,7 @@ mod tests {
             let trust = Trust {
                 keys: vec![key.public()],
                 seen: Some(seen.parse().unwrap()),
+                named: false,
             };
             verify(text.join("\n").as_bytes(), &trust).unwrap()
         };

@@ -22,7 +22,7 @@ mod verify;
 
 pub use append::append;
 pub use chain::Record;
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Signer, signers};
 pub use door::{Audit, Filter, Listed, Status};
 pub use entry::Entry;
 pub use export::export;

@@ -5,15 +5,19 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::append::append;
 use super::chain::{Hash, START, unhex};
 use super::checkpoint::{self, Head};
+use super::entry::Entry;
 use super::key::SigningKey;
 use super::trail::{checkpoint_at, page};
 use super::verify::{Broken, Seen, Walk};
+use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::hex;
 use crate::base::time::Millis;
@@ -33,6 +37,8 @@ pub(super) struct Signer {
     file: PathBuf,
     seen: Mutex<Option<Seen>>,
     not_before: AtomicI64,
+    /// Whether this process has told of a new key.
+    told: AtomicBool,
     /// Checkpoints taken.
     pub(super) taken: AtomicU64,
     /// Checkpoints that failed, or were refused because the chain is broken.
@@ -48,6 +54,7 @@ impl Signer {
             file: file.to_path_buf(),
             seen: Mutex::new(remembered(file)),
             not_before: AtomicI64::new(Millis::MIN),
+            told: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -84,10 +91,13 @@ impl Signer {
 
     async fn signed(self: &Arc<Self>, now: Millis, due: impl Fn(&Head) -> bool + Send) -> Result<bool> {
         let mut seen = self.seen.lock().await;
-        let head = checkpoint::head(&self.store).await?;
+        let mut head = checkpoint::head(&self.store).await?;
         let turned_back = seen.as_ref().is_some_and(|seen| head.signed < seen.seq);
         if (head.seq <= head.signed || !due(&head)) && !turned_back {
             return Ok(false);
+        }
+        if self.tell_of_new_key(&head, now).await? {
+            head = checkpoint::head(&self.store).await?;
         }
         if let Err(broken) = self.walked(&head, seen.as_ref()).await? {
             tracing::error!(%broken, "the audit trail is not signed, because somebody has changed it; `voxea audit verify` says more");
@@ -114,6 +124,35 @@ impl Signer {
         if let Err(error) = written.map_err(std::io::Error::other).flatten() {
             tracing::warn!(error = %error, file = %self.file.display(), "the last checkpoint could not be kept on this machine");
         }
+        Ok(true)
+    }
+
+    /// Enters in the trail that another key signs from here on, once, and says so in the log; says whether it did. A key that
+    /// was lost is made anew so that the town goes on working, and nobody who verifies shall have to guess why.
+    async fn tell_of_new_key(&self, head: &Head, now: Millis) -> Result<bool> {
+        let (public, Some(before)) = (self.key.public(), &head.signed_by) else {
+            return Ok(false);
+        };
+        let own = public.id();
+        if *before == own || self.told.load(Ordering::Relaxed) || checkpoint::has_signed(&self.store, &own).await? {
+            return Ok(false);
+        }
+        let detail = json!({"key": own, "public": public.to_string(), "before": before, "signed": head.signed});
+        let entry = Entry::new(&Actor::System, "key_changed", format!("audit/key/{own}"))
+            .at(now)
+            .detail(&detail);
+        let mut tx = self.store.begin().await?;
+        append(&mut tx, &[entry]).await?;
+        tx.commit().await?;
+        self.told.store(true, Ordering::Relaxed);
+        tracing::error!(
+            from = head.signed + 1,
+            key = own,
+            %public,
+            before,
+            "another key signs the audit trail from this row on; keep its public half beside the older one, and if nobody changed the \
+             key, find out who did"
+        );
         Ok(true)
     }
 

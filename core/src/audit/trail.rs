@@ -22,6 +22,8 @@ pub struct Trust {
     pub keys: Vec<PublicKey>,
     /// A checkpoint that was kept apart from the database.
     pub seen: Option<Seen>,
+    /// Whether somebody named the keys: then a trail of which none of them has signed anything is not theirs.
+    pub named: bool,
 }
 
 /// A row, and the checkpoint that was taken of it.
@@ -73,7 +75,7 @@ pub async fn verify(
     now: Millis,
     mut progress: impl FnMut(i64, i64) + Send,
 ) -> Result<std::result::Result<Sound, Broken>> {
-    let mut walk = Walk::new(&trust.keys, trust.seen.as_ref());
+    let mut walk = Walk::new(&trust.keys, trust.seen.as_ref()).must_be_signed(trust.named);
     let mut extent = extent(store).await?;
     // What was purged ends with a checkpoint.
     if extent.head.is_none() {

@@ -21,8 +21,8 @@ pub enum Broken {
     Swapped(i64),
     /// A checkpoint has a signature that its key did not make.
     Forged(i64),
-    /// A checkpoint is signed by a key that was not given.
-    Stranger(i64, String),
+    /// From a row on, first and the row of its first checkpoint, a key signs that was not given.
+    Stranger(i64, i64, String),
     /// These rows, first and last, are not those that were signed.
     Rewritten(i64, i64),
     /// What names the last row names another one.
@@ -31,6 +31,11 @@ pub enum Broken {
     Early(i64, Millis),
     /// A file that was exported ends before its end.
     Cut(i64),
+    /// Every row follows from the one before, but the checkpoint at a row that was seen is gone, and so many rows behind the
+    /// last one that is left may be anybody's.
+    Stripped(i64, i64),
+    /// Every row follows from the one before, but nothing is signed by the keys that were named.
+    Unsigned,
 }
 
 impl fmt::Display for Broken {
@@ -45,10 +50,10 @@ impl fmt::Display for Broken {
             Self::Inserted(seq) => write!(f, "row {seq} was inserted"),
             Self::Swapped(seq) => write!(f, "rows {seq} and {} were swapped", seq + 1),
             Self::Forged(seq) => write!(f, "the checkpoint at row {seq} is forged: its key did not make its signature"),
-            Self::Stranger(seq, key) => write!(
+            Self::Stranger(from, seq, key) => write!(
                 f,
-                "the checkpoint at row {seq} is signed by the key {key}, which was not given: it is forged, or the town has \
-                 changed its key and --public-key must name the older one too"
+                "from row {from} on another key signs: the checkpoint at row {seq} is one of the key {key}, which was not given; it is \
+                 forged, or the town's key was changed or lost (a row `key_changed` tells of it), and --public-key must name each"
             ),
             Self::Rewritten(from, to) => {
                 write!(
@@ -63,6 +68,17 @@ impl fmt::Display for Broken {
                 rfc3339(*at)
             ),
             Self::Cut(seq) => write!(f, "the file was cut after row {seq}: its end is missing"),
+            Self::Stripped(seq, 1) => write!(
+                f,
+                "the checkpoint at row {seq} was seen and is gone; 1 row without one may be anybody's"
+            ),
+            Self::Stripped(seq, rows) => write!(
+                f,
+                "the checkpoint at row {seq} was seen and is gone; {rows} rows without one may be anybody's"
+            ),
+            Self::Unsigned => {
+                f.write_str("nothing is signed by the key that was given: its checkpoints were taken away, or it is another trail's")
+            }
         }
     }
 }
@@ -82,6 +98,8 @@ pub struct Sound {
     pub checkpoints: i64,
     /// The last of them, and when it was signed.
     pub signed: Option<(i64, Millis)>,
+    /// From which row on which key signs, as often as it changes.
+    pub keys: Vec<(i64, String)>,
 }
 
 /// A checkpoint that somebody kept apart from the database: its row and its hash in hexadecimal.
@@ -121,6 +139,7 @@ struct Step {
 pub(super) struct Walk<'a> {
     keys: &'a [PublicKey],
     seen: Option<&'a Seen>,
+    must_be_signed: bool,
     hash: Hash,
     last: i64,
     behind: Option<Step>,
@@ -138,16 +157,24 @@ impl<'a> Walk<'a> {
             anchor: None,
             checkpoints: 0,
             signed: None,
+            keys: Vec::new(),
         };
         Self {
             keys,
             seen,
+            must_be_signed: false,
             hash: START,
             last: 0,
             behind: None,
             suspect: None,
             sound,
         }
+    }
+
+    /// A trail of which nothing is signed is not sound: anybody can make a chain, and only its signatures tell whose it is.
+    pub(super) const fn must_be_signed(mut self, must: bool) -> Self {
+        self.must_be_signed = must;
+        self
     }
 
     /// Up to which row all is well; not yet sure of the last one.
@@ -209,13 +236,16 @@ impl<'a> Walk<'a> {
     pub(super) fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Broken> {
         let seq = checkpoint.seq;
         let Some(key) = self.keys.iter().find(|key| key.id() == checkpoint.key_id) else {
-            return Err(Broken::Stranger(seq, checkpoint.key_id.clone()));
+            return Err(Broken::Stranger(self.unsigned().min(seq), seq, checkpoint.key_id.clone()));
         };
         if !checkpoint.is_of(key) {
             return Err(Broken::Forged(seq));
         }
         if unhex(&checkpoint.hash) != Some(self.hash) {
             return Err(self.rewritten(seq));
+        }
+        if self.sound.keys.last().is_none_or(|(_, last)| *last != checkpoint.key_id) {
+            self.sound.keys.push((self.unsigned().min(seq), checkpoint.key_id.clone()));
         }
         self.sound.checkpoints += 1;
         self.sound.signed = Some((seq, checkpoint.at));
@@ -240,15 +270,22 @@ impl<'a> Walk<'a> {
         if let Some(suspect) = self.suspect.take() {
             return Err(self.diagnose(&suspect, None));
         }
+        let signed = self.sound.signed.map_or(0, |(seq, _)| seq);
         match self.seen {
             Some(seen) if seen.seq > self.last => Err(Broken::Deleted(self.last + 1, seen.seq)),
+            Some(seen) if seen.seq > signed => Err(Broken::Stripped(seen.seq, self.last - signed)),
+            _ if self.must_be_signed && self.sound.rows > 0 && signed == 0 => Err(Broken::Unsigned),
             _ => Ok(self.sound),
         }
     }
 
+    /// The first row behind the last checkpoint.
+    fn unsigned(&self) -> i64 {
+        self.sound.signed.map_or(self.sound.first, |(signed, _)| signed + 1)
+    }
+
     fn rewritten(&self, seq: i64) -> Broken {
-        let sure = self.sound.signed.map_or(self.sound.first - 1, |(signed, _)| signed);
-        Broken::Rewritten(sure + 1, seq)
+        Broken::Rewritten(self.unsigned(), seq)
     }
 
     /// What has happened where a row does not follow from the one before. `next` stands behind it.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::nearest::{nearest, quoted};
+
 /// What kind of task serves a channel account, as `/v1/channels` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -142,11 +144,29 @@ impl FromStr for Channel {
     }
 }
 
-impl TryFrom<String> for Channel {
-    type Error = Unknown;
+impl Channel {
+    /// The channel of a name that somebody wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it, for who wrote it: the nearest one, and which there are.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let names = || Self::ALL.iter().map(|channel| channel.as_str());
+        text.parse().map_err(|_| {
+            let (meant, all) = (nearest(text, names()), names().collect::<Vec<_>>().join(", "));
+            let name = quoted(text);
+            match meant {
+                Some(meant) => format!("there is no channel {name}; did you mean {meant}? There are {all}"),
+                None => format!("there is no channel {name}; there are {all}"),
+            }
+        })
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, Unknown> {
-        text.parse()
+impl TryFrom<String> for Channel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::named(&text)
     }
 }
 
@@ -173,6 +193,16 @@ mod tests {
         let account = Account::new(Kind::Mailbox, "a/b");
         assert_eq!(Account::parse(&account.key()), Ok(account));
         assert!("pigeon".parse::<Channel>().is_err());
+        assert!(
+            Channel::named("pigeon")
+                .unwrap_err()
+                .starts_with("there is no channel `pigeon`; there are call, voicemail, sms,")
+        );
+        assert!(
+            Channel::named("emial")
+                .unwrap_err()
+                .contains("; did you mean email? There are call,")
+        );
         assert!(Account::parse("pigeon").is_err());
     }
 }

@@ -112,8 +112,7 @@ impl Actor {
     /// Whether it may do something, and neither themes nor channels restrict to which requests.
     #[must_use]
     pub fn may_in_town(&self, operation: Operation) -> bool {
-        let whole = |grant: &&Grant| grant.themes.is_none() && grant.services.is_none() && grant.channels.is_none();
-        let mut whole = self.grants().iter().filter(whole);
+        let mut whole = self.grants().iter().filter(|grant| grant.is_of_the_whole_town());
         matches!(self, Self::System) || whole.any(|grant| grant.operations.contain(operation))
     }
 

@@ -154,10 +154,16 @@ impl Grant {
         }
     }
 
+    /// Whether neither themes nor channels restrict it, though its confidentiality may.
+    #[must_use]
+    pub const fn is_of_the_whole_town(&self) -> bool {
+        self.themes.is_none() && self.services.is_none() && self.channels.is_none()
+    }
+
     /// Whether it reaches every request.
     #[must_use]
     pub fn restricts_nothing(&self) -> bool {
-        self.themes.is_none() && self.services.is_none() && self.channels.is_none() && self.confidentiality == Confidentiality::Secret
+        self.is_of_the_whole_town() && self.confidentiality == Confidentiality::Secret
     }
 }
 
@@ -172,6 +178,18 @@ mod tests {
         assert!(!scopes.contain(Operation::Intake));
         assert!(Scopes::from_names(["admin"]).unwrap().contain(Operation::Intake));
         assert_eq!(Scopes::from_names(["read", "root"]), Err("root".to_owned()));
+    }
+
+    #[test]
+    fn a_level_alone_leaves_the_whole_town() {
+        let of = |text: &str| serde_json::from_str::<Grant>(text).unwrap();
+        let normal = of(r#"{"operations":["read"]}"#);
+        assert!(normal.is_of_the_whole_town() && !normal.restricts_nothing());
+        assert!(of(r#"{"operations":["read"],"confidentiality":"secret"}"#).restricts_nothing());
+        for part in [r#""themes":["a"]"#, r#""services":["a"]"#, r#""channels":["sms"]"#] {
+            let some = of(&format!(r#"{{"operations":["read"],"confidentiality":"secret",{part}}}"#));
+            assert!(!some.is_of_the_whole_town() && !some.restricts_nothing(), "{part}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod hex;
 pub mod id;
 pub mod mutant;
+pub mod nearest;
 pub mod percent;
 pub mod secret;
 pub mod settings;

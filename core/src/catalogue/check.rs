@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use voxea_rules::calendar::WeeklyHours;
 use voxea_rules::keyword;
+use voxea_rules::visible::is_hidden;
 
 use super::nouns::{Document, Regime, Service, Theme};
+use super::schema;
 
 /// Characters of a code.
 const CODE: usize = 60;
@@ -15,8 +17,6 @@ const LABEL: usize = 200;
 const POSTAL: usize = 500;
 /// Keywords, or aliases, of one theme.
 const MANY: usize = 50;
-/// Bytes of the schema of a theme's fields.
-const FIELDS: usize = 16 * 1024;
 /// Domains, services or themes.
 const ENTRIES: usize = 2000;
 /// Words that belong to every short number: they end or explain the service.
@@ -94,10 +94,10 @@ impl Found {
         self.unless(seen.insert(code), &pointer, || format!("{code} stands here twice"));
     }
 
-    /// A text, not empty, without control characters other than LF.
+    /// A text, not empty, without characters that nobody sees other than LF.
     fn text(&mut self, pointer: &str, text: Option<&str>, longest: usize) {
         let Some(text) = text else { return };
-        let odd = |char: char| char.is_control() && char != '\n';
+        let odd = |char: char| is_hidden(char) && char != '\n';
         let right = !text.trim().is_empty() && text.chars().count() <= longest && !text.contains(odd);
         self.unless(right, pointer, || format!("must have 1 to {longest} visible characters"));
     }
@@ -205,11 +205,8 @@ impl Found {
         self.unless(minutes, &format!("{place}/sla_minutes"), || "must be 1 to 1000000".to_owned());
         let months = theme.retention_months.is_none_or(|months| months <= 1200);
         self.unless(months, &format!("{place}/retention_months"), || "must be at most 1200".to_owned());
-        if let Some(fields) = &theme.fields {
-            let right = fields.is_object() && fields.to_string().len() <= FIELDS;
-            self.unless(right, &format!("{place}/fields"), || {
-                format!("must be a JSON Schema, an object of at most {FIELDS} bytes")
-            });
+        if let Some((pointer, message)) = theme.fields.as_ref().and_then(|fields| schema::check(fields).err()) {
+            self.add(&format!("{place}/fields{pointer}"), message);
         }
     }
 
@@ -230,6 +227,8 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::nouns::ClosedDays;
     use super::*;
 
@@ -281,6 +280,11 @@ mod tests {
             ["/themes/0/decision"]
         );
         assert_eq!(wrong(|all| all.themes[0].fields = Some("x".into())), ["/themes/0/fields"]);
+        let misspelt = json!({"type": "object", "properties": {"rue": {"type": "text"}}});
+        assert_eq!(
+            wrong(|all| all.themes[0].fields = Some(misspelt)),
+            ["/themes/0/fields/properties/rue/type"]
+        );
         assert_eq!(wrong(|all| all.themes[0].label = " ".to_owned()), ["/themes/0/label"]);
         assert_eq!(
             wrong(|all| all.services[0].parent = Some("accueil".to_owned())),

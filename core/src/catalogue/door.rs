@@ -185,7 +185,9 @@ impl Catalogue {
             .iter()
             .map(|entry| {
                 let object = format!("{}/{}", entry.kind.as_str(), entry.code);
-                audit::Entry::new(actor, "put", object).at(now).detail(&json!({"version": version}))
+                let before = old.iter().find(|one| one.kind == entry.kind && one.code == entry.code);
+                let detail = json!({"version": version, "made": before.is_none(), "members": entry.differs_from(before)});
+                audit::Entry::new(actor, "put", object).at(now).detail(&detail)
             })
             .collect();
         audit::append(&mut tx, &entries).await?;

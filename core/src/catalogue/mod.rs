@@ -4,13 +4,16 @@
 
 mod check;
 mod door;
+mod known;
 mod nouns;
 mod reach;
+pub mod schema;
 mod snapshot;
 mod table;
 
 pub use crate::base::expected::Expected;
 pub use check::{Wrong, check};
 pub use door::Catalogue;
+pub use known::UnknownCode;
 pub use nouns::{ClosedDays, Confidentiality, Decision, Document, Domain, Regime, Service, Theme};
 pub use snapshot::{Kind, Snapshot};

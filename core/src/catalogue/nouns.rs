@@ -132,7 +132,7 @@ pub struct Theme {
     /// Who may see its requests.
     #[serde(default)]
     pub confidentiality: Confidentiality,
-    /// JSON Schema (2020-12) of the fields that a form adds, an object.
+    /// JSON Schema (2020-12) of the fields that a form adds, as far as [`super::schema`] has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Value>,
     /// Whether new requests may have it; old ones keep it.

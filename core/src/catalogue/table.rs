@@ -1,7 +1,9 @@
 //! The rows of the catalogue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
 
 use super::nouns::Document;
 use super::snapshot::{Kind, Snapshot};
@@ -91,6 +93,20 @@ pub(super) struct Entry {
     detail: String,
 }
 
+impl Entry {
+    /// The names of the members that are other than in another one, `place` when it stands elsewhere in its list; without
+    /// another one, of all members that say something.
+    pub(super) fn differs_from(&self, other: Option<&Self>) -> Vec<String> {
+        // What was stored is what we wrote; should it not be read, every member counts as changed.
+        let members = |entry: &Self| serde_json::from_str::<Map<String, Value>>(&entry.detail).unwrap_or_default();
+        let (mine, theirs) = (members(self), other.map(members).unwrap_or_default());
+        let names: BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
+        let changed = names.into_iter().filter(|name| mine.get(*name) != theirs.get(*name)).cloned();
+        let moved = other.is_some_and(|other| other.place != self.place);
+        changed.chain(moved.then(|| "place".to_owned())).collect()
+    }
+}
+
 /// The entries of a catalogue.
 pub(super) fn entries(document: &Document) -> Result<Vec<Entry>> {
     fn text(value: &impl serde::Serialize) -> Result<String> {
@@ -132,4 +148,33 @@ pub(super) fn write(script: &mut Script, entries: &[&Entry], version: i64, actor
     });
     script.add(&WRITE, &rows.collect::<Vec<Row>>());
     script.add(&CHANGE, &changes.collect::<Vec<Row>>());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_by_the_names_of_its_members() {
+        let before = Document::shipped().unwrap();
+        let mut after = before.clone();
+        after.themes[0].label = "Chaussée".to_owned();
+        after.themes[0].sla_minutes = Some(7);
+        after.themes.swap(1, 2);
+        let (before, after) = (entries(&before).unwrap(), entries(&after).unwrap());
+        let told = |code: &str| {
+            let of = |all: &'_ [Entry]| all.iter().find(|one| one.kind == Kind::Theme && one.code == code).cloned();
+            of(&after).unwrap().differs_from(of(&before).as_ref())
+        };
+        let codes: Vec<&str> = before
+            .iter()
+            .filter(|one| one.kind == Kind::Theme)
+            .map(|one| one.code.as_str())
+            .collect();
+        assert_eq!(told(codes[0]), ["label", "sla_minutes"]);
+        assert_eq!(told(codes[1]), ["place"]);
+        assert!(told(codes[3]).is_empty());
+        let made = after[0].differs_from(None);
+        assert!(made.contains(&"code".to_owned()) && made.contains(&"label".to_owned()), "{made:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a citizen and a contact point must satisfy before they are stored.
 
+use voxea_rules::visible::is_hidden;
+
 use super::address::{Address, PointKind};
 use super::nouns::{CitizenKind, CitizenStatus, NewCitizen, NewPoint, Patch, PointPatch};
 use crate::base::error::{CoreError, Result};
@@ -125,9 +127,9 @@ fn words(pointer: &str, member: &Option<Option<String>>) -> Result<()> {
     }
 }
 
-/// Not empty, not too long, and without control characters other than LF where there may be several lines.
+/// Not empty, not too long, and without characters that nobody sees, but for LF where there may be several lines.
 fn visible(pointer: &str, text: &str, longest: usize, lines: bool) -> Result<()> {
-    let odd = |char: char| char.is_control() && !(lines && char == '\n');
+    let odd = |char: char| is_hidden(char) && !(lines && char == '\n');
     if text.trim().is_empty() || text.chars().count() > longest || text.contains(odd) {
         let kind = if lines {
             "characters, with LF between lines"
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn names_are_visible_and_end() {
         assert_eq!(pointer(members(&given(&"é".repeat(NAME)))), None);
-        for bad in ["", " ", "a\0", "a\nb", "a\u{1b}[0m", &"é".repeat(NAME + 1)] {
+        for bad in ["", " ", "a\0", "a\nb", "a\u{1b}[0m", &"é".repeat(NAME + 1), "Claire\u{202e}tnegA"] {
             assert_eq!(pointer(members(&given(bad))).as_deref(), Some("/given_name"), "{bad:?}");
         }
         let needs = Patch {

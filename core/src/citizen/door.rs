@@ -142,7 +142,7 @@ impl Citizens {
 
     /// A citizen to whom the actor may do something.
     pub(super) async fn reached(&self, actor: &Actor, operation: Operation, id: &str) -> Result<Citizen> {
-        let reached = table::reached(&self.catalogue.reach(actor, operation), 2);
+        let reached = table::reached(&self.catalogue, actor, operation, 2);
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM citizen WHERE id = $1 AND {}", reached.sql));
         let row: Option<CitizenRow> = on!(Store, &self.store, db => {
             let mut query = sqlx::query_as(sql).bind(id);
@@ -160,7 +160,7 @@ impl Citizens {
     /// # Errors
     /// The store's.
     pub async fn list(&self, actor: &Actor, filter: Filter, limit: usize) -> Result<Listed> {
-        let reached = table::reached(&self.catalogue.reach(actor, Operation::Read), 4);
+        let reached = table::reached(&self.catalogue, actor, Operation::Read, 4);
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM citizen WHERE status = $1 AND position > $2 AND {} ORDER BY position LIMIT $3",
             reached.sql
@@ -186,7 +186,7 @@ impl Citizens {
     /// # Errors
     /// The store's.
     pub async fn lookup(&self, actor: &Actor, address: &Address, status: CitizenStatus) -> Result<Found> {
-        let reached = table::reached(&self.catalogue.reach(actor, Operation::Read), 4);
+        let reached = table::reached(&self.catalogue, actor, Operation::Read, 4);
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM contact_point p JOIN citizen ON citizen.id = p.citizen_id \
              WHERE p.match_key = $1 AND p.removed_at IS NULL AND citizen.status = $2 AND {} ORDER BY citizen.position LIMIT $3",

@@ -13,10 +13,12 @@ use super::nouns::{Citizen, NewCitizen, NewPoint, OptedOut, Point, Verified};
 use crate::audit::{self, Entry};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
+use crate::base::grant::Operation;
 use crate::base::id;
 use crate::base::time::Millis;
+use crate::catalogue::Catalogue;
 use crate::store::on;
-use crate::store::{Column, Condition, Reach, Row, Rows, SetSql, Store, Tx, row};
+use crate::store::{Column, Condition, Row, Rows, SetSql, Store, Tx, row};
 use crate::vault::{Place, Vault};
 
 /// The columns of [`CitizenRow`]. SQLite knows no alias in RETURNING, so that the table's own name stands everywhere.
@@ -238,13 +240,14 @@ pub(super) async fn enter(tx: &mut Tx, object: String, at: Millis, actor: &Actor
 
 /// The condition that a citizen is reached: one of their requests is; or they have none at all, and neither themes nor
 /// channels restrict who asks. `first` is the number of the first free placeholder.
-pub(super) fn reached(reach: &Reach, first: usize) -> Condition {
+pub(super) fn reached(catalogue: &Catalogue, actor: &Actor, operation: Operation, first: usize) -> Condition {
+    let reach = catalogue.reach(actor, operation);
     if reach.is_everything() {
         return reach.condition("q", first);
     }
     let Condition { sql, texts } = reach.condition("q", first);
     let theirs = "EXISTS (SELECT 1 FROM request q WHERE q.citizen_id = citizen.id";
-    let none = if reach.is_whole() {
+    let none = if actor.may_in_town(operation) {
         format!(" OR NOT {theirs})")
     } else {
         String::new()
@@ -300,12 +303,12 @@ pub(super) async fn insert_point(
         .fetch_optional(db).await)?)
 }
 
-/// Whether a request may be said to be this citizen's, by somebody of this reach.
+/// Whether a request may be said to be this citizen's, by an actor who may change requests.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn linkable(tx: &mut Tx, reach: &Reach, id: &str) -> Result<bool> {
-    let reached = reached(reach, 2);
+pub(crate) async fn linkable(tx: &mut Tx, catalogue: &Catalogue, actor: &Actor, id: &str) -> Result<bool> {
+    let reached = reached(catalogue, actor, Operation::Reply, 2);
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT COUNT(*) FROM citizen WHERE id = $1 AND status IN ('active', 'restricted') AND {}",
         reached.sql

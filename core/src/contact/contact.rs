@@ -64,6 +64,8 @@ pub struct Contact {
     pub acknowledgement: Option<NewAcknowledgement>,
     /// The theme's code, when somebody chose one.
     pub theme: Option<String>,
+    /// What a form asked by the theme's schema, which the caller has held it against: a JSON object.
+    pub fields: Option<String>,
     /// The theme that the account has for what names none.
     pub default_theme: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Contact {
             message_ids: Vec::new(),
             acknowledgement: None,
             theme: None,
+            fields: None,
             default_theme: None,
         }
     }

@@ -2,6 +2,7 @@
 //! statement fail.
 
 use bytes::Bytes;
+use voxea_rules::visible::straighten;
 
 use super::contact::{Contact, Dedup, Flag, IntakeError, Joining, RAW_INLINE_BYTES, Raw};
 use super::part::Part;
@@ -144,6 +145,7 @@ impl Prepared {
         contact.subject = None;
         contact.text = None;
         contact.text_stripped = None;
+        contact.fields = None;
         contact.native_id = None;
         contact.message_ids = Vec::new();
         contact.joining = Joining::New;
@@ -161,6 +163,8 @@ pub(super) fn sender(contact: &Contact, vault: &Vault) -> Option<String> {
 fn clean(contact: &mut Contact) {
     name(&mut contact.from);
     name(&mut contact.to);
+    // The artefact keeps what was taken out; whoever reads the name must not be led astray by it.
+    contact.from_name.iter_mut().for_each(straighten);
     optional(&mut contact.from_name, NAME_BYTES);
     optional(&mut contact.native_id, NAME_BYTES);
     optional(&mut contact.theme, NAME_BYTES);
@@ -182,6 +186,7 @@ fn clean(contact: &mut Contact) {
         }
     }
     for attachment in &mut contact.attachments {
+        straighten(&mut attachment.name);
         name(&mut attachment.name);
         name(&mut attachment.media_type);
     }
@@ -267,11 +272,13 @@ mod tests {
     fn nothing_that_a_citizen_sent_is_refused() {
         let mut odd = plain();
         odd.from = "é".repeat(5000);
+        odd.from_name = Some("Claire\u{202e}tnegA".to_owned());
         odd.text = Some("a\0b".to_owned());
         odd.dedup = Dedup::Keys(vec!["x".repeat(5000), "y\0".to_owned(), "z".to_owned(), "z".to_owned()]);
         let prepared = contact(odd, &Vault::off()).unwrap();
         assert!(prepared.contact.from.len() <= NAME_BYTES);
         assert_eq!(prepared.contact.text.as_deref(), Some("ab"));
+        assert_eq!(prepared.contact.from_name.as_deref(), Some("ClairetnegA"));
         assert_eq!(prepared.keys.len(), 3);
         assert!(prepared.keys.iter().all(|key| key.len() < 100 && !key.contains('\0')));
     }

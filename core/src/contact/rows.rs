@@ -35,6 +35,7 @@ static REQUEST: LazyLock<SetSql> = LazyLock::new(|| {
         ("subject", Column::Text),
         ("from_address", Column::Text),
         ("from_name", Column::Text),
+        ("fields", Column::Text),
         ("theme", Column::Text),
         ("received_at", Column::Integer),
         ("updated_at", Column::Integer),

@@ -176,7 +176,7 @@ impl Desk {
             return Ok(before);
         }
         if let Some(citizen_id) = after.citizen_id.as_deref().filter(|_| changes.contains_key("citizen"))
-            && !citizen::linkable(&mut tx, &self.catalogue.reach(actor, Operation::Reply), citizen_id).await?
+            && !citizen::linkable(&mut tx, &self.catalogue, actor, citizen_id).await?
         {
             return Err(CoreError::invalid(
                 "/citizen",

@@ -25,6 +25,8 @@ pub struct RequestRow {
     pub from_address: String,
     /// The citizen's name, as they gave it.
     pub from_name: Option<String>,
+    /// What a form asked by the theme's schema: a JSON object.
+    pub fields: Option<String>,
     /// The theme's code.
     pub theme: Option<String>,
     /// Who works on it.
@@ -46,11 +48,12 @@ impl RequestRow {
         opening
             .some(Place::RequestSubject, &mut self.subject)
             .text(Place::RequestFromAddress, &mut self.from_address)
-            .some(Place::RequestFromName, &mut self.from_name);
+            .some(Place::RequestFromName, &mut self.from_name)
+            .some(Place::RequestFields, &mut self.fields);
         opening
     }
 }
 
 /// The columns of [`RequestRow`], for a `SELECT`.
-pub(crate) const COLUMNS: &str = "id, position, ref, channel, account, status, subject, from_address, from_name, theme, assignee, citizen_id, \
+pub(crate) const COLUMNS: &str = "id, position, ref, channel, account, status, subject, from_address, from_name, fields, theme, assignee, citizen_id, \
                                   received_at, updated_at, version";

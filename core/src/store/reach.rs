@@ -84,14 +84,6 @@ impl Reach {
         self.ways.iter().any(Way::is_everything)
     }
 
-    /// Whether themes or channels restrict none of it, though confidentiality may.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.ways
-            .iter()
-            .any(|way| way.channels.is_none() && matches!(way.themes, Themes::AllBut(_)))
-    }
-
     /// Whether a request of this channel and theme lies within.
     #[must_use]
     pub fn covers(&self, channel: &str, theme: Option<&str>) -> bool {
@@ -207,12 +199,12 @@ mod tests {
         assert!(Reach::everything().covers("sms", Some("aide")));
         let nothing = Reach::new(Vec::new());
         assert_eq!(nothing.condition("r", 1).sql, "false");
-        assert!(!nothing.covers("sms", None) && !nothing.is_everything() && !nothing.is_whole());
+        assert!(!nothing.covers("sms", None) && !nothing.is_everything());
         let but = Reach::new(vec![Way {
             channels: None,
             themes: Themes::AllBut(vec!["aide".to_owned()]),
         }]);
-        assert!(but.is_whole() && !but.is_everything() && Reach::everything().is_whole());
+        assert!(!but.is_everything() && Reach::everything().is_everything());
         let no_theme = Reach::new(vec![Way {
             channels: None,
             themes: only(&[], false),

@@ -42,6 +42,7 @@ const VALUES: [(&str, &str, Columns); 12] = [
             ("subject", Text(P::RequestSubject)),
             ("from_address", Text(P::RequestFromAddress)),
             ("from_name", Text(P::RequestFromName)),
+            ("fields", Text(P::RequestFields)),
             ("from_key", Becomes::Index(Index::Address)),
         ],
     ),

@@ -25,6 +25,7 @@ named! {
         RequestSubject = "request.subject",
         RequestFromAddress = "request.from_address",
         RequestFromName = "request.from_name",
+        RequestFields = "request.fields",
         InteractionNativeId = "interaction.native_id",
         InteractionFromAddress = "interaction.from_address",
         InteractionFromName = "interaction.from_name",

@@ -37,7 +37,7 @@ impl<'a> Trail<'a> {
     fn trust(&self) -> Trust {
         Trust {
             keys: vec![self.audit.public_key()],
-            seen: None,
+            ..Trust::default()
         }
     }
 
@@ -177,7 +177,7 @@ pub(crate) async fn whatever_is_done_to_it_is_named(place: &Place) {
         ),
         (
             vec!["UPDATE audit_checkpoint SET key_id = 'another' WHERE seq = 4".into()],
-            Broken::Stranger(4, "another".into()),
+            Broken::Stranger(1, 4, "another".into()),
         ),
         (
             vec![
@@ -361,16 +361,44 @@ pub(crate) async fn a_trail_that_cannot_be_written_refuses_reads(place: &Place) 
         tx.commit().await.unwrap();
         assert_eq!(trail.audit.checkpoint_when_due(now).await.unwrap(), due);
     }
-    // Another key signs from now on: the older one must be given as well.
+    // Another key signs from now on: the trail tells of it, and the older one must be given as well.
     let second = tempfile::tempdir().unwrap();
     let other = Audit::start(place.store.clone(), &Settings::within(second.path())).unwrap();
     other.read(Entry::new(&agent(), "read", "request/2")).await.unwrap();
     other.checkpoint(NOW).await.unwrap();
-    assert_eq!(trail.verified(NOW).await, Err(Broken::Stranger(1002, other.public_key().id())));
+    let new = other.public_key().id();
+    assert_eq!(trail.verified(NOW).await, Err(Broken::Stranger(1002, 1003, new.clone())));
+    let filter = Filter {
+        after: 1001,
+        ..Filter::default()
+    };
+    let rows = trail.audit.page(&agent(), &filter, 10).await.unwrap().items;
+    let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.object.as_str())).collect();
+    assert_eq!(told, [("read", "request/2"), ("key_changed", format!("audit/key/{new}").as_str())]);
+    let detail: Value = serde_json::from_str(&rows[1].detail).unwrap();
+    assert_eq!(
+        (&detail["before"], &detail["signed"], &detail["public"]),
+        (
+            &json!(trail.audit.public_key().id()),
+            &json!(1001),
+            &json!(other.public_key().to_string())
+        )
+    );
+    // Once: neither its next checkpoint nor its next start tells it anew.
+    other.read(Entry::new(&agent(), "read", "request/3")).await.unwrap();
+    other.checkpoint(NOW).await.unwrap();
+    let again = Audit::start(place.store.clone(), &Settings::within(second.path())).unwrap();
+    again.read(Entry::new(&agent(), "read", "request/4")).await.unwrap();
+    again.checkpoint(NOW).await.unwrap();
+    let signers = audit::signers(&place.store).await.unwrap();
+    let signers: Vec<(i64, i64, i64)> = signers.iter().map(|one| (one.first, one.last, one.checkpoints)).collect();
+    assert_eq!(signers, [(1, 1001, 2), (1003, 1005, 3)]);
     let (key, _) = SigningKey::open(&second.path().join("audit.key")).unwrap();
     let trust = Trust {
         keys: vec![trail.audit.public_key(), key.public()],
-        seen: None,
+        ..Trust::default()
     };
-    assert!(audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap().is_ok());
+    let sound = audit::verify(&place.store, &trust, NOW, |_, _| ()).await.unwrap().unwrap();
+    let old = trail.audit.public_key().id();
+    assert_eq!((sound.rows, sound.keys), (1005, vec![(1, old), (1002, new)]));
 }

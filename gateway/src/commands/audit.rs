@@ -77,14 +77,15 @@ pub(super) async fn audit(load: impl Fn() -> Result<Config, ConfigError>, comman
 }
 
 async fn verify(load: impl Fn() -> Result<Config, ConfigError>, wanted: Verify) -> Result<ExitCode, Failure> {
-    let key_given = !wanted.public_key.is_empty();
     let mut trust = Trust {
+        named: !wanted.public_key.is_empty(),
         keys: wanted.public_key,
         seen: wanted.seen,
     };
     if trust.keys.is_empty() {
         trust.keys.push(own_key(&load()?)?);
     }
+    let mut signers = Vec::new();
     let found = match wanted.file {
         Some(file) => from_file(&file, &trust)?,
         None => {
@@ -94,43 +95,35 @@ async fn verify(load: impl Fn() -> Result<Config, ConfigError>, wanted: Verify) 
             }
             let store = Store::open_read_only(config.store.url.reveal()).await?;
             let found = audit::verify(&store, &trust, time::now(), tell_progress()).await;
+            if let Ok(Err(Broken::Stranger(..))) = &found {
+                signers = audit::signers(&store).await?;
+            }
             store.close().await;
             found?
         }
     };
     Ok(match found {
-        Ok(sound) => match stripped(&sound, key_given, trust.seen.as_ref()) {
-            Some(reason) => {
-                say(format_args!("NOT SOUND: {reason}"));
-                ExitCode::FAILURE
+        Ok(sound) => {
+            report(&sound);
+            for (from, key) in sound.keys.iter().skip(1) {
+                say(format_args!("from row {from} on another key signs: {key}"));
             }
-            None => {
-                report(&sound);
-                ExitCode::SUCCESS
-            }
-        },
+            ExitCode::SUCCESS
+        }
         Err(broken) => {
-            refuse(&broken);
+            say(format_args!("NOT SOUND: {broken}"));
+            for signer in signers {
+                let known = trust.keys.iter().any(|key| key.id() == signer.key_id);
+                let whose = if known { "given" } else { "not given" };
+                let (key, count) = (&signer.key_id, counted(signer.checkpoints, "checkpoint"));
+                say(format_args!(
+                    "key {key}, {whose}: {count}, at rows {} to {}",
+                    signer.first, signer.last
+                ));
+            }
             ExitCode::FAILURE
         }
     })
-}
-
-/// Why a trail of which every row follows from the one before is not sound all the same: anybody can make a chain, and only
-/// its signatures tell whose it is.
-fn stripped(sound: &Sound, key_given: bool, seen: Option<&Seen>) -> Option<String> {
-    let signed = sound.signed.map_or(0, |(seq, _)| seq);
-    match seen {
-        Some(seen) if signed < seen.seq => Some(format!(
-            "the checkpoint at row {} was seen and is gone; {} without one may be anybody's",
-            seen.seq,
-            counted(sound.last - signed, "row")
-        )),
-        _ if key_given && sound.rows > 0 && signed == 0 => {
-            Some("nothing is signed by the key that was given: its checkpoints were taken away, or it is another trail's".to_owned())
-        }
-        _ => None,
-    }
 }
 
 fn from_file(file: &Path, trust: &Trust) -> Result<Result<Sound, Broken>, Failure> {
@@ -178,10 +171,6 @@ fn counted(count: i64, what: &str) -> String {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     }
-}
-
-fn refuse(broken: &Broken) {
-    say(format_args!("NOT SOUND: {broken}"));
 }
 
 /// The public half of the key that the daemon signs with.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{agent, audit, catalogue, check, client, doctor, key, migrate, vault};
-use crate::config;
+use crate::config::{self, Ground};
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
 use nix::sys::stat::{Mode, umask};
@@ -79,10 +79,11 @@ impl Cli {
             .enable_all()
             .build()
             .map_err(Failure::system("starting the runtime"))?;
-        let load = || config::load(self.config.as_deref());
+        let load = || config::load(self.config.as_deref(), &Ground::default());
+        let load_to_run = || config::load(self.config.as_deref(), &Ground::tried());
         let done = match self.command {
-            Command::Check => check::check(load()),
-            Command::Run { no_migrate } => runtime.block_on(crate::run::run(load()?, !no_migrate)),
+            Command::Check => check::check(load_to_run()),
+            Command::Run { no_migrate } => runtime.block_on(crate::run::run(load_to_run()?, !no_migrate)),
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),
             Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),

@@ -7,9 +7,11 @@ use voxea_core::access::OauthClients;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::rfc3339;
+use voxea_core::store::Store;
+use voxea_rules::visible::is_hidden;
 
 use super::common::{database, say};
-use super::terms::{Terms, state};
+use super::terms::{Terms, known_codes, state};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -65,18 +67,19 @@ pub(super) async fn client(config: &Config, command: ClientCommand) -> Result<Ex
         }
         for (option, text) in [("--name", name), ("--subject", subject)] {
             let chars = text.chars().count();
-            if chars == 0 || chars > LONGEST || text.chars().any(char::is_control) {
+            if chars == 0 || chars > LONGEST || text.contains(is_hidden) {
                 return Err(Failure::Usage(format!("{option} must have 1 to {LONGEST} visible characters")));
             }
         }
     }
     let store = database(config).await?;
-    let done = act(&OauthClients::new(store.clone()), config, command).await;
+    let done = act(&store, config, command).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn act(clients: &OauthClients, config: &Config, command: ClientCommand) -> Result<(), Failure> {
+async fn act(store: &Store, config: &Config, command: ClientCommand) -> Result<(), Failure> {
+    let clients = OauthClients::new(store.clone());
     match command {
         ClientCommand::Add {
             issuer,
@@ -85,6 +88,7 @@ async fn act(clients: &OauthClients, config: &Config, command: ClientCommand) ->
             terms,
         } => {
             let contract = terms.contract(&config.organisation.time_zone)?;
+            known_codes(config, store, &contract).await?;
             match clients.add(&Actor::System, &issuer, &subject, &name, &contract).await {
                 Ok(id) => say(id),
                 Err(CoreError::Conflict(message)) => return Err(Failure::Usage(message)),

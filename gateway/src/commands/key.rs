@@ -6,9 +6,11 @@ use clap::Subcommand;
 use voxea_core::access::Keys;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::time::rfc3339;
+use voxea_core::store::Store;
+use voxea_rules::visible::is_hidden;
 
 use super::common::{database, say};
-use super::terms::{Terms, state};
+use super::terms::{Terms, known_codes, state};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -44,20 +46,22 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<ExitCode
     if let KeyCommand::New { name, terms } = &command {
         terms.contract(&config.organisation.time_zone)?;
         let chars = name.chars().count();
-        if chars == 0 || chars > LONGEST_NAME || name.chars().any(char::is_control) {
+        if chars == 0 || chars > LONGEST_NAME || name.contains(is_hidden) {
             return Err(Failure::Usage(format!("--name must have 1 to {LONGEST_NAME} visible characters")));
         }
     }
     let store = database(config).await?;
-    let done = act(&Keys::new(store.clone()), config, command).await;
+    let done = act(&store, config, command).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn act(keys: &Keys, config: &Config, command: KeyCommand) -> Result<(), Failure> {
+async fn act(store: &Store, config: &Config, command: KeyCommand) -> Result<(), Failure> {
+    let keys = Keys::new(store.clone());
     match command {
         KeyCommand::New { name, terms } => {
             let contract = terms.contract(&config.organisation.time_zone)?;
+            known_codes(config, store, &contract).await?;
             say(keys.create(&Actor::System, &name, &contract).await?);
         }
         KeyCommand::List => {

@@ -6,9 +6,15 @@ use clap::Args;
 use voxea_core::base::account::Channel;
 use voxea_core::base::actor::Contract;
 use voxea_core::base::grant::{Confidentiality, Grant, Operation, Scopes};
+use voxea_core::base::nearest::{hint, quoted};
 use voxea_core::base::time::{self, Millis, rfc3339};
+use voxea_core::catalogue::Catalogue;
+use voxea_core::feed::Feed;
+use voxea_core::store::Store;
 
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::http;
 
 /// What a key may do, to which requests, and what its holder is shown.
 #[derive(Debug, Args)]
@@ -81,6 +87,10 @@ impl Terms {
         if self.unthemed && self.theme.is_empty() && self.service.is_empty() {
             return Err(Failure::Usage("--unthemed goes with --theme or --service".to_owned()));
         }
+        if !self.field.is_empty() {
+            let known = http::members();
+            self.field.iter().try_for_each(|name| member(name, &known))?;
+        }
         Ok(Contract {
             grant: Grant {
                 operations,
@@ -111,8 +121,36 @@ fn some(names: &[String]) -> Option<BTreeSet<String>> {
 }
 
 fn channel(name: &str) -> Result<Channel, Failure> {
-    name.parse().map_err(|_| {
-        let names: Vec<&str> = Channel::ALL.iter().map(|channel| channel.as_str()).collect();
-        Failure::Usage(format!("{name:?} is no channel; there are {}", names.join(", ")))
-    })
+    Channel::named(name).map_err(|message| Failure::Usage(format!("--channel: {message}")))
+}
+
+/// Members that a contract may name are those that it can show.
+fn member(name: &str, known: &BTreeSet<String>) -> Result<(), Failure> {
+    if known.contains(name) {
+        return Ok(());
+    }
+    let known = || known.iter().map(String::as_str);
+    let (name, meant) = (quoted(name), hint(name, known()));
+    let all = known().collect::<Vec<_>>().join(", ");
+    let joint = if meant.is_empty() { "; there" } else { " There" };
+    Err(Failure::Usage(format!(
+        "--field: requests, interactions, replies and citizens have no member {name}{meant}{joint} are {all}"
+    )))
+}
+
+/// Refuses themes and services that there are not, by the catalogue of the database.
+///
+/// # Errors
+/// The first code that there is not, as usage; the database's.
+pub(super) async fn known_codes(config: &Config, store: &Store, contract: &Contract) -> Result<(), Failure> {
+    let catalogue = Catalogue::new(store.clone(), Feed::new(store.clone()), config.organisation.calendar.clone());
+    // A new database has the catalogue that it begins with, as after a first start.
+    catalogue.seed().await?;
+    match catalogue.current().unknown_code(&contract.grant) {
+        Some(unknown) => {
+            let option = unknown.kind.as_str();
+            Err(Failure::Usage(format!("--{option}: {}", unknown.told("voxea catalogue export"))))
+        }
+        None => Ok(()),
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use voxea_core::audit::{MONTHS, Settings, SigningKey};
+use voxea_core::audit::{MONTHS, Seen, Settings, SigningKey};
 use voxea_core::base::settings::Section;
 
+use super::ground::Ground;
 use super::store::StoreSettings;
 
 /// The name of the key where none is named.
@@ -44,6 +45,45 @@ impl AuditSettings {
                 seen: folder.join(SEEN),
                 months: u32::try_from(months).unwrap_or(end),
             },
+        }
+    }
+}
+
+impl AuditSettings {
+    /// Notes a key that cannot sign, a memory that cannot be read, and where neither could be made.
+    pub(super) fn stand(&self, root: &Section<'_>, section: Option<&Section<'_>>, ground: &Ground) {
+        let (section, key) = section.map_or((root, "audit"), |section| (section, "signing_key_file"));
+        let (file, seen) = (&self.trail.signing_key, &self.trail.seen);
+        if !ground.is_tried() {
+            return;
+        }
+        // A key that is named was read already.
+        if !section.has("signing_key_file")
+            && file.exists()
+            && let Err(message) = SigningKey::read(file)
+        {
+            section.problem(
+                key,
+                format!(
+                    "{}: {message}; this key signs the audit trail: restore it from a copy, or move it away, so that a new one is made \
+                     and the trail tells of it",
+                    file.display()
+                ),
+            );
+        }
+        if let Ok(text) = std::fs::read_to_string(seen)
+            && let Err(message) = text.parse::<Seen>()
+        {
+            // No reason to answer no call: the daemon signs by what the database says then.
+            section.warning(
+                key,
+                format!("{}: {message}; restore it, or note why and move it away", seen.display()),
+            );
+        }
+        for (file, what) in [(file, "the key of the audit trail"), (seen, "what it signed last")] {
+            if let Some(folder) = file.parent().filter(|_| file == seen || !file.exists()) {
+                ground.folder(section, key, folder, what);
+            }
         }
     }
 }

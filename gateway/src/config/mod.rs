@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod find;
+mod ground;
 mod login;
 mod names;
 mod overlay;
@@ -19,6 +20,7 @@ use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
 
 use crate::trust::Trust;
 use find::{FindError, Found};
+pub(crate) use ground::Ground;
 
 /// Where the configuration is looked for when nobody names it.
 const USUAL: [&str; 2] = ["./voxea.toml", "/etc/voxea/voxea.toml"];
@@ -96,25 +98,25 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Finds and reads the configuration, the process's environment laid over it.
+/// Finds and reads the configuration, the process's environment laid over it; the ground is tried where a daemon shall stand.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub(crate) fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
+pub(crate) fn load(named: Option<&Path>, ground: &Ground) -> Result<Config, ConfigError> {
     let usual: Vec<&Path> = USUAL.iter().map(Path::new).collect();
     let found = find::find(named, &usual).map_err(ConfigError::Find)?;
     // A variable that is not UTF-8 cannot be one of ours.
     let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
-    read(&found, variables)
+    read(&found, variables, ground)
 }
 
 /// Reads a found configuration with these variables laid over it.
-pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, String)>, ground: &Ground) -> Result<Config, ConfigError> {
     let problems = Problems::new();
     let config = match parse(&found.text) {
         Ok(mut root) => {
             overlay::lay(&mut root, variables, &problems);
-            Some(sections(&Section::root(&root, &found.folder, &problems)))
+            Some(sections(&Section::root(&root, &found.folder, &problems), ground))
         }
         Err((line, message)) => {
             let message = format!("{message}; the rest was not read, so more may be wrong: mend this and check again");
@@ -135,13 +137,19 @@ pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, S
     }
 }
 
-fn sections(root: &Section<'_>) -> Config {
+fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     let organisation = store::Organisation::read(root.sub("organisation").as_ref());
-    let store = store::StoreSettings::read(root.sub("store").as_ref(), root.folder());
+    let section = root.sub("store");
+    let store = store::StoreSettings::read(section.as_ref(), root.folder());
+    store.stand(root, section.as_ref(), ground);
+    drop(section);
     let api = api::ApiSettings::read(root.sub("api").as_ref());
     let sessions = login::read(root.sub("login").as_ref());
     let trust = trust::read(root);
-    let audit = audit::AuditSettings::read(root.sub("audit").as_ref(), &store);
+    let section = root.sub("audit");
+    let audit = audit::AuditSettings::read(section.as_ref(), &store);
+    audit.stand(root, section.as_ref(), ground);
+    drop(section);
     let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
     let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
     let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));

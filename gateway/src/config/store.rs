@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ground::Ground;
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
 use voxea_core::vault::MasterKeys;
@@ -104,6 +105,26 @@ impl StoreSettings {
             blobs: folder.join(blobs),
             master_keys: section.and_then(master_keys),
         }
+    }
+}
+
+impl StoreSettings {
+    /// Notes where the daemon could not keep its files, at the section or, when there is none, at the file's beginning.
+    pub(super) fn stand(&self, root: &Section<'_>, section: Option<&Section<'_>>, ground: &Ground) {
+        if let Some(file) = self.url.reveal().strip_prefix("sqlite://").map(Path::new) {
+            let (section, key) = match section {
+                Some(section) if section.has("url_file") => (section, "url_file"),
+                Some(section) => (section, "url"),
+                None => (root, "store"),
+            };
+            // SQLite makes two files beside its own.
+            if let Some(folder) = file.parent().filter(|folder| folder.is_dir()) {
+                ground.folder(section, key, folder, "the database");
+            }
+            ground.file(section, key, file, "the database");
+        }
+        let (section, key) = section.map_or((root, "store"), |section| (section, "blobs"));
+        ground.folder(section, key, &self.blobs, "recordings and attachments");
     }
 }
 

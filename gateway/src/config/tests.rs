@@ -14,7 +14,7 @@ fn read_in(folder: &Path, text: &str) -> Result<Config, Vec<String>> {
         folder: folder.to_path_buf(),
         text: text.to_owned(),
     };
-    read(&found, []).map_err(|error| match error {
+    read(&found, [], &Ground::tried()).map_err(|error| match error {
         ConfigError::Wrong { problems, .. } => problems.iter().map(ToString::to_string).collect(),
         ConfigError::Find(error) => vec![error.to_string()],
     })
@@ -296,6 +296,63 @@ fn the_environment_is_named_when_it_is_wrong() {
         text: "[api]\n".into(),
     };
     let variables = [("VOXEA__API__LISTEN".to_owned(), "nowhere".to_owned())];
-    let error = read(&found, variables).unwrap_err().to_string();
+    let error = read(&found, variables, &Ground::default()).unwrap_err().to_string();
     assert!(error.contains("environment VOXEA__API__LISTEN: api.listen"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_named_by_nothing_is_none() {
+    for (text, key) in [
+        (
+            "[store]\nmaster_key_file = \"\"\n",
+            "line 2: store.master_key_file: is empty; name a file",
+        ),
+        ("[store]\nurl_file = \" \"\n", "line 2: store.url_file: is empty"),
+        ("[audit]\nsigning_key_file = \"\"\n", "line 2: audit.signing_key_file: is empty"),
+        ("[store]\nmaster_key_file = \".\"\n", "is a folder, but must be a file"),
+    ] {
+        let problems = wrong(text);
+        assert!(problems.len() == 1 && problems[0].contains(key), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn the_usual_key_of_the_audit_trail_can_sign() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("audit.key");
+    let write = |text: &str, mode| {
+        std::fs::write(&key, text).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let good = voxea_core::audit::SigningKey::generate().unwrap();
+    write(good.reveal(), 0o600);
+    assert!(read_in(folder.path(), "").is_ok());
+    write(good.reveal(), 0o644);
+    let problems = read_in(folder.path(), "").unwrap_err();
+    assert!(
+        problems[0].starts_with("line 1: audit: ") && problems[0].contains("chmod o-rwx"),
+        "{problems:?}"
+    );
+    write("hunter2", 0o600);
+    let problems = read_in(folder.path(), "[api]\n[audit]\nmonths = 6\n").unwrap_err();
+    assert!(
+        problems[0].starts_with("line 2: audit.signing_key_file: ")
+            && problems[0].contains("move it away")
+            && !problems[0].contains("hunter2"),
+        "{problems:?}"
+    );
+    // Who only reads is not kept from it.
+    let found = Found {
+        path: folder.path().join("voxea.toml"),
+        folder: folder.path().to_path_buf(),
+        text: String::new(),
+    };
+    assert!(read(&found, [], &Ground::default()).is_ok());
+    write(good.reveal(), 0o600);
+    std::fs::write(folder.path().join("audit.seen"), "nonsense").unwrap();
+    let warnings = read_in(folder.path(), "").unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].to_string().contains("audit.seen: is no checkpoint"),
+        "{warnings:?}"
+    );
 }

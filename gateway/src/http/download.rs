@@ -2,6 +2,7 @@
 
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
+use voxea_rules::visible::is_hidden;
 
 /// Names longer than this are cut: a header is no place for a novel. In characters.
 const LONGEST_NAME: usize = 150;
@@ -49,10 +50,7 @@ pub(crate) fn disposition(name: &str) -> String {
 /// Without folders, control characters and bidirectional overrides, and never empty.
 fn clean(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    // U+202A..202E and U+2066..2069 would show `exe.fdp` as `pdf.exe`.
-    let visible = last
-        .chars()
-        .filter(|c| !c.is_control() && !matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    let visible = last.chars().filter(|char| !is_hidden(*char));
     let name: String = visible.take(LONGEST_NAME).collect();
     let name = name.trim().trim_start_matches('.');
     if name.is_empty() { "file".to_owned() } else { name.to_owned() }

@@ -12,9 +12,11 @@ mod idempotency;
 mod identify;
 mod json;
 mod known;
+mod members;
 mod openapi;
 mod preview;
 mod problem;
+mod query;
 mod range;
 mod reads;
 mod router;
@@ -28,4 +30,5 @@ mod v1;
 mod tests;
 
 pub(crate) use api::{Api, Settings, account};
+pub(crate) use members::members;
 pub(crate) use router::router;

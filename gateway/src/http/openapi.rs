@@ -75,7 +75,10 @@ pub(super) struct Sent;
 impl IntoResponses for Keyed {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         problems(&[
-            ("400", "A cursor, a number, the path or the query cannot be read"),
+            (
+                "400",
+                "A cursor, a number, the path or the query cannot be read, or the query has a parameter that there is not",
+            ),
             ("401", "The key is missing or wrong"),
             ("403", "The key lacks the scope"),
             ("429", "Too many calls without a valid key from this address; see Retry-After"),

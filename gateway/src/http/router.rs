@@ -6,17 +6,19 @@ use axum::{Extension, Router};
 
 use super::api::Api;
 use super::problem::{Kind, Problem};
-use super::{extract, guard, openapi, reads, v1};
+use super::{extract, guard, openapi, query, reads, v1};
 
 /// Every route, with the guard around it.
 pub(crate) fn router(api: Api) -> Router {
     let (routes, mut document) = v1::routes().split_for_parts();
     reads::describe(&mut document);
+    let known = query::Known::of(&document);
     routes
         .layer(Extension(openapi::Document::new(&document)))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_offered)
         .layer(middleware::from_fn_with_state(api.clone(), reads::reads))
+        .layer(middleware::from_fn_with_state(known, query::query))
         .layer(DefaultBodyLimit::max(extract::LARGEST_BODY))
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
         .with_state(api)

@@ -15,6 +15,9 @@ pub(super) const ALWAYS: [&str; 7] = ["id", "ref", "request_id", "request_ids", 
 /// The schemas of things that pass here.
 pub(super) const SHAPED: [&str; 4] = ["Request", "Interaction", "Reply", "Citizen"];
 
+/// What [`may_see`] is asked of that is no member of any of them.
+pub(super) const BY_PATH: [&str; 2] = ["history", "raw"];
+
 /// An answer, as far as its reader may see it.
 #[derive(Debug)]
 pub(crate) enum Shaped<T> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{Node, Place, Problems, Value};
+use crate::base::nearest::nearest;
 use crate::base::secret::Secret;
 
 /// The longest secret that a file may hold, in bytes.
@@ -203,10 +204,15 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A path; a relative one starts at the configuration's folder.
+    /// A path; a relative one starts at the configuration's folder. An empty one would be that folder itself, and is none.
     #[must_use]
     pub fn file(&self, key: &'static str) -> Option<PathBuf> {
-        self.string(key).map(|text| self.folder.join(text))
+        let text = self.string(key)?;
+        if text.trim().is_empty() {
+            self.problem(key, "is empty; name a file, or take the key away");
+            return None;
+        }
+        Some(self.folder.join(text))
     }
 
     /// The folder to which relative paths are relative.
@@ -274,13 +280,9 @@ impl Drop for Section<'_> {
             if known.contains(name.as_str()) {
                 continue;
             }
-            let nearest = known
-                .iter()
-                .map(|key| (strsim::jaro_winkler(key, name), *key))
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = match nearest {
-                Some((score, key)) if score > 0.75 => format!("; did you mean {key}?"),
-                _ => format!("; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(key) => format!("; did you mean {key}?"),
+                None => format!("; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
             };
             self.problems
                 .add(node.place.clone(), self.path_of(name), format!("is not a known key{hint}"));
@@ -290,6 +292,9 @@ impl Drop for Section<'_> {
 
 fn read_secret(path: &Path) -> Result<String, String> {
     let facts = std::fs::metadata(path).map_err(|error| format!("{error}; the file must exist and be readable by the daemon"))?;
+    if facts.is_dir() {
+        return Err("is a folder, but must be a file".to_owned());
+    }
     if facts.permissions().mode() & 0o007 != 0 {
         return Err("everybody on this machine may read it; run chmod o-rwx on it".to_owned());
     }

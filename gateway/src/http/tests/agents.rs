@@ -333,6 +333,30 @@ async fn a_role_says_what_its_holders_may() {
         refused.is_problem(422, "invalid");
         assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{wrong}");
     }
+    for (grant, pointer, told) in [
+        (
+            json!({"operations": ["read"], "themes": ["voiri"]}),
+            "/grants/1/themes",
+            "there is no theme `voiri`; did you mean voirie? `GET /v1/themes` lists them",
+        ),
+        (
+            json!({"operations": ["read"], "services": ["xyz"]}),
+            "/grants/1/services",
+            "there is no service `xyz`; `GET /v1/services` lists them",
+        ),
+        (
+            json!({"operations": ["read"], "channels": ["emial"]}),
+            "/grants/1/channels/0",
+            "there is no channel `emial`; did you mean email? There are call, voicemail, sms,",
+        ),
+    ] {
+        let body = json!({"label": "x", "grants": [{"operations": ["read"], "themes": ["voirie"]}, grant]});
+        let refused = town.put("/v1/roles/voirie", &[("if-match", "*")], body).await;
+        refused.is_problem(422, "invalid");
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["pointer"], pointer);
+        assert!(error["detail"].as_str().unwrap().starts_with(told), "{error}");
+    }
     let codes: Vec<Value> = town.get("/v1/roles").await.json()["items"]
         .as_array()
         .unwrap()

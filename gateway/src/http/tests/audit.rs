@@ -281,4 +281,13 @@ async fn a_theme_that_is_changed_is_entered() {
     assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
     let rows = town.trail("theme/voirie").await;
     assert_eq!((rows.len(), &rows[0][0], &rows[0][1]), (1, &json!(town.actor()), &json!("put")));
+    let detail = &rows[0][3];
+    assert_eq!(detail["made"], false);
+    let members: Vec<&str> = detail["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    assert!(members.contains(&"keywords") && !members.contains(&"service"), "{detail}");
 }

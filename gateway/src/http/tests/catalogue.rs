@@ -1,6 +1,7 @@
 //! The catalogue as a web site and an administrator use it.
 
 use serde_json::{Value, json};
+use voxea_core::base::actor::{Actor, Contract};
 
 use super::town::Town;
 
@@ -147,5 +148,65 @@ async fn only_an_administrator_changes_it() {
     let form = town.key_with(&["intake"]).await;
     for path in ["/v1/themes/voirie", "/v1/services", "/v1/services/accueil", "/v1/catalogue"] {
         town.call_as(&form, "GET", path, &[], "").await.is_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_form_sends_what_its_theme_asks() {
+    let town = Town::new().await;
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["rue"],
+        "properties": {"rue": {"type": "string", "maxLength": 40}, "lampes": {"type": "integer", "minimum": 1}},
+    });
+    let theme = |schema: Value| json!({"label": "Voirie", "service": "service-technique", "fields": schema}).to_string();
+    let put = async |body: String| {
+        let headers = [("if-match", "*"), ("content-type", "application/json")];
+        town.call("PUT", "/v1/themes/voirie", &headers, body).await
+    };
+    let refused = put(theme(json!({"type": "object", "properties": {"rue": {"type": "text"}}}))).await;
+    refused.is_problem(422, "invalid");
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/fields/properties/rue/type");
+    assert_eq!(put(theme(schema)).await.status, 200);
+    let post = async |theme: &str, fields: Value| {
+        let body = json!({"text": "Un trou", "theme": theme, "fields": fields});
+        town.post("/v1/intake/web", &[], body).await
+    };
+    for (theme, fields, pointers) in [
+        (
+            "voirie",
+            json!({"lampes": 0, "x": 1}),
+            vec!["/fields/rue", "/fields/lampes", "/fields/x"],
+        ),
+        ("voirie", json!([]), vec!["/fields"]),
+        ("voirie", json!({"rue": "x".repeat(70_000)}), vec!["/fields"]),
+        ("eclairage", json!({"rue": "Foch"}), vec!["/fields"]),
+    ] {
+        let refused = post(theme, fields).await;
+        refused.is_problem(422, "invalid");
+        let errors = refused.json()["errors"].clone();
+        let told: Vec<&str> = errors
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(told, pointers);
+    }
+    let fields = json!({"rue": "Avenue Foch", "lampes": 2});
+    let made = post("voirie", fields.clone()).await;
+    assert_eq!((made.status.as_u16(), &made.json()["fields"]), (201, &fields));
+    let path = format!("/v1/requests/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(town.get(&path).await.json()["fields"], fields);
+    // Left out, it is nothing; and it is in no event.
+    let plain = post("voirie", Value::Null).await;
+    assert_eq!((plain.status.as_u16(), &plain.json()["fields"]), (201, &Value::Null));
+    assert!(!town.get("/v1/changes").await.json().to_string().contains("Foch"));
+    // A contract that does not name them does not show them.
+    for (named, shown) in [("status", false), ("fields", true)] {
+        let contract = json!({"grant": {"operations": ["read"], "confidentiality": "secret"}, "fields": [named]});
+        let contract: Contract = serde_json::from_value(contract).unwrap();
+        let key = town.core.keys.create(&Actor::System, "k", &contract).await.unwrap();
+        let got = town.call_as(&key, "GET", &path, &[], "").await;
+        assert_eq!(got.json().to_string().contains("Foch"), shown, "{named}");
     }
 }

@@ -212,3 +212,29 @@ async fn what_a_list_is_asked_for_has_names() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_query_parameter_that_there_is_not_is_refused() {
+    let town = Town::new().await;
+    let slip = town.get("/v1/requests?statsu=open&limit=1").await;
+    slip.is_problem(400, "bad-request");
+    assert_eq!(
+        slip.json()["detail"],
+        "there is no query parameter `statsu` here; did you mean status? There are channel, status, after, limit"
+    );
+    // Whatever reads, and whether or not it takes any: the document says which.
+    let document = town.get("/openapi.json").await.json();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if item["get"].is_null() || !path.starts_with("/v1/") || path == "/v1/oidc/callback" {
+            continue;
+        }
+        let path = path.replace(['{', '}'], "");
+        town.get(&format!("{path}?surprise=1")).await.is_problem(400, "bad-request");
+        tried += 1;
+    }
+    assert!(tried > 25, "{tried}");
+    // A provider adds what it likes to the way back.
+    town.get("/v1/oidc/callback?session_state=x").await.is_problem(404, "not-found");
+    assert_eq!(town.get("/livez?x").await.status, 200);
+}

@@ -5,12 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use voxea_core::base::account::Channel;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::failpoint;
 use voxea_core::base::grant::Operation;
 use voxea_core::base::time::{self, Millis};
+use voxea_core::catalogue::schema;
 use voxea_core::contact::{Contact, Dedup, RAW_INLINE_BYTES, Raw};
 use voxea_rules::phone;
 
@@ -24,6 +26,8 @@ use crate::http::problem::{Kind, Problem};
 
 /// The longest text, in characters.
 const TEXT: usize = 100_000;
+/// The longest fields, in bytes as JSON.
+const FIELDS: usize = 64 * 1024;
 /// The longest of the other members, in characters.
 const MEMBER: usize = 500;
 /// A clock may be this far ahead of ours.
@@ -50,6 +54,9 @@ pub(super) struct Taken {
     occurred_at: Option<String>,
     /// The theme's code.
     theme: Option<String>,
+    /// What the form asks beyond these, by the theme's JSON Schema: its `fields`. Kept on the request.
+    #[schema(value_type = Option<Object>)]
+    fields: Option<Value>,
 }
 
 impl Taken {
@@ -89,6 +96,7 @@ impl Taken {
             bytes: body,
         });
         contact.theme = self.theme;
+        contact.fields = self.fields.map(|fields| fields.to_string());
         Ok(contact)
     }
 }
@@ -100,9 +108,12 @@ struct By {
     dedup: Dedup,
 }
 
-/// E.164 where it can be; a mail address and whatever else stay as they are.
+/// E.164 where it can be; a mail address and whatever else stay as they are, but for the brackets in which a mail program's
+/// header has an address (RFC 5322 §3.4).
 fn address(text: &str) -> String {
     let text = text.trim();
+    let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+    let text = bare.map_or(text, str::trim);
     if text.contains('@') {
         text.to_owned()
     } else {
@@ -120,6 +131,25 @@ fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Proble
         ));
     }
     Ok(())
+}
+
+/// Whether fields are those of a theme.
+fn fitting(fields: &Value, schema: Option<&Value>) -> Result<(), Problem> {
+    let Some(schema) = schema else {
+        let detail = "must be left out: the theme has no `fields`; `GET /v1/themes` says what each asks";
+        return Err(Problem::invalid("/fields", detail));
+    };
+    if fields.to_string().len() > FIELDS {
+        return Err(Problem::invalid("/fields", &format!("must have at most {FIELDS} bytes as JSON")));
+    }
+    let faults = schema::faults(schema, fields);
+    let Some((_, first)) = faults.first() else { return Ok(()) };
+    let errors: Vec<Value> = faults
+        .iter()
+        .map(|(pointer, detail)| json!({"pointer": format!("/fields{pointer}"), "detail": detail}))
+        .collect();
+    let detail = format!("the fields are not those that the theme asks; the first of `errors`: {first}");
+    Err(Problem::new(Kind::INVALID, detail).with("errors", errors.into()))
 }
 
 /// Takes a contact in to the end, also when the client does not wait for it: an Idempotency-Key that was claimed must
@@ -140,13 +170,18 @@ async fn take_once(
     headers: &HeaderMap,
     body: Body<Taken>,
 ) -> Result<Response, Problem> {
-    if let Some(code) = &body.value.theme {
-        api.core().catalogue.fresh().await?.offered("/theme", code)?;
-    }
+    let catalogue = api.core().catalogue.fresh().await?;
+    let theme = match &body.value.theme {
+        Some(code) => Some(catalogue.offered("/theme", code)?),
+        None => None,
+    };
     let reach = api.core().catalogue.reach(&caller.actor, Operation::Intake);
     if !reach.covers(channel.as_str(), body.value.theme.as_deref()) {
         let detail = "the contract names other themes or channels; `GET /v1/themes` lists the themes";
         return Err(Problem::invalid("/theme", detail));
+    }
+    if let Some(fields) = &body.value.fields {
+        fitting(fields, theme.and_then(|theme| theme.fields.as_ref()))?;
     }
     let by = |dedup| By {
         actor: caller.actor.clone(),
@@ -246,6 +281,11 @@ mod tests {
     fn a_number_becomes_e164_and_an_address_stays() {
         assert_eq!(taken(r#"{"text":"a","from":"06 12 34 56 78"}"#).unwrap().from, "+33612345678");
         assert_eq!(taken(r#"{"text":"a","from":" x@example.fr "}"#).unwrap().from, "x@example.fr");
+        for brackets in ["<x@example.fr>", " < x@example.fr > "] {
+            let body = format!(r#"{{"text":"a","from":"{brackets}"}}"#);
+            assert_eq!(taken(&body).unwrap().from, "x@example.fr");
+        }
+        assert_eq!(taken(r#"{"text":"a","from":"<x@example.fr"}"#).unwrap().from, "<x@example.fr");
         assert_eq!(taken(r#"{"text":"a"}"#).unwrap().from, "");
     }
 

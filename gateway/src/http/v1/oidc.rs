@@ -66,32 +66,26 @@ pub(super) async fn callback(
     let (people, now) = (&api.core().people, time::now());
     let state = back.state.unwrap_or_default();
     let taken = people.oidc.take(&sent(&headers), &state, now).await?;
-    let (nonce, verifier) = taken.ok_or_else(|| {
+    let Some((nonce, verifier)) = taken else {
         let message = "this login was not begun in this browser, took longer than ten minutes, or is over; begin again at /v1/oidc/login";
-        refused(&api, message)
-    })?;
+        return Err(refused(&api, "", message).await);
+    };
     let code = match back.code {
         Some(code) if back.error.is_none() && back.iss.is_none_or(|iss| iss == persons.issuer.url) => code,
         _ => {
-            return Err(refused(
-                &api,
-                "the identity provider did not let you in; begin again at /v1/oidc/login",
-            ));
+            let message = "the identity provider did not let you in; begin again at /v1/oidc/login";
+            return Err(refused(&api, "", message).await);
         }
     };
-    let person = persons
-        .who(&code, &nonce, &verifier, now / 1000)
-        .await
-        .map_err(|doubt| match doubt {
-            Doubt::Silent => silent(),
-            Doubt::Wrong(why) => {
-                tracing::warn!(why, "a login by the identity provider was refused");
-                refused(
-                    &api,
-                    "what the identity provider sent cannot be believed; the daemon's log says more",
-                )
-            }
-        })?;
+    let person = match persons.who(&code, &nonce, &verifier, now / 1000).await {
+        Ok(person) => person,
+        Err(Doubt::Silent) => return Err(silent()),
+        Err(Doubt::Wrong(why)) => {
+            tracing::warn!(why, "a login by the identity provider was refused");
+            let message = "what the identity provider sent cannot be believed; the daemon's log says more";
+            return Err(refused(&api, "", message).await);
+        }
+    };
     let by_subject = Proved::Subject {
         issuer: &persons.issuer.url,
         subject: &person.subject,
@@ -104,12 +98,11 @@ pub(super) async fn callback(
         };
         opened = people.logins.proved(by_claim, now).await?;
     }
-    let opened = opened.ok_or_else(|| {
-        refused(
-            &api,
-            "the identity provider knows you, but you are no agent here, or may not log in",
-        )
-    })?;
+    let Some(opened) = opened else {
+        let message = "the identity provider knows you, but you are no agent here, or may not log in";
+        let given = person.claimed.as_ref().unwrap_or(&person.subject);
+        return Err(refused(&api, given, message).await);
+    };
     // It was counted when it began and when it came back.
     api.entrance().succeeded(address);
     api.entrance().succeeded(address);
@@ -123,9 +116,13 @@ fn persons(api: &Api) -> Result<&Persons, Problem> {
     api.trust().persons().ok_or_else(absent)
 }
 
-fn refused(api: &Api, why: &str) -> Problem {
+/// Refuses, once that is entered in the audit trail. `given` is whom the provider named.
+async fn refused(api: &Api, given: &str, why: &str) -> Problem {
     api.metrics().login("oidc");
-    Problem::new(Kind::NOT_LET_IN, why)
+    match api.core().people.logins.not_proved(given, time::now()).await {
+        Ok(()) => Problem::new(Kind::NOT_LET_IN, why),
+        Err(error) => error.into(),
+    }
 }
 
 /// Lax, since it must come along when the identity provider sends the browser back.

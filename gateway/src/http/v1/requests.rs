@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
@@ -70,6 +71,9 @@ pub(super) struct Request {
     updated_at: String,
     /// The theme's code.
     theme: Option<String>,
+    /// What a form asked by the schema of the theme that it came with; null where it asked nothing.
+    #[schema(value_type = Option<Object>)]
+    fields: Option<Value>,
     /// Who works on it.
     assignee: Option<String>,
     /// The id of the citizen whose it is; null while that is not known.
@@ -105,6 +109,8 @@ impl From<RequestRow> for Request {
             received_at: rfc3339(row.received_at),
             updated_at: rfc3339(row.updated_at),
             theme: row.theme,
+            // What a broken seal leaves of it is no JSON; the log says which.
+            fields: row.fields.and_then(|text| serde_json::from_str(&text).ok()),
             assignee: row.assignee,
             citizen: row.citizen_id,
             version: row.version,

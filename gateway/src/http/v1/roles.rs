@@ -120,6 +120,16 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let expected = etag::expected(&headers)?;
     let made = expected == Expected::Absent;
+    let catalogue = api.core().catalogue.fresh().await?;
+    for (at, grant) in body.value.grants.iter().enumerate() {
+        if let Some(unknown) = catalogue.unknown_code(grant) {
+            let list = unknown.member();
+            return Err(Problem::invalid(
+                &format!("/grants/{at}/{list}"),
+                &unknown.told(&format!("GET /v1/{list}")),
+            ));
+        }
+    }
     let role = access::Role {
         code,
         label: body.value.label,

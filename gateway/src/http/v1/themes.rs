@@ -88,7 +88,9 @@ pub(super) struct Content {
     /// Who may see its requests.
     #[serde(default)]
     confidentiality: Confidentiality,
-    /// JSON Schema of the fields that a form adds.
+    /// JSON Schema (2020-12) of the fields that a form adds: `type` is `object`; what is understood is `type`, `enum`, `const`,
+    /// `properties`, `required`, `additionalProperties`, `items`, the limits of lengths, counts and numbers, and what is for
+    /// people, `format` included; everything else is refused.
     #[schema(value_type = Option<Object>)]
     fields: Option<Value>,
     /// Whether new requests may have it.
