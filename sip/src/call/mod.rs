@@ -156,6 +156,8 @@ pub(crate) enum Phase {
 /// A 2xx to an INVITE, which its user repeats until the ACK comes (RFC 3261 §13.3.1.4).
 #[derive(Debug)]
 pub(crate) struct Pending {
+    /// That of the INVITE.
+    pub(crate) transaction: u64,
     pub(crate) cseq: u32,
     pub(crate) bytes: Bytes,
     pub(crate) flow: Flow,
@@ -165,8 +167,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) const fn new(cseq: u32, bytes: Bytes, flow: Flow, offers: bool) -> Self {
+    pub(crate) const fn new(transaction: u64, cseq: u32, bytes: Bytes, flow: Flow, offers: bool) -> Self {
         Self {
+            transaction,
             cseq,
             bytes,
             flow,

@@ -187,7 +187,7 @@ impl Endpoint {
         self.perform(flow, step, Timer::ServerResend(id), Timer::ServerEnd(id));
         let (again, give_up) = Pending::deadlines(now);
         if let Some(Call::Established(established)) = self.calls.get_mut(&call) {
-            established.pending = Some(Pending::new(cseq, bytes, flow, offers));
+            established.pending = Some(Pending::new(id, cseq, bytes, flow, offers));
             self.timers.set(Timer::CallResend(call), again);
             self.timers.set(Timer::CallGiveUp(call), give_up);
         }

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::{Call, Endpoint, Event, Purpose, Timer};
 use crate::call::{CallHandle, Phase};
 use crate::flow::{Flow, Transport};
-use crate::transaction::server::State;
 use crate::wire::Request;
 use crate::wire::build::Reply;
 
@@ -71,32 +70,27 @@ impl Endpoint {
     fn answers_moved(&mut self, flow: Flow) {
         let mut again = Vec::new();
         for server in self.servers.values_mut().filter(|server| server.flow == flow) {
-            let state = server.state;
-            again.extend(server.moved().map(|bytes| (server.flow, bytes, state)));
+            again.extend(server.moved().map(|bytes| (server.flow, bytes)));
         }
-        // A provisional answer that waits for its PRACK is repeated by its call, from now on there.
+        // What waits for its PRACK or its ACK is repeated by its call, from now on there.
         for call in self.calls.values_mut() {
-            if let Call::Established(established) = call
-                && let Some(early) = established.early.as_mut().filter(|early| early.flow == flow)
-                && let Some(server) = self.servers.get(&early.transaction)
-            {
-                early.flow = server.flow;
+            let Call::Established(established) = call else { continue };
+            let early = established.early.as_mut().map(|early| (early.transaction, &mut early.flow, None));
+            let pending = established.pending.as_mut().map(|pending| {
+                let bytes = pending.bytes.clone();
+                (pending.transaction, &mut pending.flow, Some(bytes))
+            });
+            for (transaction, from, bytes) in early.into_iter().chain(pending) {
+                if *from == flow
+                    && let Some(server) = self.servers.get(&transaction).filter(|server| server.flow != flow)
+                {
+                    *from = server.flow;
+                    again.extend(bytes.map(|bytes| (server.flow, bytes)));
+                }
             }
         }
-        for (to, bytes, state) in again {
-            if state != State::Accepted {
-                self.transmit(to, bytes);
-                continue;
-            }
-            // A 2xx is its call's to repeat, and only while no ACK has come.
-            let pending = self.calls.values_mut().find_map(|call| match call {
-                Call::Established(established) => established.pending.as_mut().filter(|pending| pending.bytes == bytes),
-                Call::Offered { .. } => None,
-            });
-            if let Some(pending) = pending {
-                pending.flow = to;
-                self.transmit(to, bytes);
-            }
+        for (to, bytes) in again {
+            self.transmit(to, bytes);
         }
     }
 }

@@ -87,12 +87,12 @@ impl Server {
     }
 
     /// The connection is gone: the other one has its place, if there is one. Gives what must be sent again on it:
-    /// an answer that may never have left.
+    /// a refusal that may never have left. A 2xx is its call's to repeat.
     pub(crate) fn moved(&mut self) -> Option<Bytes> {
         self.flow = self.otherwise.take()?;
         match self.state {
-            State::Completed | State::Accepted => self.last.clone(),
-            State::Proceeding | State::Confirmed => None,
+            State::Completed => self.last.clone(),
+            State::Proceeding | State::Confirmed | State::Accepted => None,
         }
     }
 
