@@ -1,4 +1,4 @@
-//! SIP under load: `sip-load [--full] [--out FILE] [PART...]`, where a part is loss, unconfirmed, junk, lost-byes or
+//! SIP under load: `sip-load [--full] [--rate CALLS] [--out FILE] [PART...]`, where a part is loss, unconfirmed, junk, lost-byes or
 //! signalling. Small sizes unless `--full`. Needs Kamailio; for `--full`, the release build.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
@@ -13,11 +13,12 @@ const PARTS: [&str; 5] = ["loss", "unconfirmed", "junk", "lost-byes", "signallin
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (mut full, mut out, mut parts) = (false, None, Vec::new());
+    let (mut full, mut out, mut parts, mut rate) = (false, None, Vec::new(), None::<f64>);
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--full" => full = true,
+            "--rate" => rate = Some(given.next().context("--rate needs calls a second")?.parse()?),
             "--out" => out = Some(given.next().context("--out needs a file")?),
             part => {
                 ensure!(PARTS.contains(&part), "no part {part}; there are {}", PARTS.join(", "));
@@ -55,8 +56,11 @@ async fn main() -> Result<()> {
         show(scenes::lost_byes(&binary, sized(200, 10_000), if full { 70.0 } else { 20.0 }).await?);
     }
     if wanted("signalling") {
-        let rate = if full { 1_000.0 } else { 50.0 };
-        show(scenes::signalling(&binary, sized(500, 60_000), rate, full).await?);
+        // A minute of them; a quarter of one where somebody looks for the rate that holds.
+        let seconds = if rate.is_some() { 15.0 } else { 60.0 };
+        let rate = rate.unwrap_or(if full { 1_000.0 } else { 50.0 });
+        let calls = if full { (rate * seconds) as usize } else { 500 };
+        show(scenes::signalling(&binary, calls, rate, full).await?);
     }
     let mut table = String::from("| what | measured | beside |\n|---|---|---|\n");
     for Row {
