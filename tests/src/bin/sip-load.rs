@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
         show(scenes::junk(&binary, rate, Duration::from_secs(seconds)).await?);
     }
     if wanted("lost-byes") {
-        show(scenes::lost_byes(&binary, sized(200, 10_000), if full { 70.0 } else { 20.0 }).await?);
+        show(scenes::lost_byes(&binary, sized(200, 10_000), if full { 40.0 } else { 20.0 }).await?);
     }
     if wanted("signalling") {
         // A minute of them; a quarter of one where somebody looks for the rate that holds.

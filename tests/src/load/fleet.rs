@@ -117,6 +117,8 @@ enum Stage {
 
 struct Caller {
     stage: Stage,
+    /// When its BYE is due.
+    leaves: Option<Instant>,
     began: Instant,
     /// When the request under way was sent first.
     asked: Instant,
@@ -214,6 +216,7 @@ impl Fleet {
         let request = self.text("INVITE", number, None)?;
         self.link.send(request.as_bytes())?;
         self.callers.push(Caller {
+            leaves: None,
             stage: Stage::Inviting,
             began: now,
             asked: now,
@@ -234,7 +237,9 @@ impl Fleet {
             return Ok(());
         };
         match caller.stage {
-            Stage::Talking => return self.leave(number, now),
+            // Other alarms than that of its BYE are of the INVITE that was answered meanwhile.
+            Stage::Talking if caller.leaves.is_some_and(|at| at <= now) => return self.leave(number, now),
+            Stage::Talking => return Ok(()),
             Stage::Over | Stage::Proceeding if now < caller.asked + GIVE_UP => return Ok(()),
             Stage::Over => return Ok(()),
             Stage::Inviting | Stage::Proceeding | Stage::Leaving => {}
@@ -335,6 +340,9 @@ impl Fleet {
         match self.order.ending {
             Ending::Bye(talk) if first && talk.is_zero() => self.leave(number, now),
             Ending::Bye(talk) if first => {
+                if let Some(caller) = self.callers.get_mut(number) {
+                    caller.leaves = Some(now + talk);
+                }
                 self.due.push(Reverse((now + talk, number)));
                 Ok(())
             }

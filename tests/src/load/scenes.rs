@@ -307,7 +307,8 @@ pub async fn lost_byes(binary: &Path, calls: usize, rate: f64) -> Result<Row> {
             took.as_secs_f64()
         ),
         beside: format!("memory {before} MB before, {after} MB after; refused: {:?}", tally.refused),
-        sound: tally.failed() == 0,
+        // Missing sound ends a call 20 s after the last packet: fewer held at once, and it was not that.
+        sound: tally.failed() == 0 && most as f64 >= (calls as f64).min(rate * 15.0),
     })
 }
 
