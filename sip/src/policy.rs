@@ -25,6 +25,27 @@ impl Network {
     }
 }
 
+impl Network {
+    /// How narrow it is: bits that an address has in common with it.
+    #[must_use]
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+}
+
+/// Whose an address is: the trunk's that names the narrowest range around it, so that a trunk with a password inside a wider
+/// one without is asked for it wherever it stands in the configuration.
+#[must_use]
+pub(crate) fn trunk_of(trunks: &[Trunk], address: IpAddr) -> Option<usize> {
+    let narrowest = |trunk: &Trunk| {
+        let around = trunk.allow.iter().filter(|network| network.contains(address));
+        around.map(Network::bits).max()
+    };
+    let found = trunks.iter().enumerate().filter_map(|(at, trunk)| Some((narrowest(trunk)?, at)));
+    // Of two alike the first; the configuration refuses them.
+    found.max_by_key(|&(bits, at)| (bits, std::cmp::Reverse(at))).map(|(_, at)| at)
+}
+
 fn same(a: u128, b: u128, width: u8, bits: u8) -> bool {
     bits == 0 || (a ^ b) >> u32::from(width - bits) == 0
 }
@@ -143,6 +164,17 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_narrowest_range_says_whose_an_address_is() {
+        let trunk = |name, range: &str| Trunk::new(name, vec![range.parse().unwrap()]);
+        let trunks = [trunk("wide", "10.0.0.0/8"), trunk("one", "10.0.0.7"), trunk("six", "::/0")];
+        let of = |address: &str| trunk_of(&trunks, address.parse().unwrap());
+        assert_eq!(
+            [of("10.0.0.8"), of("10.0.0.7"), of("2001:db8::1"), of("192.0.2.1")],
+            [Some(0), Some(1), Some(2), None]
+        );
+    }
 
     #[test]
     fn ranges() {

@@ -107,7 +107,9 @@ fn diversions(invite: &Request) -> Vec<Diversion> {
             .filter(|reason| !reason.is_empty())
             .map(str::to_ascii_lowercase),
     };
-    let fields = invite.headers.elements("Diversion").filter_map(NameAddr::parse);
+    // Who diverted may want to stay unknown too (RFC 5806 §4).
+    let open = |found: &NameAddr| !matches!(list::param(&found.params, "privacy"), Some("full" | "uri"));
+    let fields = invite.headers.elements("Diversion").filter_map(NameAddr::parse).filter(open);
     let mut found: Vec<Diversion> = fields.map(read).collect();
     // RFC 5806 §5: the latest diversion stands on top.
     found.reverse();
@@ -125,7 +127,17 @@ fn history(invite: &Request) -> Vec<History> {
         let number = party(&entry.uri);
         Some((order, History { index, number, cause }))
     };
-    let fields = invite.headers.elements("History-Info").take(64).filter_map(NameAddr::parse);
+    // An entry that is private says so in its URI (RFC 7044 §10.1.2), for all of them Privacy does.
+    let all_private = parties::privacy(invite)
+        .iter()
+        .any(|word| matches!(word.as_str(), "history" | "header" | "session"));
+    let open = |found: &NameAddr| !all_private && !found.uri.as_str().contains("Privacy=");
+    let fields = invite
+        .headers
+        .elements("History-Info")
+        .take(64)
+        .filter_map(NameAddr::parse)
+        .filter(open);
     let mut entries: Vec<(Vec<u32>, History)> = fields.filter_map(read).collect();
     entries.sort_by(|one, other| one.0.cmp(&other.0));
     entries.into_iter().map(|(_, entry)| entry).take(MAX_ENTRIES).collect()

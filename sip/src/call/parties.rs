@@ -139,7 +139,8 @@ pub(crate) fn caller(invite: &Request, trusted: bool) -> Caller {
     let hidden = party
         .as_ref()
         .is_some_and(|(found, _)| matches!(found.privacy.as_str(), "full" | "uri"));
-    if !privacy.iter().any(|word| word == "none") && (kept_back || hidden) {
+    // `none` stands alone (RFC 3323 §4.2); beside another word it is a mistake, by which nobody is named.
+    if kept_back || (hidden && !privacy.iter().any(|word| word == "none")) {
         return Caller {
             number: "anonymous".to_owned(),
             name: None,
@@ -155,7 +156,7 @@ pub(crate) fn caller(invite: &Request, trusted: bool) -> Caller {
         },
         (None, Some((found, display))) => Caller {
             number: found.number,
-            name: name(display),
+            name: name(display).filter(|_| found.privacy != "name"),
             withheld: false,
         },
         (None, None) => from(false),
@@ -204,6 +205,11 @@ mod tests {
             );
         }
         assert!(!caller(&invite("P-Asserted-Identity: <tel:+33612>\r\nPrivacy: none\r\n"), true).withheld);
+        assert!(caller(&invite("Privacy: none\r\nPrivacy: id\r\n"), true).withheld);
+        assert_eq!(
+            caller(&invite("Remote-Party-ID: \"Zoé\" <sip:0622@h>;privacy=name\r\n"), true).name,
+            None
+        );
         assert!(!caller(&invite("P-Asserted-Identity: <tel:+33612>\r\nPrivacy: history\r\n"), true).withheld);
     }
 

@@ -99,6 +99,16 @@ impl Config {
                 }
                 peers.push(peer);
             }
+            let twin = |other: &&Trunk| other.allow.iter().any(|network| found.allow.contains(network));
+            if let Some(other) = trunks.iter().find(twin) {
+                entry.problem(
+                    "allow",
+                    format!(
+                        "has a range of trunk {:?} too, so that nobody knows whose a call from there is; leave it to one of them",
+                        other.name
+                    ),
+                );
+            }
             trunks.push(found);
         }
         let mut lines: Vec<Line> = Vec::new();
@@ -186,7 +196,8 @@ mod tests {
             "[sip]\nlisten = [\"sctp:1.2.3.4:5\"]\nmedia_ports = \"40001-40002\"\nadvertise = \"pbx\"\n\
              [[sip.trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/40\"]\n[[sip.trunk]]\nname = \"a\"\n\
              [[sip.line]]\nnumber = \"1\"\ngreeting = \"none.wav\"\nsilence = 5\n\
-             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\nfailure_status = 487\n",
+             [[sip.line]]\nnumber = \"01 45\"\nbeep = false\n[[sip.trunk]]\nname = \"b\"\nallow = []\nfailure_status = 487\n\
+             [[sip.trunk]]\nname = \"c\"\nallow = [\"192.0.2.1\"]\n[[sip.trunk]]\nname = \"d\"\nallow = [\"192.0.2.1\"]\n",
         );
         for expected in [
             "sip.listen",
@@ -199,6 +210,7 @@ mod tests {
             "did you mean silence_seconds?",
             "line 15: sip.line[1].number",
             "warning: line 16: sip.line[1].beep",
+            "sip.trunk[4].allow: has a range of trunk \"c\" too",
             "sip.trunk[2].failure_status: 487 says something else",
             "warning: line 19: sip.trunk[2].allow: is empty",
         ] {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Call, Endpoint, Event, Timer, transport};
 use crate::flow::{Flow, Transport};
 use crate::hop;
+use crate::policy;
 use crate::transaction;
 use crate::transaction::server::{Server, State};
 use crate::wire::build::Reply;
@@ -49,10 +50,7 @@ impl Endpoint {
     }
 
     fn trunk_of(&self, flow: Flow) -> Option<usize> {
-        let ip = flow.remote.ip();
-        self.trunks
-            .iter()
-            .position(|trunk| trunk.allow.iter().any(|network| network.contains(ip)))
+        policy::trunk_of(&self.trunks, flow.remote.ip())
     }
 
     /// A stranger: one answer that tells nothing, from no state, and not too often.

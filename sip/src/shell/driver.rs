@@ -18,6 +18,7 @@ use super::arrival::Arrival;
 use super::deposit::{Deposit, Stage};
 use super::keeping::Keeping;
 use super::net::Net;
+use super::notices::Notices;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
 use crate::config::Config;
@@ -74,6 +75,7 @@ pub(super) struct Driver {
     /// The account was taken over by another node.
     pub(super) fenced: bool,
     pub(super) reporter: Reporter,
+    notices: Notices,
     pub(super) keeping: Keeping,
     net: Net,
     /// When the levels of the tables are told next.
@@ -111,6 +113,7 @@ impl Driver {
             stopping: None,
             fenced: false,
             reporter,
+            notices: Notices::default(),
             keeping,
             net,
             levels_due: now,
@@ -205,8 +208,11 @@ impl Driver {
         }
     }
 
-    pub(super) fn count(&self, what: &'static str) {
+    pub(super) fn count(&mut self, what: &'static str) {
         self.core.counters.add(&self.account, what, 1);
+        if let Some((words, times)) = self.notices.note(what, Instant::now()) {
+            tracing::warn!(event = what, times, "{words}");
+        }
     }
 
     /// What is held, for the metrics; once a second is often enough.

@@ -8,6 +8,7 @@ mod driver;
 mod keeping;
 mod keys;
 mod net;
+mod notices;
 mod outgoing;
 mod probe;
 mod records;

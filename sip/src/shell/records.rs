@@ -97,7 +97,8 @@ fn signalling(call: &IncomingCall) -> Option<Value> {
         "diversions": diversions.collect::<Vec<_>>(),
         "history": history.collect::<Vec<_>>(),
         "verification": facts.verification.map(Verification::as_str),
-        "identity": facts.identity,
+        // The signature names who calls.
+        "identity": if call.withheld { &[] } else { facts.identity.as_slice() },
         "session_id": facts.session_id,
     }))
 }

@@ -225,7 +225,12 @@ impl Driver {
     pub(super) fn ended(&mut self, call: CallHandle, by: EndedBy, answered: bool) {
         match by {
             EndedBy::Caller if answered => self.over(call, CallEnd::Caller),
-            EndedBy::Expired => self.over(call, CallEnd::RtpTimeout),
+            EndedBy::Expired => {
+                if let Some(deposit) = self.calls.get_mut(&call) {
+                    deposit.reason.get_or_insert_with(|| "SIP;cause=408".to_owned());
+                }
+                self.over(call, CallEnd::RtpTimeout);
+            }
             EndedBy::Us => self.over(call, CallEnd::Shutdown),
             EndedBy::Caller | EndedBy::NoAck | EndedBy::NoMedia => self.over(call, CallEnd::Abandoned),
         }

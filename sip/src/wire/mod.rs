@@ -127,7 +127,7 @@ pub fn parse(bytes: &Bytes) -> Result<Message, Refused> {
         answerable: None,
     };
     if bytes.len() > MAX_MESSAGE {
-        return Err(nothing("Message Too Large"));
+        return Err(too_large(bytes));
     }
     let lexed = lex::lex(bytes).ok_or_else(|| nothing("Nothing But Line Ends"))?;
     let via = lexed.headers.elements("Via").next().and_then(Via::parse);
@@ -208,6 +208,22 @@ fn request(start: &str, lexed: &lex::Lexed, raw: &Bytes) -> Result<Message, Flaw
         raw: raw.clone(),
     };
     Ok(Message::Request(Box::new(request)))
+}
+
+/// What is too large is answered along what stands at its beginning (RFC 3261 §21.5.7).
+fn too_large(bytes: &Bytes) -> Refused {
+    let lexed = lex::lex(&bytes.slice(..MAX_MESSAGE));
+    let is_answered = |start: &str| start.split_whitespace().next() != Some("ACK") && !start.starts_with("SIP/");
+    let answerable = lexed.filter(|lexed| is_answered(lexed.start.trim())).and_then(|lexed| {
+        let via = lexed.headers.elements("Via").next().and_then(Via::parse)?;
+        let headers = lexed.headers;
+        Some(Box::new(Unanswered { via, headers }))
+    });
+    Refused {
+        status: 513,
+        flaw: "Message Too Large",
+        answerable,
+    }
 }
 
 fn response(start: &str, headers: Headers, via: Option<Via>, rest: &Bytes) -> Result<Message, &'static str> {

@@ -76,13 +76,14 @@ impl Framer {
     /// The length of the message at the start of the buffer; `None` when its head is not whole yet.
     fn measure(&mut self) -> Result<Option<usize>, usize> {
         let from = self.searched.saturating_sub(3);
-        let Some(head) = head_end(&self.buffer, from) else {
+        let found = head_end(&self.buffer, from);
+        if found.unwrap_or(self.buffer.len()) > MAX_MESSAGE {
+            // One octet too many: whoever reads it knows by that, and answers 513.
+            return Err(MAX_MESSAGE + 1);
+        }
+        let Some(head) = found else {
             self.searched = self.buffer.len();
-            return if self.buffer.len() > MAX_MESSAGE {
-                Err(MAX_MESSAGE)
-            } else {
-                Ok(None)
-            };
+            return Ok(None);
         };
         let bytes = Bytes::copy_from_slice(&self.buffer[..head]);
         let length = lex::lex(&bytes).map_or(Length::Absent, |lexed| content_length(&lexed.headers));
@@ -156,6 +157,18 @@ mod tests {
             framer.push(MESSAGE);
             assert_eq!(framer.next(), None);
         }
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_told_so() {
+        let mut framer = Framer::default();
+        framer.push(b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nX-A: ");
+        framer.push(&[b'x'; MAX_MESSAGE]);
+        framer.push(b"\r\n\r\n");
+        let frame = framer.next();
+        let Some(Frame::Broken(head)) = frame else { panic!("{frame:?}") };
+        let refused = crate::wire::parse(&head).unwrap_err();
+        assert_eq!((refused.status, refused.answerable.is_some()), (513, true));
     }
 
     #[test]

@@ -1,0 +1,64 @@
+//! What an operator should read in the log about calls that were not taken: once a minute a kind, however often it happens.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// From one line of a kind to the next.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// What was told when, and how often it happened since.
+#[derive(Debug, Default)]
+pub(super) struct Notices(HashMap<&'static str, (Instant, u64)>);
+
+impl Notices {
+    /// Notes an event by the name of its counter; what is to be said of it now, and how often it happened unsaid.
+    pub(super) fn note(&mut self, event: &'static str, now: Instant) -> Option<(&'static str, u64)> {
+        let words = words(event)?;
+        let Some((told, unsaid)) = self.0.get_mut(event) else {
+            self.0.insert(event, (now, 0));
+            return Some((words, 1));
+        };
+        *unsaid += 1;
+        if now.saturating_duration_since(*told) < PAUSE {
+            return None;
+        }
+        let times = std::mem::take(unsaid);
+        *told = now;
+        Some((words, times))
+    }
+}
+
+/// What happened, and what to do; nothing for what needs nobody.
+fn words(event: &str) -> Option<&'static str> {
+    Some(match event {
+        "unauthorised" => "a call came with wrong credentials; compare user and password of the trunk with those of the PBX",
+        "throttled" => "an address with too many wrong passwords is refused for a while",
+        "forbidden" => "somebody calls whom no trunk's `allow` names",
+        "no_line" => "a number was called that no [[sip.line]] has",
+        "trunk_calls" => "a trunk has more calls than its max_calls",
+        "trunk_rate" => "a trunk makes more calls a second than its calls_per_second",
+        "overload" => "more calls come than can be held; they are refused for now",
+        "no_port" => "no media port is free; widen media_ports",
+        "store_unavailable" => "calls are refused because the database is away",
+        "connection_refused" => "more connections come than are held",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_a_minute_and_with_how_often() {
+        let start = Instant::now();
+        let mut notices = Notices::default();
+        assert!(notices.note("no_line", start).is_some_and(|(_, times)| times == 1));
+        for second in 1..60 {
+            assert_eq!(notices.note("no_line", start + Duration::from_secs(second)), None);
+        }
+        assert!(notices.note("forbidden", start).is_some(), "each kind has its own minute");
+        assert!(notices.note("no_line", start + PAUSE).is_some_and(|(_, times)| times == 60));
+        assert_eq!(notices.note("retransmission", start), None, "what needs nobody");
+    }
+}
