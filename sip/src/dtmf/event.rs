@@ -93,12 +93,15 @@ impl Decoder {
     }
 
     fn report(&mut self, told: Event, marker: bool) -> Option<Press> {
-        let same = |event: &&mut Event| (event.ssrc, event.timestamp, event.digit) == (told.ssrc, told.timestamp, told.digit);
-        if let Some(event) = self.recent.iter_mut().rev().find(same) {
+        let same = |event: &Event| (event.ssrc, event.timestamp, event.digit) == (told.ssrc, told.timestamp, told.digit);
+        if let Some(mut event) = self.recent.iter().rposition(same).and_then(|at| self.recent.remove(at)) {
             event.duration = event.duration.max(told.duration);
             event.ended |= told.ended;
             event.first = event.first.min(told.first);
-            return event.count();
+            let press = event.count();
+            // Whatever one packet tells of is remembered beyond that packet: nothing else in it may push it out.
+            self.recent.push_back(event);
+            return press;
         }
         let mut event = told;
         if !marker && let Some(before) = self.recent.iter().rev().find(|before| before.goes_on_in(&told)) {
@@ -175,6 +178,18 @@ mod tests {
         let mut packets: Vec<_> = (1_u16..5).map(|n| (timestamp, n == 1, 10, n * 160)).collect();
         packets.extend([(timestamp, false, END | 10, 800); 3]);
         packets
+    }
+
+    #[test]
+    fn a_packet_that_tells_of_old_and_new_presses_counts_none_of_them_twice() {
+        let mut ear = Ear::new();
+        for number in 0..REMEMBERED as u32 {
+            assert_eq!(ear.hears(number * 8_000, true, 1, END | 10, 800).len(), 1);
+        }
+        // The oldest that is remembered, and a new one right behind it.
+        let packet = [1, END | 10, 3, 32, 2, END | 10, 3, 32];
+        assert_eq!(ear.takes(0, false, &packet), [2]);
+        assert!(ear.takes(0, false, &packet).is_empty());
     }
 
     #[test]
