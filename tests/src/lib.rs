@@ -13,6 +13,7 @@ pub mod peer;
 pub mod postgres;
 pub mod scratch;
 pub mod sip;
+pub mod sipp;
 pub mod smpp_link;
 pub mod smsc;
 pub mod smtp_sink;

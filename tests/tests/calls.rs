@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::process::Command;
 use voxea_tests::kill::requests;
 use voxea_tests::scratch::{self, Running, Scratch};
 use voxea_tests::sip::{Answer, Call, Impairment, Invite, plan};
+use voxea_tests::sipp;
 use voxea_tests::voicemail::{self, heard, interaction, lag};
 
 const SILENCE: u8 = 0xD5;
@@ -42,27 +42,11 @@ fn speech() -> &'static [u8] {
     voicemail::speech().unwrap()
 }
 
-async fn sipp(running: &Running, scenario: &Path, folder: &Path, extra: &[&str]) -> Result<()> {
-    let server = running.sip().await?.to_string();
-    let mut command = Command::new("sipp");
-    command
-        .args(["-sf"])
-        .arg(scenario)
-        .args(["-s", "3000", "-i", "127.0.0.1", "-nostdin", "-timeout", "90"])
-        .args(extra)
-        .arg(server);
-    let output = command
-        .current_dir(folder)
-        .output()
-        .await
-        .context("sipp is missing: apt-get install sip-tester")?;
-    ensure!(
-        output.status.success(),
-        "sipp: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout)
-    );
-    Ok(())
+async fn plays(running: &Running, scenario: &Path, folder: &Path, extra: &[&str]) -> Result<()> {
+    let scenario = scenario.to_string_lossy();
+    let mut arguments = vec!["-sf", &*scenario, "-timeout", "90"];
+    arguments.extend(extra);
+    sipp::run(running.sip().await?, folder, &arguments).await
 }
 
 /// The scenario with its audio file and the time that it takes, in milliseconds.
@@ -88,7 +72,7 @@ async fn sipp_is_recorded_sample_by_sample_once() -> Result<()> {
     let speech = &speech()[..speech().len() / 160 * 160];
     let spoken = speech.len() / 8;
     let path = scenario(scratch.path(), speech, spoken + 500)?;
-    sipp(&running, &path, scratch.path(), &["-m", "1"]).await?;
+    plays(&running, &path, scratch.path(), &["-m", "1"]).await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     let call = interaction(&running, &request).await?;
     assert_eq!((&call["call"]["end"], &call["call"]["dialled"]), (&"caller".into(), &"3000".into()));
@@ -195,9 +179,9 @@ async fn two_hundred_calls_leave_nothing_behind() -> Result<()> {
     let (scratch, running) = daemon("44400-45399", false).await?;
     let process = running.process()?;
     let path = scenario(scratch.path(), &speech()[..16_000], 2_000)?;
-    sipp(&running, &path, scratch.path(), &["-m", "1"]).await?;
+    plays(&running, &path, scratch.path(), &["-m", "1"]).await?;
     let before = held(process)?;
-    sipp(&running, &path, scratch.path(), &["-m", "200", "-r", "20", "-l", "200"]).await?;
+    plays(&running, &path, scratch.path(), &["-m", "200", "-r", "20", "-l", "200"]).await?;
     let all = requests(&running, "channel=voicemail").await?;
     assert_eq!(all.len(), 201);
     for request in &all {

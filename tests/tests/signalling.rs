@@ -1,64 +1,39 @@
 //! What a PBX asks of signalling beyond a plain call: SIPp and a caller who knows bytes, against the running daemon.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
-use tokio::process::Command;
 use voxea_tests::kill::requests;
 use voxea_tests::scratch::{self, Running, Scratch};
 use voxea_tests::sip::{Answer, Call, Invite};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use voxea_tests::sipp;
+use voxea_tests::voicemail;
 
 async fn daemon(ports: &str, trunk: &str) -> Result<(Scratch, Running)> {
     daemon_with(ports, trunk, "").await
 }
 
 async fn daemon_with(ports: &str, trunk: &str, line: &str) -> Result<(Scratch, Running)> {
-    let greeting = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{trunk}\n\
-         [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{0}\"\n{line}",
-        greeting.display()
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{trunk}\n{}",
+        voicemail::line(line)
     );
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
     let running = scratch.run().await?;
     Ok((scratch, running))
 }
 
-/// The first contact of a request, once its call is over.
-async fn ended(running: &Running, request: &Value) -> Result<Value> {
-    let target = format!("/v1/requests/{}/interactions", request["id"].as_str().context("no id")?);
-    let over = |shown: &Value| !shown["items"][0]["call"]["ended_at"].is_null();
-    Ok(running.rest().until(&target, PATIENCE, over).await?["items"][0].clone())
-}
-
 async fn reliable(running: &Running, folder: &Path) -> Result<()> {
-    sipp(running, folder, "reliable.xml", &[]).await
+    plays(running, folder, "reliable.xml", &[]).await
 }
 
-async fn sipp(running: &Running, folder: &Path, scenario: &str, more: &[&str]) -> Result<()> {
+async fn plays(running: &Running, folder: &Path, scenario: &str, more: &[&str]) -> Result<()> {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sipp").join(scenario);
-    let server = running.sip().await?.to_string();
-    let output = Command::new("sipp")
-        .arg("-sf")
-        .arg(scenario)
-        .args(["-s", "3000", "-i", "127.0.0.1", "-nostdin", "-timeout", "30", "-m", "1"])
-        .args(more)
-        .arg(server)
-        .current_dir(folder)
-        .output()
-        .await
-        .context("sipp is missing: apt-get install sip-tester")?;
-    ensure!(
-        output.status.success(),
-        "sipp: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout)
-    );
-    Ok(())
+    let scenario = scenario.to_string_lossy();
+    let mut arguments = vec!["-sf", &*scenario, "-timeout", "30", "-m", "1"];
+    arguments.extend(more);
+    sipp::run(running.sip().await?, folder, &arguments).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +42,7 @@ async fn a_caller_that_requires_100rel_is_answered_and_all_that_it_says_is_kept(
     reliable(&running, scratch.path()).await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     assert_eq!(request["from"], "+33612345678", "who the trunk asserts, and not From");
-    let call = ended(&running, &request).await?["call"].clone();
+    let call = voicemail::interaction(&running, &request).await?["call"].clone();
     assert_eq!(
         (&call["end"], &call["end_reason"]),
         (&json!("caller"), &json!("Q.850;cause=16")),
@@ -104,14 +79,14 @@ async fn a_closed_line_is_heard_without_an_answer() -> Result<()> {
     let (scratch, running) = daemon_with("44600-44699", "", &line).await?;
     let ear = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
     let port = ear.local_addr()?.port().to_string();
-    sipp(&running, scratch.path(), "unanswered.xml", &["-key", "audio_port", &port]).await?;
+    plays(&running, scratch.path(), "unanswered.xml", &["-key", "audio_port", &port]).await?;
     let (mut packets, mut packet) = (0, [0; 2_048]);
     while ear.try_recv(&mut packet).is_ok() {
         packets += 1;
     }
     assert!(packets >= 10, "the sentence of 200 ms was heard: {packets} packets");
     let request = requests(&running, "channel=voicemail").await?.remove(0);
-    let shown = ended(&running, &request).await?;
+    let shown = voicemail::interaction(&running, &request).await?;
     assert_eq!(
         (&shown["call"]["end"], &shown["call"]["answered_at"], &shown["recording"]["state"]),
         (&json!("operator"), &Value::Null, &json!("failed"))
@@ -125,7 +100,7 @@ async fn a_trunk_that_is_not_trusted_is_heard_and_not_believed() -> Result<()> {
     reliable(&running, scratch.path()).await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     assert_ne!(request["from"], "+33612345678");
-    let call = ended(&running, &request).await?["call"].clone();
+    let call = voicemail::interaction(&running, &request).await?["call"].clone();
     assert_eq!(call["diverted_from"], json!([]));
     assert_eq!(call["signalling"]["trusted"], false);
     running.stop().await
@@ -166,7 +141,7 @@ async fn who_wants_to_stay_unknown_is_named_nowhere() -> Result<()> {
     };
     call.hang_up().await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
-    let shown = ended(&running, &request).await?;
+    let shown = voicemail::interaction(&running, &request).await?;
     assert_eq!((&request["from"], &shown["from"]), (&json!(""), &json!("")));
     assert!(shown["flags"].as_array().is_some_and(|flags| flags.contains(&json!("withheld"))));
     assert!(!shown.to_string().contains("612345678") && !request.to_string().contains("612345678"));

@@ -14,6 +14,7 @@ use voxea_tests::sip::digest::{Account, field};
 use voxea_tests::sip::kamailio::Kamailio;
 use voxea_tests::sip::registrar::{Answer as Said, Registrar};
 use voxea_tests::sip::{Answer, Call, Invite, Message, options};
+use voxea_tests::sipp;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
@@ -264,7 +265,7 @@ async fn only_who_knows_the_password_calls() -> Result<()> {
     running.stop().await
 }
 
-async fn sipp(server: SocketAddr, password: &str, outcome: &str) -> Result<()> {
+async fn proves(server: SocketAddr, password: &str, outcome: &str) -> Result<()> {
     let leave = r#"<send retrans="500"><![CDATA[
       BYE [next_url] SIP/2.0
       Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -280,43 +281,18 @@ async fn sipp(server: SocketAddr, password: &str, outcome: &str) -> Result<()> {
     let text = text.replace("<!-- LEAVE -->", if outcome == "200" { leave } else { "" });
     let text = text.replace("<recv response=\"200\" />", "<recv response=\"200\" rrs=\"true\" />");
     std::fs::write(folder.path().join("proved.xml"), text)?;
-    let output = Command::new("sipp")
-        .args([
-            "-sf",
-            "proved.xml",
-            "-s",
-            "3000",
-            "-i",
-            "127.0.0.1",
-            "-m",
-            "5",
-            "-r",
-            "5",
-            "-nostdin",
-            "-timeout",
-            "30",
-        ])
-        .args(["-au", "voix", "-ap", password, "-auth_uri", &format!("3000@{server}")])
-        .arg(server.to_string())
-        .current_dir(folder.path())
-        .output()
-        .await
-        .context("sipp is missing: apt-get install sip-tester")?;
-    ensure!(
-        output.status.success(),
-        "sipp: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout)
-    );
-    Ok(())
+    let uri = format!("3000@{server}");
+    let account = ["-au", "voix", "-ap", password, "-auth_uri", &uri];
+    let calls = ["-sf", "proved.xml", "-m", "5", "-r", "5", "-timeout", "30"];
+    sipp::run(server, folder.path(), &[&calls[..], &account].concat()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_proves_itself_with_md5_where_that_is_allowed() -> Result<()> {
     let (_scratch, running) = daemon("47400-47499", &format!("md5 = true\nmd5_only = true\n{ACCOUNT}")).await?;
     let server = running.sip().await?;
-    sipp(server, "s3cret", "200").await?;
-    sipp(server, "wrong", "401").await?;
+    proves(server, "s3cret", "200").await?;
+    proves(server, "wrong", "401").await?;
     let shown = trunk(&running, |trunk| trunk["calls"] == 5).await?;
     ensure!(shown["refused"] == 5, "{shown}");
     running.stop().await
