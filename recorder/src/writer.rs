@@ -7,8 +7,8 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::codec::Codec;
 use crate::error::Error;
@@ -34,7 +34,8 @@ pub enum Channel {
 /// file stays as far as it was written, as after a crash.
 #[derive(Debug)]
 pub struct Writer {
-    file: Arc<File>,
+    file: Arc<OnceLock<File>>,
+    header: Header,
     disk: Arc<Disk>,
     path: PathBuf,
     silence: u8,
@@ -72,25 +73,19 @@ pub fn path_of(folder: &Path, id: &str) -> Result<PathBuf, Error> {
 }
 
 impl Writer {
-    /// Creates the recording `id` in `folder`: always a new file. `started` is
-    /// the instant of sample 0 as far as it is known, in milliseconds UTC.
+    /// Begins the recording `id` in `folder`. Its file is made with the first sample, and always a new one: many calls end
+    /// before there is any, and a file costs more than all else of such a call. `started` is the instant of sample 0 as far
+    /// as it is known, in milliseconds UTC.
     ///
     /// # Errors
-    /// [`Error::BadId`]; [`Error::File`] if the file exists or cannot be made.
+    /// [`Error::BadId`].
     pub fn create(folder: &Path, id: &str, codec: Codec, started: i64) -> Result<Self, Error> {
         let path = path_of(folder, id)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|source| Error::file(&path, "create", source))?;
-        file.write_all_at(&Header { codec, started }.to_bytes(), 0)
-            .map_err(|source| Error::file(&path, "write", source))?;
         Ok(Self {
-            file: Arc::new(file),
+            file: Arc::default(),
+            header: Header { codec, started },
             disk: Arc::new(Disk {
-                dirty: AtomicBool::new(true),
+                dirty: AtomicBool::new(false),
                 failed: AtomicBool::new(false),
             }),
             path,
@@ -168,13 +163,14 @@ impl Writer {
             }
             self.write((total - self.written).min(STEP) as usize)?;
         }
-        let path = self.path;
+        let file = self.file()?;
         let failed = |doing| {
-            let path = &path;
+            let path = &self.path;
             move |source| Error::file(path, doing, source)
         };
-        self.file.set_len(HEADER + total * FRAME).map_err(failed("cut"))?;
-        self.file.sync_all().map_err(failed("bring to the disk"))?;
+        file.set_len(HEADER + total * FRAME).map_err(failed("cut"))?;
+        file.sync_all().map_err(failed("bring to the disk"))?;
+        let path = self.path;
         sync_folder(&path)?;
         if self.disk.failed.load(Ordering::Acquire) {
             return Err(Error::Unsafe { path });
@@ -187,6 +183,9 @@ impl Writer {
     /// # Errors
     /// [`Error::File`].
     pub fn discard(self) -> Result<(), Error> {
+        if self.file.get().is_none() {
+            return Ok(());
+        }
         std::fs::remove_file(&self.path).map_err(|source| Error::file(&self.path, "remove", source))
     }
 
@@ -199,6 +198,26 @@ impl Writer {
             folder_synced: false,
             path: self.path.clone(),
         }
+    }
+
+    /// The file, made when it is wanted first. What a failure left half-made is taken away, so that the next try is as
+    /// good as the first.
+    fn file(&self) -> Result<&File, Error> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&self.path)
+            .map_err(|source| Error::file(&self.path, "create", source))?;
+        if let Err(source) = file.write_all_at(&self.header.to_bytes(), 0) {
+            let _ = std::fs::remove_file(&self.path);
+            return Err(Error::file(&self.path, "write", source));
+        }
+        self.disk.dirty.store(true, Ordering::Release);
+        Ok(self.file.get_or_init(|| file))
     }
 
     fn waiting(&mut self, channel: Channel) -> &mut Vec<u8> {
@@ -216,7 +235,7 @@ impl Writer {
         let frames: Vec<u8> = pairs.flat_map(|(&caller, &us)| [caller, us]).collect();
         // At its own place, so that a write that failed half way is repeated
         // over itself.
-        self.file
+        self.file()?
             .write_all_at(&frames, HEADER + self.written * FRAME)
             .map_err(|source| Error::file(&self.path, "write", source))?;
         self.disk.dirty.store(true, Ordering::Release);
@@ -230,7 +249,7 @@ impl Writer {
 /// Brings one recording to the disk from a thread that may wait for it.
 #[derive(Debug)]
 pub struct SyncHandle {
-    file: Arc<File>,
+    file: Arc<OnceLock<File>>,
     disk: Arc<Disk>,
     folder_synced: bool,
     path: PathBuf,
@@ -244,8 +263,9 @@ impl SyncHandle {
     /// [`Error::File`]: what was written before is not to be trusted to be on
     /// the disk; a later success does not make up for it.
     pub fn sync(&mut self) -> Result<(), Error> {
+        let Some(file) = self.file.get() else { return Ok(()) };
         if self.disk.dirty.swap(false, Ordering::AcqRel)
-            && let Err(source) = self.file.sync_data()
+            && let Err(source) = file.sync_data()
         {
             // The kernel tells a failure once and then forgets it; the writer
             // must still know when it seals.
@@ -322,8 +342,14 @@ mod tests {
     fn never_overwrites_and_never_leaves_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let create = |id| Writer::create(folder.path(), id, Codec::Pcma, 0);
-        create("same").unwrap();
-        assert!(matches!(create("same"), Err(Error::File { doing: "create", .. })));
+        let speak = |mut writer: Writer| {
+            writer.push(Channel::Caller, &[1]);
+            writer.push(Channel::Us, &[2]);
+            writer.flush().map(|()| writer)
+        };
+        speak(create("same").unwrap()).unwrap();
+        assert!(matches!(speak(create("same").unwrap()), Err(Error::File { doing: "create", .. })));
+        assert_eq!(body(&folder.path().join("same.vrec")), [1, 2]);
         for id in ["", "../up", "a/b", ".hidden", "a.b", &"x".repeat(65)] {
             assert!(matches!(create(id), Err(Error::BadId(_))), "{id}");
         }
@@ -361,7 +387,13 @@ mod tests {
         let writer = Writer::create(folder.path(), "synced", Codec::Pcma, 0).unwrap();
         let mut handle = writer.sync_handle();
         handle.sync().unwrap();
-        assert!(!handle.is_orphan());
+        assert!(!writer.path().exists(), "nothing was said yet");
+        let mut writer = writer;
+        writer.push(Channel::Caller, &[1]);
+        writer.push(Channel::Us, &[2]);
+        writer.flush().unwrap();
+        handle.sync().unwrap();
+        assert!(writer.path().exists() && !handle.is_orphan());
         writer.discard().unwrap();
         assert!(handle.is_orphan());
         assert!(!folder.path().join("synced.vrec").exists());

@@ -178,6 +178,8 @@ pub struct RecordingRow {
     pub started_at: Option<Millis>,
     /// When it was closed.
     pub sealed_at: Option<Millis>,
+    /// When the caller confirmed our answer.
+    pub answered_at: Option<Millis>,
 }
 
 impl RecordingRow {

@@ -13,7 +13,8 @@ use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
 
-const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at FROM recording";
+const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, \
+     (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
 #[derive(Debug, Clone)]

@@ -141,8 +141,7 @@ impl Leg {
         self.port
     }
 
-    /// The ACK came: plays the greeting, and records. Creates the recording's
-    /// file, hence touches the disk for a moment.
+    /// The ACK came: plays the greeting, and records. Does not touch the disk.
     ///
     /// # Errors
     /// [`StartError`]; the leg stays reserved only after `Recorder` and

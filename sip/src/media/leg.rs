@@ -134,7 +134,7 @@ pub enum Outcome {
 /// Why a leg could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The recording's file could not be created.
+    /// The recording's id can be no file's name.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
     /// The system gave no random octets.

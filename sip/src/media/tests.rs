@@ -324,18 +324,23 @@ fn hung_up_during_the_greeting_leaves_no_file() {
 }
 
 #[test]
-fn a_recording_that_exists_is_not_overwritten_and_the_leg_stays() {
-    let bench = Bench::new(47_260..=47_279);
+fn a_recording_that_exists_is_not_overwritten() {
+    let mut bench = Bench::new(47_260..=47_279);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     std::fs::write(bench.folder.path().join("taken.vrec"), b"older").unwrap();
-    let refused = leg.start(&bench.call(caller.address(), "taken"));
+    let refused = leg.start(&bench.call(caller.address(), "../up"));
     assert!(matches!(refused, Err(StartError::Recorder(_))), "{refused:?}");
-    leg.start(&bench.call(caller.address(), "free")).unwrap();
+    // The leg stays after a refusal.
+    leg.start(&bench.call(caller.address(), "taken")).unwrap();
     assert!(matches!(
         leg.start(&bench.call(caller.address(), "again")),
         Err(StartError::NotReserved)
     ));
+    let begun = bench.begun();
+    leg.stop(begun + Duration::from_millis(100));
+    let finished = bench.finished();
+    assert!(matches!(finished.outcome, Outcome::Partial { samples: 0, .. }), "{finished:?}");
     assert_eq!(std::fs::read(bench.folder.path().join("taken.vrec")).unwrap(), b"older");
 }
 

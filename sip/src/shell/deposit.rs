@@ -38,9 +38,9 @@ pub(super) struct Deposit {
     pub(super) end: Option<(CallEnd, Instant)>,
     /// Why, in the caller's words.
     pub(super) reason: Option<String>,
-    /// Where sound goes and which payload type keys have, once the caller has changed it while the leg was being started.
+    /// Where sound goes and which payload type keys have, once the caller has changed it before its ACK.
     pub(super) moved: Option<(SocketAddr, Option<u8>)>,
-    /// Keys that came by INFO while the leg was being started; bounded.
+    /// Keys that came by INFO before the ACK; bounded.
     pub(super) early: Vec<(Digit, Instant)>,
     /// The codes of the themes that keys choose, since the answer.
     pub(super) themes: Vec<(Digit, String)>,
@@ -55,8 +55,6 @@ pub(super) enum Stage {
     Committing(Leg),
     /// Our 200 is out.
     Answering(Leg),
-    /// The ACK came; the file is being made.
-    Starting,
     /// Greeting, beep, message.
     Talking(Leg),
     /// The leg was told to stop, or is gone.

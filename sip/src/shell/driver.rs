@@ -23,7 +23,7 @@ use super::repair::{self, Orphans};
 use crate::call::CallHandle;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Event, Output};
-use crate::media::{Leg, LegId, MediaEngine, MediaEvent, StartError};
+use crate::media::{LegId, MediaEngine, MediaEvent};
 
 /// Callers that still repeat an INVITE of before a crash have given up after this (64·T1 and some).
 pub(super) const ORPHANED: Duration = Duration::from_secs(35);
@@ -40,12 +40,6 @@ pub(super) enum Done {
     Committed {
         call: CallHandle,
         result: Result<Accepted, IntakeError>,
-    },
-    /// The leg of a confirmed call is playing, or could not be started.
-    Started {
-        call: CallHandle,
-        leg: Leg,
-        result: Result<(), StartError>,
     },
     /// A caller's choice was stored, or cannot be.
     Chosen { call: CallHandle },

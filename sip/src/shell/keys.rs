@@ -19,7 +19,7 @@ impl Driver {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
         match &deposit.stage {
             Stage::Talking(leg) => leg.press(digit, at),
-            Stage::Answering(_) | Stage::Starting if deposit.early.len() < EARLY => deposit.early.push((digit, at)),
+            Stage::Answering(_) if deposit.early.len() < EARLY => deposit.early.push((digit, at)),
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ use voxea_recorder::reader;
 /// served when the repetition reaches us; after a while nobody will.
 pub(super) type Orphans = HashMap<String, RecordingRow>;
 
-/// Closes every recording that has a file and returns the calls that have none.
+/// Closes every call that was answered or has a file, and returns those that may not have been.
 ///
 /// # Errors
 /// The store's.
@@ -25,9 +25,12 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
     for row in core.recordings.unfinished(account).await? {
         let path = core.blobs.path(&row.path);
         let repaired = spawn_blocking(move || repair_file(&path)).await;
-        match repaired.unwrap_or_else(|error| Some((failed(&error.to_string()), time::now()))) {
-            Some((outcome, last)) => close(core, &row, &outcome, last).await?,
-            None => {
+        let repaired = repaired.unwrap_or_else(|error| Some((failed(&error.to_string()), time::now())));
+        match (repaired, row.answered_at) {
+            (Some((outcome, last)), _) => close(core, &row, &outcome, last).await?,
+            // A file is made with the first sample: the caller was hearing what is said before it.
+            (None, Some(answered)) => close(core, &row, &failed("the daemon died before the recording began"), answered).await?,
+            (None, None) => {
                 orphans.insert(row.interaction_id.clone(), row);
             }
         }
@@ -40,7 +43,13 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
 /// # Errors
 /// The store's.
 pub(super) async fn give_up(core: &Core, row: &RecordingRow) -> Result<()> {
-    close(core, row, &failed("the daemon died before the call was answered"), time::now()).await
+    close(
+        core,
+        row,
+        &failed("the daemon died before the call was answered, or at once after it"),
+        time::now(),
+    )
+    .await
 }
 
 async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome, at: Millis) -> Result<()> {

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use tokio::task::spawn_blocking;
 use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
@@ -13,7 +12,7 @@ use super::driver::{Done, Driver, ORPHANED};
 use super::sound::Sound;
 use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
-use crate::media::{Leg, LegId, MediaEnd, MediaEvent, StartError};
+use crate::media::{LegId, MediaEnd, MediaEvent};
 use crate::sdp::Negotiated;
 
 /// Commits that may be under way at once; beyond, callers hear 503.
@@ -85,7 +84,6 @@ impl Driver {
             } => self.committed(call, accepted),
             Done::Committed { call, result: Err(error) } => self.not_committed(call, &error),
             Done::Chosen { call } => self.choice_stored(call),
-            Done::Started { call, leg, result } => self.started(call, leg, result),
             Done::Noted => {}
         }
     }
@@ -168,29 +166,11 @@ impl Driver {
             return;
         };
         let Some(line) = self.config.line(&deposit.line) else { return };
-        deposit.stage = Stage::Starting;
         let folder = self.core.blobs.recordings_folder();
         let said = said::said(line, &self.core, time::now());
         let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
         deposit.themes = said.themes;
-        // The file is made on another thread: a slow disk must not hold up the signalling.
-        self.tasks.spawn(async move {
-            let begun = spawn_blocking(move || {
-                let result = leg.start(&start);
-                (leg, result)
-            });
-            match begun.await {
-                Ok((leg, result)) => Done::Started { call, leg, result },
-                Err(_) => Done::Noted,
-            }
-        });
-    }
-
-    fn started(&mut self, call: CallHandle, mut leg: Leg, result: Result<(), StartError>) {
-        let Some(deposit) = self.calls.get_mut(&call) else {
-            return leg.stop(Instant::now());
-        };
-        if let Err(error) = result {
+        if let Err(error) = leg.start(&start) {
             tracing::error!(%error, "a recording could not be started");
             self.count("recording_failed");
             let _ = self.endpoint.hangup(call, Instant::now());
@@ -203,9 +183,8 @@ impl Driver {
             leg.press(digit, at);
         }
         if let Some((_, at)) = deposit.end {
-            // It ended while the file was being made.
+            // We wanted to end it before the caller had confirmed.
             leg.stop(at);
-            deposit.stage = Stage::Over;
         } else {
             deposit.stage = Stage::Talking(leg);
         }
@@ -258,8 +237,8 @@ impl Driver {
                 self.silent(call, end, deposit::silent_because(end).to_owned());
             }
             Stage::Talking(leg) => leg.stop(self.moment),
-            // Its leg comes back, or its last event.
-            Stage::Starting | Stage::Over => {}
+            // Its last event comes.
+            Stage::Over => {}
         }
     }
 
