@@ -177,7 +177,7 @@ impl Core {
             citizens: Citizens::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
             opt_outs: OptOuts::new(store.clone(), vault.clone()),
             outbox,
-            recordings: Recordings::new(store.clone(), feed.clone(), catalogue.clone()),
+            recordings: Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
             attachments: Attachments::new(store.clone(), vault.clone(), blobs.clone(), catalogue.clone()),
             catalogue,
             keys: Keys::new(store.clone()),

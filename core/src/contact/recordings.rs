@@ -3,6 +3,7 @@
 use super::call_notes::{CallNotes, What};
 use super::reached::{INTERACTION, reached};
 use crate::artefact::{Ending, RecordingOutcome, RecordingRow};
+use crate::audit::{self, Entry};
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -12,14 +13,16 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::{DataKey, Vault};
 
-const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, \
+pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, \
      (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
 #[derive(Debug, Clone)]
 pub struct Recordings {
     store: Store,
+    vault: Vault,
     catalogue: Catalogue,
     notes: CallNotes,
 }
@@ -27,9 +30,14 @@ pub struct Recordings {
 impl Recordings {
     /// Over a store. Starts the task that notes what becomes of calls on the current runtime.
     #[must_use]
-    pub fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
+    pub fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue) -> Self {
         let notes = CallNotes::start(store.clone(), feed);
-        Self { store, catalogue, notes }
+        Self {
+            store,
+            vault,
+            catalogue,
+            notes,
+        }
     }
 
     /// One recording.
@@ -44,6 +52,30 @@ impl Recordings {
         let reach = self.catalogue.reach(actor, Operation::Read);
         let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
         reached.map(|_| row).ok_or(missing)
+    }
+
+    /// The key of a recording's file; `None` where files are plain.
+    ///
+    /// # Errors
+    /// [`CoreError::Sealed`] when it was changed, or destroyed.
+    pub fn key(&self, row: &RecordingRow) -> Result<Option<DataKey>> {
+        self.vault.open_data_key(&row.id, row.data_key.as_deref())
+    }
+
+    /// Erases a recording by destroying its key: from then on nobody hears it, wherever copies of its file are. Of a plain one
+    /// only the row is purged, and the caller removes the file.
+    ///
+    /// # Errors
+    /// [`CoreError::NotFound`] when there is none that has sound; the store's.
+    pub async fn erase(&self, actor: &Actor, id: &str) -> Result<()> {
+        let sql = "UPDATE recording SET state = 'purged', data_key = NULL WHERE id = $1 AND state IN ('sealed', 'partial')";
+        let mut tx = self.store.begin().await?;
+        let done = on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|done| done.rows_affected()))?;
+        if done == 0 {
+            return Err(CoreError::NotFound { what: "recording" });
+        }
+        audit::append(&mut tx, &[Entry::new(actor, "erased", format!("recording/{id}"))]).await?;
+        tx.commit().await
     }
 
     /// Recordings of `account` that never came to an end: what a crash left.

@@ -5,6 +5,7 @@ mod connections;
 mod deposit;
 mod dial;
 mod driver;
+mod evidence;
 mod keeping;
 mod keys;
 mod net;
