@@ -53,6 +53,15 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
     }
     let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
     let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
+    if section.has("silence_seconds") && silence > max {
+        section.problem(
+            "silence_seconds",
+            format!(
+                "is longer than max_seconds = {}, so that silence never ends a message; make it shorter, or max_seconds longer",
+                max.as_secs()
+            ),
+        );
+    }
     Line {
         number,
         greeting,

@@ -5,8 +5,10 @@ mod greeting;
 mod line;
 mod listen;
 mod peer;
+mod sense;
 pub(crate) mod tls;
 mod trunk;
+mod validity;
 
 pub use self::announce::Closed;
 pub use self::greeting::Greeting;
@@ -65,6 +67,7 @@ impl Config {
         if listen.is_empty() {
             section.problem("listen", format!("names no address; an example: listen = [{LISTEN:?}]"));
         }
+        sense::listeners(section, &listen);
         let tls = section.sub("tls").and_then(|section| tls::server(&section));
         let listens = listen.iter().any(|listen| listen.transport == Transport::Tls);
         if listens && !section.has("tls") {
@@ -79,7 +82,17 @@ impl Config {
                 PORTS
             })
         });
+        sense::media_ports(section, &listen, &media_ports);
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
+        sense::advertise(section, &listen, advertise);
+        let mut lines: Vec<Line> = Vec::new();
+        for mut entry in section.list("line") {
+            let found = line::read(&mut entry);
+            if lines.iter().any(|other| other.number == found.number) {
+                entry.problem("number", format!("{:?} is the number of another line too", found.number));
+            }
+            lines.push(found);
+        }
         let (mut trunks, mut peers, mut trunk_tls) = (Vec::new(), Vec::new(), Vec::new());
         for mut entry in section.list("trunk") {
             let (found, peer) = trunk::read(&mut entry);
@@ -87,16 +100,10 @@ impl Config {
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
+            sense::tls_keys(&entry, &listen, peer.as_ref());
             if let Some(peer) = peer {
-                if !listen.iter().any(|listen| listen.transport == peer.transport) {
-                    entry.problem(
-                        "address",
-                        format!(
-                            "is reached by {0}, and [sip] does not listen there; an example: listen = [\"{0}:127.0.0.1:5060\"]",
-                            peer.transport
-                        ),
-                    );
-                }
+                sense::way_back(&entry, &listen, &peer);
+                sense::reached(&entry, &lines, peer.registers_as());
                 peers.push(peer);
             }
             let twin = |other: &&Trunk| other.allow.iter().any(|network| found.allow.contains(network));
@@ -110,14 +117,6 @@ impl Config {
                 );
             }
             trunks.push(found);
-        }
-        let mut lines: Vec<Line> = Vec::new();
-        for mut entry in section.list("line") {
-            let found = line::read(&mut entry);
-            if lines.iter().any(|other| other.number == found.number) {
-                entry.problem("number", format!("{:?} is the number of another line too", found.number));
-            }
-            lines.push(found);
         }
         if !section.has("trunk") {
             section.warning(

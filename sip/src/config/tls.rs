@@ -12,6 +12,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use voxea_core::base::settings::Section;
 
+use super::validity;
+
 /// Our certificate, for both sides of TLS: who asks us for one as a client gets the same.
 #[derive(Debug)]
 pub struct Identity {
@@ -41,6 +43,9 @@ pub(super) fn server(section: &Section<'_>) -> Option<Arc<Identity>> {
         let read = certificates(&path);
         read.map_err(|problem| section.problem("certificate", problem)).ok()
     });
+    if let Some(chain) = &chain {
+        validity::check(section, chain, &provider());
+    }
     let key = section.secret_text("key_file").and_then(|text| {
         let read = PrivateKeyDer::from_pem_slice(text.reveal().as_bytes());
         let say = |error| {
@@ -190,7 +195,7 @@ fn roots(path: &Path) -> Result<Arc<RootCertStore>, String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
     use voxea_core::base::settings::{Problems, parse};
 
     use super::*;
@@ -204,8 +209,17 @@ mod tests {
             .unwrap()
             .self_signed(&key)
             .unwrap();
+        let dated = |from, to| {
+            let mut params = CertificateParams::new(vec!["pbx.example.fr".to_owned()]).unwrap();
+            (params.not_before, params.not_after) = (from, to);
+            params.self_signed(&key).unwrap().pem()
+        };
+        let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(3 * 86_400);
         for (name, text) in [
             ("cert.pem", certificate.pem()),
+            ("old.pem", dated(date_time_ymd(2025, 1, 1), date_time_ymd(2025, 2, 1))),
+            ("young.pem", dated(date_time_ymd(2100, 1, 1), date_time_ymd(2101, 1, 1))),
+            ("short.pem", dated(date_time_ymd(2025, 1, 1), soon.into())),
             ("key.pem", key.serialize_pem()),
             ("other.pem", other.serialize_pem()),
             ("open.pem", key.serialize_pem()),
@@ -283,11 +297,25 @@ mod tests {
                 "sip.tls.client_ca",
             ),
             (
-                "[[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\nca_file = \"none.pem\"\n",
+                "tls = { certificate = \"old.pem\", key_file = \"key.pem\" }\n",
+                "line 2: sip.tls.certificate: expired at 2025-02-01T00:00:00.000Z: no peer would take it; put the renewed",
+            ),
+            (
+                "tls = { certificate = \"young.pem\", key_file = \"key.pem\" }\n",
+                "line 2: sip.tls.certificate: is valid from 2100-01-01T00:00:00.000Z only",
+            ),
+            (
+                "tls = { certificate = \"short.pem\", key_file = \"key.pem\" }\n",
+                "warning: line 2: sip.tls.certificate: expires at ",
+            ),
+            (
+                "listen = [\"tls:127.0.0.1:0\"]\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n\
+                 [[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\nca_file = \"none.pem\"\n",
                 "sip.trunk[0].ca_file",
             ),
             (
-                "[[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\ntls_name = \"a b\"\n",
+                "listen = [\"tls:127.0.0.1:0\"]\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n\
+                 [[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\ntls_name = \"a b\"\n",
                 "sip.trunk[0].tls_name: \"a b\" is no name",
             ),
         ] {
