@@ -72,6 +72,10 @@ impl Daemon {
             tracing::warn!(place = %warning.place, key = warning.key, "{}", warning.message);
         }
         let core = Core::open(config.core(migrate)).await?;
+        // A theme that somebody switched off keeps no telephone silent: what comes in has no theme then.
+        for problem in config.judged_by(&core.catalogue.current()) {
+            tracing::warn!(place = %problem.place, key = problem.key, "{}", problem.message);
+        }
         let (stop, tracker, health, pulses, metrics) = (
             Stop::new(),
             TaskTracker::new(),

@@ -78,3 +78,30 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
 fn seconds(number: i64) -> Duration {
     Duration::from_secs(number.unsigned_abs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use voxea_core::base::settings::{Problems, parse};
+
+    #[test]
+    fn a_silence_longer_than_the_message_is_said_where_it_was_written() {
+        let problems = |text: &str| {
+            let node = parse(&format!("[[line]]\nnumber = \"1\"\n{text}")).unwrap();
+            let problems = Problems::new();
+            let mut lines = Section::root(&node, Path::new("/nowhere"), &problems).list("line");
+            let _ = read(&mut lines[0]);
+            drop(lines);
+            problems.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let found = problems("max_seconds = 20\nsilence_seconds = 21\n");
+        assert!(
+            found.len() == 1 && found[0].contains("line 4: line[0].silence_seconds: is longer than max_seconds = 20"),
+            "{found:#?}"
+        );
+        for right in ["max_seconds = 20\nsilence_seconds = 20\n", "max_seconds = 5\n"] {
+            assert_eq!(problems(right), [""; 0], "{right}");
+        }
+    }
+}

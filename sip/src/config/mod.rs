@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use voxea_core::base::settings::Section;
+use voxea_core::base::settings::{Section, Written};
 
 use crate::flow::Transport;
 use crate::keeper::Settings;
@@ -48,6 +48,10 @@ pub struct Config {
     pub peers: Vec<Settings>,
     /// Which numbers are answered.
     pub lines: Vec<Line>,
+    /// The themes that lines name; whether there are such, only the catalogue knows.
+    pub themes: Vec<Written>,
+    /// The prompts of menus; whether a key chooses anything, only the catalogue knows.
+    pub menus: Vec<Written>,
 }
 
 impl Config {
@@ -85,12 +89,14 @@ impl Config {
         sense::media_ports(section, &listen, &media_ports);
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
         sense::advertise(section, &listen, advertise);
-        let mut lines: Vec<Line> = Vec::new();
+        let (mut lines, mut themes, mut menus) = (Vec::<Line>::new(), Vec::new(), Vec::new());
         for mut entry in section.list("line") {
             let found = line::read(&mut entry);
             if lines.iter().any(|other| other.number == found.number) {
                 entry.problem("number", format!("{:?} is the number of another line too", found.number));
             }
+            themes.extend(entry.written("theme"));
+            menus.extend(found.menu.as_ref().and_then(|_| entry.written("menu_prompt")));
             lines.push(found);
         }
         let (mut trunks, mut peers, mut trunk_tls) = (Vec::new(), Vec::new(), Vec::new());
@@ -139,6 +145,8 @@ impl Config {
             trunk_tls,
             peers,
             lines,
+            themes,
+            menus,
         }
     }
 

@@ -79,10 +79,6 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         limits,
     });
     endpoint.listens(net.listening.clone());
-    let menus = config.lines.iter().filter(|line| line.menu.is_some());
-    if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
-        tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
-    }
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }
