@@ -91,6 +91,8 @@ impl Driver {
                     State::Unknown => TrunkState::Unknown,
                     State::Up => TrunkState::Up,
                     State::Down => TrunkState::Down,
+                    State::Retrying => TrunkState::Retrying,
+                    State::Halted => TrunkState::Halted,
                 };
                 status.since = at(known.since);
                 status.address = Some(known.address);
@@ -106,8 +108,21 @@ impl Driver {
             if status.state != *said {
                 *said = status.state;
                 match status.state {
+                    State::Up if status.registered_until.is_some() => {
+                        tracing::info!(trunk = status.name, "the trunk answers, and we are registered");
+                    }
                     State::Up => tracing::info!(trunk = status.name, "the trunk answers"),
                     State::Down => tracing::warn!(trunk = status.name, error = status.last_error, "the trunk does not answer"),
+                    State::Retrying => {
+                        tracing::warn!(trunk = status.name, error = status.last_error, "the trunk answers, but has not registered us");
+                    }
+                    State::Halted => {
+                        tracing::warn!(
+                            trunk = status.name,
+                            error = status.last_error,
+                            "the trunk refuses to register us; `voxea doctor` says what to do"
+                        );
+                    }
                     State::Unknown => {}
                 }
             }
