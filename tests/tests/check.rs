@@ -80,7 +80,8 @@ fn a_theme_that_the_database_lacks_is_said_with_its_line() -> Result<()> {
     config("voiri")?;
     let (code, words) = said(place.path(), &["check"])?;
     ensure!(
-        code == Some(0) && words.contains("warning: line 6: sip.line[0].theme: \"voiri\" is no theme of the catalogue; did you mean voirie?"),
+        code == Some(0)
+            && words.contains("warning: line 6: sip.line[0].theme: \"voiri\" is no theme of the catalogue; did you mean voirie?"),
         "{words}"
     );
     ensure!(words.contains("there is no database yet"), "{words}");
@@ -88,10 +89,7 @@ fn a_theme_that_the_database_lacks_is_said_with_its_line() -> Result<()> {
     let (code, words) = said(place.path(), &["catalogue", "export"])?;
     ensure!(code == Some(0), "{words}");
     let (code, words) = said(place.path(), &["check"])?;
-    ensure!(
-        code == Some(2) && words.lines().all(|line| !line.contains("is right")),
-        "{words}"
-    );
+    ensure!(code == Some(2) && words.lines().all(|line| !line.contains("is right")), "{words}");
     ensure!(
         words.contains("voxea.toml: line 6: sip.line[0].theme: \"voiri\" is no theme of the catalogue; did you mean voirie?"),
         "{words}"

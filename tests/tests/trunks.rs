@@ -88,7 +88,9 @@ async fn it_registers_asks_and_takes_itself_out_at_the_end() -> Result<()> {
 
     let is_told = |page: &Value| {
         let events = page["items"].as_array().into_iter().flatten();
-        events.clone().any(|event| event["type"] == "fr.voxea.channel.up" && event["subject"] == "sip/sip/pbx")
+        events
+            .clone()
+            .any(|event| event["type"] == "fr.voxea.channel.up" && event["subject"] == "sip/sip/pbx")
     };
     running.rest().until("/v1/changes", PATIENCE, is_told).await?;
 
@@ -165,7 +167,11 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
     ensure!(wrong["registered_until"].is_null() && !wrong["next_attempt"].is_null(), "{wrong}");
     // Told once, though tried and asked all the time.
     let told = |log: &str| log.matches("the trunk refuses to register us").count();
-    ensure!(told(&running.log()) == 1 && !running.log().contains("the trunk answers"), "{}", running.log());
+    ensure!(
+        told(&running.log()) == 1 && !running.log().contains("the trunk answers"),
+        "{}",
+        running.log()
+    );
     let config = scratch.path().join("voxea.toml");
     let said = Command::new(scratch::binary()?)
         .args(["doctor", "--config"])

@@ -14,7 +14,9 @@ pub(super) fn apart(sip: &Section<'_>, config: &voxea_sip::Config, api: &ApiSett
     ];
     for listen in config.listen.iter().filter(|listen| listen.transport.is_reliable()) {
         for (taker, what, key) in takers {
-            let Some(taker) = taker.filter(|taker| takes(*taker, listen.address)) else { continue };
+            let Some(taker) = taker.filter(|taker| takes(*taker, listen.address)) else {
+                continue;
+            };
             sip.problem(
                 "listen",
                 format!(

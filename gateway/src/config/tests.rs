@@ -107,7 +107,12 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
         ),
         (
             "[api]\nlisten = \"127.0.0.1:5060\"\n[sip]\nlisten = [\"tcp:0.0.0.0:5060\", \"udp:0.0.0.0:5060\"]\n",
-            &["line 4", "sip.listen", "takes the port of 127.0.0.1:5060, where the API listens", "[api] listen"],
+            &[
+                "line 4",
+                "sip.listen",
+                "takes the port of 127.0.0.1:5060, where the API listens",
+                "[api] listen",
+            ],
         ),
         ("[store]\nurl = \"postgres://user@\"\n", &["line 2", "store.url", "names no host"]),
         (

@@ -19,7 +19,10 @@ impl Config {
         for named in &self.themes {
             let message = match catalogue.theme(&named.text) {
                 Some(theme) if theme.enabled => continue,
-                Some(_) => format!("{:?} is switched off in the catalogue: what comes in here would have no theme; switch it on, or name another", named.text),
+                Some(_) => format!(
+                    "{:?} is switched off in the catalogue: what comes in here would have no theme; switch it on, or name another",
+                    named.text
+                ),
                 None => format!(
                     "{:?} is no theme of the catalogue{}; `voxea catalogue export` lists them",
                     named.text,

@@ -36,7 +36,10 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Peer {
     };
     let realm = section.string("realm").unwrap_or_else(|| name.to_owned());
     if realm.trim().is_empty() && section.has("realm") {
-        section.problem("realm", "is empty, and systems refuse such a challenge; an example: realm = \"telephony\"");
+        section.problem(
+            "realm",
+            "is empty, and systems refuse such a challenge; an example: realm = \"telephony\"",
+        );
     } else if realm.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
         section.problem(
             "realm",
@@ -79,7 +82,9 @@ fn credentials(section: &Section<'_>) -> Option<Credentials> {
         }
         (Some(user), _) if user.contains(':') => section.problem(
             "user",
-            format!("{user:?} has a colon, which parts name, realm and password in a digest (RFC 7616 §3.4.2); an example: user = \"voix\""),
+            format!(
+                "{user:?} has a colon, which parts name, realm and password in a digest (RFC 7616 §3.4.2); an example: user = \"voix\""
+            ),
         ),
         (Some(_), false) => section.problem("user", "needs its password: password_file = \"trunk.password\""),
         (None, true) => {

@@ -242,7 +242,9 @@ mod tests {
     fn tls_and_tcp_are_one_port_to_the_kernel() {
         let found = said("listen = [\"tcp:127.0.0.1:5061\", \"tls:127.0.0.1:5061\"]\n", "");
         assert!(
-            found.iter().any(|one| one.contains("has tcp:127.0.0.1:5061 and tls:127.0.0.1:5061")),
+            found
+                .iter()
+                .any(|one| one.contains("has tcp:127.0.0.1:5061 and tls:127.0.0.1:5061")),
             "{found:#?}"
         );
     }

@@ -192,13 +192,20 @@ fn who_answers_options_is_not_up_before_we_are_registered() {
         ..settings()
     });
     let (first, second) = (bench.next(), bench.next());
-    assert_eq!((header(&first, "CSeq"), second.method.to_string().as_str()), ("1 REGISTER", "OPTIONS"));
+    assert_eq!(
+        (header(&first, "CSeq"), second.method.to_string().as_str()),
+        ("1 REGISTER", "OPTIONS")
+    );
     let heard = |bench: &mut Bench, task, status| {
         let response = response(status, task, "");
         bench.keeper.answer(task, Some(&response), bench.now);
     };
     heard(&mut bench, Task::Options, 200);
-    assert_eq!(bench.state(), State::Unknown, "it is there, and what becomes of the registration is not known");
+    assert_eq!(
+        bench.state(),
+        State::Unknown,
+        "it is there, and what becomes of the registration is not known"
+    );
     heard(&mut bench, Task::Register, 500);
     assert_eq!(bench.state(), State::Retrying);
     // It answers OPTIONS all the time, and no REGISTER.

@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::arrival::Intakes;
 use super::connections::{Connections, Seat, Unsent, is_response};
+use super::handshake;
 use super::serve::{self, TRUNK_IDLE};
 use super::tls::Clients;
 use crate::flow::{Flow, Transport};
@@ -83,7 +84,10 @@ impl Dialler {
             Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
             Err(error) => {
                 intakes.count("connect_failed");
-                tracing::warn!(%error, to = %format_args!("{}:{}", flow.transport, flow.remote), "a connection could not be opened");
+                let words = handshake::ours(&error);
+                if let Some(times) = intakes.often(words.cause) {
+                    tracing::warn!(to = %format_args!("{}:{}", flow.transport, flow.remote), times, "a connection could not be opened: {words}");
+                }
                 self.connections.forget(&seat);
                 let _ = intakes.lost.send(flow).await;
             }

@@ -4,7 +4,9 @@ mod arrival;
 mod connections;
 mod deposit;
 mod dial;
+mod doors;
 mod driver;
+mod handshake;
 mod keeping;
 mod keys;
 mod net;
@@ -29,6 +31,7 @@ use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 
+pub use self::doors::ports;
 pub use self::probe::probe;
 
 use self::driver::Driver;

@@ -89,6 +89,7 @@ impl Net {
             arrivals,
             lost,
             counters,
+            notices: Arc::default(),
             account,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -201,7 +202,7 @@ fn same_door(one: &SocketAddr, other: &SocketAddr) -> bool {
     one.port() == other.port() && one.is_ipv4() == other.is_ipv4()
 }
 
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // The system may grant less; that is no reason not to answer the telephone.

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::arrival::{Intakes, Locals};
 use super::connections::Connections;
+use super::handshake::{self, Words};
 use super::serve::{self, TRUNK_IDLE};
 use crate::flow::{Flow, Transport};
 
@@ -111,11 +112,15 @@ async fn secured(
     };
     match shaken {
         Ok(Ok(stream)) => serve::serve(stream, connections.enter(&flow), TRUNK_IDLE, connections, intakes).await,
-        Ok(Err(error)) => {
-            intakes.count("handshake_failed");
-            tracing::warn!(%error, from = %remote.ip(), "a TLS handshake failed");
-        }
-        Err(_) => intakes.count("handshake_failed"),
+        Ok(Err(error)) => failed(&handshake::theirs(&error), remote, intakes),
+        Err(_) => failed(&handshake::late(), remote, intakes),
+    }
+}
+
+fn failed(words: &Words, remote: SocketAddr, intakes: &Intakes) {
+    intakes.count("handshake_failed");
+    if let Some(times) = intakes.often(words.cause) {
+        tracing::warn!(from = %remote.ip(), times, "a TLS handshake failed: {words}");
     }
 }
 

@@ -114,7 +114,11 @@ impl Driver {
                     State::Up => tracing::info!(trunk = status.name, "the trunk answers"),
                     State::Down => tracing::warn!(trunk = status.name, error = status.last_error, "the trunk does not answer"),
                     State::Retrying => {
-                        tracing::warn!(trunk = status.name, error = status.last_error, "the trunk answers, but has not registered us");
+                        tracing::warn!(
+                            trunk = status.name,
+                            error = status.last_error,
+                            "the trunk answers, but has not registered us"
+                        );
                     }
                     State::Halted => {
                         tracing::warn!(
