@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
+use voxea_tests::authority::Authority;
 use voxea_tests::scratch;
 
 /// A user that owns nothing, for a test that is run by root, to whom every folder is open.
@@ -123,6 +124,32 @@ fn the_daemon_refuses_what_the_check_does() -> Result<()> {
     ] {
         ensure!(words.contains(expected), "{expected} is not in\n{words}");
         ensure!(refused.contains(expected), "{expected} is not in\n{refused}");
+    }
+    Ok(())
+}
+
+/// What the page for PBX administrators tells Voxea's side to write is right, and nothing in it is hardly meant.
+#[test]
+fn the_examples_for_a_pbx_are_right() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    Authority::new(place.path())?.issue("voxea", "voxea.example.fr")?;
+    let secret = place.path().join("trunk.password");
+    std::fs::write(&secret, "s3cret\n")?;
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600))?;
+    let page = include_str!("../../docs/sip-trunks.md");
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    ensure!(examples.len() == 3, "{} examples", examples.len());
+    for example in examples {
+        std::fs::write(place.path().join("voxea.toml"), example)?;
+        let (code, words) = said(place.path(), &["check"])?;
+        ensure!(
+            code == Some(0) && words.trim() == "the configuration is right; one channel beside the API",
+            "{example}\n{words}"
+        );
     }
     Ok(())
 }

@@ -186,3 +186,24 @@ async fn three_hundred_broken_handshakes_are_a_line() -> Result<()> {
     ensure!(log.matches("handshake").count() == 1, "{log}");
     running.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_theme_that_is_not_there_keeps_no_telephone_silent() -> Result<()> {
+    let scratch = folder(
+        "listen = [\"udp:127.0.0.1:0\"]",
+        "\n[[sip.line]]\nnumber = \"4000\"\ntheme = \"voiri\"",
+    )
+    .await?;
+    let running = scratch.run().await?;
+    running.up("sip").await?;
+    let log = running.log();
+    let said = log
+        .lines()
+        .filter(|line| line.contains("is no theme of the catalogue; did you mean voirie?"));
+    let said: Vec<&str> = said.collect();
+    ensure!(
+        said.len() == 1 && said[0].contains("sip.line[0].theme") && said[0].contains("line "),
+        "{log}"
+    );
+    running.stop().await
+}
