@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -107,11 +108,25 @@ where
         "listen = [\"tls:127.0.0.1:0\"]\ntls = {{ certificate = \"{0}/voxea.pem\", key_file = \"{0}/voxea.key\" }}",
         folder_of.display()
     );
-    let scratch = folder(&sip, &format!("address = \"{address}\"\ntransport = \"tls\"\n{more}")).await?;
+    let keys = format!("address = \"{address}\"\ntransport = \"tls\"\noptions_seconds = 1\n{more}");
+    let scratch = folder(&sip, &keys).await?;
     let (well, words) = doctor(&scratch).await?;
-    serving.abort();
     ensure!(!well, "{words}");
-    Ok(line(&words, "sip/sip: ")?.to_owned())
+    let words = line(&words, "sip/sip: ")?.to_owned();
+    // A daemon says the same.
+    let running = scratch.run().await?;
+    let trunk = |shown: &Value| {
+        let items = shown["items"].as_array().into_iter().flatten();
+        let sip = items.clone().find(|item| item["kind"] == "sip").cloned();
+        sip.map(|sip| sip["trunks"][0].clone()).unwrap_or_default()
+    };
+    let is_down = |shown: &Value| trunk(shown)["state"] == "down";
+    let shown = running.rest().until("/v1/channels", PATIENCE, is_down).await?;
+    let error = trunk(&shown)["last_error"].as_str().unwrap_or_default().to_owned();
+    ensure!(words.ends_with(&error) && error.len() > 20, "{error} is not {words}");
+    serving.abort();
+    running.stop().await?;
+    Ok(words)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

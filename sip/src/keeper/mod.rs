@@ -199,13 +199,27 @@ impl Keeper {
             return;
         }
         let Some(response) = response else {
-            // Our patience is shorter than a transaction's: this one ended with its connection.
-            return self.failed(task, "takes no connection, or has ended it".to_owned(), None, now);
+            return self.unanswered(task, None, now);
         };
         match task {
             Task::Options => self.options_answered(response, now),
             Task::Register => self.register_answered(response, now),
         }
+    }
+
+    /// Nobody answered a request, and nobody will: our patience is shorter than a transaction's, so that this one ended with
+    /// its connection. `why` says how, where that is known.
+    pub fn unanswered(&mut self, task: Task, why: Option<String>, now: Instant) {
+        if matches!(self.errand(task).phase, Phase::Waiting(_)) {
+            let words = why.unwrap_or_else(|| "takes no connection, or has ended it".to_owned());
+            self.failed(task, words, None, now);
+        }
+    }
+
+    /// Between whom its requests go, once there is a way to the peer.
+    #[must_use]
+    pub const fn flow(&self) -> Option<Flow> {
+        self.flow
     }
 
     fn options_answered(&mut self, response: &Response, now: Instant) {

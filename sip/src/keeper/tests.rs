@@ -328,8 +328,13 @@ fn two_failures_take_a_peer_down_and_one_answer_brings_it_back() {
     assert_eq!(bench.state(), State::Up);
     assert!(bench.pause() <= 6, "the next one follows soon: {}", bench.pause());
     bench.next();
-    bench.keeper.answer(Task::Options, None, bench.now);
-    assert_eq!(bench.state(), State::Down);
+    bench
+        .keeper
+        .unanswered(Task::Options, Some("its certificate has expired".to_owned()), bench.now);
+    assert_eq!(
+        (bench.state(), bench.error().as_str()),
+        (State::Down, "its certificate has expired")
+    );
     let since = bench.keeper.status().since;
     bench.next();
     bench.answer(408, "");

@@ -1,7 +1,9 @@
 //! Connections of our own making: when a request of ours has none, or an answer's is gone.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +37,8 @@ pub(super) struct Dialler {
     connections: Connections,
     outgoing: Arc<Semaphore>,
     clients: Arc<Clients>,
+    /// Why the last attempts failed that nobody has asked about yet.
+    failures: Arc<Mutex<HashMap<(Transport, SocketAddr), String>>>,
 }
 
 impl Dialler {
@@ -43,6 +47,7 @@ impl Dialler {
             connections,
             outgoing: Arc::new(Semaphore::new(OUTGOING)),
             clients: Arc::new(clients),
+            failures: Arc::default(),
         }
     }
 
@@ -72,6 +77,20 @@ impl Dialler {
         queued
     }
 
+    /// Why no connection to a peer could be opened, once for each failure.
+    pub(super) fn why(&self, flow: &Flow) -> Option<String> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.remove(&(flow.transport, flow.remote))
+    }
+
+    fn failed(&self, flow: &Flow, words: String) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= OUTGOING {
+            failures.clear();
+        }
+        failures.insert((flow.transport, flow.remote), words);
+    }
+
     async fn connect(&self, seat: Seat, intakes: &Intakes) {
         let flow = seat.flow;
         let connected = tokio::select! {
@@ -88,6 +107,7 @@ impl Dialler {
                 if let Some(times) = intakes.often(words.cause) {
                     tracing::warn!(to = %format_args!("{}:{}", flow.transport, flow.remote), times, "a connection could not be opened: {words}");
                 }
+                self.failed(&flow, words.to_string());
                 self.connections.forget(&seat);
                 let _ = intakes.lost.send(flow).await;
             }

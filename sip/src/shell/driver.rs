@@ -71,7 +71,7 @@ pub(super) struct Driver {
     pub(super) reporter: Reporter,
     notices: Notices,
     pub(super) keeping: Keeping,
-    net: Net,
+    pub(super) net: Net,
     /// When the levels of the tables are told next.
     levels_due: Instant,
 }

@@ -173,6 +173,11 @@ impl Net {
         sent
     }
 
+    /// Why no connection to a peer could be opened, once for each failure.
+    pub(super) fn why(&self, flow: &Flow) -> Option<String> {
+        self.dialler.why(flow)
+    }
+
     /// The socket to which what is answered came: the one that is bound to our side of the flow, or to every address.
     fn socket(&self, flow: &Flow) -> Option<&UdpSocket> {
         let family = |(bound, _): &&(SocketAddr, Arc<UdpSocket>)| bound.is_ipv4() == flow.remote.is_ipv4();

@@ -62,7 +62,13 @@ impl Driver {
             return;
         };
         if let Some(keeper) = self.keeping.keepers.get_mut(index) {
-            keeper.answer(task, response, Instant::now());
+            match response {
+                Some(response) => keeper.answer(task, Some(response), Instant::now()),
+                None => {
+                    let why = keeper.flow().and_then(|flow| self.net.why(&flow));
+                    keeper.unanswered(task, why, Instant::now());
+                }
+            }
         }
         self.report_trunks();
     }
