@@ -12,7 +12,7 @@ mod validity;
 
 pub use self::announce::Closed;
 pub use self::greeting::Greeting;
-pub use self::line::Line;
+pub use self::line::{KEEP_DAYS, Line};
 pub use self::listen::Listen;
 pub use self::tls::{Identity, TrunkTls};
 

@@ -13,6 +13,7 @@ mod keys;
 mod net;
 mod notices;
 mod outgoing;
+mod paced;
 mod probe;
 mod records;
 mod repair;
