@@ -95,7 +95,8 @@ impl Endpoint {
     }
 }
 
-/// `sips:` promises TLS on the last hop; over anything else it is refused (RFC 5630 §5.3).
+/// `sips:` promises TLS on the last hop; over anything else it is refused, as one does who is not to be reached
+/// so (RFC 5630 §5.1.2).
 pub(super) fn secured(request: &Request, flow: Flow, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
     let sips = request.uri.sip().is_some_and(|sip| sip.secure);
     if !sips || flow.transport == Transport::Tls {
