@@ -197,8 +197,9 @@ pub(crate) fn is_secure(request: &Request) -> bool {
         }
 }
 
-/// Our address as a peer of this flow reaches it. `transport=tls` is deprecated (RFC 5630 §3.1.4), and what every PBX
-/// with `sip:` over TLS writes and understands; `sips:` goes to those who use it.
+/// Our address as a peer of this flow reaches it. `transport=tls` is what RFC 5630 §5.1.2 would not have us write, and what
+/// every PBX with `sip:` over TLS writes and understands (§3.1.4): without it a BYE would come by UDP. `sips:` goes to those
+/// who use it.
 pub(crate) fn local_contact(flow: Flow, secure: bool) -> String {
     match flow.transport {
         Transport::Tls if secure => format!("<sips:{}>", flow.local),

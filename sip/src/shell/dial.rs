@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::arrival::Intakes;
 use super::connections::{Connections, Seat, Unsent, is_response};
-use super::serve::{self, TRUNK_IDLE};
+use super::serve::{self, Life};
 use super::tls::Clients;
 use crate::flow::{Flow, Transport};
 
@@ -79,8 +79,8 @@ impl Dialler {
             () = seat.cut.cancelled() => Err(io::Error::other("more waits for it than is kept")),
         };
         match connected {
-            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
-            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
+            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
+            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
             Err(error) => {
                 intakes.count("connect_failed");
                 tracing::warn!(%error, to = %format_args!("{}:{}", flow.transport, flow.remote), "a connection could not be opened");

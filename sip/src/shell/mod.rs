@@ -18,6 +18,7 @@ mod secret;
 mod serve;
 mod sound;
 mod story;
+mod streams;
 mod tcp;
 mod tls;
 mod trunks;

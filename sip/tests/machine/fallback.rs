@@ -19,7 +19,11 @@ fn bench(limits: Limits, change: impl FnOnce(&mut Trunk)) -> Bench {
 }
 
 fn busy(text: &str) {
-    assert_eq!((first_line(text).as_str(), header(text, "Retry-After")), (BUSY, Some("5")), "{text}");
+    assert_eq!(
+        (first_line(text).as_str(), header(text, "Retry-After")),
+        (BUSY, Some("5")),
+        "{text}"
+    );
 }
 
 /// The only answer to a new call.
