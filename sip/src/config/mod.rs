@@ -1,6 +1,7 @@
 //! The `[sip]` section.
 
 mod announce;
+mod certificate;
 mod greeting;
 mod line;
 mod listen;
@@ -9,6 +10,7 @@ pub(crate) mod tls;
 mod trunk;
 
 pub use self::announce::Closed;
+pub use self::certificate::{Certificate, Renewal};
 pub use self::greeting::Greeting;
 pub use self::line::Line;
 pub use self::listen::Listen;

@@ -12,6 +12,7 @@ mod notices;
 mod outgoing;
 mod probe;
 mod records;
+mod renewal;
 mod repair;
 mod said;
 mod secret;
@@ -31,6 +32,7 @@ use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 
 pub use self::probe::probe;
+pub use self::renewal::renewals;
 
 use self::driver::Driver;
 use self::net::Net;
