@@ -222,9 +222,12 @@ mod tests {
         let half = |files: &Files| files.put("cert.pem", &chain, 0o644);
         let open = |files: &Files| files.put("key.pem", &key, 0o604);
         let gone = |files: &Files| std::fs::remove_file(files.path("key.pem")).unwrap();
-        let steps: [(&dyn Fn(&Files), &str); 3] = [(&half, "does not belong"), (&open, "chmod o-rwx"), (&gone, "key.pem")];
-        for (step, expected) in steps {
-            step(&files);
+        for (step, expected) in ["does not belong", "chmod o-rwx", "key.pem"].into_iter().enumerate() {
+            match step {
+                0 => half(&files),
+                1 => open(&files),
+                _ => gone(&files),
+            }
             match certificate.renew() {
                 Renewal::Unusable(problem) => assert!(problem.contains(expected), "{problem}"),
                 other => panic!("{expected}: {other:?}"),
