@@ -1,6 +1,7 @@
 //! The endpoint's shell: sockets, the store and the media around the machine.
 
 mod arrival;
+mod commits;
 mod connections;
 mod deposit;
 mod dial;

@@ -8,21 +8,18 @@ use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
-use super::driver::{Done, Driver, ORPHANED};
+use super::driver::{Done, Driver};
 use super::sound::Sound;
 use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::media::{LegId, MediaEnd, MediaEvent};
 use crate::sdp::Negotiated;
 
-/// Commits that may be under way at once; beyond, callers hear 503.
-const COMMITS: usize = 512;
-
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
     pub(super) fn offered(&mut self, call: &IncomingCall) {
         self.count("calls");
-        if self.tasks.len() >= COMMITS {
+        if self.is_overloaded() {
             return self.refuse(call.call, "overload");
         }
         let Some(place) = Sound::new(&self.config).place(call.local.ip(), call.media) else {
@@ -55,20 +52,7 @@ impl Driver {
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
-        // Soon after the start, a call that the store knows is one of before a crash; later it is a peer that uses a
-        // Call-ID twice.
-        let may_be_repeated = self.since.elapsed() < ORPHANED;
-        let (core, call) = (self.core.clone(), call.call);
-        self.tasks.spawn(async move {
-            let result = records::commit(&core, contact.clone()).await;
-            let known = matches!(&result, Ok(accepted) if accepted.outcome == Outcome::Known);
-            let result = if known && !may_be_repeated {
-                records::commit(&core, records::apart(contact)).await
-            } else {
-                result
-            };
-            Done::Committed { call, result }
-        });
+        self.commits.add((call.call, contact));
     }
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
