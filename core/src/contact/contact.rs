@@ -226,6 +226,8 @@ pub struct NewRecording {
     pub codec: String,
     /// Samples a second.
     pub rate: u32,
+    /// It is kept so many days after its request is closed.
+    pub keep_days: u32,
 }
 
 /// Whether a contact was there before.

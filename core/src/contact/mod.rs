@@ -25,6 +25,7 @@ mod prepare;
 mod reached;
 mod recordings;
 mod redelivery;
+mod retention;
 mod rows;
 mod theming;
 

@@ -13,13 +13,15 @@ use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
 
-const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, \
+const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, keep_days, keep_until, hold_reason, \
+     held_at, held_by, \
      (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
 #[derive(Debug, Clone)]
 pub struct Recordings {
-    store: Store,
+    pub(super) store: Store,
+    pub(super) feed: Feed,
     catalogue: Catalogue,
     notes: CallNotes,
 }
@@ -28,8 +30,13 @@ impl Recordings {
     /// Over a store. Starts the task that notes what becomes of calls on the current runtime.
     #[must_use]
     pub fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
-        let notes = CallNotes::start(store.clone(), feed);
-        Self { store, catalogue, notes }
+        let notes = CallNotes::start(store.clone(), feed.clone());
+        Self {
+            store,
+            feed,
+            catalogue,
+            notes,
+        }
     }
 
     /// One recording.
@@ -37,11 +44,16 @@ impl Recordings {
     /// # Errors
     /// [`CoreError::NotFound`], also when the actor reaches no request of its call; the store's.
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<RecordingRow> {
+        self.reachable(actor, Operation::Read, id).await
+    }
+
+    /// One recording, for somebody who may do this with its request.
+    pub(super) async fn reachable(&self, actor: &Actor, operation: Operation, id: &str) -> Result<RecordingRow> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
         let row: Option<RecordingRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let missing = CoreError::NotFound { what: "recording" };
         let Some(row) = row else { return Err(missing) };
-        let reach = self.catalogue.reach(actor, Operation::Read);
+        let reach = self.catalogue.reach(actor, operation);
         let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
         reached.map(|_| row).ok_or(missing)
     }

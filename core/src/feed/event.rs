@@ -33,6 +33,7 @@ kinds! {
     InteractionDelivery = "interaction.delivery",
     RecordingAvailable = "recording.available",
     RecordingFailed = "recording.failed",
+    RecordingPurged = "recording.purged",
     ReplyQueued = "reply.queued",
     ReplySettled = "reply.settled",
     ThemeChanged = "theme.changed",

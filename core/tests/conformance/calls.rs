@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
-use voxea_core::contact::{NewCall, NewRecording, Recordings};
+use voxea_core::artefact::{Blobs, CallEnd, Ending, RecordingOutcome};
+use voxea_core::base::error::CoreError;
+use voxea_core::base::time::{self, Millis};
+use voxea_core::contact::{Contact, NewCall, NewRecording, Recordings};
+use voxea_core::request::{Patch, Status};
 
-use crate::place::{NOW, Place, agent, mail, mailbox};
+use crate::place::{HOUR, NOW, Place, agent, mail, mailbox};
 
 const CALLS: usize = 150;
 
@@ -14,18 +17,7 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
     let recordings = Recordings::new(place.store.clone(), place.feed.clone(), place.catalogue.clone());
     let mut calls = Vec::new();
     for number in 0..CALLS {
-        let mut contact = mail(&format!("c{number}@example.fr"), &number.to_string(), NOW);
-        contact.call = Some(NewCall {
-            dialled: "3000".to_owned(),
-            diverted_from: Vec::new(),
-            signalling: None,
-        });
-        contact.recording = Some(NewRecording {
-            id: format!("r{number}"),
-            path: format!("recordings/r{number}"),
-            codec: "pcma".to_owned(),
-            rate: 8_000,
-        });
+        let contact = call(number);
         calls.push(place.intake.accept(contact).await.unwrap());
     }
     let mut tasks = tokio::task::JoinSet::new();
@@ -72,4 +64,102 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
     let count = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
     let seen = ["recording.available", "recording.failed", "request.updated", "request.created"].map(count);
     assert_eq!(seen, [CALLS / 3 * 2, CALLS / 3, CALLS, CALLS]);
+}
+
+fn call(number: usize) -> Contact {
+    let mut contact = mail(&format!("c{number}@example.fr"), &number.to_string(), NOW);
+    contact.call = Some(NewCall {
+        dialled: "3000".to_owned(),
+        diverted_from: Vec::new(),
+        signalling: None,
+    });
+    contact.recording = Some(NewRecording {
+        id: format!("r{number}"),
+        path: format!("recordings/r{number}"),
+        codec: "pcma".to_owned(),
+        rate: 8_000,
+        keep_days: 90,
+    });
+    contact
+}
+
+pub(crate) async fn a_recording_goes_when_its_time_is_over(place: &Place) {
+    const DAYS: Millis = 90 * 24 * HOUR;
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(folder.path().to_path_buf(), place.vault.clone()).unwrap();
+    std::fs::create_dir_all(blobs.recordings_folder()).unwrap();
+    place.intake.register(&mailbox()).await.unwrap();
+    let recordings = Recordings::new(place.store.clone(), place.feed.clone(), place.catalogue.clone());
+    let mut requests = Vec::new();
+    for number in 0..3 {
+        let taken = place.intake.accept(call(number)).await.unwrap();
+        std::fs::write(blobs.recordings_folder().join(format!("r{number}")), b"sound").unwrap();
+        let outcome = match number {
+            2 => RecordingOutcome::Failed { reason: "cut".to_owned() },
+            _ => RecordingOutcome::Sealed { samples: 8_000 },
+        };
+        let ending = Ending::new(CallEnd::Caller, NOW + 3);
+        recordings.ended(&taken.interaction_id, &ending, Some(NOW), &outcome).await.unwrap();
+        requests.push(taken.request_id);
+    }
+    let moved = async |request: &str, status| {
+        let version = place.desk.get(&agent(), request).await.unwrap().version;
+        let patch = Patch {
+            status: Some(status),
+            ..Patch::default()
+        };
+        place.desk.patch(&agent(), request, version, &patch).await.unwrap().updated_at
+    };
+    let shown = async |id: &str| recordings.get(&agent(), id).await.unwrap();
+    let files = || std::fs::read_dir(blobs.recordings_folder()).unwrap().count();
+    let far = time::now() + 100 * DAYS;
+    assert_eq!(shown("r0").await.keep_until, None);
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "its request is open");
+    let closed = moved(&requests[0], Status::Closed).await;
+    assert_eq!(shown("r0").await.keep_until, Some(closed + DAYS));
+    let closed = moved(&requests[0], Status::Archived).await.min(closed);
+    assert_eq!(shown("r0").await.keep_until, Some(closed + DAYS), "what is closed stays closed");
+    // Another request needs the second recording as well.
+    moved(&requests[1], Status::Spam).await;
+    let link = format!(
+        "INSERT INTO request_interaction (request_id, interaction_id, position) \
+         SELECT '{}', interaction_id, 1000000 FROM recording WHERE id = 'r1'",
+        requests[2]
+    );
+    place.change(&link).await;
+    moved(&requests[2], Status::InProgress).await;
+    assert_eq!(shown("r1").await.keep_until, None);
+    let closed_last = moved(&requests[2], Status::Closed).await;
+    assert_eq!(shown("r1").await.keep_until, Some(closed_last + DAYS));
+    moved(&requests[2], Status::Reopened).await;
+    assert_eq!(shown("r1").await.keep_until, None);
+
+    let held = recordings.hold(&agent(), "r0", "contentieux").await.unwrap();
+    assert_eq!(held.hold_reason.as_deref(), Some("contentieux"));
+    assert!(held.held_at.is_some() && held.held_by == Some(agent().to_string()));
+    assert!(matches!(recordings.hold(&agent(), "r0", " ").await, Err(CoreError::Invalid { .. })));
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "it is held");
+    assert_eq!(recordings.release(&agent(), "r0").await.unwrap().held_at, None);
+    assert_eq!(recordings.purge(&blobs, closed + DAYS - 1).await.unwrap(), 0, "not a moment before");
+    assert_eq!((files(), shown("r0").await.state.as_str()), (3, "sealed"));
+    assert_eq!(recordings.purge(&blobs, closed + DAYS).await.unwrap(), 1);
+    assert_eq!((files(), shown("r0").await.state.as_str()), (2, "purged"));
+    assert!(matches!(
+        recordings.hold(&agent(), "r0", "zu spät").await,
+        Err(CoreError::Conflict(_))
+    ));
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "once");
+    // What failed has no event, and its file goes all the same.
+    moved(&requests[2], Status::Closed).await;
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 1);
+    assert_eq!((files(), shown("r2").await.state.as_str()), (0, "failed"));
+    let events = place.events().await;
+    let purged: Vec<&str> = events
+        .iter()
+        .filter(|event| event.kind == "recording.purged")
+        .map(|event| event.subject.as_str())
+        .collect();
+    assert_eq!(purged, [&requests[0], &requests[1]]);
+    let kept = "SELECT COUNT(*) FROM audit WHERE action IN ('held', 'released', 'purged') AND object LIKE 'recording/%'";
+    assert_eq!(place.number(kept).await, 4);
 }

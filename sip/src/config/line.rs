@@ -27,9 +27,14 @@ pub struct Line {
     pub max: Duration,
     /// So much silence ends it.
     pub silence: Duration,
+    /// A message is kept so many days after its request is closed.
+    pub keep_days: u32,
     /// The theme of its calls.
     pub theme: Option<String>,
 }
+
+/// Days after the end of its request that a message is kept unless a line says otherwise.
+pub const KEEP_DAYS: u32 = 90;
 
 /// Reads a line.
 pub(super) fn read(section: &mut Section<'_>) -> Line {
@@ -62,8 +67,15 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
         beep,
         max,
         silence,
+        keep_days: keep_days(section),
         theme: section.string("theme"),
     }
+}
+
+/// CNIL: a message that somebody left is kept as long as it serves its request, and some time for objections.
+fn keep_days(section: &Section<'_>) -> u32 {
+    let days = section.int_or("keep_days", KEEP_DAYS.into(), 1..=3_650);
+    u32::try_from(days).unwrap_or(KEEP_DAYS)
 }
 
 fn seconds(number: i64) -> Duration {

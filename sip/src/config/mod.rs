@@ -12,7 +12,7 @@ mod trunk;
 pub use self::announce::Closed;
 pub use self::certificate::{Certificate, Renewal};
 pub use self::greeting::Greeting;
-pub use self::line::Line;
+pub use self::line::{KEEP_DAYS, Line};
 pub use self::listen::Listen;
 pub use self::tls::{Identity, TrunkTls};
 

@@ -15,11 +15,11 @@ use voxea_core::channel::Reporter;
 use voxea_core::contact::{Accepted, Contact, IntakeError};
 
 use super::arrival::Arrival;
-use super::commits::Paced;
 use super::deposit::{Deposit, Stage};
 use super::keeping::Keeping;
 use super::net::Net;
 use super::notices::Notices;
+use super::paced::Paced;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
 use crate::config::Config;

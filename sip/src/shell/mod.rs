@@ -11,6 +11,7 @@ mod keys;
 mod net;
 mod notices;
 mod outgoing;
+mod paced;
 mod probe;
 mod records;
 mod renewal;

@@ -32,7 +32,7 @@ impl From<sdp::Codec> for Codec {
 }
 
 /// What a call becomes in the core.
-pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recording: &str) -> Contact {
+pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recording: &str, keep_days: u32) -> Contact {
     let caller = phone::normalise(&call.caller, COUNTRY);
     let withheld = caller.is_withheld();
     let from = if withheld { String::new() } else { caller.into_string() };
@@ -66,6 +66,7 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
         path: format!("{FOLDER}/{recording}.{}", voxea_recorder::writer::EXTENSION),
         codec: codec.as_str().to_owned(),
         rate: voxea_recorder::RATE,
+        keep_days,
     });
     contact
 }

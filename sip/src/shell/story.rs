@@ -12,6 +12,7 @@ use super::driver::{Done, Driver};
 use super::sound::Sound;
 use super::{records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
+use crate::config::KEEP_DAYS;
 use crate::media::{LegId, MediaEnd, MediaEvent};
 use crate::sdp::Negotiated;
 
@@ -32,8 +33,10 @@ impl Driver {
             return self.refuse(call.call, "no_port");
         };
         let recording = id::new();
-        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording);
-        contact.default_theme = self.config.line(&call.line).and_then(|line| line.theme.clone());
+        let line = self.config.line(&call.line);
+        let keep_days = line.map_or(KEEP_DAYS, |line| line.keep_days);
+        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording, keep_days);
+        contact.default_theme = line.and_then(|line| line.theme.clone());
         let deposit = Deposit {
             leg: leg.id(),
             stage: Stage::Committing(leg),

@@ -47,6 +47,7 @@ impl Town {
             path: format!("recordings/{file}"),
             codec: "pcma".into(),
             rate: 8000,
+            keep_days: 90,
         });
         let accepted = self.core.intake.accept(contact).await.unwrap();
         writer.push(Leg::Caller, &[7; 16_000]);

@@ -46,6 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(replies::get))
         .routes(routes!(sms::preview))
         .routes(routes!(recordings::get))
+        .routes(routes!(recordings::hold, recordings::release))
         .routes(routes!(recordings::audio))
         .routes(routes!(waveform::get))
         .routes(routes!(attachments::get))
