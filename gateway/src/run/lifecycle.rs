@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -127,9 +128,12 @@ impl Daemon {
             metrics,
             config.trust.clone(),
         ));
+        if let Some(tls) = &config.api.tls {
+            tracker.spawn(voxea_sip::renewals(Arc::clone(&tls.certificate), stop.soft.clone()));
+        }
         let serving = server::serve(
             listener,
-            config.api.tls.clone(),
+            config.api.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
             router,
             config.api.connections,
             pulses.watch("api"),

@@ -1,6 +1,7 @@
 //! The `[sip]` section.
 
 mod announce;
+mod certificate;
 mod greeting;
 mod line;
 mod listen;
@@ -11,6 +12,7 @@ mod trunk;
 mod validity;
 
 pub use self::announce::Closed;
+pub use self::certificate::{Certificate, Renewal};
 pub use self::greeting::Greeting;
 pub use self::line::{KEEP_DAYS, Line};
 pub use self::listen::Listen;

@@ -48,7 +48,10 @@ pub(super) fn check(section: &Section<'_>, chain: &[CertificateDer<'static>], pr
             if let Some(Verdict::Expired(at)) = worst(chain, soon, provider) {
                 section.warning(
                     "certificate",
-                    format!("expires at {}; put a renewed chain in its place and start again", rfc3339(at)),
+                    format!(
+                        "expires at {}; put a renewed chain in its place; it is taken without a restart",
+                        rfc3339(at)
+                    ),
                 );
             }
         }

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use super::arrival::Intakes;
 use super::connections::{Connections, Seat, Unsent, is_response};
 use super::handshake;
-use super::serve::{self, TRUNK_IDLE};
+use super::serve::{self, Life};
 use super::tls::Clients;
 use crate::flow::{Flow, Transport};
 
@@ -99,8 +99,8 @@ impl Dialler {
             () = seat.cut.cancelled() => Err(io::Error::other("more waits for it than is kept")),
         };
         match connected {
-            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
-            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
+            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
+            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
             Err(error) => {
                 intakes.count("connect_failed");
                 let words = handshake::ours(&error);

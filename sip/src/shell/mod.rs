@@ -16,12 +16,14 @@ mod outgoing;
 mod paced;
 mod probe;
 mod records;
+mod renewal;
 mod repair;
 mod said;
 mod secret;
 mod serve;
 mod sound;
 mod story;
+mod streams;
 mod tcp;
 mod tls;
 mod trunks;
@@ -35,6 +37,7 @@ use voxea_core::channel::Reporter;
 
 pub use self::doors::ports;
 pub use self::probe::probe;
+pub use self::renewal::renewals;
 
 use self::driver::Driver;
 use self::net::Net;

@@ -20,6 +20,7 @@ use super::arrival::{Arrival, Intakes, Locals};
 use super::connections::Connections;
 use super::dial::Dialler;
 use super::outgoing::Ways;
+use super::renewal::renewals;
 use super::tcp;
 use super::tls::Clients;
 use crate::config::Config;
@@ -139,6 +140,11 @@ impl Net {
             let sources = (config.advertise.is_some() && twins > 1).then(|| Arc::clone(&net.sources));
             let read = read(Arc::clone(socket), *bound, sources, net.intakes.clone());
             net.intakes.tasks.spawn(read);
+        }
+        if let Some(tls) = &config.tls {
+            net.intakes
+                .tasks
+                .spawn(renewals(Arc::clone(&tls.certificate), net.intakes.stop.clone()));
         }
         for (listener, acceptor) in listeners {
             net.intakes

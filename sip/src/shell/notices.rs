@@ -46,6 +46,7 @@ fn words(event: &str) -> Option<&'static str> {
         "no_port" => "no media port is free; widen media_ports",
         "store_unavailable" => "calls are refused because the database is away",
         "connection_refused" => "more connections come than are held",
+        "connection_replaced" => "a trunk opens more connections than are held; those silent longest are closed for new ones",
         _ => return None,
     })
 }

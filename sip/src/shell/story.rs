@@ -119,10 +119,8 @@ impl Driver {
         tracing::warn!(%error, "a call was not taken in");
         self.drop_call(call);
         match error {
-            IntakeError::Invalid(_) => {
-                self.count("invalid");
-                let _ = self.endpoint.reject(call, 500, None, Instant::now());
-            }
+            // Not the caller's fault: elsewhere somebody may answer.
+            IntakeError::Invalid(_) => self.refuse(call, "invalid"),
             IntakeError::Fenced => {
                 self.fenced = true;
                 self.refuse(call, "fenced");
@@ -160,7 +158,7 @@ impl Driver {
         if let Err(error) = leg.start(&start) {
             tracing::error!(%error, "a recording could not be started");
             self.count("recording_failed");
-            let _ = self.endpoint.hangup(call, Instant::now());
+            self.leave(call);
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
         if let Some((remote, events)) = deposit.moved.take() {
@@ -208,7 +206,19 @@ impl Driver {
         let committing = matches!(deposit.stage, Stage::Committing(_));
         if !committing {
             deposit.ends(end, self.moment);
-            let _ = self.endpoint.hangup(call, Instant::now());
+            if end == CallEnd::Shutdown {
+                self.leave(call);
+            } else {
+                let _ = self.endpoint.hangup(call, Instant::now());
+            }
+        }
+    }
+
+    /// Ends a call for a reason of our own: one that is not answered yet is refused, so that its trunk falls back.
+    fn leave(&mut self, call: CallHandle) {
+        let now = Instant::now();
+        if self.endpoint.decline(call, now).is_err() {
+            let _ = self.endpoint.hangup(call, now);
         }
     }
 
