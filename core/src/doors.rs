@@ -158,6 +158,7 @@ impl Core {
         let outbox = Outbox::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone(), vault.clone());
+        let recordings = Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
         let people = People::new(&store, config.sessions);
         Ok(Self {
             organisation: config.organisation,
@@ -169,6 +170,8 @@ impl Core {
                 idempotency.clone(),
                 people.logins.clone(),
                 audit.clone(),
+                recordings.clone(),
+                blobs.clone(),
             ),
             audit,
             intake,
@@ -177,7 +180,7 @@ impl Core {
             citizens: Citizens::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
             opt_outs: OptOuts::new(store.clone(), vault.clone()),
             outbox,
-            recordings: Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone()),
+            recordings,
             attachments: Attachments::new(store.clone(), vault.clone(), blobs.clone(), catalogue.clone()),
             catalogue,
             keys: Keys::new(store.clone()),

@@ -110,10 +110,18 @@ CREATE TABLE recording (
     samples        BIGINT NOT NULL,
     reason         TEXT,                 -- why failed or partial
     started_at     BIGINT,
-    sealed_at      BIGINT
+    sealed_at      BIGINT,
+    keep_days      BIGINT NOT NULL DEFAULT 90,  -- kept so long after its request is closed
+    keep_until     BIGINT,               -- when it may be erased; NULL while its request is open
+    hold_reason    TEXT,                 -- it is not erased while there is one
+    held_at        BIGINT,
+    held_by        TEXT,
+    erased_at      BIGINT,               -- when its file was taken away
+    data_key       TEXT                  -- its file is encrypted under this, sealed; taken out when it is erased
 );
 CREATE INDEX recording_by_interaction ON recording (interaction_id);
 CREATE INDEX recording_by_state ON recording (state);
+CREATE INDEX recording_by_end ON recording (keep_until) WHERE keep_until IS NOT NULL;
 
 -- What was taken in already. The key is the channel's own: uid of a mail, Call-ID of a call, hash of a mail.
 CREATE TABLE dedup (

@@ -123,23 +123,24 @@ impl Dialog {
     }
 
     /// A request of ours in this dialog (§12.2.1.1), with further header fields, and where it goes.
-    pub(crate) fn request_with(&mut self, method: &Method, branch: &str, more: &[(&str, String)]) -> (bytes::Bytes, Flow) {
+    pub(crate) fn request_with(&mut self, method: &Method, branch: &str, more: &[(&str, String)]) -> (bytes::Bytes, Hop) {
         self.local_cseq += 1;
         self.compose(method, branch, self.local_cseq, more, "")
     }
 
     /// An INVITE of ours with this offer (§14.1), and where it goes.
-    pub(crate) fn invite(&mut self, branch: &str, more: &[(&str, String)], offer: &str) -> (bytes::Bytes, Flow) {
+    pub(crate) fn invite(&mut self, branch: &str, more: &[(&str, String)], offer: &str) -> (bytes::Bytes, Hop) {
         self.local_cseq += 1;
         self.compose(&Method::INVITE, branch, self.local_cseq, more, offer)
     }
 
     /// The ACK for a final answer to the INVITE of this number (§13.2.2.4, §17.1.1.3), and where it goes.
     pub(crate) fn acknowledgement(&self, cseq: u32, branch: &str) -> (bytes::Bytes, Flow) {
-        self.compose(&Method::ACK, branch, cseq, &[], "")
+        let (bytes, hop) = self.compose(&Method::ACK, branch, cseq, &[], "");
+        (bytes, hop.flow)
     }
 
-    fn compose(&self, method: &Method, branch: &str, cseq: u32, more: &[(&str, String)], sdp: &str) -> (bytes::Bytes, Flow) {
+    fn compose(&self, method: &Method, branch: &str, cseq: u32, more: &[(&str, String)], sdp: &str) -> (bytes::Bytes, Hop) {
         let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
         let strict = first.as_ref().and_then(Uri::sip).is_some_and(|sip| !sip.is_loose());
         let target = format!("<{}>", self.target);
@@ -151,7 +152,8 @@ impl Dialog {
             ),
             _ => (&self.target, self.routes.iter().map(String::as_str).collect()),
         };
-        let Hop { flow, .. } = self.hop(first.as_ref().unwrap_or(&self.target));
+        let hop = self.hop(first.as_ref().unwrap_or(&self.target));
+        let flow = hop.flow;
         let mut headers = Headers::default();
         headers.push(
             "Via",
@@ -171,13 +173,7 @@ impl Dialog {
         for (name, value) in more {
             headers.push(name, value);
         }
-        (build::request(method, uri.as_str(), &headers, sdp), flow)
-    }
-
-    /// Another way for requests of ours, once the first one is gone.
-    pub(crate) fn otherwise(&self) -> Option<Flow> {
-        let first = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|found| found.uri);
-        self.hop(first.as_ref().unwrap_or(&self.target)).otherwise
+        (build::request(method, uri.as_str(), &headers, sdp), hop)
     }
 
     fn hop(&self, uri: &Uri) -> Hop {
@@ -197,8 +193,9 @@ pub(crate) fn is_secure(request: &Request) -> bool {
         }
 }
 
-/// Our address as a peer of this flow reaches it. `transport=tls` is deprecated (RFC 5630 §3.1.4), and what every PBX
-/// with `sip:` over TLS writes and understands; `sips:` goes to those who use it.
+/// Our address as a peer of this flow reaches it. `transport=tls` is what RFC 5630 §5.1.2 would not have us write, and what
+/// every PBX with `sip:` over TLS writes and understands (§3.1.4): without it a BYE would come by UDP. `sips:` goes to those
+/// who use it.
 pub(crate) fn local_contact(flow: Flow, secure: bool) -> String {
     match flow.transport {
         Transport::Tls if secure => format!("<sips:{}>", flow.local),

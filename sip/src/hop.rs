@@ -20,7 +20,8 @@ pub(crate) struct Hop {
 }
 
 impl Hop {
-    const fn only(flow: Flow) -> Self {
+    /// One without another.
+    pub(crate) const fn only(flow: Flow) -> Self {
         Self { flow, otherwise: None }
     }
 }
@@ -52,7 +53,7 @@ pub(crate) fn next(uri: &Uri, came: Flow, translated: bool, listening: &Listenin
     };
     let Some(local) = local else { return Hop::only(came) };
     let there = Flow { remote, local, transport };
-    // A connection of the peer's comes from a port on which it does not listen, and is the surest way back (RFC 5923 §3).
+    // A connection of the peer's comes from a port on which it does not listen, and is the surest way back (RFC 5923 §1).
     if transport.is_reliable() && transport == came.transport && remote.ip() == came.remote.ip() {
         let otherwise = (remote != came.remote).then_some(there);
         return Hop { flow: came, otherwise };

@@ -30,4 +30,4 @@ pub mod wire;
 #[cfg(feature = "shell")]
 pub use config::Config;
 #[cfg(feature = "shell")]
-pub use shell::{probe, run};
+pub use shell::{ports, probe, renewals, run};

@@ -82,18 +82,25 @@ impl Authority {
         connector.connect(name, stream).await.context("the TLS handshake")
     }
 
-    /// A server's side of TLS over a connection.
+    /// What takes connections with one of its certificates.
     ///
     /// # Errors
-    /// The handshake's.
-    pub async fn accept(&self, stream: TcpStream, certificate: &str) -> Result<server::TlsStream<TcpStream>> {
+    /// When its files cannot be read.
+    pub fn acceptor(&self, certificate: &str) -> Result<TlsAcceptor> {
         let (chain, key) = self.pair(certificate)?;
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        acceptor.accept(stream).await.context("the TLS handshake")
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// A server's side of TLS over a connection.
+    ///
+    /// # Errors
+    /// The handshake's.
+    pub async fn accept(&self, stream: TcpStream, certificate: &str) -> Result<server::TlsStream<TcpStream>> {
+        self.acceptor(certificate)?.accept(stream).await.context("the TLS handshake")
     }
 
     fn pair(&self, name: &str) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {

@@ -37,6 +37,8 @@ pub struct Scratch {
     pub key: String,
     /// Variables that the daemon is started with: a mutant, a failpoint, a louder log.
     pub environment: Vec<(String, String)>,
+    /// The core that every command is held to; all of them when there is none.
+    pub core: Option<usize>,
 }
 
 /// The daemon, running in a [`Scratch`]; killed when dropped.
@@ -66,6 +68,7 @@ impl Scratch {
             binary: binary.to_owned(),
             key: String::new(),
             environment: Vec::new(),
+            core: None,
         };
         let made = scratch
             .command(&["key", "new", "--name", "peers", "--scope", "admin"])
@@ -161,7 +164,15 @@ impl Scratch {
     /// A command of the binary with this folder's configuration, not run yet.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.core {
+            None => Command::new(&self.binary),
+            // From its first thread on, so that it makes as many as it has cores.
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", &core.to_string()]).arg(&self.binary);
+                command
+            }
+        };
         command.args(arguments).arg("--config").arg(self.folder.path().join("voxea.toml"));
         command.env_remove("VOXEA_LOG");
         command

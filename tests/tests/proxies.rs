@@ -132,7 +132,7 @@ async fn two_proxies_and_three_transports() -> Result<()> {
 /// The daemon hangs up. The proxy beside it was killed and started anew during the call, so that no connection is left:
 /// the BYE opens one, to where Record-Route says.
 async fn outlasted(transport: &str, ports: &str) -> Result<()> {
-    let (_scratch, running, authority, folder) = daemon(ports, "max_seconds = 6\nsilence_seconds = 60").await?;
+    let (_scratch, running, authority, folder) = daemon(ports, "max_seconds = 6").await?;
     let next = entrance(&running, transport).await?;
     let mut near = Kamailio::start(folder.path(), &authority, "near", &next).await?;
     let next = format!("{};transport=udp", near.plain);

@@ -86,6 +86,14 @@ async fn it_registers_asks_and_takes_itself_out_at_the_end() -> Result<()> {
     ensure!(all[1].header("Contact") == Some(contact.as_str()), "{:?}", all[1]);
     ensure!(all[0].header("Call-ID") == all[1].header("Call-ID"));
 
+    let is_told = |page: &Value| {
+        let events = page["items"].as_array().into_iter().flatten();
+        events
+            .clone()
+            .any(|event| event["type"] == "fr.voxea.channel.up" && event["subject"] == "sip/sip/pbx")
+    };
+    running.rest().until("/v1/changes", PATIENCE, is_told).await?;
+
     // The doctor asks who is registered, and registers nobody.
     let said = scratch.say(&["doctor"]).await?;
     ensure!(
@@ -151,12 +159,19 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
     })
     .await?;
     let (scratch, running) = daemon("47200-47299", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
-    let wrong = trunk(&running, |trunk| !trunk["last_error"].is_null() && trunk["state"] == "up").await?;
+    let wrong = trunk(&running, |trunk| !trunk["last_error"].is_null() && trunk["state"] == "halted").await?;
     ensure!(
         wrong["last_error"].as_str().is_some_and(|words| words.contains("user or password")),
         "{wrong}"
     );
     ensure!(wrong["registered_until"].is_null() && !wrong["next_attempt"].is_null(), "{wrong}");
+    // Told once, though tried and asked all the time.
+    let told = |log: &str| log.matches("the trunk refuses to register us").count();
+    ensure!(
+        told(&running.log()) == 1 && !running.log().contains("the trunk answers"),
+        "{}",
+        running.log()
+    );
     let config = scratch.path().join("voxea.toml");
     let said = Command::new(scratch::binary()?)
         .args(["doctor", "--config"])

@@ -225,6 +225,22 @@ impl Blobs {
         })
     }
 
+    /// Takes away the file of a relative path that a row of ours holds; one that is gone is no error.
+    ///
+    /// # Errors
+    /// [`CoreError::File`].
+    pub async fn erase(&self, relative: &str) -> Result<()> {
+        let path = self.path(relative);
+        let gone = match tokio::fs::remove_file(&path).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        gone.map_err(|source| CoreError::File {
+            what: format!("cannot remove {}", path.display()),
+            source,
+        })
+    }
+
     /// Removes what writers that were killed left half-written. For the start, before anything writes.
     pub fn sweep(&self) {
         for entry in fs::read_dir(self.root.join("new")).into_iter().flatten().flatten() {

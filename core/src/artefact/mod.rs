@@ -1,11 +1,13 @@
 //! Evidence: files by their content, and what a recording is.
 
 mod blobs;
+mod keeping;
 mod reader;
 mod recording;
 mod sealing;
 
 pub use blobs::{Blobs, StoredBlob};
+pub(crate) use keeping::request_moved;
 pub use reader::BlobReader;
 pub use recording::{CallEnd, Ending, RecordingOutcome, RecordingRow, RecordingState};
 pub use sealing::{finish, seal};

@@ -182,6 +182,16 @@ pub struct RecordingRow {
     pub answered_at: Option<Millis>,
     /// The key of its file, sealed; see [`crate::vault::Vault::open_data_key`].
     pub data_key: Option<String>,
+    /// It is kept so many days after the last of its requests was closed.
+    pub keep_days: i64,
+    /// When it may be erased; `None` while a request of it is open.
+    pub keep_until: Option<Millis>,
+    /// Why it is not erased all the same.
+    pub hold_reason: Option<String>,
+    /// Since when.
+    pub held_at: Option<Millis>,
+    /// By whose word, as history names them.
+    pub held_by: Option<String>,
 }
 
 impl RecordingRow {

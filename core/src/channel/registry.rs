@@ -64,12 +64,16 @@ pub struct Status {
 /// Whether a trunk's peer is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrunkState {
-    /// Nobody has asked it, or it has no address.
+    /// Nobody has asked it, or it has no address, or the first answers are awaited.
     Unknown,
     /// It answers.
     Up,
     /// It does not.
     Down,
+    /// It answers, but we are not registered with it; tried again soon.
+    Retrying,
+    /// It answers, and refuses to register us; tried again slowly, and an operator should look.
+    Halted,
 }
 
 impl TrunkState {
@@ -80,6 +84,8 @@ impl TrunkState {
             Self::Unknown => "unknown",
             Self::Up => "up",
             Self::Down => "down",
+            Self::Retrying => "retrying",
+            Self::Halted => "halted",
         }
     }
 }
@@ -237,10 +243,16 @@ impl Reporter {
         }
     }
 
-    /// What is known of its trunks.
+    /// What is known of its trunks. Who listens hears when one of them has another state.
     pub fn trunks(&self, trunks: Vec<TrunkStatus>) {
-        if let Some(status) = self.channels.lock().get_mut(&self.account) {
-            status.trunks = trunks;
+        let mut channels = self.channels.lock();
+        let Some(status) = channels.get_mut(&self.account) else { return };
+        let states = |trunks: &[TrunkStatus]| trunks.iter().map(|trunk| trunk.state).collect::<Vec<_>>();
+        let moved = states(&status.trunks) != states(&trunks);
+        status.trunks = trunks;
+        drop(channels);
+        if moved {
+            self.channels.0.changed.ring();
         }
     }
 

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use crate::artefact::{CallEnd, Ending, RecordingOutcome, RecordingState};
 use crate::base::error::{CoreError, Result};
@@ -14,9 +16,12 @@ use crate::store::on;
 use crate::store::{Column, Row, Rows, SetSql, Store, Tx, row};
 
 /// Notes of one transaction.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 /// Notes that may wait; whoever brings more waits as well.
-const QUEUE: usize = 256;
+const QUEUE: usize = 512;
+/// From the beginning of one transaction to the next. No peer waits for a note, so many calls share one, and the calls that
+/// are being taken in, for which somebody does wait, find the store free.
+const PACE: Duration = Duration::from_millis(20);
 
 static ANSWERED: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("which", Column::Text), ("moment", Column::Integer)])
@@ -113,7 +118,15 @@ impl CallNotes {
 
 async fn run(store: Store, feed: Feed, mut queue: mpsc::Receiver<Note>) {
     let mut notes = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut notes, BATCH).await > 0 {
+    let mut next = Instant::now();
+    while queue.recv_many(&mut notes, 1).await > 0 {
+        sleep_until(next).await;
+        next = Instant::now() + PACE;
+        while notes.len() < BATCH
+            && let Ok(note) = queue.try_recv()
+        {
+            notes.push(note);
+        }
         let outcome = write(&store, &feed, &notes).await;
         // Nobody's note is at fault when the store is not there.
         if let Err(CoreError::Unavailable(reason)) = &outcome {

@@ -229,6 +229,8 @@ pub struct NewRecording {
     pub rate: u32,
     /// The key of its file, when files are encrypted.
     pub key: Option<DataKey>,
+    /// It is kept so many days after its request is closed.
+    pub keep_days: u32,
 }
 
 /// Whether a contact was there before.

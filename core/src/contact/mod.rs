@@ -26,6 +26,7 @@ mod prepare;
 mod reached;
 mod recordings;
 mod redelivery;
+mod retention;
 mod rows;
 mod theming;
 

@@ -3,7 +3,6 @@
 use super::call_notes::{CallNotes, What};
 use super::reached::{INTERACTION, reached};
 use crate::artefact::{Ending, RecordingOutcome, RecordingRow};
-use crate::audit::{self, Entry};
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -15,14 +14,16 @@ use crate::store::Store;
 use crate::store::on;
 use crate::vault::{DataKey, Vault};
 
-pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, \
+pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, keep_days, keep_until, \
+     hold_reason, held_at, held_by, \
      (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
 #[derive(Debug, Clone)]
 pub struct Recordings {
-    store: Store,
+    pub(super) store: Store,
     vault: Vault,
+    pub(super) feed: Feed,
     catalogue: Catalogue,
     notes: CallNotes,
 }
@@ -31,10 +32,11 @@ impl Recordings {
     /// Over a store. Starts the task that notes what becomes of calls on the current runtime.
     #[must_use]
     pub fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue) -> Self {
-        let notes = CallNotes::start(store.clone(), feed);
+        let notes = CallNotes::start(store.clone(), feed.clone());
         Self {
             store,
             vault,
+            feed,
             catalogue,
             notes,
         }
@@ -45,11 +47,16 @@ impl Recordings {
     /// # Errors
     /// [`CoreError::NotFound`], also when the actor reaches no request of its call; the store's.
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<RecordingRow> {
+        self.reachable(actor, Operation::Read, id).await
+    }
+
+    /// One recording, for somebody who may do this with its request.
+    pub(super) async fn reachable(&self, actor: &Actor, operation: Operation, id: &str) -> Result<RecordingRow> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
         let row: Option<RecordingRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let missing = CoreError::NotFound { what: "recording" };
         let Some(row) = row else { return Err(missing) };
-        let reach = self.catalogue.reach(actor, Operation::Read);
+        let reach = self.catalogue.reach(actor, operation);
         let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
         reached.map(|_| row).ok_or(missing)
     }
@@ -60,22 +67,6 @@ impl Recordings {
     /// [`CoreError::Sealed`] when it was changed, or destroyed.
     pub fn key(&self, row: &RecordingRow) -> Result<Option<DataKey>> {
         self.vault.open_data_key(&row.id, row.data_key.as_deref())
-    }
-
-    /// Erases a recording by destroying its key: from then on nobody hears it, wherever copies of its file are. Of a plain one
-    /// only the row is purged, and the caller removes the file.
-    ///
-    /// # Errors
-    /// [`CoreError::NotFound`] when there is none that has sound; the store's.
-    pub async fn erase(&self, actor: &Actor, id: &str) -> Result<()> {
-        let sql = "UPDATE recording SET state = 'purged', data_key = NULL WHERE id = $1 AND state IN ('sealed', 'partial')";
-        let mut tx = self.store.begin().await?;
-        let done = on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|done| done.rows_affected()))?;
-        if done == 0 {
-            return Err(CoreError::NotFound { what: "recording" });
-        }
-        audit::append(&mut tx, &[Entry::new(actor, "erased", format!("recording/{id}"))]).await?;
-        tx.commit().await
     }
 
     /// Recordings of `account` that never came to an end: what a crash left.

@@ -33,6 +33,7 @@ kinds! {
     InteractionDelivery = "interaction.delivery",
     RecordingAvailable = "recording.available",
     RecordingFailed = "recording.failed",
+    RecordingPurged = "recording.purged",
     ReplyQueued = "reply.queued",
     ReplySettled = "reply.settled",
     ThemeChanged = "theme.changed",
@@ -45,7 +46,7 @@ kinds! {
 pub struct NewEvent {
     /// What happened.
     pub kind: EventKind,
-    /// The request's id; for channel events the account, `kind/name`; for theme events the code.
+    /// The request's id; for channel events the account, `kind/name`, or a trunk of it, `sip/sip/pbx`; for theme events the code.
     pub subject: String,
     data: Row,
 }

@@ -2,10 +2,11 @@
 
 use super::table::Jobs;
 use crate::access::{Idempotency, Logins};
+use crate::artefact::Blobs;
 use crate::audit::Audit;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::contact::Intake;
+use crate::contact::{Intake, Recordings};
 use crate::outbox::Outbox;
 
 macro_rules! steps {
@@ -40,6 +41,7 @@ steps! {
     ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard become unknown.";
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
     PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
+    PurgeRecordings = "recordings.purge" every HOUR, "Recordings whose time is over are erased, with an event each, unless they are held.";
     Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
 }
 
@@ -57,12 +59,24 @@ pub struct Runner {
     idempotency: Idempotency,
     logins: Logins,
     audit: Audit,
+    recordings: Recordings,
+    blobs: Blobs,
 }
 
 impl Runner {
     /// Over the table and the doors.
     #[must_use]
-    pub const fn new(jobs: Jobs, intake: Intake, outbox: Outbox, idempotency: Idempotency, logins: Logins, audit: Audit) -> Self {
+    #[expect(clippy::too_many_arguments, reason = "a door each step, handed over once")]
+    pub const fn new(
+        jobs: Jobs,
+        intake: Intake,
+        outbox: Outbox,
+        idempotency: Idempotency,
+        logins: Logins,
+        audit: Audit,
+        recordings: Recordings,
+        blobs: Blobs,
+    ) -> Self {
         Self {
             jobs,
             intake,
@@ -70,6 +84,8 @@ impl Runner {
             idempotency,
             logins,
             audit,
+            recordings,
+            blobs,
         }
     }
 
@@ -116,6 +132,7 @@ impl Runner {
                 self.logins.forget(now).await?;
                 self.intake.forget(now).await.map(|_| ())
             }
+            Step::PurgeRecordings => self.recordings.purge(&self.blobs, now).await.map(|_| ()),
             Step::PurgeAudit => self.audit.purge(now).await.map(|_| ()),
         }
     }

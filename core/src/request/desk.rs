@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::row::COLUMNS;
 use super::transition::{self, Transition};
 use super::{HistoryRow, RequestRow, Status, history};
+use crate::artefact;
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -204,6 +205,7 @@ impl Desk {
             // By the hours of the service that had it until now.
             let calendar = self.catalogue.calendar(before.theme.as_deref());
             let lasted = transition::record(&mut tx, transition, &calendar).await?;
+            artefact::request_moved(&mut tx, id, after.updated_at).await?;
             if let Some(Value::Object(status)) = changes.get_mut("status") {
                 status.insert("elapsed_ms".to_owned(), lasted.elapsed.into());
                 status.insert("working_ms".to_owned(), lasted.working.into());

@@ -2,36 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
-use voxea_core::contact::{NewCall, NewRecording, Recordings, evidence};
+use voxea_core::artefact::{Blobs, CallEnd, Ending, RecordingOutcome};
+use voxea_core::base::error::CoreError;
+use voxea_core::base::time::{self, Millis};
+use voxea_core::contact::{Contact, NewCall, NewRecording, Recordings, evidence};
+use voxea_core::request::{Patch, Status};
 
-use crate::place::{NOW, Place, agent, mail, mailbox};
+use crate::place::{HOUR, NOW, Place, agent, mail, mailbox};
 
 const CALLS: usize = 150;
 
 pub(crate) async fn many_calls_end_at_once(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
-    let recordings = Recordings::new(
-        place.store.clone(),
-        place.vault.clone(),
-        place.feed.clone(),
-        place.catalogue.clone(),
-    );
+    let recordings = door(place);
     let mut calls = Vec::new();
     for number in 0..CALLS {
-        let mut contact = mail(&format!("c{number}@example.fr"), &number.to_string(), NOW);
-        contact.call = Some(NewCall {
-            dialled: "3000".to_owned(),
-            diverted_from: Vec::new(),
-            signalling: None,
-        });
-        contact.recording = Some(NewRecording {
-            id: format!("r{number}"),
-            path: format!("recordings/r{number}"),
-            codec: "pcma".to_owned(),
-            rate: 8_000,
-            key: None,
-        });
+        let contact = call(number);
         calls.push(place.intake.accept(contact).await.unwrap());
     }
     let mut tasks = tokio::task::JoinSet::new();
@@ -80,44 +66,148 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
     assert_eq!(seen, [CALLS / 3 * 2, CALLS / 3, CALLS, CALLS]);
 }
 
-/// The key stands sealed in the row, and nowhere once the recording is erased.
-pub(crate) async fn an_erased_recording_has_no_key(place: &Place) {
+fn call(number: usize) -> Contact {
+    let mut contact = mail(&format!("c{number}@example.fr"), &number.to_string(), NOW);
+    contact.call = Some(NewCall {
+        dialled: "3000".to_owned(),
+        diverted_from: Vec::new(),
+        signalling: None,
+    });
+    contact.recording = Some(NewRecording {
+        id: format!("r{number}"),
+        path: format!("recordings/r{number}"),
+        codec: "pcma".to_owned(),
+        rate: 8_000,
+        keep_days: 90,
+        key: None,
+    });
+    contact
+}
+
+pub(crate) async fn a_recording_goes_when_its_time_is_over(place: &Place) {
+    const DAYS: Millis = 90 * 24 * HOUR;
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(folder.path().to_path_buf(), place.vault.clone()).unwrap();
+    std::fs::create_dir_all(blobs.recordings_folder()).unwrap();
     place.intake.register(&mailbox()).await.unwrap();
-    let recordings = Recordings::new(
+    let recordings = door(place);
+    let mut requests = Vec::new();
+    for number in 0..3 {
+        let taken = place.intake.accept(call(number)).await.unwrap();
+        std::fs::write(blobs.recordings_folder().join(format!("r{number}")), b"sound").unwrap();
+        let outcome = match number {
+            2 => RecordingOutcome::Failed { reason: "cut".to_owned() },
+            _ => RecordingOutcome::Sealed { samples: 8_000 },
+        };
+        let ending = Ending::new(CallEnd::Caller, NOW + 3);
+        recordings.ended(&taken.interaction_id, &ending, Some(NOW), &outcome).await.unwrap();
+        requests.push(taken.request_id);
+    }
+    let moved = async |request: &str, status| {
+        let version = place.desk.get(&agent(), request).await.unwrap().version;
+        let patch = Patch {
+            status: Some(status),
+            ..Patch::default()
+        };
+        place.desk.patch(&agent(), request, version, &patch).await.unwrap().updated_at
+    };
+    let shown = async |id: &str| recordings.get(&agent(), id).await.unwrap();
+    let files = || std::fs::read_dir(blobs.recordings_folder()).unwrap().count();
+    let far = time::now() + 100 * DAYS;
+    assert_eq!(shown("r0").await.keep_until, None);
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "its request is open");
+    let closed = moved(&requests[0], Status::Closed).await;
+    assert_eq!(shown("r0").await.keep_until, Some(closed + DAYS));
+    let closed = moved(&requests[0], Status::Archived).await.min(closed);
+    assert_eq!(shown("r0").await.keep_until, Some(closed + DAYS), "what is closed stays closed");
+    // Another request needs the second recording as well.
+    moved(&requests[1], Status::Spam).await;
+    let link = format!(
+        "INSERT INTO request_interaction (request_id, interaction_id, position) \
+         SELECT '{}', interaction_id, 1000000 FROM recording WHERE id = 'r1'",
+        requests[2]
+    );
+    place.change(&link).await;
+    moved(&requests[2], Status::InProgress).await;
+    assert_eq!(shown("r1").await.keep_until, None);
+    let closed_last = moved(&requests[2], Status::Closed).await;
+    assert_eq!(shown("r1").await.keep_until, Some(closed_last + DAYS));
+    moved(&requests[2], Status::Reopened).await;
+    assert_eq!(shown("r1").await.keep_until, None);
+
+    let held = recordings.hold(&agent(), "r0", "contentieux").await.unwrap();
+    assert_eq!(held.hold_reason.as_deref(), Some("contentieux"));
+    assert!(held.held_at.is_some() && held.held_by == Some(agent().to_string()));
+    assert!(matches!(recordings.hold(&agent(), "r0", " ").await, Err(CoreError::Invalid { .. })));
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "it is held");
+    assert_eq!(recordings.release(&agent(), "r0").await.unwrap().held_at, None);
+    assert_eq!(recordings.purge(&blobs, closed + DAYS - 1).await.unwrap(), 0, "not a moment before");
+    assert_eq!((files(), shown("r0").await.state.as_str()), (3, "sealed"));
+    assert_eq!(recordings.purge(&blobs, closed + DAYS).await.unwrap(), 1);
+    assert_eq!((files(), shown("r0").await.state.as_str()), (2, "purged"));
+    assert!(matches!(
+        recordings.hold(&agent(), "r0", "zu spät").await,
+        Err(CoreError::Conflict(_))
+    ));
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 0, "once");
+    // What failed has no event, and its file goes all the same.
+    moved(&requests[2], Status::Closed).await;
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 1);
+    assert_eq!((files(), shown("r2").await.state.as_str()), (0, "failed"));
+    let events = place.events().await;
+    let purged: Vec<&str> = events
+        .iter()
+        .filter(|event| event.kind == "recording.purged")
+        .map(|event| event.subject.as_str())
+        .collect();
+    assert_eq!(purged, [&requests[0], &requests[1]]);
+    let kept = "SELECT COUNT(*) FROM audit WHERE action IN ('held', 'released', 'purged') AND object LIKE 'recording/%'";
+    assert_eq!(place.number(kept).await, 4);
+}
+
+/// The key stands sealed in the row, and nowhere once the recording is erased; then its files go.
+pub(crate) async fn an_erased_recording_has_no_key(place: &Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(folder.path().to_path_buf(), place.vault.clone()).unwrap();
+    place.intake.register(&mailbox()).await.unwrap();
+    let recordings = door(place);
+    let key = place.vault.new_data_key().unwrap();
+    assert_eq!(key.is_some(), place.vault.is_on());
+    let mut contact = call(0);
+    let recording = contact.recording.as_mut().unwrap();
+    recording.key.clone_from(&key);
+    recording.path = "recordings/r0.vrec".to_owned();
+    let taken = place.intake.accept(contact).await.unwrap();
+    for ending in ["vrec", "vman"] {
+        std::fs::write(blobs.recordings_folder().join(format!("r0.{ending}")), b"sound").unwrap();
+    }
+    let (ending, outcome) = (Ending::new(CallEnd::Caller, NOW), RecordingOutcome::Sealed { samples: 8_000 });
+    recordings.ended(&taken.interaction_id, &ending, None, &outcome).await.unwrap();
+    let row = recordings.get(&agent(), "r0").await.unwrap();
+    assert_eq!(recordings.key(&row).unwrap(), key);
+    assert_eq!(row.data_key.is_some(), key.is_some());
+    assert_eq!(evidence::audible(&place.store, "").await.unwrap().len(), 1);
+
+    let version = place.desk.get(&agent(), &taken.request_id).await.unwrap().version;
+    let patch = Patch {
+        status: Some(Status::Closed),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &taken.request_id, version, &patch).await.unwrap();
+    let far = time::now() + 100 * 24 * HOUR;
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 1);
+    let row = recordings.get(&agent(), "r0").await.unwrap();
+    assert_eq!((row.state.as_str(), row.data_key.as_ref()), ("purged", None));
+    assert_eq!(recordings.key(&row).is_err(), place.vault.is_on());
+    assert!(evidence::audible(&place.store, "").await.unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(blobs.recordings_folder()).unwrap().count(), 0, "a file is left");
+}
+
+fn door(place: &Place) -> Recordings {
+    Recordings::new(
         place.store.clone(),
         place.vault.clone(),
         place.feed.clone(),
         place.catalogue.clone(),
-    );
-    let key = place.vault.new_data_key().unwrap();
-    assert_eq!(key.is_some(), place.vault.is_on());
-    let mut contact = mail("erased@example.fr", "erased", NOW);
-    contact.recording = Some(NewRecording {
-        id: "r-erased".to_owned(),
-        path: "recordings/r-erased".to_owned(),
-        codec: "pcma".to_owned(),
-        rate: 8_000,
-        key: key.clone(),
-    });
-    let call = place.intake.accept(contact).await.unwrap();
-    assert!(recordings.erase(&agent(), "r-erased").await.is_err(), "it is not closed yet");
-    let (ending, outcome) = (Ending::new(CallEnd::Caller, NOW), RecordingOutcome::Sealed { samples: 8_000 });
-    recordings.ended(&call.interaction_id, &ending, None, &outcome).await.unwrap();
-    let row = recordings.get(&agent(), "r-erased").await.unwrap();
-    assert_eq!(recordings.key(&row).unwrap(), key);
-    assert_eq!(row.data_key.is_some(), key.is_some());
-    assert!(
-        evidence::audible(&place.store, "")
-            .await
-            .unwrap()
-            .iter()
-            .any(|found| found.id == row.id)
-    );
-
-    recordings.erase(&agent(), "r-erased").await.unwrap();
-    let row = recordings.get(&agent(), "r-erased").await.unwrap();
-    assert_eq!((row.state.as_str(), row.data_key.as_ref()), ("purged", None));
-    assert_eq!(recordings.key(&row).is_err(), place.vault.is_on());
-    assert!(evidence::audible(&place.store, "").await.unwrap().is_empty());
-    assert!(recordings.erase(&agent(), "r-erased").await.is_err(), "it is gone");
+    )
 }

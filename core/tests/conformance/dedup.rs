@@ -47,6 +47,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
         codec: "pcma".to_owned(),
         rate: 8000,
         key: None,
+        keep_days: 90,
     });
     let accepted = place.intake.accept(contact).await.unwrap();
     assert_eq!(accepted.outcome, Outcome::Fresh);

@@ -88,6 +88,7 @@ stories! {
     calls {
         many_calls_end_at_once,
         an_erased_recording_has_no_key,
+        a_recording_goes_when_its_time_is_over,
     }
     catalogue {
         it_is_shipped_once, a_change_names_the_version_it_was_made_from, thirty_two_writers_lose_nothing, one_word_cannot_choose_two,

@@ -87,7 +87,7 @@ impl Cli {
         let load = || config::load(self.config.as_deref(), &Ground::default());
         let load_to_run = || config::load(self.config.as_deref(), &Ground::tried());
         let done = match self.command {
-            Command::Check => check::check(load_to_run()),
+            Command::Check => runtime.block_on(check::check(load_to_run())),
             Command::Run { no_migrate } => runtime.block_on(crate::run::run(load_to_run()?, !no_migrate)),
             Command::Migrate => runtime.block_on(migrate::migrate(&load()?)),
             Command::Key { command } => runtime.block_on(key::key(&load()?, command)),

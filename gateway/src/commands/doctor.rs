@@ -27,7 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) async fn doctor(config: Config) -> Result<ExitCode, Failure> {
     let mut well = tell("database", within(database(&config)).await);
     well &= tell("disk", disk(&config.store.blobs));
-    well &= tell("api", bind(config.api.listen).await);
+    let api = bind(config.api.listen).await;
+    // Port 0 is another one each time, and tells nothing.
+    let running = (config.api.listen.port() != 0).then_some(matches!(&api, Ok(Door::Served)));
+    well &= tell("api", api.map(|door| door.at(config.api.listen)));
+    if let Some(sip) = &config.sip {
+        well &= tell("sip ports", within(voxea_sip::ports(sip, running)).await);
+    }
     for (account, probe) in channels::probes(&config) {
         let mailbox = config
             .mailboxes
@@ -155,12 +161,27 @@ fn disk(blobs: &Path) -> Result<String, String> {
     }
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<String, String> {
+/// What an address of ours is.
+enum Door {
+    Free,
+    Served,
+}
+
+impl Door {
+    fn at(&self, address: std::net::SocketAddr) -> String {
+        match self {
+            Self::Free => format!("{address} is free"),
+            Self::Served => format!("{address} is served by a running daemon"),
+        }
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<Door, String> {
     match tokio::net::TcpListener::bind(address).await {
-        Ok(_) => Ok(format!("{address} is free")),
+        Ok(_) => Ok(Door::Free),
         // A daemon that runs already holds it, and that is well.
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => match tokio::net::TcpStream::connect(address).await {
-            Ok(_) => Ok(format!("{address} is served by a running daemon")),
+            Ok(_) => Ok(Door::Served),
             Err(_) => Err(format!("{address} is in use, and nothing answers there")),
         },
         Err(error) => Err(format!("{address}: {error}")),

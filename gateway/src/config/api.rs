@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use voxea_core::base::settings::Section;
 
-use crate::http::tls;
+use crate::http::tls::{self, Tls};
 
 /// Where the API listens when nobody says.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -22,7 +20,7 @@ pub(crate) struct ApiSettings {
     /// Its address; port 0 lets the kernel choose.
     pub(crate) listen: SocketAddr,
     /// Its certificate and key, read and matched.
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<Tls>,
     /// A proxy in front speaks TLS and writes X-Forwarded-For.
     pub(crate) behind_proxy: bool,
     /// Where `/metrics` is, if anywhere.
@@ -83,7 +81,7 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && same
 }
 
-fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
+fn certificate(section: &Section<'_>) -> Option<Tls> {
     for (key, example) in [("certificate", "cert.pem"), ("key_file", "key.pem")] {
         if !section.has(key) {
             section.problem(key, format!("is missing; an example: {key} = \"{example}\""));
@@ -97,8 +95,8 @@ fn certificate(section: &Section<'_>) -> Option<Arc<ServerConfig>> {
     let (chain, secret) = (chain?, secret?);
     match tls::server(&chain, &secret) {
         Ok(config) => Some(config),
-        Err(error) => {
-            section.problem(if error.in_key { "key_file" } else { "certificate" }, error.to_string());
+        Err(problem) => {
+            section.problem("key_file", problem);
             None
         }
     }

@@ -7,16 +7,19 @@ mod ground;
 mod login;
 mod names;
 mod overlay;
+mod ports;
 pub(crate) mod store;
+mod themes;
 mod trust;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voxea_core::CoreConfig;
 use voxea_core::access::Lifetime;
-use voxea_core::base::settings::{Place, Problem, Problems, Section, parse};
+use voxea_core::base::settings::{Place, Problem, Problems, Section, Written, parse};
 
 use crate::trust::Trust;
 use find::{FindError, Found};
@@ -46,6 +49,10 @@ pub(crate) struct Config {
     pub(crate) smpp: Vec<(String, Arc<voxea_smpp::Config>)>,
     /// The mailboxes, by name.
     pub(crate) mailboxes: Vec<(String, Arc<voxea_imap::Config>)>,
+    /// The themes that channels name, with their places.
+    pub(crate) themes: Vec<Written>,
+    /// Where it stands.
+    pub(crate) file: PathBuf,
     /// What it says and hardly means, by place.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -128,6 +135,7 @@ pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, S
     match config {
         Some(mut config) if problems.iter().all(|problem| problem.harmless) => {
             config.warnings = problems;
+            config.file.clone_from(&found.path);
             Ok(config)
         }
         _ => Err(ConfigError::Wrong {
@@ -150,9 +158,21 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     let audit = audit::AuditSettings::read(section.as_ref(), &store);
     audit.stand(root, section.as_ref(), ground);
     drop(section);
-    let sip = root.sub("sip").map(|mut section| Arc::new(voxea_sip::Config::read(&mut section)));
-    let smpp = names::each(root.list("smpp"), |section| voxea_smpp::Config::read(section));
-    let mailboxes = names::each(root.list("mailbox"), |section| voxea_imap::Config::read(section));
+    let themes = RefCell::new(Vec::new());
+    let sip = root.sub("sip").map(|mut section| {
+        let sip = voxea_sip::Config::read(&mut section);
+        ports::apart(&section, &sip, &api);
+        themes.borrow_mut().extend(sip.themes.iter().cloned());
+        Arc::new(sip)
+    });
+    let smpp = names::each(root.list("smpp"), |section| {
+        themes.borrow_mut().extend(section.written("theme"));
+        voxea_smpp::Config::read(section)
+    });
+    let mailboxes = names::each(root.list("mailbox"), |section| {
+        themes.borrow_mut().extend(section.written("theme"));
+        voxea_imap::Config::read(section)
+    });
     Config {
         organisation,
         store,
@@ -163,6 +183,8 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         sip,
         smpp,
         mailboxes,
+        themes: themes.into_inner(),
+        file: PathBuf::new(),
         warnings: Vec::new(),
     }
 }

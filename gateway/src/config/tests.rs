@@ -105,6 +105,15 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             "[store]\nurl = \"sqlite:no/where/voxea.db\"\n",
             &["line 2", "store.url", "no/where: this folder does not exist"],
         ),
+        (
+            "[api]\nlisten = \"127.0.0.1:5060\"\n[sip]\nlisten = [\"tcp:0.0.0.0:5060\", \"udp:0.0.0.0:5060\"]\n",
+            &[
+                "line 4",
+                "sip.listen",
+                "takes the port of 127.0.0.1:5060, where the API listens",
+                "[api] listen",
+            ],
+        ),
         ("[store]\nurl = \"postgres://user@\"\n", &["line 2", "store.url", "names no host"]),
         (
             "[api]\nstop_seconds = 1\nstop_seconds = 2\n",
@@ -354,5 +363,36 @@ fn the_usual_key_of_the_audit_trail_can_sign() {
     assert!(
         warnings.len() == 1 && warnings[0].to_string().contains("audit.seen: is no checkpoint"),
         "{warnings:?}"
+    );
+}
+
+#[test]
+fn themes_are_judged_by_a_catalogue_with_their_places() {
+    use voxea_core::catalogue::{Document, Snapshot};
+    let folder = tempfile::tempdir().unwrap();
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/short-greeting.wav");
+    std::fs::copy(sound, folder.path().join("menu.wav")).unwrap();
+    let text = "[sip]\n[[sip.line]]\nnumber = \"1\"\ntheme = \"voiri\"\nmenu = true\nmenu_prompt = \"menu.wav\"\n\
+                [[smpp]]\nname = \"s\"\naddress = \"127.0.0.1:2775\"\nsystem_id = \"v\"\npassword = \"p\"\nnumber = \"36123\"\n\
+                theme = \"voirie\"\n";
+    let config = read_in(folder.path(), text).unwrap();
+    let mut document = Document::shipped().unwrap();
+    let judged = |document: &Document| -> Vec<String> {
+        let catalogue = Snapshot::new(1, document.clone(), Default::default());
+        config.judged_by(&catalogue).iter().map(ToString::to_string).collect()
+    };
+    let found = judged(&document);
+    assert!(
+        found.len() == 2
+            && found[0].starts_with("line 4: sip.line[0].theme: \"voiri\" is no theme of the catalogue; did you mean voirie?")
+            && found[1].starts_with("warning: line 6: sip.line[0].menu_prompt: is not heard"),
+        "{found:#?}"
+    );
+    let theme = document.themes.iter_mut().find(|theme| theme.code == "voirie").unwrap();
+    (theme.enabled, theme.digit) = (false, Some("1".to_owned()));
+    let found = judged(&document);
+    assert!(
+        found.len() == 3 && found[2].starts_with("line 13: smpp[0].theme: \"voirie\" is switched off"),
+        "a key of a theme that is off is none: {found:#?}"
     );
 }

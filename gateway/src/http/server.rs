@@ -429,7 +429,8 @@ mod tests {
         let (chain, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
         std::fs::write(&chain, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let running = start(Some(super::super::tls::server(&chain, &key).unwrap()), 8).await;
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let running = start(Some(super::super::tls::server(&chain, &key).unwrap().config), 8).await;
 
         let mut roots = rustls::RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();

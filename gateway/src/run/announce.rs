@@ -1,20 +1,20 @@
-//! Tells the feed when a channel begins or ceases to work.
+//! Tells the feed when a channel, or a trunk of the telephone, begins or ceases to work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use voxea_core::Core;
-use voxea_core::base::account::Account;
 use voxea_core::base::error::Result;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time;
-use voxea_core::channel::State;
+use voxea_core::channel::{State, TrunkState};
 use voxea_core::feed::{self, EventKind, NewEvent};
 
 /// Before an event that could not be stored is tried again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Writes `channel.up` and `channel.down` until the soft stop. A channel that was never up is not said to be down.
+/// Writes `channel.up` and `channel.down` until the soft stop. A channel that was never up is not said to be down. A trunk
+/// has a subject of its own below its channel's, `sip/sip/pbx`, since the channel goes on without it.
 pub(crate) async fn announce(core: Core, stop: Stop) {
     let mut said = BTreeMap::new();
     let mut changes = core.channels.listen();
@@ -33,16 +33,24 @@ pub(crate) async fn announce(core: Core, stop: Stop) {
 }
 
 /// What is to be said, compared with what was.
-fn changed(core: &Core, said: &mut BTreeMap<Account, bool>) -> Vec<NewEvent> {
+fn changed(core: &Core, said: &mut BTreeMap<String, bool>) -> Vec<NewEvent> {
     let mut events = Vec::new();
-    for status in core.channels.list() {
-        let up = status.state == State::Up;
-        if said.get(&status.account).copied().unwrap_or(false) == up {
-            continue;
+    let mut note = |key: String, up: bool, state: &'static str| {
+        if said.get(&key).copied().unwrap_or(false) == up {
+            return;
         }
         let kind = if up { EventKind::ChannelUp } else { EventKind::ChannelDown };
-        events.push(NewEvent::of_account(kind, &status.account.key()).with("state", status.state.as_str()));
-        said.insert(status.account, up);
+        events.push(NewEvent::of_account(kind, &key).with("state", state));
+        said.insert(key, up);
+    };
+    for status in core.channels.list() {
+        let account = status.account.key();
+        // What nobody knows yet is no change.
+        for trunk in status.trunks.iter().filter(|trunk| trunk.state != TrunkState::Unknown) {
+            let key = format!("{account}/{}", trunk.name);
+            note(key, trunk.state == TrunkState::Up, trunk.state.as_str());
+        }
+        note(account, status.state == State::Up, status.state.as_str());
     }
     events
 }
@@ -62,7 +70,8 @@ async fn tell(core: &Core, events: &[NewEvent]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use voxea_core::CoreConfig;
-    use voxea_core::base::account::Kind;
+    use voxea_core::base::account::{Account, Kind};
+    use voxea_core::channel::TrunkStatus;
 
     use super::*;
 
@@ -93,5 +102,45 @@ mod tests {
             told,
             [("channel.up", "smpp/a"), ("channel.down", "smpp/a"), ("channel.up", "smpp/a")]
         );
+    }
+
+    #[tokio::test]
+    async fn a_trunk_is_told_of_by_its_own_subject_and_wakes_who_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
+        let sip = core.channels.register(Account::new(Kind::Sip, "sip"));
+        sip.up(vec![]);
+        let (mut said, mut heard) = (BTreeMap::new(), core.channels.listen());
+        let _ = changed(&core, &mut said);
+        let mut told = Vec::new();
+        for state in [
+            TrunkState::Unknown,
+            TrunkState::Halted,
+            TrunkState::Up,
+            TrunkState::Up,
+            TrunkState::Retrying,
+            TrunkState::Halted,
+            TrunkState::Up,
+        ] {
+            let before = core.channels.list().remove(0).trunks.first().map(|trunk| trunk.state);
+            sip.trunks(vec![TrunkStatus {
+                name: "pbx".to_owned(),
+                state,
+                since: 0,
+                address: None,
+                registered_until: None,
+                last_error: None,
+                next_attempt: None,
+                calls: 0,
+                refused: 0,
+            }]);
+            if before != Some(state) {
+                tokio::time::timeout(PAUSE, heard.rung()).await.unwrap();
+            }
+            told.extend(changed(&core, &mut said).into_iter().map(|event| (event.kind, event.subject)));
+        }
+        let subject = "sip/sip/pbx".to_owned();
+        let expected = [EventKind::ChannelUp, EventKind::ChannelDown, EventKind::ChannelUp];
+        assert_eq!(told, expected.map(|kind| (kind, subject.clone())));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -72,6 +73,10 @@ impl Daemon {
             tracing::warn!(place = %warning.place, key = warning.key, "{}", warning.message);
         }
         let core = Core::open(config.core(migrate)).await?;
+        // A theme that somebody switched off keeps no telephone silent: what comes in has no theme then.
+        for problem in config.judged_by(&core.catalogue.current()) {
+            tracing::warn!(place = %problem.place, key = problem.key, "{}", problem.message);
+        }
         let (stop, tracker, health, pulses, metrics) = (
             Stop::new(),
             TaskTracker::new(),
@@ -123,9 +128,12 @@ impl Daemon {
             metrics,
             config.trust.clone(),
         ));
+        if let Some(tls) = &config.api.tls {
+            tracker.spawn(voxea_sip::renewals(Arc::clone(&tls.certificate), stop.soft.clone()));
+        }
         let serving = server::serve(
             listener,
-            config.api.tls.clone(),
+            config.api.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
             router,
             config.api.connections,
             pulses.watch("api"),

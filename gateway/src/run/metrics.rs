@@ -115,7 +115,7 @@ fn channels(core: &Core) -> Result<Families, prometheus::Error> {
     let trunks = IntGaugeVec::new(
         Opts::new(
             "voxea_sip_trunk_up",
-            "1 for a trunk whose peer answers, 0 for one whose peer does not; none as long as that is unknown.",
+            "1 for a trunk whose peer answers and has registered us where we wish it, 0 for another; none as long as that is unknown.",
         ),
         &["trunk"],
     )?;
@@ -314,10 +314,12 @@ mod tests {
             trunk("a", TrunkState::Up),
             trunk("b", TrunkState::Down),
             trunk("c", TrunkState::Unknown),
+            trunk("d", TrunkState::Halted),
         ]);
         let text = Metrics::new().text(&core).await.unwrap();
         let shown: Vec<&str> = text.lines().filter(|line| line.starts_with("voxea_sip_trunk_up{")).collect();
-        assert_eq!(shown, ["voxea_sip_trunk_up{trunk=\"a\"} 1", "voxea_sip_trunk_up{trunk=\"b\"} 0"]);
+        let expected = ["a\"} 1", "b\"} 0", "d\"} 0"].map(|end| format!("voxea_sip_trunk_up{{trunk=\"{end}"));
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Guard {
         }
     }
 
-    /// The values of `WWW-Authenticate`, a field each, the strongest first (RFC 8760 §2.4).
+    /// The values of `WWW-Authenticate`, a field each, the strongest first (RFC 8760 §2.3).
     pub fn challenges(&mut self, realm: &Realm, stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.nonces.make(&realm.name, now);
         let word = if stale { ", stale=true" } else { "" };

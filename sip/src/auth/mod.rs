@@ -74,7 +74,7 @@ pub enum Allowed {
 }
 
 impl Allowed {
-    /// The strongest first (RFC 8760 §2.4).
+    /// The strongest first (RFC 8760 §2.3, §2.4).
     #[must_use]
     pub const fn algorithms(self) -> &'static [Algorithm] {
         match self {

@@ -127,7 +127,7 @@ fn history(invite: &Request) -> Vec<History> {
         let number = party(&entry.uri);
         Some((order, History { index, number, cause }))
     };
-    // An entry that is private says so in its URI (RFC 7044 §10.1.2), for all of them Privacy does.
+    // An entry that is private says so in its URI (RFC 7044 §10.1.1), for all of them Privacy does.
     let all_private = parties::privacy(invite)
         .iter()
         .any(|word| matches!(word.as_str(), "history" | "header" | "session"));
@@ -143,7 +143,7 @@ fn history(invite: &Request) -> Vec<History> {
     entries.into_iter().map(|(_, entry)| entry).take(MAX_ENTRIES).collect()
 }
 
-/// `cause` of a history entry: as a parameter of its URI (RFC 4458 §3), or in an escaped Reason (RFC 7044 §5.1).
+/// `cause` of a history entry: as a parameter of its URI (RFC 4458 §3), or in an escaped Reason (RFC 7044 §10.2).
 fn cause(uri: &str) -> Option<u16> {
     let (_, rest) = uri
         .split_once("cause=")

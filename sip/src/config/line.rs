@@ -27,9 +27,14 @@ pub struct Line {
     pub max: Duration,
     /// So much silence ends it.
     pub silence: Duration,
+    /// A message is kept so many days after its request is closed.
+    pub keep_days: u32,
     /// The theme of its calls.
     pub theme: Option<String>,
 }
+
+/// Days after the end of its request that a message is kept unless a line says otherwise.
+pub const KEEP_DAYS: u32 = 90;
 
 /// Reads a line.
 pub(super) fn read(section: &mut Section<'_>) -> Line {
@@ -53,6 +58,15 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
     }
     let max = seconds(section.int_or("max_seconds", 180, 1..=7_200));
     let silence = seconds(section.int_or("silence_seconds", 10, 1..=600));
+    if section.has("silence_seconds") && silence > max {
+        section.problem(
+            "silence_seconds",
+            format!(
+                "is longer than max_seconds = {}, so that silence never ends a message; make it shorter, or max_seconds longer",
+                max.as_secs()
+            ),
+        );
+    }
     Line {
         number,
         greeting,
@@ -62,10 +76,44 @@ pub(super) fn read(section: &mut Section<'_>) -> Line {
         beep,
         max,
         silence,
+        keep_days: keep_days(section),
         theme: section.string("theme"),
     }
 }
 
+/// CNIL: a message that somebody left is kept as long as it serves its request, and some time for objections.
+fn keep_days(section: &Section<'_>) -> u32 {
+    let days = section.int_or("keep_days", KEEP_DAYS.into(), 1..=3_650);
+    u32::try_from(days).unwrap_or(KEEP_DAYS)
+}
+
 fn seconds(number: i64) -> Duration {
     Duration::from_secs(number.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use voxea_core::base::settings::{Problems, parse};
+
+    #[test]
+    fn a_silence_longer_than_the_message_is_said_where_it_was_written() {
+        let problems = |text: &str| {
+            let node = parse(&format!("[[line]]\nnumber = \"1\"\n{text}")).unwrap();
+            let problems = Problems::new();
+            let mut lines = Section::root(&node, Path::new("/nowhere"), &problems).list("line");
+            let _ = read(&mut lines[0]);
+            drop(lines);
+            problems.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let found = problems("max_seconds = 20\nsilence_seconds = 21\n");
+        assert!(
+            found.len() == 1 && found[0].contains("line 4: line[0].silence_seconds: is longer than max_seconds = 20"),
+            "{found:#?}"
+        );
+        for right in ["max_seconds = 20\nsilence_seconds = 20\n", "max_seconds = 5\n"] {
+            assert_eq!(problems(right), [""; 0], "{right}");
+        }
+    }
 }

@@ -1,16 +1,20 @@
 //! The `[sip]` section.
 
 mod announce;
+mod certificate;
 mod greeting;
 mod line;
 mod listen;
 mod peer;
+mod sense;
 pub(crate) mod tls;
 mod trunk;
+mod validity;
 
 pub use self::announce::Closed;
+pub use self::certificate::{Certificate, Renewal};
 pub use self::greeting::Greeting;
-pub use self::line::Line;
+pub use self::line::{KEEP_DAYS, Line};
 pub use self::listen::Listen;
 pub use self::tls::{Identity, TrunkTls};
 
@@ -18,7 +22,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use voxea_core::base::settings::Section;
+use voxea_core::base::settings::{Section, Written};
 
 use crate::flow::Transport;
 use crate::keeper::Settings;
@@ -46,6 +50,10 @@ pub struct Config {
     pub peers: Vec<Settings>,
     /// Which numbers are answered.
     pub lines: Vec<Line>,
+    /// The themes that lines name; whether there are such, only the catalogue knows.
+    pub themes: Vec<Written>,
+    /// The prompts of menus; whether a key chooses anything, only the catalogue knows.
+    pub menus: Vec<Written>,
 }
 
 impl Config {
@@ -65,6 +73,7 @@ impl Config {
         if listen.is_empty() {
             section.problem("listen", format!("names no address; an example: listen = [{LISTEN:?}]"));
         }
+        sense::listeners(section, &listen);
         let tls = section.sub("tls").and_then(|section| tls::server(&section));
         let listens = listen.iter().any(|listen| listen.transport == Transport::Tls);
         if listens && !section.has("tls") {
@@ -79,7 +88,19 @@ impl Config {
                 PORTS
             })
         });
+        sense::media_ports(section, &listen, &media_ports);
         let advertise = section.parsed::<IpAddr>("advertise", "192.0.2.10");
+        sense::advertise(section, &listen, advertise);
+        let (mut lines, mut themes, mut menus) = (Vec::<Line>::new(), Vec::new(), Vec::new());
+        for mut entry in section.list("line") {
+            let found = line::read(&mut entry);
+            if lines.iter().any(|other| other.number == found.number) {
+                entry.problem("number", format!("{:?} is the number of another line too", found.number));
+            }
+            themes.extend(entry.written("theme"));
+            menus.extend(found.menu.as_ref().and_then(|_| entry.written("menu_prompt")));
+            lines.push(found);
+        }
         let (mut trunks, mut peers, mut trunk_tls) = (Vec::new(), Vec::new(), Vec::new());
         for mut entry in section.list("trunk") {
             let (found, peer) = trunk::read(&mut entry);
@@ -87,16 +108,10 @@ impl Config {
             if trunks.iter().any(|other: &Trunk| other.name == found.name) {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
+            sense::tls_keys(&entry, &listen, peer.as_ref());
             if let Some(peer) = peer {
-                if !listen.iter().any(|listen| listen.transport == peer.transport) {
-                    entry.problem(
-                        "address",
-                        format!(
-                            "is reached by {0}, and [sip] does not listen there; an example: listen = [\"{0}:127.0.0.1:5060\"]",
-                            peer.transport
-                        ),
-                    );
-                }
+                sense::way_back(&entry, &listen, &peer);
+                sense::reached(&entry, &lines, peer.registers_as());
                 peers.push(peer);
             }
             let twin = |other: &&Trunk| other.allow.iter().any(|network| found.allow.contains(network));
@@ -110,14 +125,6 @@ impl Config {
                 );
             }
             trunks.push(found);
-        }
-        let mut lines: Vec<Line> = Vec::new();
-        for mut entry in section.list("line") {
-            let found = line::read(&mut entry);
-            if lines.iter().any(|other| other.number == found.number) {
-                entry.problem("number", format!("{:?} is the number of another line too", found.number));
-            }
-            lines.push(found);
         }
         if !section.has("trunk") {
             section.warning(
@@ -140,6 +147,8 @@ impl Config {
             trunk_tls,
             peers,
             lines,
+            themes,
+            menus,
         }
     }
 

@@ -35,7 +35,12 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Peer {
         }
     };
     let realm = section.string("realm").unwrap_or_else(|| name.to_owned());
-    if realm.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
+    if realm.trim().is_empty() && section.has("realm") {
+        section.problem(
+            "realm",
+            "is empty, and systems refuse such a challenge; an example: realm = \"telephony\"",
+        );
+    } else if realm.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
         section.problem(
             "realm",
             "must hold neither quotes nor backslashes; an example: realm = \"telephony\"",
@@ -75,6 +80,12 @@ fn credentials(section: &Section<'_>) -> Option<Credentials> {
         (Some(user), _) if user.is_empty() || user.contains(char::is_control) => {
             section.problem("user", "must be the account's name; an example: user = \"voix\"");
         }
+        (Some(user), _) if user.contains(':') => section.problem(
+            "user",
+            format!(
+                "{user:?} has a colon, which parts name, realm and password in a digest (RFC 7616 §3.4.2); an example: user = \"voix\""
+            ),
+        ),
         (Some(_), false) => section.problem("user", "needs its password: password_file = \"trunk.password\""),
         (None, true) => {
             let key = if section.has("password") { "password" } else { "password_file" };
@@ -216,6 +227,8 @@ mod tests {
                 "user = \"u\"\npassword = \"s\"\nrealm = \"a\\\"b\"\n",
                 "line 3: realm: must hold neither",
             ),
+            ("user = \"u\"\npassword = \"s\"\nrealm = \"\"\n", "line 3: realm: is empty"),
+            ("user = \"sip:u\"\npassword = \"s\"\n", "line 1: user: \"sip:u\" has a colon"),
         ] {
             let (_, problems) = peer(Path::new("/nowhere"), text);
             assert!(problems.contains(expected), "{text} gave {problems}");

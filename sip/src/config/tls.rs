@@ -1,24 +1,24 @@
 //! TLS of the `[sip]` section: our certificate, who must show one, and whom a trunk's certificate must come from.
-//!
-//! The API reads its certificate in the gateway, which a channel never imports, and core knows no TLS: hence a reader of
-//! our own, for other settings.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use voxea_core::base::settings::Section;
+
+use super::certificate::{Certificate, certificates, provider};
+use super::validity;
 
 /// Our certificate, for both sides of TLS: who asks us for one as a client gets the same.
 #[derive(Debug)]
 pub struct Identity {
     /// What a `tls:` address of `listen` speaks.
     pub server: Arc<ServerConfig>,
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    /// What is shown on both sides, and renewed.
+    pub certificate: Arc<Certificate>,
 }
 
 /// Whom we believe to be a trunk.
@@ -37,9 +37,16 @@ pub(super) fn server(section: &Section<'_>) -> Option<Arc<Identity>> {
             section.problem(key, format!("is missing; an example: {key} = \"{example}\""));
         }
     }
-    let chain = section.file("certificate").and_then(|path| {
-        let read = certificates(&path);
-        read.map_err(|problem| section.problem("certificate", problem)).ok()
+    // Each file by itself first, so that what is wrong with one does not hide what is wrong with the other.
+    let chain = section.file("certificate").filter(|path| match certificates(path) {
+        Ok(chain) => {
+            validity::check(section, &chain, &provider());
+            true
+        }
+        Err(problem) => {
+            section.problem("certificate", problem);
+            false
+        }
     });
     let key = section.secret_text("key_file").and_then(|text| {
         let read = PrivateKeyDer::from_pem_slice(text.reveal().as_bytes());
@@ -49,7 +56,8 @@ pub(super) fn server(section: &Section<'_>) -> Option<Arc<Identity>> {
                 format!("{error}; it must be a PEM file of the certificate's private key"),
             )
         };
-        read.map_err(say).ok()
+        read.map_err(say).ok()?;
+        section.file("key_file")
     });
     let required = section.bool_or("client_required", false);
     let authority = section.file("client_ca").map(|path| {
@@ -68,20 +76,12 @@ pub(super) fn server(section: &Section<'_>) -> Option<Arc<Identity>> {
         Some(Some(roots)) => Some(roots),
         None => None,
     };
-    match configure(chain.clone(), key.clone_key(), clients, required) {
-        Ok(server) => Some(Arc::new(Identity {
-            server: Arc::new(server),
-            chain,
-            key,
-        })),
-        Err(error) => {
-            section.problem(
-                "key_file",
-                format!("the key does not belong to the certificate: {error}; keep the two of one order together"),
-            );
-            None
-        }
-    }
+    let made = Certificate::read(&chain, &key).and_then(|certificate| {
+        let certificate = Arc::new(certificate);
+        let server = Arc::new(configure(Arc::clone(&certificate), clients, required)?);
+        Ok(Identity { server, certificate })
+    });
+    made.map(Arc::new).map_err(|problem| section.problem("key_file", problem)).ok()
 }
 
 /// Reads what a trunk says of TLS. `address` is where it is reached, when it says so.
@@ -130,19 +130,15 @@ pub(crate) fn client(roots: Option<&Arc<RootCertStore>>, identity: Option<&Ident
         .with_root_certificates(roots);
     let config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => builder
-            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(|error| error.to_string())?,
+        Some(identity) => {
+            let certificate: Arc<Certificate> = Arc::clone(&identity.certificate);
+            builder.with_client_cert_resolver(certificate)
+        }
     };
     Ok(Arc::new(config))
 }
 
-fn configure(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    clients: Option<Arc<RootCertStore>>,
-    required: bool,
-) -> Result<ServerConfig, String> {
+fn configure(certificate: Arc<Certificate>, clients: Option<Arc<RootCertStore>>, required: bool) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -154,26 +150,7 @@ fn configure(
             builder.with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
         }
     };
-    builder.with_single_cert(chain, key).map_err(|error| error.to_string())
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(|found| found.collect::<Result<Vec<_>, _>>());
-    let wrong = |what: &dyn std::fmt::Display| {
-        format!(
-            "{}: {what}; it must be a PEM file of certificates that the daemon may read",
-            path.display()
-        )
-    };
-    match read {
-        Ok(chain) if chain.is_empty() => Err(wrong(&"it holds no certificate")),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(wrong(&error)),
-    }
+    Ok(builder.with_cert_resolver(certificate))
 }
 
 fn roots(path: &Path) -> Result<Arc<RootCertStore>, String> {
@@ -190,7 +167,7 @@ fn roots(path: &Path) -> Result<Arc<RootCertStore>, String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
     use voxea_core::base::settings::{Problems, parse};
 
     use super::*;
@@ -204,8 +181,17 @@ mod tests {
             .unwrap()
             .self_signed(&key)
             .unwrap();
+        let dated = |from, to| {
+            let mut params = CertificateParams::new(vec!["pbx.example.fr".to_owned()]).unwrap();
+            (params.not_before, params.not_after) = (from, to);
+            params.self_signed(&key).unwrap().pem()
+        };
+        let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(3 * 86_400);
         for (name, text) in [
             ("cert.pem", certificate.pem()),
+            ("old.pem", dated(date_time_ymd(2025, 1, 1), date_time_ymd(2025, 2, 1))),
+            ("young.pem", dated(date_time_ymd(2100, 1, 1), date_time_ymd(2101, 1, 1))),
+            ("short.pem", dated(date_time_ymd(2025, 1, 1), soon.into())),
             ("key.pem", key.serialize_pem()),
             ("other.pem", other.serialize_pem()),
             ("open.pem", key.serialize_pem()),
@@ -283,11 +269,25 @@ mod tests {
                 "sip.tls.client_ca",
             ),
             (
-                "[[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\nca_file = \"none.pem\"\n",
+                "tls = { certificate = \"old.pem\", key_file = \"key.pem\" }\n",
+                "line 2: sip.tls.certificate: expired at 2025-02-01T00:00:00.000Z: no peer would take it; put the renewed",
+            ),
+            (
+                "tls = { certificate = \"young.pem\", key_file = \"key.pem\" }\n",
+                "line 2: sip.tls.certificate: is valid from 2100-01-01T00:00:00.000Z only",
+            ),
+            (
+                "tls = { certificate = \"short.pem\", key_file = \"key.pem\" }\n",
+                "warning: line 2: sip.tls.certificate: expires at ",
+            ),
+            (
+                "listen = [\"tls:127.0.0.1:0\"]\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n\
+                 [[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\nca_file = \"none.pem\"\n",
                 "sip.trunk[0].ca_file",
             ),
             (
-                "[[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\ntls_name = \"a b\"\n",
+                "listen = [\"tls:127.0.0.1:0\"]\ntls = { certificate = \"cert.pem\", key_file = \"key.pem\" }\n\
+                 [[sip.trunk]]\nname = \"b\"\nallow = [\"192.0.2.2\"]\ntls_name = \"a b\"\n",
                 "sip.trunk[0].tls_name: \"a b\" is no name",
             ),
         ] {

@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, Event};
+use super::user::Gone;
+use super::{Call, Endpoint, Event};
 use crate::call::CallHandle;
+use crate::flow::Flow;
+use crate::wire::Request;
 use crate::wire::build::Reply;
+use crate::wire::method::Method;
 
 impl Endpoint {
     /// Whether one more call of this trunk may be taken in.
@@ -48,16 +52,34 @@ impl Endpoint {
         self.gates.get(trunk).map_or(0, |gate| gate.calls)
     }
 
-    /// Refuses an offered call that cannot be taken in for now, in the words that its trunk falls back on.
+    /// Refuses a call that cannot be taken in for now, in the words that its trunk falls back on: one that is offered, or
+    /// one that hears something before an answer; of the latter [`Event::Cancelled`] says that it is over.
     ///
     /// # Errors
-    /// [`Gone`](super::user::Gone) when the caller gave up meanwhile, or the call was answered.
-    pub fn decline(&mut self, call: CallHandle, now: Instant) -> Result<(), super::user::Gone> {
-        let status = match self.calls.get(&call) {
-            Some(super::Call::Offered { offered, .. }) => self.failure(offered.trunk),
-            _ => return Err(super::user::Gone),
+    /// [`Gone`] when the caller gave up meanwhile, or the call was answered.
+    pub fn decline(&mut self, call: CallHandle, now: Instant) -> Result<(), Gone> {
+        let (trunk, is_early) = match self.calls.get(&call) {
+            Some(Call::Offered { offered, .. }) => (offered.trunk, false),
+            Some(Call::Established(established)) if established.early.is_some() => (established.trunk, true),
+            _ => return Err(Gone),
         };
-        self.reject(call, status, Some(self.limits.retry_after), now)
+        self.refuse(call, self.failure(trunk), Some(self.limits.retry_after), now);
+        if is_early {
+            self.event(Event::Cancelled { call });
+        }
+        Ok(())
+    }
+
+    /// No transaction more can be kept, so the answer comes from no state. A new call hears what its trunk falls back on. A
+    /// request in a call that goes on hears 503 whatever is configured: that fails this one request, while 404 or 502 would
+    /// end the call (RFC 5057 §5.1).
+    pub(super) fn no_room(&mut self, request: Request, flow: Flow, trunk: usize) {
+        self.event(Event::Counted("overload"));
+        self.count_call(&request, trunk, false);
+        let begins = request.method == Method::INVITE && request.to.tag().is_none();
+        let status = if begins { self.failure(trunk) } else { 503 };
+        let (to, reply) = self.stateless(status, &request.headers, request.via, flow);
+        self.transmit(to, reply.retry_after(self.limits.retry_after).into_bytes());
     }
 
     /// The status of an answer to a call that cannot be taken in for now.

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use super::session::refresh;
-use super::{Call, Endpoint, Event, Purpose, Timer};
+use super::{Call, Endpoint, Event, Purpose};
 use crate::call::Phase;
 use crate::flow::Flow;
+use crate::hop::Hop;
 use crate::wire::Response;
 use crate::wire::build;
 use crate::wire::header::Headers;
@@ -23,7 +24,9 @@ pub struct Ask {
 }
 
 impl Endpoint {
-    /// Sends a request. [`Event::Answer`] brings what came of it, within 32 s (timer F).
+    /// Sends a request. [`Event::Answer`] brings what came of it, within 32 s (timer F). It has no other way to go: where a
+    /// name has several addresses, the next one is another server, with nonces of its own, and wants a request of its own
+    /// (RFC 3263 §4.3). Who asks looks for it.
     pub fn ask(&mut self, flow: Flow, ask: &Ask, now: Instant) -> u64 {
         let branch = format!("z9hG4bK{}", self.ids.token());
         let mut headers = Headers::default();
@@ -36,19 +39,14 @@ impl Endpoint {
             headers.push(name, value);
         }
         let bytes = build::request(&ask.method, &ask.uri, &headers, "");
-        self.send(branch, flow, bytes, Purpose::Ask, now)
+        self.send(branch, Hop::only(flow), bytes, Purpose::Ask, now)
     }
 
     /// Repeats a request no more, and tells nothing of it.
     pub fn give_up(&mut self, ask: u64) {
-        if !matches!(self.clients.get(&ask), Some((_, Purpose::Ask))) {
-            return;
+        if matches!(self.clients.get(&ask), Some((_, Purpose::Ask))) {
+            self.unsend(ask);
         }
-        if let Some((client, _)) = self.clients.remove(&ask) {
-            self.branches.remove(&client.branch);
-        }
-        self.timers.cancel(Timer::ClientResend(ask));
-        self.timers.cancel(Timer::ClientEnd(ask));
     }
 
     /// Whether a final response was dealt with here: as the answer to an [`Ask`], or by proving one of a dialog.
@@ -89,14 +87,12 @@ impl Endpoint {
             _ => return None,
         };
         headers.push(login.authorization(&method.to_string(), &dialog.request_uri(), &cnonce)?);
-        let (bytes, flow) = if method == Method::INVITE {
+        let (bytes, hop) = if method == Method::INVITE {
             dialog.invite(&branch, &headers, &established.sdp)
         } else {
             dialog.request_with(&method, &branch, &headers)
         };
-        let otherwise = dialog.otherwise();
-        let again = self.send(branch, flow, bytes, purpose, now);
-        self.falls_back(again, otherwise);
+        let again = self.send(branch, hop, bytes, purpose, now);
         self.proved.insert(again);
         Some(())
     }

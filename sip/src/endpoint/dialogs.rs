@@ -141,11 +141,9 @@ impl Endpoint {
             EndedBy::Caller | EndedBy::Us => "Q.850;cause=16",
         };
         let headers = [("Reason", reason.to_owned())];
-        let (bytes, flow) = established.dialog.request_with(&Method::BYE, &branch, &headers);
-        let otherwise = established.dialog.otherwise();
+        let (bytes, hop) = established.dialog.request_with(&Method::BYE, &branch, &headers);
         self.silence(call);
-        let id = self.send(branch, flow, bytes, Purpose::Bye(call), now);
-        self.falls_back(id, otherwise);
+        self.send(branch, hop, bytes, Purpose::Bye(call), now);
         self.event(Event::Ended { call, by, answered });
     }
 

@@ -122,11 +122,7 @@ impl Endpoint {
             return;
         }
         if self.servers.len() >= self.limits.transactions {
-            self.event(Event::Counted("overload"));
-            let (to, reply) = self.stateless(503, &request.headers, request.via.clone(), flow);
-            let reply = reply.with("Retry-After", &self.limits.retry_after.to_string());
-            self.count_call(&request, trunk, false);
-            return self.transmit(to, reply.into_bytes());
+            return self.no_room(*request, flow, trunk);
         }
         let Some(mut request) = self.admitted(request, flow, trunk, now) else {
             return;

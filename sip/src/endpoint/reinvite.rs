@@ -19,10 +19,8 @@ impl Endpoint {
             return self.refresh_again(call, now);
         }
         established.asking = true;
-        let (bytes, flow) = established.dialog.invite(&branch, headers, &established.sdp);
-        let otherwise = established.dialog.otherwise();
-        let id = self.send(branch, flow, bytes, Purpose::Reinvite(call), now);
-        self.falls_back(id, otherwise);
+        let (bytes, hop) = established.dialog.invite(&branch, headers, &established.sdp);
+        self.send(branch, hop, bytes, Purpose::Reinvite(call), now);
     }
 
     /// Every final answer to an INVITE is confirmed: a 2xx by the dialog, any other by its transaction.

@@ -46,10 +46,8 @@ impl Endpoint {
         if !established.updates {
             return self.reinvite(call, branch, &headers, now);
         }
-        let (bytes, flow) = established.dialog.request_with(&Method::UPDATE, &branch, &headers);
-        let otherwise = established.dialog.otherwise();
-        let id = self.send(branch, flow, bytes, Purpose::Refresh(call), now);
-        self.falls_back(id, otherwise);
+        let (bytes, hop) = established.dialog.request_with(&Method::UPDATE, &branch, &headers);
+        self.send(branch, hop, bytes, Purpose::Refresh(call), now);
     }
 
     /// Not now: a little later. The caller's side owns the Call-ID, so that the wait is random and at most 2 s

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Call, Endpoint, Event, Purpose, Timer};
 use crate::call::EndedBy;
 use crate::flow::Flow;
+use crate::hop::Hop;
 use crate::transaction::client::Client;
 use crate::transaction::server::Server;
 use crate::transaction::{Alarm, Step};
@@ -43,15 +44,25 @@ impl Endpoint {
         self.perform(flow, step, Timer::ServerResend(id), Timer::ServerEnd(id));
     }
 
-    /// Sends a request of ours. `branch` is the one in `bytes`.
-    pub(super) fn send(&mut self, branch: String, flow: Flow, bytes: bytes::Bytes, purpose: Purpose, now: Instant) -> u64 {
+    /// Sends a request of ours, in a dialog or outside any. `branch` is the one in `bytes`.
+    pub(super) fn send(&mut self, branch: String, hop: Hop, bytes: bytes::Bytes, purpose: Purpose, now: Instant) -> u64 {
         let id = self.next_id();
         self.branches.insert(branch.clone(), id);
         let invite = matches!(purpose, Purpose::Reinvite(_));
-        let (client, step) = Client::start(branch, flow, bytes, invite, now);
+        let (client, step) = Client::start(branch, hop, bytes, invite, now);
         self.clients.insert(id, (client, purpose));
-        self.perform(flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
+        self.perform(hop.flow, step, Timer::ClientResend(id), Timer::ClientEnd(id));
         id
+    }
+
+    /// Takes a request of ours out of all tables.
+    pub(super) fn unsend(&mut self, id: u64) -> Option<(Client, Purpose)> {
+        let (client, purpose) = self.clients.remove(&id)?;
+        self.branches.remove(&client.branch);
+        self.proved.remove(&id);
+        self.timers.cancel(Timer::ClientResend(id));
+        self.timers.cancel(Timer::ClientEnd(id));
+        Some((client, purpose))
     }
 
     pub(super) fn perform(&mut self, flow: Flow, step: Step, resend: Timer, end: Timer) {
@@ -123,12 +134,7 @@ impl Endpoint {
     }
 
     fn client_over(&mut self, id: u64, now: Instant) {
-        self.timers.cancel(Timer::ClientResend(id));
-        let Some((client, purpose)) = self.clients.remove(&id) else {
-            return;
-        };
-        self.branches.remove(&client.branch);
-        self.proved.remove(&id);
+        let Some((client, purpose)) = self.unsend(id) else { return };
         if client.is_unanswered() {
             self.answered_with(id, purpose, None, now);
         }

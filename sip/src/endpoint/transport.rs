@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Call, Endpoint, Event, Purpose, Timer};
+use super::{Call, Endpoint, Event, Purpose};
 use crate::call::{CallHandle, Phase};
 use crate::flow::{Flow, Transport};
 use crate::wire::Request;
@@ -14,13 +14,6 @@ impl Endpoint {
     /// the call came. To be called before the first message comes.
     pub fn listens(&mut self, listening: Vec<(Transport, SocketAddr)>) {
         self.listening = listening.into();
-    }
-
-    /// The request of ours takes another way, once the first one is gone.
-    pub(super) fn falls_back(&mut self, id: u64, otherwise: Option<Flow>) {
-        if let Some((client, _)) = self.clients.get_mut(&id) {
-            client.otherwise = otherwise;
-        }
     }
 
     /// A message for this flow could not be sent, or its connection broke: what is under way takes the other way that it
@@ -42,12 +35,7 @@ impl Endpoint {
                 self.transmit(to, bytes);
                 continue;
             }
-            if let Some((client, _)) = self.clients.remove(&id) {
-                self.branches.remove(&client.branch);
-                self.proved.remove(&id);
-            }
-            self.timers.cancel(Timer::ClientResend(id));
-            self.timers.cancel(Timer::ClientEnd(id));
+            self.unsend(id);
             match purpose {
                 // As after a 503: the session has time until its end.
                 Purpose::Refresh(call) | Purpose::Reinvite(call) => self.not_asked(call, now),
@@ -95,7 +83,8 @@ impl Endpoint {
     }
 }
 
-/// `sips:` promises TLS on the last hop; over anything else it is refused (RFC 5630 §5.3).
+/// `sips:` promises TLS on the last hop; over anything else it is refused, as one does who is not to be reached
+/// so (RFC 5630 §5.1.2).
 pub(super) fn secured(request: &Request, flow: Flow, reply: impl Fn(u16) -> Reply) -> Result<(), Reply> {
     let sips = request.uri.sip().is_some_and(|sip| sip.secure);
     if !sips || flow.transport == Transport::Tls {

@@ -9,9 +9,13 @@
 //! | up      | down after two failures in a row; the one after the first follows soon                      |
 //! | down    | up with the first answer                                                                    |
 //!
+//! Where we register, up is more: that we are registered, for without it the peer finds us no more than if it were down.
+//! Who answers and has not registered us is unknown until the first attempt is over, retrying when that or a later one
+//! came to nothing, and halted when it was refused.
+//!
 //! An answer is any final response to OPTIONS or REGISTER but 408 and 503, which say that somebody in between found
 //! nobody, or that it is there and takes no calls: whoever says 404 or 405 to OPTIONS is there all the same. Failures are
-//! those two, no answer within [`PATIENCE`], and no way to it. What a trunk is has no effect on the calls that come from it.
+//! those two, no answer within [`PATIENCE`], and no way to it; to REGISTER only where OPTIONS are not asked. What a trunk is has no effect on the calls that come from it.
 
 mod errand;
 mod inquiry;
@@ -71,6 +75,8 @@ pub struct Keeper {
     ids: Ids,
     status: Status,
     failures: u32,
+    /// What a peer is that answers: up, unless we wait to be registered with it.
+    there: State,
     options: Errand,
     register: Errand,
     /// Seconds that we ask for; more than configured after a 423.
@@ -94,6 +100,7 @@ impl Keeper {
             settings,
             ids,
             failures: 0,
+            there: State::Up,
             options,
             register,
             refused: 0,
@@ -103,6 +110,7 @@ impl Keeper {
         };
         if keeper.settings.register.is_some() && keeper.settings.login.is_some() {
             keeper.register.due = Some(now);
+            keeper.there = State::Unknown;
         }
         if keeper.settings.options.is_some() {
             keeper.options.due = Some(now);
@@ -140,6 +148,7 @@ impl Keeper {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.status.registered_until.is_some_and(|until| until <= now) {
             self.status.registered_until = None;
+            self.unregistered(State::Retrying, now);
         }
         for task in [Task::Register, Task::Options] {
             match self.errand(task).phase {
@@ -190,13 +199,27 @@ impl Keeper {
             return;
         }
         let Some(response) = response else {
-            // Our patience is shorter than a transaction's: this one ended with its connection.
-            return self.failed(task, "takes no connection, or has ended it".to_owned(), None, now);
+            return self.unanswered(task, None, now);
         };
         match task {
             Task::Options => self.options_answered(response, now),
             Task::Register => self.register_answered(response, now),
         }
+    }
+
+    /// Nobody answered a request, and nobody will: our patience is shorter than a transaction's, so that this one ended with
+    /// its connection. `why` says how, where that is known.
+    pub fn unanswered(&mut self, task: Task, why: Option<String>, now: Instant) {
+        if matches!(self.errand(task).phase, Phase::Waiting(_)) {
+            let words = why.unwrap_or_else(|| "takes no connection, or has ended it".to_owned());
+            self.failed(task, words, None, now);
+        }
+    }
+
+    /// Between whom its requests go, once there is a way to the peer.
+    #[must_use]
+    pub const fn flow(&self) -> Option<Flow> {
+        self.flow
     }
 
     fn options_answered(&mut self, response: &Response, now: Instant) {
@@ -217,13 +240,27 @@ impl Keeper {
     /// The peer is there.
     fn heard(&mut self, now: Instant) {
         self.failures = 0;
-        self.status.enter(State::Up, now);
+        self.status.enter(self.there, now);
+    }
+
+    /// We are not registered, though we wish it; what is known of whether the peer is there stays.
+    fn unregistered(&mut self, there: State, now: Instant) {
+        self.there = there;
+        if matches!(self.status.state, State::Up | State::Retrying | State::Halted) {
+            self.status.enter(there, now);
+        }
     }
 
     /// Something failed; the next try is due by itself, or at `next`.
     fn failed(&mut self, task: Task, error: String, next: Option<Duration>, now: Instant) {
-        self.failures += 1;
+        // Where OPTIONS are asked, they say whether the peer is there; a registrar behind it may be away by itself.
+        if task == Task::Options || self.settings.options.is_none() {
+            self.failures += 1;
+        }
         self.status.last_error = Some(error);
+        if task == Task::Register && !self.status.is_registered(now) {
+            self.unregistered(State::Retrying, now);
+        }
         if self.failures >= DOWN {
             self.status.enter(State::Down, now);
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Keeper;
 use super::errand::Task;
-use super::status::Status;
+use super::status::{State, Status};
 use crate::auth::LoginError;
 use crate::wire::Response;
 use crate::wire::addr::NameAddr;
@@ -46,6 +46,9 @@ impl Keeper {
                 if matches!(status, 408 | 503) {
                     return self.failed(Task::Register, words, after.map(|after| after.min(RETRY_AFTER)), now);
                 }
+                if !self.status.is_registered(now) {
+                    self.there = State::Retrying;
+                }
                 self.heard(now);
                 self.status.last_error = Some(words);
                 let pause = after.map_or_else(|| self.backed_off(), |after| after.min(RETRY_AFTER));
@@ -57,7 +60,6 @@ impl Keeper {
 
     /// A 2xx: for how long is the registrar's to say.
     fn registered(&mut self, response: &Response, now: Instant) {
-        self.heard(now);
         if self.closing {
             return self.register.rest(None);
         }
@@ -72,6 +74,8 @@ impl Keeper {
         }
         let life = Duration::from_secs(expires.min(MAX_EXPIRES).into());
         self.refused = 0;
+        self.there = State::Up;
+        self.heard(now);
         self.status.registered_until = Some(now + life);
         // 70 to 90 %: an answer that is lost leaves time for another.
         let pause = self.about(life * 4 / 5, 12);
@@ -80,6 +84,7 @@ impl Keeper {
 
     /// Somebody must change something before it can work: visible, and slowly tried again.
     fn refused(&mut self, words: String, now: Instant) {
+        self.there = State::Halted;
         self.heard(now);
         self.status.last_error = Some(words);
         self.status.registered_until = None;

@@ -30,6 +30,12 @@ impl Settings {
     pub fn address(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
+
+    /// Under which name we register, if we do: the number that the peer calls then.
+    #[must_use]
+    pub fn registers_as(&self) -> Option<&str> {
+        self.login.as_ref().filter(|_| self.register.is_some()).map(Login::user)
+    }
 }
 
 /// A host as a URI writes it.

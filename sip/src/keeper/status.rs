@@ -13,6 +13,10 @@ pub enum State {
     Up,
     /// It did not, twice in a row.
     Down,
+    /// It answers, but we are not registered with it, and try again by ourselves.
+    Retrying,
+    /// It answers, and refuses to register us: somebody must change something. Slowly tried again all the same.
+    Halted,
 }
 
 /// What an operator sees.

@@ -165,15 +165,79 @@ fn a_wrong_password_is_visible_and_slowly_tried_again() {
     assert!((270..=330).contains(&bench.pause()), "{}", bench.pause());
     assert_eq!(
         (bench.state(), bench.keeper.status().registered_until),
-        (State::Up, None),
-        "it is there"
+        (State::Halted, None),
+        "it is there, and somebody must change something"
     );
+    let since = bench.keeper.status().since;
     bench.next();
     bench.answer(403, "");
     assert!(bench.error().contains("(403)") && bench.pause() >= 270);
+    assert_eq!(bench.keeper.status().since, since, "nothing has changed");
     bench.next();
     bench.answer(401, "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\"\r\n");
     assert!(bench.error().contains("md5 = true"), "{}", bench.error());
+    bench.next();
+    bench.answer(200, "");
+    assert_eq!(bench.state(), State::Up, "somebody has");
+    // What kept us for so long does so no more.
+    bench.next();
+    bench.answer(403, "");
+    assert_eq!((bench.state(), bench.keeper.status().registered_until), (State::Halted, None));
+}
+
+#[test]
+fn who_answers_options_is_not_up_before_we_are_registered() {
+    let mut bench = Bench::new(Settings {
+        options: Some(Duration::from_secs(30)),
+        ..settings()
+    });
+    let (first, second) = (bench.next(), bench.next());
+    assert_eq!(
+        (header(&first, "CSeq"), second.method.to_string().as_str()),
+        ("1 REGISTER", "OPTIONS")
+    );
+    let heard = |bench: &mut Bench, task, status| {
+        let response = response(status, task, "");
+        bench.keeper.answer(task, Some(&response), bench.now);
+    };
+    heard(&mut bench, Task::Options, 200);
+    assert_eq!(
+        bench.state(),
+        State::Unknown,
+        "it is there, and what becomes of the registration is not known"
+    );
+    heard(&mut bench, Task::Register, 500);
+    assert_eq!(bench.state(), State::Retrying);
+    // It answers OPTIONS all the time, and no REGISTER.
+    for _ in 0..12 {
+        bench.next();
+        let (_, task, _) = bench.sent.last().unwrap();
+        match *task {
+            Task::Options => heard(&mut bench, Task::Options, 200),
+            Task::Register => assert_eq!(bench.state(), State::Retrying, "it is there all the time"),
+        }
+    }
+    assert!(bench.sent.iter().filter(|(_, task, _)| *task == Task::Register).count() > 3);
+    assert!(bench.error().contains("no answer to REGISTER"), "{}", bench.error());
+    heard(&mut bench, Task::Options, 200);
+    assert_eq!(bench.state(), State::Retrying);
+}
+
+#[test]
+fn a_refresh_that_fails_takes_nothing_away_until_the_registration_ends() {
+    let mut bench = Bench::new(settings());
+    bench.next();
+    bench.answer(200, "");
+    let until = bench.keeper.status().registered_until.unwrap();
+    bench.next();
+    bench.answer(500, "Retry-After: 600\r\n");
+    assert!(bench.now < until && bench.state() == State::Up, "we can still be called");
+    bench.pass(Duration::from_secs(300));
+    assert!(bench.now >= until);
+    assert_eq!((bench.state(), bench.keeper.status().registered_until), (State::Retrying, None));
+    bench.next();
+    bench.answer(200, "");
+    assert_eq!(bench.state(), State::Up);
 }
 
 #[test]
@@ -264,8 +328,13 @@ fn two_failures_take_a_peer_down_and_one_answer_brings_it_back() {
     assert_eq!(bench.state(), State::Up);
     assert!(bench.pause() <= 6, "the next one follows soon: {}", bench.pause());
     bench.next();
-    bench.keeper.answer(Task::Options, None, bench.now);
-    assert_eq!(bench.state(), State::Down);
+    bench
+        .keeper
+        .unanswered(Task::Options, Some("its certificate has expired".to_owned()), bench.now);
+    assert_eq!(
+        (bench.state(), bench.error().as_str()),
+        (State::Down, "its certificate has expired")
+    );
     let since = bench.keeper.status().since;
     bench.next();
     bench.answer(408, "");

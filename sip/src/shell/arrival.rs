@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use voxea_core::base::account::Account;
 use voxea_core::base::count::Counters;
 
+use super::notices::Notices;
 use crate::config::Config;
 use crate::flow::Flow;
 
@@ -32,6 +33,8 @@ pub(super) struct Intakes {
     /// Connections that broke or could not be opened, with something of ours on them.
     pub(super) lost: mpsc::Sender<Flow>,
     pub(super) counters: Counters,
+    /// What of connections stood in the log, and how often it happened since.
+    pub(super) notices: Arc<Mutex<Notices>>,
     pub(super) account: Account,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -46,6 +49,13 @@ impl Intakes {
 
     pub(super) fn count(&self, event: &'static str) {
         self.counters.add(&self.account, event, 1);
+    }
+
+    /// How often something happened that is to be told now; `None` when it was told less than a minute ago. Who can open
+    /// connections could else fill the disk with lines.
+    pub(super) fn often(&self, cause: &'static str) -> Option<u64> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.often(cause, Instant::now())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Connections of our own making: when a request of ours has none, or an answer's is gone.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +14,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::arrival::Intakes;
 use super::connections::{Connections, Seat, Unsent, is_response};
-use super::serve::{self, TRUNK_IDLE};
+use super::handshake;
+use super::serve::{self, Life};
 use super::tls::Clients;
 use crate::flow::{Flow, Transport};
 
@@ -34,6 +37,8 @@ pub(super) struct Dialler {
     connections: Connections,
     outgoing: Arc<Semaphore>,
     clients: Arc<Clients>,
+    /// Why the last attempts failed that nobody has asked about yet.
+    failures: Arc<Mutex<HashMap<(Transport, SocketAddr), String>>>,
 }
 
 impl Dialler {
@@ -42,6 +47,7 @@ impl Dialler {
             connections,
             outgoing: Arc::new(Semaphore::new(OUTGOING)),
             clients: Arc::new(clients),
+            failures: Arc::default(),
         }
     }
 
@@ -71,6 +77,20 @@ impl Dialler {
         queued
     }
 
+    /// Why no connection to a peer could be opened, once for each failure.
+    pub(super) fn why(&self, flow: &Flow) -> Option<String> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.remove(&(flow.transport, flow.remote))
+    }
+
+    fn failed(&self, flow: &Flow, words: String) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= OUTGOING {
+            failures.clear();
+        }
+        failures.insert((flow.transport, flow.remote), words);
+    }
+
     async fn connect(&self, seat: Seat, intakes: &Intakes) {
         let flow = seat.flow;
         let connected = tokio::select! {
@@ -79,11 +99,15 @@ impl Dialler {
             () = seat.cut.cancelled() => Err(io::Error::other("more waits for it than is kept")),
         };
         match connected {
-            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
-            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, TRUNK_IDLE, &self.connections, intakes).await,
+            Ok(Dialled::Plain(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
+            Ok(Dialled::Secured(stream)) => serve::serve(stream, seat, Life::ours(), &self.connections, intakes).await,
             Err(error) => {
                 intakes.count("connect_failed");
-                tracing::warn!(%error, to = %format_args!("{}:{}", flow.transport, flow.remote), "a connection could not be opened");
+                let words = handshake::ours(&error);
+                if let Some(times) = intakes.often(words.cause) {
+                    tracing::warn!(to = %format_args!("{}:{}", flow.transport, flow.remote), times, "a connection could not be opened: {words}");
+                }
+                self.failed(&flow, words.to_string());
                 self.connections.forget(&seat);
                 let _ = intakes.lost.send(flow).await;
             }

@@ -12,13 +12,14 @@ use voxea_core::base::account::Account;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
-use voxea_core::contact::{Accepted, IntakeError};
+use voxea_core::contact::{Accepted, Contact, IntakeError};
 
 use super::arrival::Arrival;
 use super::deposit::{Deposit, Stage};
 use super::keeping::Keeping;
 use super::net::Net;
 use super::notices::Notices;
+use super::paced::Paced;
 use super::repair::{self, Orphans};
 use crate::call::CallHandle;
 use crate::config::Config;
@@ -58,6 +59,7 @@ pub(super) struct Driver {
     pub(super) orphans: Orphans,
     pub(super) calls: HashMap<CallHandle, Deposit>,
     pub(super) legs: HashMap<LegId, CallHandle>,
+    pub(super) commits: Paced<(CallHandle, Contact)>,
     pub(super) tasks: JoinSet<Done>,
     pub(super) stop: Stop,
     /// When it started.
@@ -71,7 +73,7 @@ pub(super) struct Driver {
     pub(super) reporter: Reporter,
     notices: Notices,
     pub(super) keeping: Keeping,
-    net: Net,
+    pub(super) net: Net,
     /// When the levels of the tables are told next.
     levels_due: Instant,
 }
@@ -100,6 +102,7 @@ impl Driver {
             orphans,
             calls: HashMap::new(),
             legs: HashMap::new(),
+            commits: Paced::default(),
             tasks: JoinSet::new(),
             stop: Stop::new(),
             since: now,
@@ -178,7 +181,7 @@ impl Driver {
                     }
                 }
                 Output::Event(event) => self.on_event(event),
-                Output::Timeout(due) => return [due, kept].into_iter().flatten().min(),
+                Output::Timeout(due) => return [due, kept, self.commit()].into_iter().flatten().min(),
             }
         }
     }

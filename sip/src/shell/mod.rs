@@ -1,24 +1,30 @@
 //! The endpoint's shell: sockets, the store and the media around the machine.
 
 mod arrival;
+mod commits;
 mod connections;
 mod deposit;
 mod dial;
+mod doors;
 mod driver;
 mod evidence;
+mod handshake;
 mod keeping;
 mod keys;
 mod net;
 mod notices;
 mod outgoing;
+mod paced;
 mod probe;
 mod records;
+mod renewal;
 mod repair;
 mod said;
 mod secret;
 mod serve;
 mod sound;
 mod story;
+mod streams;
 mod tcp;
 mod tls;
 mod trunks;
@@ -30,7 +36,9 @@ use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 
+pub use self::doors::ports;
 pub use self::probe::probe;
+pub use self::renewal::renewals;
 
 use self::driver::Driver;
 use self::net::Net;
@@ -80,10 +88,6 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         limits,
     });
     endpoint.listens(net.listening.clone());
-    let menus = config.lines.iter().filter(|line| line.menu.is_some());
-    if menus.count() > 0 && said::themes(&core.catalogue.current()).is_empty() {
-        tracing::warn!("a line has a menu, but no theme of the catalogue has a digit yet: callers will not hear it");
-    }
     for address in &net.addresses {
         tracing::info!(address, "sip listening");
     }

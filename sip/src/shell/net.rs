@@ -20,6 +20,7 @@ use super::arrival::{Arrival, Intakes, Locals};
 use super::connections::Connections;
 use super::dial::Dialler;
 use super::outgoing::Ways;
+use super::renewal::renewals;
 use super::tcp;
 use super::tls::Clients;
 use crate::config::Config;
@@ -89,6 +90,7 @@ impl Net {
             arrivals,
             lost,
             counters,
+            notices: Arc::default(),
             account,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -139,6 +141,11 @@ impl Net {
             let read = read(Arc::clone(socket), *bound, sources, net.intakes.clone());
             net.intakes.tasks.spawn(read);
         }
+        if let Some(tls) = &config.tls {
+            net.intakes
+                .tasks
+                .spawn(renewals(Arc::clone(&tls.certificate), net.intakes.stop.clone()));
+        }
         for (listener, acceptor) in listeners {
             net.intakes
                 .tasks
@@ -172,6 +179,11 @@ impl Net {
         sent
     }
 
+    /// Why no connection to a peer could be opened, once for each failure.
+    pub(super) fn why(&self, flow: &Flow) -> Option<String> {
+        self.dialler.why(flow)
+    }
+
     /// The socket to which what is answered came: the one that is bound to our side of the flow, or to every address.
     fn socket(&self, flow: &Flow) -> Option<&UdpSocket> {
         let family = |(bound, _): &&(SocketAddr, Arc<UdpSocket>)| bound.is_ipv4() == flow.remote.is_ipv4();
@@ -201,7 +213,7 @@ fn same_door(one: &SocketAddr, other: &SocketAddr) -> bool {
     one.port() == other.port() && one.is_ipv4() == other.is_ipv4()
 }
 
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // The system may grant less; that is no reason not to answer the telephone.

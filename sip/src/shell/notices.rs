@@ -14,9 +14,14 @@ impl Notices {
     /// Notes an event by the name of its counter; what is to be said of it now, and how often it happened unsaid.
     pub(super) fn note(&mut self, event: &'static str, now: Instant) -> Option<(&'static str, u64)> {
         let words = words(event)?;
-        let Some((told, unsaid)) = self.0.get_mut(event) else {
-            self.0.insert(event, (now, 0));
-            return Some((words, 1));
+        self.often(event, now).map(|times| (words, times))
+    }
+
+    /// The same of what has its words with it. There are as many causes as the program has texts, so the table is bounded.
+    pub(super) fn often(&mut self, cause: &'static str, now: Instant) -> Option<u64> {
+        let Some((told, unsaid)) = self.0.get_mut(cause) else {
+            self.0.insert(cause, (now, 0));
+            return Some(1);
         };
         *unsaid += 1;
         if now.saturating_duration_since(*told) < PAUSE {
@@ -24,7 +29,7 @@ impl Notices {
         }
         let times = std::mem::take(unsaid);
         *told = now;
-        Some((words, times))
+        Some(times)
     }
 }
 
@@ -41,6 +46,7 @@ fn words(event: &str) -> Option<&'static str> {
         "no_port" => "no media port is free; widen media_ports",
         "store_unavailable" => "calls are refused because the database is away",
         "connection_refused" => "more connections come than are held",
+        "connection_replaced" => "a trunk opens more connections than are held; those silent longest are closed for new ones",
         _ => return None,
     })
 }
@@ -60,5 +66,11 @@ mod tests {
         assert!(notices.note("forbidden", start).is_some(), "each kind has its own minute");
         assert!(notices.note("no_line", start + PAUSE).is_some_and(|(_, times)| times == 60));
         assert_eq!(notices.note("retransmission", start), None, "what needs nobody");
+        let told: Vec<u64> = (0..300)
+            .filter_map(|_| notices.often("the trunk shows no certificate", start))
+            .collect();
+        assert_eq!(told, [1], "three hundred handshakes are one line");
+        assert_eq!(notices.often("what came is no TLS", start), Some(1), "of each cause");
+        assert_eq!(notices.often("the trunk shows no certificate", start + PAUSE), Some(300));
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::handshake;
 use super::secret::secret;
 use super::tls::Clients;
 use super::{arrival, outgoing};
@@ -59,8 +60,18 @@ async fn check(peer: &Settings, clients: &Clients) -> Result<String, String> {
     let answer = line.ask(Task::Register).await.map_err(|words| format!("{there}; {words}"))?;
     match answer.status {
         200..=299 if answer.headers.elements("Contact").any(|one| NameAddr::parse(one).is_some()) => {
-            Ok(format!("{there}; we are registered"))
+            let unasked = if line.asked {
+                ""
+            } else {
+                ", though it never asked for the password"
+            };
+            Ok(format!("{there}; we are registered{unasked}"))
         }
+        200..=299 if !line.asked => Ok(format!(
+            "{there}; it answers REGISTER with {} without asking for a password, so that user and password were not tried, and nobody is \
+             registered: the running daemon sees to that",
+            answer.status
+        )),
         200..=299 => Ok(format!(
             "{there}; it takes our user and password, and nobody is registered: the running daemon sees to that"
         )),
@@ -89,6 +100,8 @@ struct Line {
     flow: Flow,
     inquiry: Inquiry,
     machine: Endpoint,
+    /// Whether a question was answered with a challenge, which we met.
+    asked: bool,
 }
 
 impl Line {
@@ -106,12 +119,12 @@ impl Line {
             Transport::Tcp | Transport::Tls => {
                 let connecting = tokio::time::timeout(PROBE, TcpStream::connect(remote)).await;
                 let stream = connecting.map_err(|_| format!("takes no connection within {} s", PROBE.as_secs()))?;
-                let stream = stream.map_err(|error| format!("takes no connection: {error}"))?;
+                let stream = stream.map_err(|error| handshake::on_stream(&error).to_string())?;
                 let local = stream.local_addr().map_err(no_route)?;
                 let stream: Box<dyn Stream> = if peer.transport == Transport::Tls {
                     let shaking = tokio::time::timeout(PROBE, clients.connect(remote.ip(), stream)).await;
                     let shaken = shaking.map_err(|_| format!("no TLS handshake within {} s", PROBE.as_secs()))?;
-                    Box::new(shaken.map_err(|error| format!("the TLS handshake fails: {error}; compare ca_file and tls_name"))?)
+                    Box::new(shaken.map_err(|error| handshake::ours(&error).to_string())?)
                 } else {
                     Box::new(stream)
                 };
@@ -133,6 +146,7 @@ impl Line {
                 lines: Vec::new(),
                 limits: Limits::default(),
             }),
+            asked: false,
         })
     }
 
@@ -141,7 +155,7 @@ impl Line {
         loop {
             let response = self.once(task).await?;
             match self.inquiry.again(task, &response) {
-                Ok(true) => {}
+                Ok(true) => self.asked = true,
                 Ok(false) => return Ok(response),
                 // It is there all the same.
                 Err(_) if task == Task::Options => return Ok(response),
@@ -194,7 +208,7 @@ impl Socket {
             Self::Udp(socket) => socket.send_to(bytes, remote).await.map(|_| ()),
             Self::Stream(stream, _) => stream.write_all(bytes).await,
         };
-        sent.map_err(|error| error.to_string())
+        sent.map_err(|error| handshake::on_stream(&error).to_string())
     }
 
     /// A message; `None` when there is no whole one yet.
@@ -210,7 +224,11 @@ impl Socket {
                 Ok(Some(buffer.into()))
             }
             Self::Stream(stream, framer) => {
-                let length = stream.read(&mut buffer).await.map_err(|error| error.to_string())?;
+                // Who checks our certificate in TLS 1.3 says so only now.
+                let length = stream
+                    .read(&mut buffer)
+                    .await
+                    .map_err(|error| handshake::on_stream(&error).to_string())?;
                 if length == 0 {
                     return Err("closes the connection without an answer".to_owned());
                 }

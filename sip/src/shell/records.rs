@@ -33,7 +33,14 @@ impl From<sdp::Codec> for Codec {
 }
 
 /// What a call becomes in the core.
-pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recording: &str, data_key: Option<DataKey>) -> Contact {
+pub(super) fn contact(
+    call: &IncomingCall,
+    account: Account,
+    epoch: i64,
+    recording: &str,
+    data_key: Option<DataKey>,
+    keep_days: u32,
+) -> Contact {
     let caller = phone::normalise(&call.caller, COUNTRY);
     let withheld = caller.is_withheld();
     let from = if withheld { String::new() } else { caller.into_string() };
@@ -68,6 +75,7 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
         codec: codec.as_str().to_owned(),
         rate: voxea_recorder::RATE,
         key: data_key,
+        keep_days,
     });
     contact
 }

@@ -41,7 +41,7 @@ pub(super) fn said(line: &Line, core: &Core, at: Millis) -> Said {
 }
 
 /// The themes that have a key.
-pub(super) fn themes(catalogue: &Snapshot) -> Vec<(Digit, String)> {
+fn themes(catalogue: &Snapshot) -> Vec<(Digit, String)> {
     let of = |theme: &Theme| {
         let digit = Digit::of_char(theme.digit.as_ref()?.chars().next()?)?;
         Some((digit, theme.code.clone()))
@@ -76,6 +76,7 @@ mod tests {
             beep: true,
             max: Duration::from_secs(1),
             silence: Duration::from_secs(1),
+            keep_days: crate::config::KEEP_DAYS,
             theme: theme.map(str::to_owned),
         }
     }

@@ -11,23 +11,77 @@ use tokio::time::timeout;
 
 use super::arrival::{Arrival, Intakes};
 use super::connections::{Connections, Seat, is_response};
+use super::streams::Stay;
 use crate::flow::Flow;
 use crate::timers::T1X64;
 use crate::wire::stream::{Frame, Framer};
 
 /// A trunk's connection may be silent this long; its calls last longer than its keep-alives.
-pub(super) const TRUNK_IDLE: Duration = Duration::from_secs(600);
+const TRUNK_IDLE: Duration = Duration::from_secs(600);
+/// Who opens a connection has something to say: a trunk that has not said it within this time, the longest that a
+/// transaction waits, had nothing. Keep-alives do not count before.
+const TRUNK_FIRST: Duration = T1X64;
+/// A stranger's connection may be silent this long.
+const STRANGER_IDLE: Duration = Duration::from_secs(5);
 /// A peer that does not read for this long has gone.
 const WRITE: Duration = Duration::from_secs(10);
 /// What is queued at the end has this long.
 const LAST: Duration = Duration::from_millis(500);
+
+/// How long a connection may be silent, and whose place it has.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// Before the first whole message.
+    first: Duration,
+    /// After it.
+    idle: Duration,
+    /// The place that another one may need.
+    stay: Option<Stay>,
+}
+
+impl Life {
+    /// A connection that a trunk has opened.
+    pub(super) const fn trunk(stay: Stay) -> Self {
+        Self {
+            first: TRUNK_FIRST,
+            idle: TRUNK_IDLE,
+            stay: Some(stay),
+        }
+    }
+
+    /// One of somebody who may not call.
+    pub(super) const fn stranger() -> Self {
+        Self {
+            first: STRANGER_IDLE,
+            idle: STRANGER_IDLE,
+            stay: None,
+        }
+    }
+
+    /// One that we have opened: it is we who had something to say.
+    pub(super) const fn ours() -> Self {
+        Self {
+            first: TRUNK_IDLE,
+            idle: TRUNK_IDLE,
+            stay: None,
+        }
+    }
+
+    /// Until another one needs the place.
+    async fn needed(&self) {
+        match &self.stay {
+            Some(stay) => stay.leave.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The peer sends nothing more.
     Closed,
-    /// It was silent too long, or what came is no message: nothing is wrong with the way back.
+    /// It was silent too long, another one needs its place, or what came is no message: nothing is wrong with the way back.
     Idle,
     /// Reset, or not written to: what was sent may be lost.
     Broken,
@@ -36,7 +90,7 @@ enum End {
 }
 
 /// Reads and writes until it ends.
-pub(super) async fn serve<S>(stream: S, mut seat: Seat, idle: Duration, connections: &Connections, intakes: &Intakes)
+pub(super) async fn serve<S>(stream: S, mut seat: Seat, life: Life, connections: &Connections, intakes: &Intakes)
 where
     S: AsyncRead + AsyncWrite + Send,
 {
@@ -45,10 +99,11 @@ where
     let (owed, mut settled) = watch::channel(0_u32);
     let mut end = {
         let mut write = pin!(write(&mut writer, &mut seat.waiting, &owed));
-        let read = read(&mut reader, seat.flow, &seat.queue, idle, intakes, &owed);
+        let read = read(&mut reader, seat.flow, &seat.queue, &life, intakes, &owed);
         let end = tokio::select! {
             () = &mut write => End::Broken,
             end = read => end,
+            () = life.needed() => End::Idle,
             () = intakes.stop.cancelled() => End::Stopped,
             () = seat.cut.cancelled() => End::Broken,
         };
@@ -58,7 +113,8 @@ where
             tokio::select! {
                 () = &mut write => End::Broken,
                 _ = settled.wait_for(|owed| *owed == 0) => End::Closed,
-                () = tokio::time::sleep(idle.min(T1X64)) => End::Idle,
+                () = life.needed() => End::Idle,
+                () = tokio::time::sleep(life.idle.min(T1X64)) => End::Idle,
                 () = intakes.stop.cancelled() => End::Stopped,
                 () = seat.cut.cancelled() => End::Broken,
             }
@@ -101,15 +157,16 @@ async fn read<R: AsyncRead + Unpin>(
     reader: &mut R,
     flow: Flow,
     queue: &mpsc::Sender<Bytes>,
-    idle: Duration,
+    life: &Life,
     intakes: &Intakes,
     owed: &watch::Sender<u32>,
 ) -> End {
     let mut framer = Framer::default();
     let mut buffer = vec![0; 16 * 1024];
     // The idle time counts whole messages: byte after byte keeps nobody alive.
-    let mut heard = tokio::time::Instant::now();
+    let (mut heard, mut spoken) = (tokio::time::Instant::now(), false);
     loop {
+        let idle = if spoken { life.idle } else { life.first };
         let length = match tokio::time::timeout_at(heard + idle, reader.read(&mut buffer)).await {
             Err(_) => return End::Idle,
             Ok(Ok(0)) => return End::Closed,
@@ -120,15 +177,22 @@ async fn read<R: AsyncRead + Unpin>(
         };
         framer.push(buffer.get(..length).unwrap_or_default());
         while let Some(frame) = framer.next() {
-            heard = tokio::time::Instant::now();
+            let now = tokio::time::Instant::now();
             let (bytes, last) = match frame {
                 Frame::KeepAlive => {
+                    if spoken {
+                        heard = now;
+                    }
                     let _ = queue.try_send(Bytes::from_static(b"\r\n"));
                     continue;
                 }
                 Frame::Message(bytes) => (bytes, false),
                 Frame::Broken(head) => (head, true),
             };
+            (heard, spoken) = (now, true);
+            if let Some(stay) = &life.stay {
+                stay.heard();
+            }
             if !is_response(&bytes) && !bytes.starts_with(b"ACK ") {
                 owed.send_modify(|owed| *owed = owed.saturating_add(1));
             }

@@ -41,6 +41,11 @@ impl Sound {
         }
     }
 
+    /// Where sound may be received.
+    pub(super) fn all(&self) -> Vec<IpAddr> {
+        [self.v4, self.v6].into_iter().flatten().collect()
+    }
+
     /// Any of the addresses, for what needs one before the first call.
     pub(super) fn any(&self) -> IpAddr {
         self.v4.or(self.v6).unwrap_or(Ipv4Addr::LOCALHOST.into())

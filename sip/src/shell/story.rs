@@ -8,21 +8,19 @@ use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
 
 use super::deposit::{self, Deposit, Stage};
-use super::driver::{Done, Driver, ORPHANED};
+use super::driver::{Done, Driver};
 use super::sound::Sound;
 use super::{evidence, records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
+use crate::config::KEEP_DAYS;
 use crate::media::{LegId, MediaEnd, MediaEvent};
 use crate::sdp::Negotiated;
-
-/// Commits that may be under way at once; beyond, callers hear 503.
-const COMMITS: usize = 512;
 
 impl Driver {
     /// Somebody calls. Ports first, because without them there is no answer; then the store; then the 200.
     pub(super) fn offered(&mut self, call: &IncomingCall) {
         self.count("calls");
-        if self.tasks.len() >= COMMITS {
+        if self.is_overloaded() {
             return self.refuse(call.call, "overload");
         }
         let Some(place) = Sound::new(&self.config).place(call.local.ip(), call.media) else {
@@ -39,8 +37,10 @@ impl Driver {
         let Ok(key) = self.core.vault.new_data_key() else {
             return self.refuse(call.call, "no_random");
         };
-        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording, key.clone());
-        contact.default_theme = self.config.line(&call.line).and_then(|line| line.theme.clone());
+        let line = self.config.line(&call.line);
+        let keep_days = line.map_or(KEEP_DAYS, |line| line.keep_days);
+        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording, key.clone(), keep_days);
+        contact.default_theme = line.and_then(|line| line.theme.clone());
         let deposit = Deposit {
             leg: leg.id(),
             stage: Stage::Committing(leg),
@@ -60,20 +60,7 @@ impl Driver {
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
-        // Soon after the start, a call that the store knows is one of before a crash; later it is a peer that uses a
-        // Call-ID twice.
-        let may_be_repeated = self.since.elapsed() < ORPHANED;
-        let (core, call) = (self.core.clone(), call.call);
-        self.tasks.spawn(async move {
-            let result = records::commit(&core, contact.clone()).await;
-            let known = matches!(&result, Ok(accepted) if accepted.outcome == Outcome::Known);
-            let result = if known && !may_be_repeated {
-                records::commit(&core, records::apart(contact)).await
-            } else {
-                result
-            };
-            Done::Committed { call, result }
-        });
+        self.commits.add((call.call, contact));
     }
 
     fn refuse(&mut self, call: CallHandle, why: &'static str) {
@@ -148,10 +135,8 @@ impl Driver {
         tracing::warn!(%error, "a call was not taken in");
         self.drop_call(call);
         match error {
-            IntakeError::Invalid(_) => {
-                self.count("invalid");
-                let _ = self.endpoint.reject(call, 500, None, Instant::now());
-            }
+            // Not the caller's fault: elsewhere somebody may answer.
+            IntakeError::Invalid(_) => self.refuse(call, "invalid"),
             IntakeError::Fenced => {
                 self.fenced = true;
                 self.refuse(call, "fenced");
@@ -189,7 +174,7 @@ impl Driver {
         if let Err(error) = leg.start(&start) {
             tracing::error!(%error, "a recording could not be started");
             self.count("recording_failed");
-            let _ = self.endpoint.hangup(call, Instant::now());
+            self.leave(call);
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
         if let Some((remote, events)) = deposit.moved.take() {
@@ -237,7 +222,19 @@ impl Driver {
         let committing = matches!(deposit.stage, Stage::Committing(_));
         if !committing {
             deposit.ends(end, self.moment);
-            let _ = self.endpoint.hangup(call, Instant::now());
+            if end == CallEnd::Shutdown {
+                self.leave(call);
+            } else {
+                let _ = self.endpoint.hangup(call, Instant::now());
+            }
+        }
+    }
+
+    /// Ends a call for a reason of our own: one that is not answered yet is refused, so that its trunk falls back.
+    fn leave(&mut self, call: CallHandle) {
+        let now = Instant::now();
+        if self.endpoint.decline(call, now).is_err() {
+            let _ = self.endpoint.hangup(call, now);
         }
     }
 

@@ -3,25 +3,26 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::arrival::{Intakes, Locals};
 use super::connections::Connections;
-use super::serve::{self, TRUNK_IDLE};
+use super::handshake::{self, Words};
+use super::notices::Notices;
+use super::serve::{self, Life};
+use super::streams::{Made, Room, Stay, Streams};
 use crate::flow::{Flow, Transport};
 
-/// Connections of trunks.
-const TRUNK_CONNECTIONS: usize = 256;
+/// Connections of trunks: of one address a quarter, more than a telephone system opens.
+const TRUNKS: Room = Room { all: 256, of_one: 64 };
 /// Connections of strangers, who get a 403 and little time.
 const STRANGER_CONNECTIONS: usize = 16;
-/// A stranger's connection may be silent this long.
-const STRANGER_IDLE: Duration = Duration::from_secs(5);
 /// Handshakes at once: each is a signature of ours.
 const HANDSHAKES: usize = 32;
 /// A handshake ends within this time, waiting for its turn included.
@@ -42,9 +43,16 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Takes connections; with an acceptor they speak TLS.
 pub(super) async fn listen(listener: TcpListener, acceptor: Option<TlsAcceptor>, connections: Connections, intakes: Intakes) {
-    let trunks = Arc::new(Semaphore::new(TRUNK_CONNECTIONS));
+    let trunks = Streams::new(TRUNKS);
     let strangers = Arc::new(Semaphore::new(STRANGER_CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let mut notices = Notices::default();
+    let mut say = |event, intakes: &Intakes| {
+        intakes.count(event);
+        if let Some((words, times)) = notices.note(event, Instant::now()) {
+            tracing::warn!(event, times, "{words}");
+        }
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -62,32 +70,44 @@ pub(super) async fn listen(listener: TcpListener, acceptor: Option<TlsAcceptor>,
             intakes.count("forbidden");
             continue;
         }
-        let (seats, idle) = if known {
-            (&trunks, TRUNK_IDLE)
+        let place = if known {
+            let (stay, made) = trunks.take(remote.ip());
+            if made == Made::Another {
+                say("connection_replaced", &intakes);
+            }
+            Place::Trunk(stay)
+        } else if let Ok(seat) = Arc::clone(&strangers).try_acquire_owned() {
+            Place::Stranger(seat)
         } else {
-            (&strangers, STRANGER_IDLE)
-        };
-        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
-            intakes.count("connection_refused");
+            say("connection_refused", &intakes);
             continue;
         };
         let (connections, intakes) = (connections.clone(), intakes.clone());
         let (acceptor, handshakes) = (acceptor.clone(), Arc::clone(&handshakes));
         intakes.tasks.clone().spawn(async move {
-            match acceptor {
-                None => taken(stream, Transport::Tcp, remote, idle, &connections, &intakes).await,
-                Some(acceptor) => secured(stream, &acceptor, remote, &handshakes, &connections, &intakes).await,
+            match (acceptor, place) {
+                (Some(acceptor), Place::Trunk(stay)) => secured(stream, &acceptor, remote, &handshakes, stay, &connections, &intakes).await,
+                (_, Place::Trunk(stay)) => taken(stream, remote, Life::trunk(stay), &connections, &intakes).await,
+                (_, Place::Stranger(seat)) => {
+                    taken(stream, remote, Life::stranger(), &connections, &intakes).await;
+                    drop(seat);
+                }
             }
-            drop(seat);
         });
     }
 }
 
-async fn taken(stream: TcpStream, transport: Transport, remote: SocketAddr, idle: Duration, connections: &Connections, intakes: &Intakes) {
-    let Some(flow) = flow(&stream, transport, remote, intakes) else {
+/// What a connection takes of what there is.
+enum Place {
+    Trunk(Stay),
+    Stranger(OwnedSemaphorePermit),
+}
+
+async fn taken(stream: TcpStream, remote: SocketAddr, life: Life, connections: &Connections, intakes: &Intakes) {
+    let Some(flow) = flow(&stream, Transport::Tcp, remote, intakes) else {
         return;
     };
-    serve::serve(stream, connections.enter(&flow), idle, connections, intakes).await;
+    serve::serve(stream, connections.enter(&flow), life, connections, intakes).await;
 }
 
 async fn secured(
@@ -95,6 +115,7 @@ async fn secured(
     acceptor: &TlsAcceptor,
     remote: SocketAddr,
     handshakes: &Semaphore,
+    stay: Stay,
     connections: &Connections,
     intakes: &Intakes,
 ) {
@@ -108,14 +129,19 @@ async fn secured(
     let shaken = tokio::select! {
         shaken = timeout(HANDSHAKE, shaking) => shaken,
         () = intakes.stop.cancelled() => return,
+        () = stay.leave.cancelled() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => serve::serve(stream, connections.enter(&flow), TRUNK_IDLE, connections, intakes).await,
-        Ok(Err(error)) => {
-            intakes.count("handshake_failed");
-            tracing::warn!(%error, from = %remote.ip(), "a TLS handshake failed");
-        }
-        Err(_) => intakes.count("handshake_failed"),
+        Ok(Ok(stream)) => serve::serve(stream, connections.enter(&flow), Life::trunk(stay), connections, intakes).await,
+        Ok(Err(error)) => failed(&handshake::theirs(&error), remote, intakes),
+        Err(_) => failed(&handshake::late(), remote, intakes),
+    }
+}
+
+fn failed(words: &Words, remote: SocketAddr, intakes: &Intakes) {
+    intakes.count("handshake_failed");
+    if let Some(times) = intakes.often(words.cause) {
+        tracing::warn!(from = %remote.ip(), times, "a TLS handshake failed: {words}");
     }
 }
 

@@ -62,7 +62,13 @@ impl Driver {
             return;
         };
         if let Some(keeper) = self.keeping.keepers.get_mut(index) {
-            keeper.answer(task, response, Instant::now());
+            match response {
+                Some(response) => keeper.answer(task, Some(response), Instant::now()),
+                None => {
+                    let why = keeper.flow().and_then(|flow| self.net.why(&flow));
+                    keeper.unanswered(task, why, Instant::now());
+                }
+            }
         }
         self.report_trunks();
     }
@@ -91,6 +97,8 @@ impl Driver {
                     State::Unknown => TrunkState::Unknown,
                     State::Up => TrunkState::Up,
                     State::Down => TrunkState::Down,
+                    State::Retrying => TrunkState::Retrying,
+                    State::Halted => TrunkState::Halted,
                 };
                 status.since = at(known.since);
                 status.address = Some(known.address);
@@ -106,8 +114,25 @@ impl Driver {
             if status.state != *said {
                 *said = status.state;
                 match status.state {
+                    State::Up if status.registered_until.is_some() => {
+                        tracing::info!(trunk = status.name, "the trunk answers, and we are registered");
+                    }
                     State::Up => tracing::info!(trunk = status.name, "the trunk answers"),
                     State::Down => tracing::warn!(trunk = status.name, error = status.last_error, "the trunk does not answer"),
+                    State::Retrying => {
+                        tracing::warn!(
+                            trunk = status.name,
+                            error = status.last_error,
+                            "the trunk answers, but has not registered us"
+                        );
+                    }
+                    State::Halted => {
+                        tracing::warn!(
+                            trunk = status.name,
+                            error = status.last_error,
+                            "the trunk refuses to register us; `voxea doctor` says what to do"
+                        );
+                    }
                     State::Unknown => {}
                 }
             }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{Alarm, Step};
 use crate::flow::Flow;
+use crate::hop::Hop;
 use crate::timers::{T1, T1X64, T2, T4};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) struct Client {
     pub(crate) branch: String,
     pub(crate) flow: Flow,
     /// Another way, for when that connection is gone.
-    pub(crate) otherwise: Option<Flow>,
+    otherwise: Option<Flow>,
     bytes: Bytes,
     invite: bool,
     /// Our ACK, once there was a final answer to an INVITE.
@@ -36,7 +37,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn start(branch: String, flow: Flow, bytes: Bytes, invite: bool, now: Instant) -> (Self, Step) {
+    pub(crate) fn start(branch: String, hop: Hop, bytes: Bytes, invite: bool, now: Instant) -> (Self, Step) {
+        let Hop { flow, otherwise } = hop;
         let resend = if flow.transport.is_reliable() {
             Alarm::Keep
         } else {
@@ -51,7 +53,7 @@ impl Client {
             Self {
                 branch,
                 flow,
-                otherwise: None,
+                otherwise,
                 bytes,
                 invite,
                 ack: None,

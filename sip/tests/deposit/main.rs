@@ -175,6 +175,26 @@ async fn a_stop_hangs_up_and_keeps_what_was_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_before_the_answer_sends_the_caller_elsewhere() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46200-46219").await;
+    let caller = Caller::new(running.udp, "eight").await;
+    let reliable = caller.invite().replacen("Content-", "Require: 100rel\r\nContent-", 1);
+    caller.send(&reliable).await;
+    caller.hears("SIP/2.0 183").await;
+    running.stop.soft.cancel();
+    // What its trunk falls back on, and not that nobody is there.
+    let refused = caller.hears("SIP/2.0 503").await;
+    assert!(refused.contains("\r\nRetry-After: 5\r\n"), "{refused}");
+    caller
+        .send(&caller.request("ACK", 1, &tag(&refused), "").replace("ACK-1", "INVITE-1"))
+        .await;
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+    let call = house.settled().await;
+    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("shutdown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_starts_nothing() {
     let house = House::new().await;
     let running = house.open("192.0.2.0/24", "46120-46139").await;

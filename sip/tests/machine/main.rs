@@ -5,6 +5,7 @@
 mod auth;
 mod bench;
 mod calls;
+mod fallback;
 mod junk;
 mod keys;
 mod lives;

@@ -40,7 +40,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(binary: &Path) -> Result<Self> {
+    async fn set(binary: &Path, core: Option<usize>) -> Result<Self> {
         let greeting = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/short-greeting.wav");
         // `metrics_listen` ends up in [api], which comes last before.
         let channels = format!(
@@ -49,7 +49,8 @@ impl Stage {
              [[sip.line]]\nnumber = \"3000\"\nbeep = false\nsilence_seconds = 600\ngreeting = \"{}\"\n",
             greeting.display()
         );
-        let scratch = Scratch::new(binary, "sqlite:voxea.db", &channels).await?;
+        let mut scratch = Scratch::new(binary, "sqlite:voxea.db", &channels).await?;
+        scratch.core = core;
         let running = scratch.run().await?;
         let server = running.sip().await?;
         let log = running.log();
@@ -133,7 +134,7 @@ async fn send(order: Order, core: Option<usize>) -> Result<Tally> {
 /// # Errors
 /// When the daemon does not start, or its tables do not empty.
 pub async fn loss(binary: &Path, calls: usize, permille: u64) -> Result<Row> {
-    let mut stage = Stage::set(binary).await?;
+    let mut stage = Stage::set(binary, None).await?;
     let order = Order {
         ending: Ending::Bye(Duration::from_millis(200)),
         loss: permille,
@@ -166,7 +167,7 @@ pub async fn loss(binary: &Path, calls: usize, permille: u64) -> Result<Row> {
 /// # Errors
 /// When the daemon does not start, or its tables do not empty in 70 s.
 pub async fn unconfirmed(binary: &Path, calls: usize) -> Result<Row> {
-    let mut stage = Stage::set(binary).await?;
+    let mut stage = Stage::set(binary, None).await?;
     let before = stage.megabytes()?;
     let order = Order {
         ending: Ending::Unconfirmed,
@@ -219,7 +220,7 @@ pub async fn unconfirmed(binary: &Path, calls: usize) -> Result<Row> {
 /// # Errors
 /// When the daemon does not start, or its tables do not empty.
 pub async fn junk(binary: &Path, per_second: f64, time: Duration) -> Result<Row> {
-    let mut stage = Stage::set(binary).await?;
+    let mut stage = Stage::set(binary, None).await?;
     let warm = send(
         Order {
             seed: 3,
@@ -281,7 +282,7 @@ pub async fn junk(binary: &Path, per_second: f64, time: Duration) -> Result<Row>
 /// # Errors
 /// When the daemon does not start, or its tables do not empty.
 pub async fn lost_byes(binary: &Path, calls: usize, rate: f64) -> Result<Row> {
-    let mut stage = Stage::set(binary).await?;
+    let mut stage = Stage::set(binary, None).await?;
     let before = stage.megabytes()?;
     let order = Order {
         ending: Ending::Lost,
@@ -318,10 +319,7 @@ pub async fn lost_byes(binary: &Path, calls: usize, rate: f64) -> Result<Row> {
 /// When a server does not start, or the daemon's tables do not empty.
 pub async fn signalling(binary: &Path, calls: usize, rate: f64, pinned: bool) -> Result<Row> {
     let (ours, theirs) = if pinned { (Some(0), Some(1)) } else { (None, None) };
-    let mut stage = Stage::set(binary).await?;
-    if let Some(core) = ours {
-        pin(stage.running.process()?, core)?;
-    }
+    let mut stage = Stage::set(binary, ours).await?;
     let before = stage.running.cpu()?;
     let tally = send(
         Order {
@@ -368,8 +366,9 @@ pub async fn signalling(binary: &Path, calls: usize, rate: f64, pinned: bool) ->
     Ok(Row {
         what: format!("{calls} calls of INVITE, 200, ACK, BYE at {rate:.0}/s, each committed"),
         measured: format!(
-            "{} failed, {requests} requests; {:.0} µs of CPU a call; 200 after {:.1} ms (p50), {:.1} ms (p99); {held} transactions remembered at the end",
+            "{} failed (refused: {:?}), {requests} requests; {:.0} µs of CPU a call; 200 after {:.1} ms (p50), {:.1} ms (p99); {held} transactions remembered at the end",
             tally.failed(),
+            tally.refused,
             each(spent),
             tally.setup_ms(50),
             tally.setup_ms(99)

@@ -10,9 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
+
+use crate::authority::Authority;
 
 /// Longest it may take to start, or to know somebody.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +25,8 @@ pub struct Kamailio {
     folder: TempDir,
     /// Where it listens, UDP and TCP.
     pub address: SocketAddr,
+    /// Where it listens with TLS, when it does.
+    pub secure: SocketAddr,
 }
 
 impl Kamailio {
@@ -31,10 +35,34 @@ impl Kamailio {
     /// # Errors
     /// When it is missing or does not answer; its own words are in the message.
     pub async fn start(password: &str, algorithm: &str) -> Result<Self> {
+        Self::begin(password, algorithm, None).await
+    }
+
+    /// The same with TLS besides: it shows a certificate of the authority, and wants one of it from everybody.
+    ///
+    /// # Errors
+    /// As [`Kamailio::start`].
+    pub async fn start_tls(password: &str, algorithm: &str, authority: &Authority, certificate: &str) -> Result<Self> {
+        let files = ["pem", "key"].map(|end| authority.file(certificate, end));
+        let [chain, key] = files.map(|path| path.to_string_lossy().into_owned());
+        let text = include_str!("../../peers/kamailio/tls.cfg")
+            .replace("FOLDER/NAME.pem", &chain)
+            .replace("FOLDER/NAME.key", &key)
+            .replace("FOLDER/ca.pem", &authority.file("ca", "pem").to_string_lossy());
+        Self::begin(password, algorithm, Some(text)).await
+    }
+
+    async fn begin(password: &str, algorithm: &str, tls: Option<String>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("kamailio-").tempdir()?;
         // It takes no port 0: the kernel chooses one, and it is free again a moment later.
         let address = UdpSocket::bind("127.0.0.1:0").await?.local_addr()?;
-        let text = include_str!("../../peers/kamailio/registrar.cfg")
+        let secure = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let mut text = include_str!("../../peers/kamailio/registrar.cfg").to_owned();
+        if let Some(tls) = tls {
+            std::fs::write(folder.path().join("tls.cfg"), tls)?;
+            text = text.replace("#TLS ", "").replace("SECURE", &secure.to_string());
+        }
+        let text = text
             .replace("ADDRESS", &address.to_string())
             .replace("FOLDER", &folder.path().to_string_lossy())
             .replace("PASSWORD", password)
@@ -54,7 +82,12 @@ impl Kamailio {
             .process_group(0)
             .spawn()
             .context("kamailio is missing: scripts/install-peers installs it")?;
-        let kamailio = Self { child, folder, address };
+        let kamailio = Self {
+            child,
+            folder,
+            address,
+            secure,
+        };
         let deadline = Instant::now() + PATIENCE;
         while kamailio.command(&["core.uptime"]).await.is_err() {
             ensure!(Instant::now() < deadline, "kamailio does not start:\n{}", kamailio.log());

@@ -1,15 +1,16 @@
-//! A PBX as bytes: it answers REGISTER and OPTIONS as a story tells it to, over UDP or TCP, and remembers every request.
+//! A PBX as bytes: it answers REGISTER and OPTIONS as a story tells it to, over UDP, TCP or TLS, and remembers every request.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::Message;
 
@@ -70,6 +71,18 @@ impl Registrar {
     /// # Errors
     /// When there is no socket.
     pub async fn tcp(behave: impl FnMut(&Message) -> Option<Answer> + Send + 'static) -> Result<Self> {
+        Self::streams(None, behave).await
+    }
+
+    /// The same over TLS, with what takes its connections.
+    ///
+    /// # Errors
+    /// When there is no socket.
+    pub async fn tls(acceptor: TlsAcceptor, behave: impl FnMut(&Message) -> Option<Answer> + Send + 'static) -> Result<Self> {
+        Self::streams(Some(acceptor), behave).await
+    }
+
+    async fn streams(tls: Option<TlsAcceptor>, behave: impl FnMut(&Message) -> Option<Answer> + Send + 'static) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (sender, seen) = watch::channel(Vec::new());
@@ -80,8 +93,18 @@ impl Registrar {
             let mut orders = Some(orders);
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let orders = orders.take();
-                connections.spawn(serve(stream, orders, sender.clone(), Arc::clone(&behave)));
+                let (orders, sender, behave) = (orders.take(), sender.clone(), Arc::clone(&behave));
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, orders, sender, behave).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, orders, sender, behave).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Ok(Self {
@@ -121,8 +144,8 @@ impl Drop for Registrar {
 }
 
 /// One connection, to its end.
-async fn serve<F: FnMut(&Message) -> Option<Answer> + Send>(
-    mut stream: TcpStream,
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send, F: FnMut(&Message) -> Option<Answer> + Send>(
+    mut stream: S,
     mut orders: Option<mpsc::Receiver<String>>,
     sender: watch::Sender<Vec<Message>>,
     behave: Arc<Mutex<F>>,
@@ -139,7 +162,7 @@ async fn serve<F: FnMut(&Message) -> Option<Answer> + Send>(
             read = stream.read_buf(&mut bytes) => if !matches!(read, Ok(1..)) {
                 return;
             },
-            Some(text) = order => drop(stream.write_all(text.as_bytes()).await),
+            Some(text) = order => say(&mut stream, &text).await,
         }
         // Nobody sends us a body.
         while let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -149,10 +172,15 @@ async fn serve<F: FnMut(&Message) -> Option<Answer> + Send>(
                 heard(&message, &sender, &mut *behave)
             };
             if let Some(text) = answer {
-                drop(stream.write_all(text.as_bytes()).await);
+                say(&mut stream, &text).await;
             }
         }
     }
+}
+
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) {
+    drop(stream.write_all(text.as_bytes()).await);
+    drop(stream.flush().await);
 }
 
 fn heard(bytes: &[u8], sender: &watch::Sender<Vec<Message>>, behave: &mut impl FnMut(&Message) -> Option<Answer>) -> Option<String> {

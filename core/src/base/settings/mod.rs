@@ -38,6 +38,39 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// A text of the configuration and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What stands there.
+    pub text: String,
+    /// Where.
+    pub place: Place,
+    /// The dotted key.
+    pub key: String,
+}
+
+impl Written {
+    /// What is wrong with it, found after the configuration was read.
+    #[must_use]
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        Problem {
+            place: self.place.clone(),
+            key: self.key.clone(),
+            message: message.into(),
+            harmless: false,
+        }
+    }
+
+    /// The same where the daemon runs with it.
+    #[must_use]
+    pub fn warning(&self, message: impl Into<String>) -> Problem {
+        Problem {
+            harmless: true,
+            ..self.problem(message)
+        }
+    }
+}
+
 /// Everything that was found wrong so far.
 #[derive(Debug, Default)]
 pub struct Problems(RefCell<Vec<Problem>>);

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Node, Place, Problems, Value};
+use super::{Node, Place, Problems, Value, Written};
 use crate::base::nearest::nearest;
 use crate::base::secret::Secret;
 
@@ -84,6 +84,19 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn has(&self, key: &'static str) -> bool {
         self.node(key).is_some()
+    }
+
+    /// A text as it stands there, with its place: for what can only be judged later, such as by what the database knows.
+    /// `None` when the key is absent, or no text, which its reader says.
+    #[must_use]
+    pub fn written(&self, key: &'static str) -> Option<Written> {
+        let node = self.node(key)?;
+        let Value::String(text) = &node.value else { return None };
+        Some(Written {
+            text: text.clone(),
+            place: node.place.clone(),
+            key: self.path_of(key),
+        })
     }
 
     fn node(&self, key: &'static str) -> Option<&'a Node> {
@@ -342,6 +355,18 @@ mod tests {
                 "line 4: api.port: is 70000, but must lie between 0 and 65535",
             ]
         );
+    }
+
+    #[test]
+    fn a_text_keeps_its_place_for_later() {
+        let mut found = None;
+        let said = problems("[a]\ntheme = \"voirie\"\nb = 1\n", |root| {
+            let a = root.sub("a").unwrap();
+            found = a.written("theme");
+            assert!(a.written("b").is_none() && a.written("c").is_none());
+        });
+        let later = found.unwrap().problem("is unknown");
+        assert_eq!((later.to_string().as_str(), said), ("line 2: a.theme: is unknown", vec![]));
     }
 
     #[test]

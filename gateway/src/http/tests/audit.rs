@@ -48,6 +48,7 @@ impl Town {
             codec: "pcma".into(),
             rate: 8000,
             key: None,
+            keep_days: 90,
         });
         let accepted = self.core.intake.accept(contact).await.unwrap();
         writer.push(Leg::Caller, &[7; 16_000]);

@@ -23,6 +23,8 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/replies/{id}"),
         ("post", "/v1/sms:preview"),
         ("get", "/v1/recordings/{id}"),
+        ("put", "/v1/recordings/{id}/hold"),
+        ("delete", "/v1/recordings/{id}/hold"),
         ("get", "/v1/recordings/{id}/audio"),
         ("get", "/v1/recordings/{id}/waveform"),
         ("get", "/v1/attachments/{id}"),

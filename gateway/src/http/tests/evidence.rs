@@ -52,6 +52,7 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
             codec: "pcma".into(),
             rate: 8000,
             key: None,
+            keep_days: 90,
         });
     })
     .await;
@@ -112,6 +113,24 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
         assert_eq!(part.headers["content-range"], format!("bytes {from}-{}/32058", to - 1));
         assert_eq!(part.body, whole.body[from..to], "{range}");
     }
+    let hold = format!("/v1/recordings/{recording}/hold");
+    let json = [("content-type", "application/json")];
+    let held = town.call("PUT", &hold, &json, r#"{"reason":"contentieux"}"#).await.json();
+    assert_eq!(
+        (&held["hold"]["reason"], &held["keep_until"]),
+        (&json!("contentieux"), &json!(null))
+    );
+    assert!(
+        held["hold"]["by"].as_str().unwrap().starts_with("key:") && held["hold"]["since"].is_string(),
+        "{held}"
+    );
+    town.call("PUT", &hold, &json, r#"{"reason":""}"#).await.is_problem(422, "invalid");
+    town.call("PUT", "/v1/recordings/unknown/hold", &json, r#"{"reason":"x"}"#)
+        .await
+        .is_problem(404, "not-found");
+    let free = town.call("DELETE", &hold, &[], axum::body::Body::empty()).await.json();
+    assert_eq!(free["hold"], json!(null));
+
     let outside = town
         .call("GET", &audio, &[("range", "bytes=32058-")], axum::body::Body::empty())
         .await;
@@ -156,6 +175,7 @@ async fn recorded(town: &Town) -> (String, std::path::PathBuf, Vec<u8>) {
             path: format!("recordings/{recording}.vrec"),
             codec: "pcma".into(),
             rate: 8000,
+            keep_days: 90,
             key,
         });
     })

@@ -128,6 +128,7 @@ async fn request(town: &Town, number: usize, channel: Channel, theme: Option<&'s
             codec: "pcma".into(),
             rate: 8000,
             key: None,
+            keep_days: 90,
         });
     }
     let accepted = town.core.intake.accept(contact).await.unwrap();

@@ -53,8 +53,10 @@ pub(super) struct Trunk {
     /// As in the configuration.
     #[schema(example = "pbx")]
     name: String,
-    /// `up`: it answers OPTIONS or REGISTER; `down`: it did not, twice in a row; `unknown`: nobody has asked. It says
-    /// nothing about the calls that come in: they are taken in any case.
+    /// `up`: it answers OPTIONS or REGISTER, and has registered us where we wish it; `retrying`: it answers, but has not
+    /// registered us, and `next_attempt` is soon; `halted`: it refuses to register us, and somebody must change something;
+    /// `down`: it did not answer, twice in a row; `unknown`: nobody has asked, or the first answer is awaited. It says nothing
+    /// about the calls that come in: they are taken in any case.
     #[schema(example = "up")]
     state: &'static str,
     /// Since when it is in this state.

@@ -48,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(sms::preview))
         .routes(routes!(recordings::get))
         .routes(routes!(audio::get))
+        .routes(routes!(recordings::hold, recordings::release))
         .routes(routes!(waveform::get))
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))

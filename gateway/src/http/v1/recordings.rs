@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::artefact::{RecordingRow, RecordingState};
 use voxea_core::base::time::rfc3339;
@@ -13,9 +13,9 @@ use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::reader::Reader;
 
 use crate::http::api::Api;
-use crate::http::auth::{Caller, Read};
-use crate::http::extract::Id;
-use crate::http::openapi::{Keyed, One};
+use crate::http::auth::{Admin, Caller, Read};
+use crate::http::extract::{self, Id};
+use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shape::may_see;
 
@@ -43,17 +43,50 @@ pub(super) struct Recording {
     started_at: Option<String>,
     /// When it was closed.
     sealed_at: Option<String>,
+    /// When it is erased, unless it is held; null while a request that it belongs to is not closed.
+    keep_until: Option<String>,
+    /// Who wants it kept all the same; null for nobody.
+    hold: Option<Hold>,
     /// Where its sound is.
     audio: String,
     /// Where its outline is.
     waveform: String,
 }
 
+/// That a recording is kept beyond its time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Hold {
+    /// Why.
+    reason: String,
+    /// Since when.
+    since: String,
+    /// By whose word: `agent:ID`, `key:ID`.
+    by: String,
+}
+
+/// Why a recording is to be kept beyond its time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewHold {
+    /// In 1 to 500 characters.
+    #[schema(min_length = 1, max_length = 500, example = "contentieux 2026-118")]
+    reason: String,
+}
+
 impl From<RecordingRow> for Recording {
     fn from(row: RecordingRow) -> Self {
         let path = format!("/v1/recordings/{}", row.id);
+        let hold = |reason| {
+            Some(Hold {
+                reason,
+                since: rfc3339(row.held_at?),
+                by: row.held_by.clone()?,
+            })
+        };
         Self {
             duration_ms: row.duration_ms(),
+            keep_until: row.keep_until.map(rfc3339),
+            hold: row.hold_reason.clone().and_then(hold),
             id: row.id,
             interaction_id: row.interaction_id,
             state: row.state,
@@ -75,6 +108,30 @@ impl From<RecordingRow> for Recording {
 pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Json<Recording>, Problem> {
     may_see(&caller.actor, "recording", "recording")?;
     Ok(Json(api.core().recordings.get(&caller.actor, &id).await?.into()))
+}
+
+/// Keeps a recording from being erased, whatever its time; another reason takes the place of the one that is there.
+#[utoipa::path(put, path = "/v1/recordings/{id}/hold", tag = "recordings", security(("key" = ["admin"])), params(("id" = String, Path)),
+    request_body = NewHold, responses((status = 200, description = "It is held", body = Recording), Keyed, One, Sent,
+        (status = 409, description = "It was erased", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn hold(
+    State(api): State<Api>,
+    caller: Caller<Admin>,
+    Id(id): Id,
+    body: extract::Body<NewHold>,
+) -> Result<Json<Recording>, Problem> {
+    may_see(&caller.actor, "recording", "recording")?;
+    let row = api.core().recordings.hold(&caller.actor, &id, &body.value.reason).await?;
+    Ok(Json(row.into()))
+}
+
+/// Lets a recording's time count again. One that is not held stays as it is.
+#[utoipa::path(delete, path = "/v1/recordings/{id}/hold", tag = "recordings", security(("key" = ["admin"])), params(("id" = String, Path)),
+    responses((status = 200, description = "It is not held", body = Recording), Keyed, One,
+        (status = 409, description = "It was erased", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn release(State(api): State<Api>, caller: Caller<Admin>, Id(id): Id) -> Result<Json<Recording>, Problem> {
+    may_see(&caller.actor, "recording", "recording")?;
+    Ok(Json(api.core().recordings.release(&caller.actor, &id).await?.into()))
 }
 
 /// Opens a recording that may be heard.
