@@ -281,13 +281,23 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(content))
 }
 
+fn draft(path: &Path) -> PathBuf {
+    path.with_extension("vman-new")
+}
+
+/// Takes away what a crash left of the draft of a manifest that is there.
+pub(crate) fn sweep(path: &Path) {
+    // It is only there after a crash at one moment, and harmless.
+    let _ = fs::remove_file(draft(path));
+}
+
 /// Keeps a manifest: it is there whole or not at all, and replaces none unless it is told to.
 ///
 /// # Errors
 /// [`Error::File`], also when there is one already.
 pub fn keep(path: &Path, content: &[u8], replaces: bool) -> Result<(), Error> {
     let failed = |doing| move |source| Error::file(path, doing, source);
-    let draft = path.with_extension("vman-new");
+    let draft = draft(path);
     let done = OpenOptions::new()
         .write(true)
         .create(true)

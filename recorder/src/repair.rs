@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::cipher::{Cipher, Key};
 use crate::error::Error;
 use crate::format::{FRAME, Header};
-use crate::manifest::{Facts, Manifest, Segment, Sign, attest, manifest_path};
+use crate::manifest::{self, Facts, Manifest, Segment, Sign, attest, manifest_path};
 use crate::paths::{path_of, sync_folder};
 use crate::reader::{inspect, unlocked};
 use crate::segment::Sealed;
@@ -67,6 +67,8 @@ pub fn close(folder: &Path, id: &str, key: Option<&Key>, signer: Option<&dyn Sig
     if let Some(signer) = signer
         && manifest_path(folder, id)?.exists()
     {
+        // The crash may have come between the two names that a new manifest has for a moment.
+        manifest::sweep(&manifest_path(folder, id)?);
         let sound = verify(folder, id, key, &[signer.public()]).map_err(|fault| Error::Evidence {
             path: folder.join(id),
             fault: Box::new(fault),

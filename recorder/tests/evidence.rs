@@ -245,7 +245,9 @@ fn one_that_was_closed_before_the_crash_stays_whole() {
         samples: 3_000,
         partial: None,
     };
+    std::fs::write(folder.path().join("r.vman-new"), b"x").unwrap();
     assert_eq!(close().unwrap(), whole);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no draft is left");
     let file = std::fs::OpenOptions::new().write(true).open(&sealed.path).unwrap();
     file.set_len(5_000).unwrap();
     assert!(close().is_err(), "its manifest says more than there is");

@@ -21,14 +21,12 @@ pub async fn audible(store: &Store, after: &str) -> Result<Vec<RecordingRow>> {
     Ok(on!(Store, store, db => sqlx::query_as(sql).bind(after).fetch_all(db).await)?)
 }
 
-/// The recordings after one that may have a file, however far they have come; a page of them, empty at the end.
+/// The recordings after one that may have a file, whatever became of them but that they were erased; a page of them, empty at the end.
 ///
 /// # Errors
 /// The store's.
 pub async fn with_file(store: &Store, after: &str) -> Result<Vec<RecordingRow>> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "{COLUMNS} WHERE id > $1 AND state IN ('recording', 'sealing', 'sealed', 'partial') ORDER BY id LIMIT {AT_ONCE}"
-    ));
+    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id > $1 AND state <> 'purged' ORDER BY id LIMIT {AT_ONCE}"));
     Ok(on!(Store, store, db => sqlx::query_as(sql).bind(after).fetch_all(db).await)?)
 }
 

@@ -175,7 +175,8 @@ fn settle(seal: Seal) -> Events {
     };
     finished.outcome = settled.unwrap_or_else(|error| {
         tracing::error!(%error, "recording is not whole");
-        // What there is shall be evidence all the same; where the disk is what fails, it is when the disk is mended.
+        // What there is shall be evidence all the same. Where the disk takes no manifest either, verification says that there
+        // is none.
         let closed = kept.close(&error.to_string(), millis(now));
         let written = closed.map_or(written, |closed| closed.samples);
         Outcome::Partial {
