@@ -158,7 +158,7 @@ impl Core {
         let outbox = Outbox::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone(), wake);
         let jobs = Jobs::new(store.clone());
         let idempotency = Idempotency::new(store.clone(), vault.clone());
-        let recordings = Recordings::new(store.clone(), feed.clone(), catalogue.clone());
+        let recordings = Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
         let people = People::new(&store, config.sessions);
         Ok(Self {
             organisation: config.organisation,

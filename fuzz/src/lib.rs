@@ -17,6 +17,19 @@ pub fn bounded<T>(judged: impl FnOnce() -> T) -> T {
     result
 }
 
+/// A folder of this process's own, in memory where the system has such a place: what is under test reads files.
+pub fn folder(name: &str) -> std::path::PathBuf {
+    let memory = std::path::Path::new("/dev/shm");
+    let root = if memory.is_dir() {
+        memory.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    };
+    let folder = root.join(format!("voxea-fuzz-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
 /// Lets a panic inside a dependency unwind, where libFuzzer's own hook would end the process: the code under test
 /// promises to catch it. One that it does not catch still ends the process, and so does any panic elsewhere.
 pub fn contain(dependency: &'static str) {

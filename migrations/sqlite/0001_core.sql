@@ -119,7 +119,8 @@ CREATE TABLE recording (
     hold_reason    TEXT,                 -- it is not erased while there is one
     held_at        BIGINT,
     held_by        TEXT,
-    erased_at      BIGINT                -- when its file was taken away
+    erased_at      BIGINT,               -- when its file was taken away
+    data_key       TEXT                  -- its file is encrypted under this, sealed; taken out when it is erased
 );
 CREATE INDEX recording_by_interaction ON recording (interaction_id);
 CREATE INDEX recording_by_state ON recording (state);

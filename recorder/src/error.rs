@@ -24,9 +24,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The disk once refused to keep what had been written; the file may have
-    /// holes that only a reading after a restart would show.
-    #[error("{}: an earlier write did not reach the disk", path.display())]
+    /// The disk once refused to keep what had been written, or gives back something else; the file may have holes that only
+    /// a reading after a restart would show.
+    #[error("{}: an earlier write did not reach the disk, or was changed there", path.display())]
     Unsafe {
         /// The recording.
         path: PathBuf,
@@ -39,6 +39,41 @@ pub enum Error {
         /// What does not fit.
         problem: &'static str,
     },
+    /// The file is encrypted, and no key was given; or a key was given, and the file is not encrypted.
+    #[error("{}: {problem}", path.display())]
+    Locked {
+        /// The recording.
+        path: PathBuf,
+        /// Which of the two.
+        problem: &'static str,
+    },
+    /// A chunk of an encrypted file does not open: it was changed, or sealed under another key.
+    #[error("{}: chunk {chunk} was changed, or is sealed under another key", path.display())]
+    Damaged {
+        /// The recording.
+        path: PathBuf,
+        /// Which, from 0 on.
+        chunk: u64,
+    },
+    /// A manifest that is there already does not fit its recording.
+    #[error("{}: {fault}", path.display())]
+    Evidence {
+        /// The recording.
+        path: PathBuf,
+        /// What does not fit.
+        fault: Box<crate::fault::Fault>,
+    },
+    /// A recording cannot be given in this form.
+    #[error("{}: {problem}", path.display())]
+    Export {
+        /// The recording.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The system gives no random octets, without which nothing can be encrypted.
+    #[error("the system gives no random bytes, so a recording cannot be encrypted")]
+    NoRandom,
     /// A recording's id would not be a plain file name.
     #[error("recording id {0:?} is not made of 1 to 64 letters, digits, '-' or '_'")]
     BadId(String),
@@ -56,6 +91,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn unsafe_(path: &Path) -> Self {
+        Self::Unsafe { path: path.to_path_buf() }
+    }
+
     pub(crate) fn file(path: &Path, doing: &'static str, source: std::io::Error) -> Self {
         Self::File {
             path: path.to_path_buf(),

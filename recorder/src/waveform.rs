@@ -95,7 +95,7 @@ mod tests {
         let mut writer = Writer::create(folder, "w", Codec::Pcmu, 0).unwrap();
         writer.push(Channel::Caller, &Codec::Pcmu.encode_all(caller));
         writer.push_silence(Channel::Us, caller.len() as u64);
-        Reader::open(&writer.finish(caller.len() as u64).unwrap().path).unwrap()
+        Reader::open(&writer.finish(caller.len() as u64).unwrap().path, None).unwrap()
     }
 
     #[test]

@@ -4,22 +4,23 @@
 //! process loses only what was still on its way; [`SyncHandle`] brings them to
 //! the disk from another thread, so that no call waits for it.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use crate::cipher::Key;
 use crate::codec::Codec;
 use crate::error::Error;
-use crate::format::{FRAME, HEADER, Header};
+use crate::format::FRAME;
+use crate::paths::sync_folder;
+pub use crate::paths::{EXTENSION, path_of};
+pub use crate::segment::Sealed;
+use crate::sink::{Disk, Sink};
 
 /// Samples a leg may wait to be written: 30 s, the time a full or failing disk
 /// has to recover before the recording is given up.
 pub const MAX_BACKLOG: usize = 240_000;
-
-/// The file name's ending.
-pub const EXTENSION: &str = "vrec";
 
 /// Which of the two channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,42 +35,11 @@ pub enum Channel {
 /// file stays as far as it was written, as after a crash.
 #[derive(Debug)]
 pub struct Writer {
-    file: Arc<OnceLock<File>>,
-    header: Header,
-    disk: Arc<Disk>,
-    path: PathBuf,
+    sink: Sink,
+    codec: Codec,
     silence: u8,
-    written: u64,
     caller: Vec<u8>,
     us: Vec<u8>,
-}
-
-/// What writer and sync handle tell each other.
-#[derive(Debug)]
-struct Disk {
-    dirty: AtomicBool,
-    failed: AtomicBool,
-}
-
-/// A finished recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its file.
-    pub path: PathBuf,
-    /// Its length; `duration_ms` is this divided by 8.
-    pub samples: u64,
-}
-
-/// The file a recording of this id has in a folder.
-///
-/// # Errors
-/// [`Error::BadId`] for an id that could leave the folder.
-pub fn path_of(folder: &Path, id: &str) -> Result<PathBuf, Error> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
-        return Err(Error::BadId(id.to_owned()));
-    }
-    Ok(folder.join(format!("{id}.{EXTENSION}")))
 }
 
 impl Writer {
@@ -80,32 +50,32 @@ impl Writer {
     /// # Errors
     /// [`Error::BadId`].
     pub fn create(folder: &Path, id: &str, codec: Codec, started: i64) -> Result<Self, Error> {
-        let path = path_of(folder, id)?;
         Ok(Self {
-            file: Arc::default(),
-            header: Header { codec, started },
-            disk: Arc::new(Disk {
-                dirty: AtomicBool::new(false),
-                failed: AtomicBool::new(false),
-            }),
-            path,
+            sink: Sink::new(path_of(folder, id)?, codec, started),
+            codec,
             silence: codec.silence(),
-            written: 0,
             caller: Vec::new(),
             us: Vec::new(),
         })
     }
 
+    /// Encrypts the file under this data key, when there is one. To be called before the first sample.
+    #[must_use]
+    pub fn under(mut self, key: Option<Key>) -> Self {
+        self.sink.seal_under(key);
+        self
+    }
+
     /// The recording's file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.sink.path
     }
 
-    /// Samples in the file, so far.
+    /// Samples in the file, so far; of an encrypted one, those of its whole chunks.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.written
+        self.sink.written()
     }
 
     /// Appends octets to one channel; they are written by [`flush`](Self::flush).
@@ -135,7 +105,7 @@ impl Writer {
         let waiting = self.caller.len().max(self.us.len());
         if waiting > MAX_BACKLOG {
             return Err(Error::Backlog {
-                path: self.path.clone(),
+                path: self.sink.path.clone(),
                 waiting,
                 limit: MAX_BACKLOG,
             });
@@ -152,30 +122,25 @@ impl Writer {
     pub fn finish(mut self, total: u64) -> Result<Sealed, Error> {
         const STEP: u64 = 80_000;
         self.write(self.caller.len().min(self.us.len()))?;
-        while self.written < total {
+        while self.sink.taken() < total {
             for channel in [Channel::Caller, Channel::Us] {
-                let wanted = (total - self.written).min(STEP) as usize;
+                let wanted = (total - self.sink.taken()).min(STEP) as usize;
                 let silence = self.silence;
                 let waiting = self.waiting(channel);
                 if waiting.len() < wanted {
                     waiting.resize(wanted, silence);
                 }
             }
-            self.write((total - self.written).min(STEP) as usize)?;
+            self.write((total - self.sink.taken()).min(STEP) as usize)?;
         }
-        let file = self.file()?;
-        let failed = |doing| {
-            let path = &self.path;
-            move |source| Error::file(path, doing, source)
-        };
-        file.set_len(HEADER + total * FRAME).map_err(failed("cut"))?;
-        file.sync_all().map_err(failed("bring to the disk"))?;
-        let path = self.path;
-        sync_folder(&path)?;
-        if self.disk.failed.load(Ordering::Acquire) {
-            return Err(Error::Unsafe { path });
-        }
-        Ok(Sealed { path, samples: total })
+        let path = self.sink.path.clone();
+        let segment = self.sink.finish(total)?;
+        Ok(Sealed {
+            path,
+            samples: total,
+            codec: self.codec,
+            segment,
+        })
     }
 
     /// Takes the file away: the call ended before there was anything to record.
@@ -183,41 +148,22 @@ impl Writer {
     /// # Errors
     /// [`Error::File`].
     pub fn discard(self) -> Result<(), Error> {
-        if self.file.get().is_none() {
+        let Sink { file, path, .. } = &self.sink;
+        if file.get().is_none() {
             return Ok(());
         }
-        std::fs::remove_file(&self.path).map_err(|source| Error::file(&self.path, "remove", source))
+        std::fs::remove_file(path).map_err(|source| Error::file(path, "remove", source))
     }
 
     /// A handle by which another thread brings the file to the disk.
     #[must_use]
     pub fn sync_handle(&self) -> SyncHandle {
         SyncHandle {
-            file: Arc::clone(&self.file),
-            disk: Arc::clone(&self.disk),
+            file: Arc::clone(&self.sink.file),
+            disk: Arc::clone(&self.sink.disk),
             folder_synced: false,
-            path: self.path.clone(),
+            path: self.sink.path.clone(),
         }
-    }
-
-    /// The file, made when it is wanted first. What a failure left half-made is taken away, so that the next try is as
-    /// good as the first.
-    fn file(&self) -> Result<&File, Error> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
-        }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&self.path)
-            .map_err(|source| Error::file(&self.path, "create", source))?;
-        if let Err(source) = file.write_all_at(&self.header.to_bytes(), 0) {
-            let _ = std::fs::remove_file(&self.path);
-            return Err(Error::file(&self.path, "write", source));
-        }
-        self.disk.dirty.store(true, Ordering::Release);
-        Ok(self.file.get_or_init(|| file))
     }
 
     fn waiting(&mut self, channel: Channel) -> &mut Vec<u8> {
@@ -227,21 +173,21 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, samples: usize) -> Result<(), Error> {
-        if samples == 0 {
-            return Ok(());
+    fn write(&mut self, mut samples: usize) -> Result<(), Error> {
+        while samples > 0 {
+            let now = self.sink.settle()?.min(samples);
+            let pairs = self.caller[..now].iter().zip(&self.us[..now]);
+            let frames: Vec<u8> = pairs.flat_map(|(&caller, &us)| [caller, us]).collect();
+            debug_assert_eq!(frames.len() as u64, now as u64 * FRAME);
+            self.sink.take(&frames)?;
+            self.caller.drain(..now);
+            self.us.drain(..now);
+            samples -= now;
         }
-        let pairs = self.caller[..samples].iter().zip(&self.us[..samples]);
-        let frames: Vec<u8> = pairs.flat_map(|(&caller, &us)| [caller, us]).collect();
-        // At its own place, so that a write that failed half way is repeated
-        // over itself.
-        self.file()?
-            .write_all_at(&frames, HEADER + self.written * FRAME)
-            .map_err(|source| Error::file(&self.path, "write", source))?;
-        self.disk.dirty.store(true, Ordering::Release);
-        self.written += samples as u64;
-        self.caller.drain(..samples);
-        self.us.drain(..samples);
+        // A chunk that has become full, or that the disk refused before.
+        if self.sink.file.get().is_some() {
+            self.sink.settle()?;
+        }
         Ok(())
     }
 }
@@ -286,20 +232,13 @@ impl SyncHandle {
     }
 }
 
-pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| Error::file(folder, "bring to the disk", source))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::{Reader, repair};
+    use crate::format::HEADER;
+    use crate::reader::Reader;
+    use crate::repair::repair;
+    use std::fs::OpenOptions;
 
     fn body(path: &Path) -> Vec<u8> {
         std::fs::read(path).unwrap().split_off(HEADER as usize)
@@ -339,6 +278,56 @@ mod tests {
     }
 
     #[test]
+    fn an_encrypted_file_grows_by_whole_chunks_and_ends_with_a_short_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new([1; 32]);
+        let speak = |id: String, samples: u64| {
+            let mut writer = Writer::create(folder.path(), &id, Codec::Pcma, 0).unwrap().under(Some(key.clone()));
+            writer.push(Channel::Caller, &(0..samples).map(|n| n as u8).collect::<Vec<_>>());
+            writer.push_silence(Channel::Us, samples);
+            writer.flush().unwrap();
+            writer
+        };
+        let length = |writer: &Writer| std::fs::metadata(writer.path()).unwrap().len();
+        for (samples, chunks) in [(1, 0), (2_047, 0), (2_048, 1), (5_000, 2)] {
+            let writer = speak(format!("n{samples}"), samples);
+            assert_eq!((length(&writer), writer.written()), (64 + chunks * 4_112, chunks * 2_048));
+        }
+        // What was said beyond the end is gone, also where its chunk had been sealed before.
+        for total in [0, 1, 2_047, 2_048, 2_049, 4_096, 5_000, 5_001, 9_000] {
+            let sealed = speak(format!("to{total}"), 5_000).finish(total).unwrap();
+            let full = total / 2_048;
+            let octets = std::fs::read(&sealed.path).unwrap();
+            assert_eq!(octets.len() as u64, 64 + full * 4_112 + total % 2_048 * 2 + 16, "{total}");
+            let reader = Reader::open(&sealed.path, Some(&key)).unwrap();
+            assert_eq!((reader.samples(), reader.is_whole()), (total, true));
+            let mut wav = vec![0; reader.wav_len() as usize];
+            reader.read_at(0, &mut wav).unwrap();
+            let said = |at: usize| if at < 5_000 { at as u8 } else { 0xD5 };
+            assert!(
+                wav[58..].iter().step_by(2).enumerate().all(|(at, &octet)| octet == said(at)),
+                "{total}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_changes_the_file_meanwhile_is_found_out_where_it_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for key in [None, Some(Key::new([1; 32]))] {
+            let id = if key.is_some() { "sealed" } else { "plain" };
+            let mut writer = Writer::create(folder.path(), id, Codec::Pcma, 0).unwrap().under(key);
+            writer.push_silence(Channel::Caller, 9_000);
+            writer.push_silence(Channel::Us, 9_000);
+            writer.flush().unwrap();
+            let mut octets = std::fs::read(writer.path()).unwrap();
+            octets[100] ^= 1;
+            std::fs::write(writer.path(), octets).unwrap();
+            assert!(matches!(writer.finish(6_000), Err(Error::Unsafe { .. })));
+        }
+    }
+
+    #[test]
     fn never_overwrites_and_never_leaves_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let create = |id| Writer::create(folder.path(), id, Codec::Pcma, 0);
@@ -367,10 +356,10 @@ mod tests {
         // The last write was cut in the middle of a sample.
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(HEADER + 151).unwrap();
-        assert_eq!(Reader::open(&path).unwrap().samples(), 75);
-        assert_eq!(repair(&path).unwrap(), 75);
+        assert_eq!(Reader::open(&path, None).unwrap().samples(), 75);
+        assert_eq!(repair(folder.path(), "crashed", None).unwrap().samples, 75);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), HEADER + 150);
-        assert_eq!(Reader::open(&path).unwrap().started(), 42);
+        assert_eq!(Reader::open(&path, None).unwrap().started(), 42);
     }
 
     #[test]

@@ -5,14 +5,21 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 use voxea_recorder::packet::Packet;
-use voxea_recorder::reader::{Reader, repair};
+use voxea_recorder::reader::Reader;
+use voxea_recorder::repair::repair;
 use voxea_recorder::timeline::{Placed, Timeline};
 use voxea_recorder::writer::{Channel, Writer, path_of};
 
 const FOLDER: &str = "VOXEA_TEST_KILLED_FOLDER";
+const SEALED: &str = "VOXEA_TEST_KILLED_SEALED";
 const FRAME: u32 = 160;
+
+fn key(sealed: bool) -> Option<Key> {
+    sealed.then(|| Key::new([5; 32]))
+}
 
 fn octet(number: u32) -> u8 {
     (number % 200) as u8
@@ -28,7 +35,8 @@ fn child_that_records_until_it_is_killed() {
     let start = Instant::now();
     let mut timeline = Timeline::new(Codec::Pcma, start);
     timeline.begin(start);
-    let mut writer = Writer::create(Path::new(&folder), "killed", Codec::Pcma, 0).unwrap();
+    let writer = Writer::create(Path::new(&folder), "killed", Codec::Pcma, 0).unwrap();
+    let mut writer = writer.under(key(std::env::var_os(SEALED).is_some()));
     let mut out = std::io::stdout().lock();
     for number in 0u32.. {
         let now = start + Duration::from_millis(20) * number;
@@ -60,11 +68,15 @@ fn child_that_records_until_it_is_killed() {
 
 #[test]
 fn all_but_the_last_second_survives_a_kill() {
-    for enough in [9_000u64, 50_000, 123_456] {
+    for (enough, sealed) in [9_000u64, 50_000, 123_456]
+        .into_iter()
+        .flat_map(|enough| [(enough, false), (enough, true)])
+    {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_records_until_it_is_killed", "--nocapture"])
             .env(FOLDER, folder.path())
+            .envs(sealed.then_some((SEALED, "1")))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -83,9 +95,10 @@ fn all_but_the_last_second_survives_a_kill() {
         assert!(received >= enough);
 
         let path = path_of(folder.path(), "killed").unwrap();
-        let samples = repair(&path).unwrap();
+        let key = key(sealed);
+        let samples = repair(folder.path(), "killed", key.as_ref()).unwrap().samples;
         assert!(samples + 8_000 >= received, "{samples} of {received} samples are there");
-        let reader = Reader::open(&path).unwrap();
+        let reader = Reader::open(&path, key.as_ref()).unwrap();
         let mut wav = vec![0; reader.wav_len() as usize];
         assert_eq!(reader.read_at(0, &mut wav).unwrap(), wav.len());
         let frames = wav[58..].as_chunks::<2>().0;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub struct Page {
     /// Where.
     pub address: SocketAddr,
-    /// What `/try/ID`, which plays a recording and seeks in it, told of it.
+    /// What `/try/ID`, which plays a recording and seeks in it, told of it; `/try/ID.flac` and `/try/ID.pcm16` in that form.
     pub told: watch::Receiver<Option<String>>,
 }
 
@@ -59,9 +59,11 @@ async fn answer(mut stream: TcpStream, api: SocketAddr, key: &str, tell: &watch:
     }
     let mut rest = Rest::new(api, key);
     let answered = match path.strip_prefix("/audio/") {
-        Some(id) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+        Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')) => {
+            let (id, form) = name.split_once('.').unwrap_or((name, "wav"));
+            let target = format!("/v1/recordings/{id}/audio?format={form}");
             let headers: Vec<(&str, &str)> = range.iter().map(|range| ("Range", range.as_str())).collect();
-            let answered = rest.call_with("GET", &format!("/v1/recordings/{id}/audio"), &headers, None).await?;
+            let answered = rest.call_with("GET", &target, &headers, None).await?;
             let mut head = format!("HTTP/1.1 {} Audio\r\n", answered.status);
             for name in ["Content-Type", "Content-Range", "Accept-Ranges"] {
                 if let Some(value) = answered.header(name) {

@@ -48,12 +48,12 @@ async fn nothing_is_lost_or_doubled_on_postgres() -> Result<()> {
     sound("PostgreSQL", &cluster.database("voxea")?).await
 }
 
-async fn calls_sound(name: &str, store: &str) -> Result<()> {
+async fn calls_sound(name: &str, store: &str, encrypted: bool) -> Result<()> {
     let kills = (kills() / 4).max(2);
-    let outcome = calls::run(&binary(), store, kills).await?;
+    let outcome = calls::run(&binary(), store, kills, encrypted).await?;
     println!(
-        "{name}, {kills} kills: calls {}; {} recordings, {} too short, at most {} ms lacking",
-        outcome.calls, outcome.recordings, outcome.short, outcome.worst_ms
+        "{name}, {kills} kills: calls {}; {} recordings, {} too short, at most {} ms lacking, {} verified, {} not sound",
+        outcome.calls, outcome.recordings, outcome.short, outcome.worst_ms, outcome.verified, outcome.unsound
     );
     assert!(outcome.is_sound(), "{outcome:?}");
     Ok(())
@@ -61,13 +61,13 @@ async fn calls_sound(name: &str, store: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_call_keeps_all_but_its_last_second_on_sqlite() -> Result<()> {
-    calls_sound("SQLite", "sqlite:voxea.db").await
+    calls_sound("SQLite, encrypted", "sqlite:voxea.db", true).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_call_keeps_all_but_its_last_second_on_postgres() -> Result<()> {
     let cluster = Postgres::start()?;
-    calls_sound("PostgreSQL", &cluster.database("voxea")?).await
+    calls_sound("PostgreSQL", &cluster.database("voxea")?, false).await
 }
 
 /// The gate can fail: a daemon that acknowledges before it commits loses texts, and the oracle sees it.

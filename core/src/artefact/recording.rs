@@ -180,6 +180,8 @@ pub struct RecordingRow {
     pub sealed_at: Option<Millis>,
     /// When the caller confirmed our answer.
     pub answered_at: Option<Millis>,
+    /// The key of its file, sealed; see [`crate::vault::Vault::open_data_key`].
+    pub data_key: Option<String>,
     /// It is kept so many days after the last of its requests was closed.
     pub keep_days: i64,
     /// When it may be erased; `None` while a request of it is open.

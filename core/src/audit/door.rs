@@ -12,6 +12,7 @@ use super::committer::{self, Waiting};
 use super::entry::Entry;
 use super::heard::Heard;
 use super::key::{PublicKey, SigningKey};
+use super::notary::Notary;
 use super::retention;
 use super::settings::Settings;
 use super::signer::Signer;
@@ -194,6 +195,12 @@ impl Audit {
             checkpoints: self.signer.taken.load(Ordering::Relaxed),
             failures: self.refused.load(Ordering::Relaxed) + self.signer.failed.load(Ordering::Relaxed),
         })
+    }
+
+    /// What signs other things than the trail with its key.
+    #[must_use]
+    pub fn notary(&self) -> Notary {
+        Notary(Arc::clone(&self.signer))
     }
 
     /// The half of the key that verifies.

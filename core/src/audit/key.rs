@@ -103,7 +103,15 @@ impl SigningKey {
 
     /// A signature, base64.
     pub(super) fn sign(&self, message: &[u8]) -> String {
-        STANDARD.encode(self.0.sign(message).as_ref())
+        STANDARD.encode(self.signature(message))
+    }
+
+    /// A signature.
+    #[must_use]
+    pub fn signature(&self, message: &[u8]) -> [u8; 64] {
+        let mut octets = [0; 64];
+        octets.copy_from_slice(self.0.sign(message).as_ref());
+        octets
     }
 }
 
@@ -141,6 +149,12 @@ fn make(path: &Path) -> std::io::Result<bool> {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
+    /// The key itself (RFC 8032).
+    #[must_use]
+    pub const fn octets(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// What a checkpoint calls it: the beginning of its SHA-256.
     #[must_use]
     pub fn id(&self) -> String {

@@ -9,6 +9,7 @@ use crate::artefact::StoredBlob;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::time::Millis;
+use crate::vault::DataKey;
 
 /// The largest artefact that is kept in its row, in bytes; a larger one goes to the blob store first.
 pub const RAW_INLINE_BYTES: usize = 256 * 1024;
@@ -226,6 +227,8 @@ pub struct NewRecording {
     pub codec: String,
     /// Samples a second.
     pub rate: u32,
+    /// The key of its file, when files are encrypted.
+    pub key: Option<DataKey>,
     /// It is kept so many days after its request is closed.
     pub keep_days: u32,
 }

@@ -12,6 +12,7 @@ mod committer;
 #[expect(clippy::module_inception, reason = "the noun that this folder is about")]
 mod contact;
 mod deliveries;
+pub mod evidence;
 mod fence;
 mod intake;
 mod interaction;

@@ -12,15 +12,17 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
+use crate::vault::{DataKey, Vault};
 
-const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, keep_days, keep_until, hold_reason, \
-     held_at, held_by, \
+pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, keep_days, keep_until, \
+     hold_reason, held_at, held_by, \
      (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
 #[derive(Debug, Clone)]
 pub struct Recordings {
     pub(super) store: Store,
+    vault: Vault,
     pub(super) feed: Feed,
     catalogue: Catalogue,
     notes: CallNotes,
@@ -29,10 +31,11 @@ pub struct Recordings {
 impl Recordings {
     /// Over a store. Starts the task that notes what becomes of calls on the current runtime.
     #[must_use]
-    pub fn new(store: Store, feed: Feed, catalogue: Catalogue) -> Self {
+    pub fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue) -> Self {
         let notes = CallNotes::start(store.clone(), feed.clone());
         Self {
             store,
+            vault,
             feed,
             catalogue,
             notes,
@@ -56,6 +59,14 @@ impl Recordings {
         let reach = self.catalogue.reach(actor, operation);
         let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
         reached.map(|_| row).ok_or(missing)
+    }
+
+    /// The key of a recording's file; `None` where files are plain.
+    ///
+    /// # Errors
+    /// [`CoreError::Sealed`] when it was changed, or destroyed.
+    pub fn key(&self, row: &RecordingRow) -> Result<Option<DataKey>> {
+        self.vault.open_data_key(&row.id, row.data_key.as_deref())
     }
 
     /// Recordings of `account` that never came to an end: what a crash left.

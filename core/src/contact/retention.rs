@@ -1,5 +1,7 @@
 //! Recordings whose time is over are erased, unless somebody holds them.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::recordings::Recordings;
@@ -65,7 +67,7 @@ impl Recordings {
     }
 
     /// Erases recordings whose time is over and that nobody holds. First the rows say so, in one commit with the events and
-    /// the trail; then the files go. A file that a crash left is taken by the next run. Returns how many were erased.
+    /// the trail, and with it go the keys, so that nobody hears what copies of a file there may be; then the files go. A file that a crash left is taken by the next run. Returns how many were erased.
     ///
     /// # Errors
     /// The store's, and [`CoreError::File`].
@@ -84,7 +86,7 @@ impl Recordings {
 
     async fn mark(&self, now: Millis) -> Result<usize> {
         let mut tx = self.store.begin().await?;
-        let sql = "UPDATE recording SET state = 'purged', reason = 'its time was over' WHERE id IN (\
+        let sql = "UPDATE recording SET state = 'purged', reason = 'its time was over', data_key = NULL WHERE id IN (\
                    SELECT id FROM recording WHERE keep_until <= $1 AND hold_reason IS NULL AND state IN ('sealed', 'partial') \
                    ORDER BY keep_until, id LIMIT $2) RETURNING id, interaction_id";
         let purged: Vec<Purged> = on!(Tx, &mut tx, db => sqlx::query_as(sql).bind(now).bind(BATCH).fetch_all(db).await)?;
@@ -124,11 +126,17 @@ impl Recordings {
         let files: Vec<(String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(now).fetch_all(db).await)?;
         for (id, path) in files {
             blobs.erase(&path).await?;
+            blobs.erase(&manifest(&path)).await?;
             let mut tx = self.store.begin().await?;
-            let sql = "UPDATE recording SET erased_at = $2 WHERE id = $1";
+            let sql = "UPDATE recording SET erased_at = $2, data_key = NULL WHERE id = $1";
             on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).bind(now).execute(db).await.map(|_| ()))?;
             tx.commit().await?;
         }
         Ok(())
     }
+}
+
+/// What is signed of a recording lies beside its file.
+fn manifest(path: &str) -> String {
+    Path::new(path).with_extension("vman").to_string_lossy().into_owned()
 }

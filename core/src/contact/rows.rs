@@ -66,7 +66,7 @@ tables! {
     CALL = "call_detail" { "interaction_id": Text, "dialled": Text, "diverted_from": Text, "signalling": Text, }
     RECORDING = "recording" {
         "id": Text, "interaction_id": Text, "state": Text, "path": Text, "codec": Text, "rate": Integer, "samples": Integer,
-        "keep_days": Integer,
+        "data_key": Text, "keep_days": Integer,
     }
     REPLY = "reply" {
         "id": Text, "position": Integer, "request_id": Text, "interaction_id": Text, "kind": Text, "channel": Text, "account": Text,
@@ -158,12 +158,14 @@ impl<'v> Sets<'v> {
                 "signalling": vault.seal_some(Place::CallSignalling, interaction_id, signalling.as_deref())?,
             }));
         }
-        self.recordings.extend(recording.iter().map(|recording| {
-            row!({
+        if let Some(recording) = recording {
+            let key = recording.key.as_ref().map(|key| vault.seal_data_key(&recording.id, key));
+            self.recordings.push(row!({
                 "id": recording.id, "interaction_id": interaction_id, "state": "recording", "path": recording.path,
-                "codec": recording.codec, "rate": recording.rate, "samples": 0, "keep_days": recording.keep_days,
-            })
-        }));
+                "codec": recording.codec, "rate": recording.rate, "samples": 0, "data_key": key.transpose()?,
+                "keep_days": recording.keep_days,
+            }));
+        }
         Ok(())
     }
 

@@ -34,7 +34,7 @@ use Place as P;
 type Columns = &'static [(&'static str, Becomes)];
 
 /// Tables of which each row has a name that stays: what its values are bound to, and the columns.
-const VALUES: [(&str, &str, Columns); 12] = [
+const VALUES: [(&str, &str, Columns); 13] = [
     (
         "request",
         "id",
@@ -79,6 +79,8 @@ const VALUES: [(&str, &str, Columns); 12] = [
             ("signalling", Text(P::CallSignalling)),
         ],
     ),
+    // There is none yet: files that began plain get theirs when they are encrypted.
+    ("recording", "id", &[("data_key", Text(P::RecordingKey))]),
     (
         "reply",
         "id",

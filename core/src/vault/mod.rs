@@ -7,6 +7,7 @@
 
 mod chunks;
 mod convert;
+mod data_key;
 mod door;
 mod keys;
 mod master;
@@ -15,6 +16,7 @@ mod place;
 mod table;
 
 pub use chunks::{CHUNK, ChunkOpener, ChunkSealer, sealed_size};
+pub use data_key::DataKey;
 pub use door::Vault;
 pub use master::{MasterKeys, new_line};
 pub use opening::Opening;

@@ -41,6 +41,7 @@ named! {
         CallDialled = "call_detail.dialled",
         CallDivertedFrom = "call_detail.diverted_from",
         CallSignalling = "call_detail.signalling",
+        RecordingKey = "recording.data_key",
         PartDetail = "part.detail",
         PartRaw = "part.raw",
         ReplyRecipient = "reply.recipient",

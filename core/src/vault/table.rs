@@ -43,6 +43,18 @@ impl Vault {
         Err(CoreError::Unavailable("other nodes keep changing the vault; try again".to_owned()))
     }
 
+    /// The vault of a database, which stays as it is: nothing is made and nothing wrapped anew.
+    ///
+    /// # Errors
+    /// As [`Vault::of`].
+    pub async fn look(store: &Store, masters: Option<&MasterKeys>) -> Result<Self> {
+        match (read(store).await?, masters) {
+            (None, None) => Ok(Self::off()),
+            (None, Some(_)) => unused(store).await.map(|()| Self::off()),
+            (Some(row), masters) => unwrapped(&row, masters).and_then(|(_, root)| Self::on(&root)),
+        }
+    }
+
     /// Whether [`Vault::of`] would open the vault of a database, in words for people; changes nothing.
     ///
     /// # Errors

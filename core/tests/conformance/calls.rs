@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use voxea_core::artefact::{Blobs, CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::{self, Millis};
-use voxea_core::contact::{Contact, NewCall, NewRecording, Recordings};
+use voxea_core::contact::{Contact, NewCall, NewRecording, Recordings, evidence};
 use voxea_core::request::{Patch, Status};
 
 use crate::place::{HOUR, NOW, Place, agent, mail, mailbox};
@@ -14,7 +14,7 @@ const CALLS: usize = 150;
 
 pub(crate) async fn many_calls_end_at_once(place: &Place) {
     place.intake.register(&mailbox()).await.unwrap();
-    let recordings = Recordings::new(place.store.clone(), place.feed.clone(), place.catalogue.clone());
+    let recordings = door(place);
     let mut calls = Vec::new();
     for number in 0..CALLS {
         let contact = call(number);
@@ -79,6 +79,7 @@ fn call(number: usize) -> Contact {
         codec: "pcma".to_owned(),
         rate: 8_000,
         keep_days: 90,
+        key: None,
     });
     contact
 }
@@ -89,7 +90,7 @@ pub(crate) async fn a_recording_goes_when_its_time_is_over(place: &Place) {
     let blobs = Blobs::open(folder.path().to_path_buf(), place.vault.clone()).unwrap();
     std::fs::create_dir_all(blobs.recordings_folder()).unwrap();
     place.intake.register(&mailbox()).await.unwrap();
-    let recordings = Recordings::new(place.store.clone(), place.feed.clone(), place.catalogue.clone());
+    let recordings = door(place);
     let mut requests = Vec::new();
     for number in 0..3 {
         let taken = place.intake.accept(call(number)).await.unwrap();
@@ -162,4 +163,51 @@ pub(crate) async fn a_recording_goes_when_its_time_is_over(place: &Place) {
     assert_eq!(purged, [&requests[0], &requests[1]]);
     let kept = "SELECT COUNT(*) FROM audit WHERE action IN ('held', 'released', 'purged') AND object LIKE 'recording/%'";
     assert_eq!(place.number(kept).await, 4);
+}
+
+/// The key stands sealed in the row, and nowhere once the recording is erased; then its files go.
+pub(crate) async fn an_erased_recording_has_no_key(place: &Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(folder.path().to_path_buf(), place.vault.clone()).unwrap();
+    place.intake.register(&mailbox()).await.unwrap();
+    let recordings = door(place);
+    let key = place.vault.new_data_key().unwrap();
+    assert_eq!(key.is_some(), place.vault.is_on());
+    let mut contact = call(0);
+    let recording = contact.recording.as_mut().unwrap();
+    recording.key.clone_from(&key);
+    recording.path = "recordings/r0.vrec".to_owned();
+    let taken = place.intake.accept(contact).await.unwrap();
+    for ending in ["vrec", "vman"] {
+        std::fs::write(blobs.recordings_folder().join(format!("r0.{ending}")), b"sound").unwrap();
+    }
+    let (ending, outcome) = (Ending::new(CallEnd::Caller, NOW), RecordingOutcome::Sealed { samples: 8_000 });
+    recordings.ended(&taken.interaction_id, &ending, None, &outcome).await.unwrap();
+    let row = recordings.get(&agent(), "r0").await.unwrap();
+    assert_eq!(recordings.key(&row).unwrap(), key);
+    assert_eq!(row.data_key.is_some(), key.is_some());
+    assert_eq!(evidence::audible(&place.store, "").await.unwrap().len(), 1);
+
+    let version = place.desk.get(&agent(), &taken.request_id).await.unwrap().version;
+    let patch = Patch {
+        status: Some(Status::Closed),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &taken.request_id, version, &patch).await.unwrap();
+    let far = time::now() + 100 * 24 * HOUR;
+    assert_eq!(recordings.purge(&blobs, far).await.unwrap(), 1);
+    let row = recordings.get(&agent(), "r0").await.unwrap();
+    assert_eq!((row.state.as_str(), row.data_key.as_ref()), ("purged", None));
+    assert_eq!(recordings.key(&row).is_err(), place.vault.is_on());
+    assert!(evidence::audible(&place.store, "").await.unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(blobs.recordings_folder()).unwrap().count(), 0, "a file is left");
+}
+
+fn door(place: &Place) -> Recordings {
+    Recordings::new(
+        place.store.clone(),
+        place.vault.clone(),
+        place.feed.clone(),
+        place.catalogue.clone(),
+    )
 }

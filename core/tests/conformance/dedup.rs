@@ -46,6 +46,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
         path: "recordings/r1".to_owned(),
         codec: "pcma".to_owned(),
         rate: 8000,
+        key: None,
         keep_days: 90,
     });
     let accepted = place.intake.accept(contact).await.unwrap();

@@ -87,6 +87,7 @@ stories! {
     }
     calls {
         many_calls_end_at_once,
+        an_erased_recording_has_no_key,
         a_recording_goes_when_its_time_is_over,
     }
     catalogue {

@@ -200,6 +200,11 @@ pub(crate) async fn evidence_of_two_requests_names_those_that_are_reached(place:
     assert_eq!(shown.request_ids, [own]);
     let whole = place.interactions.get(&agent(), &evidence).await.unwrap();
     assert_eq!(whole.request_ids.len(), 2);
-    let recordings = Recordings::new(place.store.clone(), place.feed.clone(), place.catalogue.clone());
+    let recordings = Recordings::new(
+        place.store.clone(),
+        place.vault.clone(),
+        place.feed.clone(),
+        place.catalogue.clone(),
+    );
     assert!(matches!(recordings.get(&actor, "none").await, Err(CoreError::NotFound { .. })));
 }

@@ -174,7 +174,7 @@ fn counted(count: i64, what: &str) -> String {
 }
 
 /// The public half of the key that the daemon signs with.
-fn own_key(config: &Config) -> Result<PublicKey, Failure> {
+pub(super) fn own_key(config: &Config) -> Result<PublicKey, Failure> {
     let file = &config.audit.trail.signing_key;
     let key = SigningKey::read(file).map_err(|reason| {
         Failure::Usage(format!(

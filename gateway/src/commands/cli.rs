@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, audit, catalogue, check, client, doctor, key, migrate, vault};
+use super::{agent, audit, catalogue, check, client, doctor, key, migrate, recording, vault};
 use crate::config::{self, Ground};
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -52,6 +52,11 @@ enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// Recordings as evidence.
+    Recording {
+        #[command(subcommand)]
+        command: recording::RecordingCommand,
+    },
     /// Domains, services and themes.
     Catalogue {
         #[command(subcommand)]
@@ -89,6 +94,7 @@ impl Cli {
             Command::Agent { command } => runtime.block_on(agent::agent(&load()?, command)),
             Command::Client { command } => runtime.block_on(client::client(&load()?, command)),
             Command::Audit { command } => runtime.block_on(audit::audit(load, command)),
+            Command::Recording { command } => runtime.block_on(recording::recording(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),

@@ -10,6 +10,7 @@ mod common;
 mod doctor;
 mod key;
 mod migrate;
+mod recording;
 mod terms;
 mod vault;
 

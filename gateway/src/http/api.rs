@@ -5,6 +5,7 @@ use std::sync::Arc;
 use voxea_core::Core;
 use voxea_core::base::account::{Account, Kind as AccountKind};
 
+use super::encoded::Encoded;
 use super::throttle::Throttle;
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
@@ -40,6 +41,7 @@ struct Shared {
     throttle: Throttle,
     entrance: Throttle,
     trust: Trust,
+    encoded: Encoded,
 }
 
 impl Api {
@@ -54,6 +56,7 @@ impl Api {
             throttle: Throttle::default(),
             entrance: Throttle::default(),
             trust,
+            encoded: Encoded::default(),
         }))
     }
 
@@ -90,6 +93,11 @@ impl Api {
     /// The identity providers.
     pub(crate) fn trust(&self) -> &Trust {
         &self.0.trust
+    }
+
+    /// Recordings that were encoded lately.
+    pub(crate) fn encoded(&self) -> &Encoded {
+        &self.0.encoded
     }
 
     /// The counts of failed logins; their own, so that a program with an old key shuts no agent out.

@@ -4,6 +4,7 @@ mod api;
 pub(crate) mod auth;
 mod cursor;
 mod download;
+mod encoded;
 mod etag;
 mod extract;
 mod files;

@@ -27,8 +27,8 @@ const PURPOSE: &str = "voxea-purpose";
 /// The longest purpose, in characters.
 const LONGEST: usize = 200;
 /// Members of a query that are no personal data; of others the trail has the names alone.
-const HARMLESS: [&str; 12] = [
-    "channel", "status", "theme", "service", "after", "limit", "points", "actor", "object", "public", "sort", "state",
+const HARMLESS: [&str; 13] = [
+    "channel", "format", "status", "theme", "service", "after", "limit", "points", "actor", "object", "public", "sort", "state",
 ];
 
 /// A route that shows personal data.

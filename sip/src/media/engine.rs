@@ -8,7 +8,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
-use voxea_recorder::writer::Writer;
 
 use super::leg::{Call, Control, LegId, MediaEvent, StartError};
 use super::outgoing;
@@ -157,7 +156,7 @@ impl Leg {
         // A key may end the menu earlier; the file says when it was meant to begin, the database when it did.
         let begins = SystemTime::now() + outgoing::announcement_length(call);
         let begins = begins.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let writer = Writer::create(&call.folder, &call.recording, call.codec, begins as i64)?;
+        let writer = call.kept.writer(call.codec, begins as i64)?;
         let LegState::Reserved(pair) = std::mem::replace(&mut self.state, LegState::Stopped) else {
             return Err(StartError::NotReserved);
         };

@@ -9,6 +9,7 @@ use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::timeline::{Counts, Gap};
 
+use super::kept::Kept;
 use crate::announcement::Plan;
 use crate::dtmf::Digit;
 
@@ -39,10 +40,8 @@ pub struct Call {
     pub silence: Duration,
     /// The call ends when no packet came for this long, greeting included.
     pub rtp_timeout: Duration,
-    /// Folder of the recording's file.
-    pub folder: PathBuf,
-    /// The recording's id; [`voxea_recorder::writer::path_of`] names its file.
-    pub recording: String,
+    /// Where and how the recording is kept.
+    pub kept: Kept,
 }
 
 /// What the shell hears of a leg.

@@ -22,6 +22,7 @@
 
 mod engine;
 mod events;
+mod kept;
 mod keys;
 mod latch;
 mod leg;
@@ -33,6 +34,7 @@ mod socket;
 mod thread;
 
 pub use engine::{Leg, MediaConfig, MediaEngine};
+pub use kept::Kept;
 pub use leg::{Call, Finished, LegId, MediaEnd, MediaEvent, Outcome, StartError};
 pub use ports::NoPort;
 

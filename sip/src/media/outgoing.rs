@@ -269,6 +269,7 @@ mod tests {
     use super::*;
     use crate::announcement::Plan;
     use crate::dtmf::Keys;
+    use crate::media::Kept;
 
     fn call(codec: Codec, greeting: Vec<u8>, beep: bool) -> Call {
         Call {
@@ -287,8 +288,12 @@ mod tests {
             max: Duration::ZERO,
             silence: Duration::ZERO,
             rtp_timeout: Duration::ZERO,
-            folder: std::path::PathBuf::new(),
-            recording: String::new(),
+            kept: Kept {
+                folder: std::path::PathBuf::new(),
+                recording: String::new(),
+                key: None,
+                signer: None,
+            },
         }
     }
 

@@ -2,12 +2,14 @@
 //! every 500 ms, and seals those that ended.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use voxea_recorder::error::Error as RecorderError;
+use voxea_recorder::manifest::Facts;
 use voxea_recorder::writer::{SyncHandle, Writer};
 
 use super::events::Events;
+use super::kept::Kept;
 use super::leg::{Finished, MediaEvent, Outcome};
 
 /// From one round of `fdatasync` to the next.
@@ -20,6 +22,9 @@ const RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Seal {
     pub(super) writer: Writer,
+    pub(super) kept: Kept,
+    /// How long the announcement was played, when it was.
+    pub(super) announced: Option<Duration>,
     pub(super) samples: u64,
     /// What made it end, if the recording failed.
     pub(super) error: Option<RecorderError>,
@@ -133,10 +138,17 @@ fn sync(mut handle: SyncHandle) -> Option<SyncHandle> {
     }
 }
 
+/// Whole milliseconds.
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Seals, or says what is wrong; the events still have to be flushed.
 fn settle(seal: Seal) -> Events {
     let Seal {
         writer,
+        kept,
+        announced,
         samples,
         error,
         mut finished,
@@ -144,17 +156,28 @@ fn settle(seal: Seal) -> Events {
     } = seal;
     let path = writer.path().to_path_buf();
     let written = writer.written().min(samples);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let facts = Facts {
+        started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
+        announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
+        gaps: Some(finished.gaps.clone()),
+        sealed_at: millis(now),
+        ..Facts::default()
+    };
     let nothing = finished.started.is_none() || samples == 0;
     let settled = match error {
         Some(error) => Err(error),
         None if nothing => writer.discard().map(|()| Outcome::Nothing),
-        None => writer.finish(samples).map(|sealed| Outcome::Sealed {
+        None => kept.seal(writer, samples, &facts).map(|sealed| Outcome::Sealed {
             path: sealed.path,
             samples: sealed.samples,
         }),
     };
     finished.outcome = settled.unwrap_or_else(|error| {
         tracing::error!(%error, "recording is not whole");
+        // What there is shall be evidence all the same; where the disk is what fails, it is when the disk is mended.
+        let closed = kept.close(&error.to_string(), millis(now));
+        let written = closed.map_or(written, |closed| closed.samples);
         Outcome::Partial {
             path,
             samples: written,

@@ -11,6 +11,7 @@ use voxea_recorder::timeline::{Placed, Timeline};
 use voxea_recorder::writer::{Channel, SyncHandle, Writer};
 
 use super::events::Events;
+use super::kept::Kept;
 use super::keys::Keyboard;
 use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
@@ -40,9 +41,12 @@ pub(super) struct Session {
     timeline: Timeline,
     activity: Activity,
     writer: Writer,
+    kept: Kept,
     limits: Limits,
     events: Events,
     tick: u64,
+    /// When the announcement began.
+    opened: Instant,
     /// Sample 0, once the beep is out.
     begun: Option<Instant>,
     /// The announcement came to its end without a recording, or the caller refused one.
@@ -100,10 +104,12 @@ impl Session {
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
             writer,
+            kept: call.kept.clone(),
             limits,
             events: Events::new(id, sender),
             // Legs take turns at being swept.
             tick: id.0,
+            opened: now,
             begun: None,
             over: false,
             refused: false,
@@ -206,6 +212,8 @@ impl Session {
         drop(self.pair);
         Seal {
             writer: self.writer,
+            kept: self.kept,
+            announced: self.begun.map(|begun| begun.saturating_duration_since(self.opened)),
             samples: end.samples,
             error: end.error,
             finished,

@@ -68,8 +68,12 @@ impl Bench {
             max: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             rtp_timeout: Duration::from_secs(60),
-            folder: self.folder.path().to_path_buf(),
-            recording: recording.to_owned(),
+            kept: Kept {
+                folder: self.folder.path().to_path_buf(),
+                recording: recording.to_owned(),
+                key: None,
+                signer: None,
+            },
         }
     }
 
@@ -145,7 +149,7 @@ fn sleep_until(at: Instant) {
 
 /// Left and right channel of a recording.
 fn channels(path: &Path) -> (Vec<u8>, Vec<u8>) {
-    let reader = Reader::open(path).unwrap();
+    let reader = Reader::open(path, None).unwrap();
     let mut wav = vec![0; reader.wav_len() as usize];
     reader.read_at(0, &mut wav).unwrap();
     wav[58..].as_chunks::<2>().0.iter().map(|&[left, right]| (left, right)).unzip()
@@ -372,7 +376,7 @@ fn shutdown_seals_what_runs() {
     let finished = bench.finished();
     let (path, samples) = sealed(&finished);
     assert!(samples > 1_600, "{samples}");
-    assert_eq!(Reader::open(path).unwrap().samples(), samples);
+    assert_eq!(Reader::open(path, None).unwrap().samples(), samples);
     let mut after = bench.engine.reserve().unwrap();
     assert!(after.start(&bench.call(caller.address(), "after")).is_err());
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 
 use super::said::Said;
 use crate::config::{Greeting, Line};
 use crate::dtmf::Digit;
-use crate::media::{self, Finished, Leg, LegId, MediaEnd, Outcome};
+use crate::media::{self, Finished, Kept, Leg, LegId, MediaEnd, Outcome};
 use crate::sdp::Negotiated;
 
 /// No packet for so long, and the caller is gone without a BYE.
@@ -24,6 +25,8 @@ pub(super) struct Deposit {
     pub(super) leg: LegId,
     /// The recording's id: of its row and its file.
     pub(super) recording: String,
+    /// The key of that file, where files are encrypted.
+    pub(super) key: Option<Key>,
     /// The line's number as configured.
     pub(super) line: String,
     /// Whether the caller can hear something before an answer.
@@ -69,7 +72,7 @@ impl Deposit {
 }
 
 /// What the leg must know.
-pub(super) fn media_call(line: &Line, said: &Said, recording: &str, folder: std::path::PathBuf, media: &Negotiated) -> media::Call {
+pub(super) fn media_call(line: &Line, said: &Said, kept: Kept, media: &Negotiated) -> media::Call {
     let codec = Codec::from(media.codec);
     let octets = |greeting: &Option<Greeting>| {
         greeting
@@ -87,8 +90,7 @@ pub(super) fn media_call(line: &Line, said: &Said, recording: &str, folder: std:
         max: line.max,
         silence: line.silence,
         rtp_timeout: RTP_TIMEOUT,
-        folder,
-        recording: recording.to_owned(),
+        kept,
     }
 }
 

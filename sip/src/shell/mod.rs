@@ -7,6 +7,7 @@ mod deposit;
 mod dial;
 mod doors;
 mod driver;
+mod evidence;
 mod handshake;
 mod keeping;
 mod keys;

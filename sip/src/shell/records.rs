@@ -10,6 +10,7 @@ use voxea_core::base::account::{Account, Channel};
 use voxea_core::base::time::{self, Millis};
 use voxea_core::base::{failpoint, id};
 use voxea_core::contact::{Accepted, Contact, Dedup, Flag, IntakeError, NewCall, NewRecording, Raw};
+use voxea_core::vault::DataKey;
 use voxea_recorder::codec::Codec;
 use voxea_rules::phone;
 
@@ -32,7 +33,14 @@ impl From<sdp::Codec> for Codec {
 }
 
 /// What a call becomes in the core.
-pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recording: &str, keep_days: u32) -> Contact {
+pub(super) fn contact(
+    call: &IncomingCall,
+    account: Account,
+    epoch: i64,
+    recording: &str,
+    data_key: Option<DataKey>,
+    keep_days: u32,
+) -> Contact {
     let caller = phone::normalise(&call.caller, COUNTRY);
     let withheld = caller.is_withheld();
     let from = if withheld { String::new() } else { caller.into_string() };
@@ -66,6 +74,7 @@ pub(super) fn contact(call: &IncomingCall, account: Account, epoch: i64, recordi
         path: format!("{FOLDER}/{recording}.{}", voxea_recorder::writer::EXTENSION),
         codec: codec.as_str().to_owned(),
         rate: voxea_recorder::RATE,
+        key: data_key,
         keep_days,
     });
     contact

@@ -10,7 +10,10 @@ use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome, RecordingRow};
 use voxea_core::base::account::Account;
 use voxea_core::base::error::Result;
 use voxea_core::base::time::{self, Millis};
-use voxea_recorder::reader;
+use voxea_recorder::repair::Closed;
+
+use super::evidence;
+use crate::media::Kept;
 
 /// Calls that were committed and never answered, by their interaction. Their callers still repeat the INVITE, and are
 /// served when the repetition reaches us; after a while nobody will.
@@ -24,7 +27,13 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
     let mut orphans = Orphans::new();
     for row in core.recordings.unfinished(account).await? {
         let path = core.blobs.path(&row.path);
-        let repaired = spawn_blocking(move || repair_file(&path)).await;
+        let repaired = match core.recordings.key(&row) {
+            Ok(key) => {
+                let kept = evidence::kept(core, &row.id, key.as_ref().map(evidence::key));
+                spawn_blocking(move || repair_file(&path, &kept)).await
+            }
+            Err(error) => Ok(Some((failed(&error.to_string()), time::now()))),
+        };
         let repaired = repaired.unwrap_or_else(|error| Some((failed(&error.to_string()), time::now())));
         match (repaired, row.answered_at) {
             (Some((outcome, last)), _) => close(core, &row, &outcome, last).await?,
@@ -59,16 +68,18 @@ async fn close(core: &Core, row: &RecordingRow, outcome: &RecordingOutcome, at: 
 }
 
 /// What is to be saved, and when the call ended: with the last thing that was written of it. `None` when there is no file.
-fn repair_file(path: &Path) -> Option<(RecordingOutcome, Millis)> {
+fn repair_file(path: &Path, kept: &Kept) -> Option<(RecordingOutcome, Millis)> {
     let written = path.metadata().ok()?.modified();
     let last = written.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let last = last.and_then(|since| Millis::try_from(since.as_millis()).ok());
-    let outcome = match reader::repair(path) {
-        Ok(0) => failed("the daemon died before the recording began"),
-        Ok(samples) => RecordingOutcome::Partial {
+    let outcome = match kept.close("the daemon died during the call", time::now()) {
+        Ok(Closed { samples: 0, .. }) => failed("the daemon died before the recording began"),
+        Ok(Closed {
             samples,
-            reason: "the daemon died during the call".to_owned(),
-        },
+            partial: Some(reason),
+        }) => RecordingOutcome::Partial { samples, reason },
+        // It had been closed, and only the store did not know.
+        Ok(Closed { samples, partial: None }) => RecordingOutcome::Sealed { samples },
         Err(error) => failed(&error.to_string()),
     };
     Some((outcome, last.unwrap_or_else(time::now)))

@@ -10,7 +10,7 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver};
 use super::sound::Sound;
-use super::{records, said};
+use super::{evidence, records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::config::KEEP_DAYS;
 use crate::media::{LegId, MediaEnd, MediaEvent};
@@ -33,14 +33,19 @@ impl Driver {
             return self.refuse(call.call, "no_port");
         };
         let recording = id::new();
+        // Stored with the call, before a sample is written under it.
+        let Ok(key) = self.core.vault.new_data_key() else {
+            return self.refuse(call.call, "no_random");
+        };
         let line = self.config.line(&call.line);
         let keep_days = line.map_or(KEEP_DAYS, |line| line.keep_days);
-        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording, keep_days);
+        let mut contact = records::contact(call, self.account.clone(), self.epoch, &recording, key.clone(), keep_days);
         contact.default_theme = line.and_then(|line| line.theme.clone());
         let deposit = Deposit {
             leg: leg.id(),
             stage: Stage::Committing(leg),
             recording,
+            key: key.as_ref().map(evidence::key),
             line: call.line.clone(),
             reliable: call.reliable,
             local: place.shown,
@@ -85,6 +90,17 @@ impl Driver {
                 let _ = self.endpoint.reject(call, 500, None, Instant::now());
                 return;
             };
+            let Ok(key) = self
+                .core
+                .recordings
+                .key(&orphan)
+                .inspect_err(|error| tracing::error!(%error, "a call cannot go on"))
+            else {
+                self.drop_call(call);
+                let _ = self.endpoint.reject(call, 500, None, Instant::now());
+                return;
+            };
+            deposit.key = key.as_ref().map(evidence::key);
             deposit.recording = orphan.id;
         }
         deposit.interaction = Some(accepted.interaction_id);
@@ -151,9 +167,9 @@ impl Driver {
             return;
         };
         let Some(line) = self.config.line(&deposit.line) else { return };
-        let folder = self.core.blobs.recordings_folder();
         let said = said::said(line, &self.core, time::now());
-        let start = deposit::media_call(line, &said, &deposit.recording, folder, media);
+        let kept = evidence::kept(&self.core, &deposit.recording, deposit.key.clone());
+        let start = deposit::media_call(line, &said, kept, media);
         deposit.themes = said.themes;
         if let Err(error) = leg.start(&start) {
             tracing::error!(%error, "a recording could not be started");

@@ -120,20 +120,33 @@ async fn an_invite_that_a_crash_left_unanswered_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_during_the_message_leaves_a_partial_recording() {
-    let house = House::new().await;
-    let first = house.open("127.0.0.0/8", "46080-46099").await;
-    let caller = Caller::new(first.udp, "five").await;
-    let (_, sound) = caller.call().await;
-    caller.speak(sound, 100).await;
-    first.task.abort();
-    let _ = first.task.await;
-    let second = house.open("127.0.0.0/8", "46080-46099").await;
-    let call = house.settled().await;
-    assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("crash"));
-    let recording = call.recording.unwrap();
-    assert!(recording.state == "partial" && recording.duration_ms() > 500, "{recording:?}");
-    second.stop.soft.cancel();
-    second.task.await.unwrap();
+    for (state, killed) in [("partial", true), ("sealed", false)] {
+        let house = House::new().await;
+        let first = house.open("127.0.0.0/8", "46080-46099").await;
+        let caller = Caller::new(first.udp, "five").await;
+        let (_, sound) = caller.call().await;
+        caller.speak(sound, 100).await;
+        // The engine seals what it has as it goes; a process that is killed does not come to that.
+        first.task.abort();
+        let _ = first.task.await;
+        let files = std::fs::read_dir(house.core.blobs.recordings_folder()).unwrap();
+        let manifests = files
+            .map(|file| file.unwrap().path())
+            .filter(|file| file.extension().is_some_and(|ending| ending == "vman"));
+        let manifests: Vec<_> = manifests.collect();
+        assert_eq!(manifests.len(), 1);
+        if killed {
+            std::fs::remove_file(&manifests[0]).unwrap();
+        }
+        let second = house.open("127.0.0.0/8", "46080-46099").await;
+        let call = house.settled().await;
+        assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("crash"));
+        let recording = call.recording.unwrap();
+        assert!(recording.state == state && recording.duration_ms() > 500, "{recording:?}");
+        assert!(manifests[0].exists());
+        second.stop.soft.cancel();
+        second.task.await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,11 +54,18 @@ async fn main() -> Result<()> {
                         format!("{kills} {} {}", counts.join(" "), outcome.events)
                     }
                     _ => {
-                        let outcome = calls::run(&binary, &store, kills).await?;
+                        let outcome = calls::run(&binary, &store, kills, database == "SQLite").await?;
                         let tally = outcome.calls;
                         format!(
-                            "{kills} {} {} {} {} {} 0 0 0 0 {}",
-                            tally.acknowledged, tally.lost, tally.doubled, outcome.recordings, outcome.short, outcome.worst_ms
+                            "{kills} {} {} {} {} {} {} {} 0 0 {}",
+                            tally.acknowledged,
+                            tally.lost,
+                            tally.doubled,
+                            outcome.recordings,
+                            outcome.short,
+                            outcome.verified,
+                            outcome.unsound,
+                            outcome.worst_ms
                         )
                     }
                 };
@@ -84,7 +91,7 @@ async fn main() -> Result<()> {
 
 const NOTE: &str = "The daemon was killed with SIGKILL at random moments under load; before every second kill the SMSC lost what it was \
 answered. Texts are judged by the SMSC's ledger, mails by what stands in Dovecot's mailbox, answers by the Message-IDs that reached the \
-SMTP sink, calls by the callers who heard a 200. A reader pulled `/v1/changes` across all deaths and ended with exactly the committed \
+SMTP sink, calls by the callers who heard a 200, and recordings by `voxea recording verify --all`; on SQLite they are encrypted. A reader pulled `/v1/changes` across all deaths and ended with exactly the committed \
 events. The same gate with the mutant that acknowledges before it commits is red: a test in `tests/tests/kill.rs` holds it to that.\n";
 
 /// Adds the pieces up.
@@ -120,11 +127,14 @@ fn table(state: &str) -> Result<String> {
                 row("mails", 4, String::new());
                 row("acknowledgement mails", 7, String::new());
             } else {
-                let red = if sums[5] == 0 { "" } else { " RED" };
+                let red = if sums[5] + sums[7] == 0 { "" } else { " RED" };
                 row(
                     "calls",
                     1,
-                    format!("{} recordings, {} lack more than 1 s, at most {last} ms{red}", sums[4], sums[5]),
+                    format!(
+                        "{} recordings, {} lack more than 1 s, at most {last} ms; {} verified, {} not sound{red}",
+                        sums[4], sums[5], sums[6], sums[7]
+                    ),
                 );
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -32,25 +32,34 @@ pub struct Outcome {
     pub short: usize,
     /// The most that one lacked, in milliseconds.
     pub worst_ms: u64,
+    /// Recordings that `voxea recording verify --all` found sound at the end.
+    pub verified: usize,
+    /// Those that it did not, or did not look at.
+    pub unsound: usize,
+    /// What it said of those.
+    pub faults: String,
 }
 
 impl Outcome {
     /// Whether every promise was kept.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
-        self.calls.is_sound() && self.short == 0
+        self.calls.is_sound() && self.short == 0 && self.unsound == 0
     }
 }
 
-/// Kills the daemon `kills` times during calls, and counts.
+/// Kills the daemon `kills` times during calls, and counts. With `encrypted` it has a master key.
 ///
 /// # Errors
 /// When the daemon does not come back, or a peer fails.
-pub async fn run(binary: &Path, store: &str, kills: u64) -> Result<Outcome> {
+pub async fn run(binary: &Path, store: &str, kills: u64, encrypted: bool) -> Result<Outcome> {
     let folder = tempfile::tempdir()?;
     let short = folder.path().join("short.wav");
     std::fs::write(&short, greeting())?;
     let scratch = Scratch::new(binary, store, &CHANNELS.replace("short.wav", &short.to_string_lossy())).await?;
+    if encrypted {
+        scratch.new_master_key().await?;
+    }
     let mut dice = Dice::new(kills ^ 0xCA11);
     let (mut number, mut answered) = (0, BTreeMap::new());
     for _ in 0..kills {
@@ -92,7 +101,25 @@ pub async fn run(binary: &Path, store: &str, kills: u64) -> Result<Outcome> {
     let running = scratch.run().await?;
     let outcome = judge(&running, &answered).await;
     running.stop().await?;
-    outcome
+    let mut outcome = outcome?;
+    (outcome.verified, outcome.unsound, outcome.faults) = verify(&scratch).await?;
+    // Each that may be heard is one that was looked at.
+    outcome.unsound += outcome.recordings.saturating_sub(outcome.verified + outcome.unsound);
+    Ok(outcome)
+}
+
+/// What the binary itself says of its recordings, without a daemon: how many are sound, how many are not, and why.
+async fn verify(scratch: &Scratch) -> Result<(usize, usize, String)> {
+    let said = scratch.command(&["recording", "verify", "--all"]).output().await?;
+    let words = String::from_utf8(said.stdout)?;
+    let counts = words
+        .lines()
+        .last()
+        .and_then(|line| line.strip_prefix("sound: ")?.split_once(" recordings; not sound: "));
+    let (sound, wrong) = counts.with_context(|| format!("{words}{}", String::from_utf8_lossy(&said.stderr)))?;
+    let (sound, wrong) = (sound.parse()?, wrong.parse()?);
+    ensure!(said.status.success() == (wrong == 0), "{words}");
+    Ok((sound, wrong, if wrong > 0 { words } else { String::new() }))
 }
 
 async fn judge(running: &Running, answered: &BTreeMap<String, Duration>) -> Result<Outcome> {

@@ -47,6 +47,7 @@ impl Town {
             path: format!("recordings/{file}"),
             codec: "pcma".into(),
             rate: 8000,
+            key: None,
             keep_days: 90,
         });
         let accepted = self.core.intake.accept(contact).await.unwrap();

@@ -8,6 +8,7 @@ use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::id;
 use voxea_core::contact::{Accepted, Contact, Dedup, NewAttachment, NewCall, NewRecording};
 use voxea_core::outbox::Sender;
+use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 use voxea_recorder::writer::{Channel as Leg, Writer};
 
@@ -50,6 +51,7 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
             path: format!("recordings/{file}"),
             codec: "pcma".into(),
             rate: 8000,
+            key: None,
             keep_days: 90,
         });
     })
@@ -158,6 +160,83 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
     town.get(&format!("/v1/recordings/{recording}/waveform?points=0"))
         .await
         .is_problem(400, "bad-request");
+}
+
+/// A call with a closed recording of 6,000 samples; the recording's id, its file's path and what the caller said.
+async fn recorded(town: &Town) -> (String, std::path::PathBuf, Vec<u8>) {
+    let recording = id::new();
+    let key = town.core.vault.new_data_key().unwrap();
+    let writer = Writer::create(&town.core.blobs.recordings_folder(), &recording, Codec::Pcma, EIGHT).unwrap();
+    let mut writer = writer.under(key.as_ref().map(|key| Key::new(key.octets())));
+    let path = writer.path().to_path_buf();
+    let accepted = contact(town, Kind::Sip, Channel::Voicemail, "+33612345678", |contact| {
+        contact.recording = Some(NewRecording {
+            id: recording.clone(),
+            path: format!("recordings/{recording}.vrec"),
+            codec: "pcma".into(),
+            rate: 8000,
+            keep_days: 90,
+            key,
+        });
+    })
+    .await;
+    let caller: Vec<u8> = (0..6_000_u32).map(|n| (n % 251) as u8).collect();
+    writer.push(Leg::Caller, &caller);
+    writer.push_silence(Leg::Us, 6_000);
+    writer.finish(6_000).unwrap();
+    let (ending, sealed) = (Ending::new(CallEnd::Caller, EIGHT), RecordingOutcome::Sealed { samples: 6_000 });
+    let ended = town.core.recordings.ended(&accepted.interaction_id, &ending, Some(EIGHT), &sealed);
+    ended.await.unwrap();
+    (recording, path, caller)
+}
+
+#[tokio::test]
+async fn every_form_has_ranges_also_of_an_encrypted_recording() {
+    for town in [Town::new().await, Town::sealed().await] {
+        let (recording, path, caller) = recorded(&town).await;
+        let readable = std::fs::read(&path)
+            .unwrap()
+            .windows(64)
+            .any(|octets| octets == caller.iter().take(32).flat_map(|&octet| [octet, 0xD5]).collect::<Vec<_>>());
+        assert_eq!(readable, !town.core.vault.is_on());
+        let mut tags = std::collections::BTreeSet::new();
+        for (form, media_type, length) in [
+            ("wav", "audio/wav", Some(12_058)),
+            ("pcm16", "audio/wav", Some(24_044)),
+            ("flac", "audio/flac", None),
+        ] {
+            let audio = format!("/v1/recordings/{recording}/audio?format={form}");
+            let whole = town.get(&audio).await;
+            assert_eq!(
+                (whole.status.as_u16(), whole.headers["content-type"].to_str().unwrap()),
+                (200, media_type)
+            );
+            assert_eq!(whole.headers["content-length"], whole.body.len().to_string());
+            assert!(
+                length.is_none_or(|length| whole.body.len() == length),
+                "{form}: {}",
+                whole.body.len()
+            );
+            assert!(tags.insert(whole.headers["etag"].clone()), "each form has a tag of its own");
+            assert_eq!(&whole.body[..4], if form == "flac" { b"fLaC" } else { b"RIFF" });
+            let size = whole.body.len();
+            for (range, from, to) in [("bytes=0-", 0, size), ("bytes=43-4200", 43, 4_201), ("bytes=-7", size - 7, size)] {
+                let part = town.call("GET", &audio, &[("range", range)], axum::body::Body::empty()).await;
+                assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{form} {range}");
+                assert_eq!(part.body, whole.body[from..to], "{form} {range}");
+            }
+        }
+        let bad = format!("/v1/recordings/{recording}/audio?format=mp3");
+        town.get(&bad).await.is_problem(400, "bad-request");
+        let outline = town.get(&format!("/v1/recordings/{recording}/waveform?points=10")).await.json();
+        assert_eq!(outline["length"], 10);
+        // What was sealed whole and is not whole any more is not played as if it were.
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 2).unwrap();
+        town.get(&format!("/v1/recordings/{recording}/audio"))
+            .await
+            .is_problem(500, "internal");
+    }
 }
 
 #[tokio::test]

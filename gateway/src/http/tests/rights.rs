@@ -127,6 +127,7 @@ async fn request(town: &Town, number: usize, channel: Channel, theme: Option<&'s
             path: format!("recordings/{file}"),
             codec: "pcma".into(),
             rate: 8000,
+            key: None,
             keep_days: 90,
         });
     }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::grant::Scopes;
+use voxea_core::vault::{MasterKeys, new_line};
 use voxea_core::{Core, CoreConfig};
 
 use crate::http::{Api, Settings, account};
@@ -57,17 +58,28 @@ fn contract(scopes: &[&str]) -> Contract {
 
 impl Town {
     pub(super) async fn new() -> Self {
-        Self::with(false).await
+        Self::with(false, None).await
+    }
+
+    /// One whose database is encrypted.
+    pub(super) async fn sealed() -> Self {
+        let keys = MasterKeys::parse(&new_line().unwrap()).unwrap();
+        Self::with(false, Some(keys)).await
     }
 
     /// One that gives sound and raw artefacts to nobody who says no purpose.
     pub(super) async fn strict() -> Self {
-        Self::with(true).await
+        Self::with(true, None).await
     }
 
-    async fn with(purpose_required: bool) -> Self {
+    async fn with(purpose_required: bool, master_keys: Option<MasterKeys>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
+        let core = Core::open(CoreConfig {
+            master_keys,
+            ..CoreConfig::embedded(folder.path())
+        })
+        .await
+        .unwrap();
         let key = core.keys.create(&Actor::System, "test", &contract(&["admin"])).await.unwrap();
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();

@@ -2,6 +2,7 @@
 
 mod agents;
 mod attachments;
+mod audio;
 mod audit;
 mod changes;
 mod channels;
@@ -46,8 +47,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(replies::get))
         .routes(routes!(sms::preview))
         .routes(routes!(recordings::get))
+        .routes(routes!(audio::get))
         .routes(routes!(recordings::hold, recordings::release))
-        .routes(routes!(recordings::audio))
         .routes(routes!(waveform::get))
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))

@@ -1,19 +1,15 @@
-//! Recordings: what is known of one, and its sound as WAV with Range.
+//! Recordings: what is known of one, and opening those that may be heard.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::artefact::{RecordingRow, RecordingState};
 use voxea_core::base::time::rfc3339;
+use voxea_recorder::Key;
+use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::reader::Reader;
 
 use crate::http::api::Api;
@@ -21,12 +17,7 @@ use crate::http::auth::{Admin, Caller, Read};
 use crate::http::extract::{self, Id};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
-use crate::http::range;
-use crate::http::range::{Asked, asked};
 use crate::http::shape::may_see;
-
-/// Bytes read at once: four seconds of both channels.
-const PIECE: usize = 64 * 1024;
 
 /// What is known of a recording.
 #[derive(Debug, Serialize, ToSchema)]
@@ -143,52 +134,6 @@ pub(super) async fn release(State(api): State<Api>, caller: Caller<Admin>, Id(id
     Ok(Json(api.core().recordings.release(&caller.actor, &id).await?.into()))
 }
 
-/// The sound: WAV, two channels, 0 the caller and 1 us. Ranges may be open-ended.
-#[utoipa::path(get, path = "/v1/recordings/{id}/audio", tag = "recordings", security(("key" = ["read"])),
-    params(("id" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes: `bytes=0-`")),
-    responses((status = 200, description = "The whole", content_type = "audio/wav"),
-        (status = 206, description = "The range", content_type = "audio/wav", headers(("Content-Range" = String))),
-        Keyed, One,
-        (status = 409, description = "It is not closed yet, or there is no sound", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 416, description = "The range lies outside; Content-Range says how long the whole is", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn audio(State(api): State<Api>, caller: Caller<Read>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
-    let (row, reader) = open(&api, &caller, &id).await?;
-    let length = reader.wav_len();
-    // A closed recording never changes, so its id and length are its validator.
-    let tag = HeaderValue::from_str(&format!("\"{}-{length}\"", row.id)).unwrap_or(HeaderValue::from_static("\"\""));
-    // RFC 9110 §13.1.5: a range of another representation is answered with the whole of this one.
-    let same = headers.get(IF_RANGE).is_none_or(|wanted| *wanted == tag);
-    let wanted = headers.get(RANGE).filter(|_| same).and_then(|value| value.to_str().ok());
-    let (status, part) = match asked(wanted, length) {
-        Asked::Whole => (StatusCode::OK, 0..length),
-        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-        Asked::Outside => return Err(outside(length)),
-    };
-    let mut answer = HeaderMap::new();
-    answer.insert(CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
-    answer.insert(ACCEPT_RANGES, HeaderValue::from_static(range::UNIT));
-    answer.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
-    answer.insert(ETAG, tag);
-    // A browser that opens the address shows a player, which must be allowed to load its own sound.
-    answer.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    );
-    if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-        answer.insert(
-            CONTENT_RANGE,
-            HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("bytes */*")),
-        );
-    }
-    Ok((status, answer, Body::from_stream(pieces(reader, part))).into_response())
-}
-
-fn outside(length: u64) -> Problem {
-    let text = HeaderValue::from_str(&format!("bytes */{length}")).unwrap_or(HeaderValue::from_static("bytes */*"));
-    Problem::new(Kind::RANGE, format!("the recording has {length} bytes")).header(CONTENT_RANGE, text)
-}
-
 /// Opens a recording that may be heard.
 ///
 /// # Errors
@@ -207,14 +152,24 @@ pub(super) async fn open(api: &Api, caller: &Caller<Read>, id: &str) -> Result<(
         return Err(Problem::new(Kind::CONFLICT, detail).with("state", row.state.into()));
     }
     let path = api.core().blobs.path(&row.path);
-    let opened = blocking(move || Reader::open(&path)).await?;
+    let key = api.core().recordings.key(&row)?.map(|key| Key::new(key.octets()));
+    // What was sealed whole is whole, or somebody has cut it.
+    let promised = (state == Some(RecordingState::Sealed)).then_some(row.samples);
+    let opened = blocking(move || {
+        let reader = Reader::open(&path, key.as_ref())?;
+        let there = i64::try_from(reader.samples()).ok();
+        if promised.is_some_and(|promised| Some(promised) != there || !reader.is_whole()) {
+            let problem = "it is not as long as when it was sealed";
+            return Err(RecorderError::NotARecording { path, problem });
+        }
+        Ok(reader)
+    })
+    .await?;
     Ok((row, Arc::new(opened)))
 }
 
 /// Reads of the disk, off the runtime's threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, voxea_recorder::error::Error> + Send + 'static,
-) -> Result<T, Problem> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, RecorderError> + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     let reason = match done {
         Ok(Ok(value)) => return Ok(value),
@@ -226,29 +181,4 @@ pub(super) async fn blocking<T: Send + 'static>(
         Kind::INTERNAL,
         "the recording cannot be read; the daemon's log says more",
     ))
-}
-
-fn pieces(reader: Arc<Reader>, part: std::ops::Range<u64>) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
-    futures_util::stream::try_unfold((reader, part), |(reader, part)| async move {
-        if part.is_empty() {
-            return Ok(None);
-        }
-        let wanted = usize::try_from(part.end - part.start).unwrap_or(PIECE).min(PIECE);
-        let (reader, read) = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; wanted];
-            let read = reader.read_at(part.start, &mut piece).map(|count| {
-                piece.truncate(count);
-                piece
-            });
-            (reader, read)
-        })
-        .await
-        .map_err(std::io::Error::other)?;
-        let piece = read.map_err(std::io::Error::other)?;
-        if piece.is_empty() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let rest = part.start + piece.len() as u64..part.end;
-        Ok(Some((Bytes::from(piece), (reader, rest))))
-    })
 }

@@ -1,0 +1,170 @@
+//! `voxea recording`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use voxea_core::artefact::{RecordingRow, RecordingState};
+use voxea_core::audit::PublicKey;
+use voxea_core::contact::evidence;
+use voxea_core::store::Store;
+use voxea_core::vault::Vault;
+use voxea_recorder::Key;
+use voxea_recorder::verify::{Sound, verify};
+
+use super::audit::own_key;
+use super::common::say;
+use crate::config::{Config, ConfigError};
+use crate::failure::Failure;
+
+/// Recordings between two words on how far it is.
+const STRIDE: u64 = 1_000;
+
+/// What to do with recordings. No command changes them.
+#[derive(Debug, Subcommand)]
+pub(super) enum RecordingCommand {
+    /// Hold recordings against the manifests that were signed when they were closed, and name the first chunk or member that
+    /// was changed since. Needs no daemon and no network, and writes nothing; exit 0 when all is sound, 1 when not.
+    Verify(Verify),
+}
+
+/// Which ones, and what they are held against.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The recording's id, as the API shows it.
+    #[arg(required_unless_present_any = ["all", "file"], conflicts_with_all = ["all", "file"])]
+    id: Option<String>,
+    /// Every recording that the database says has sound.
+    #[arg(long)]
+    all: bool,
+    /// A copy of a recording's file, its manifest beside it; needs no database. An encrypted one is held against the signed
+    /// chain, and not opened.
+    #[arg(long, conflicts_with = "all")]
+    file: Option<PathBuf>,
+    /// The public key that the town kept; after a change of keys each of them. Without it, that of the daemon's own key.
+    #[arg(long)]
+    public_key: Vec<PublicKey>,
+}
+
+/// Does what was asked. The configuration is only looked for where it is needed.
+///
+/// # Errors
+/// What was typed, the configuration's, the database's.
+pub(super) async fn recording(load: impl Fn() -> Result<Config, ConfigError>, command: RecordingCommand) -> Result<ExitCode, Failure> {
+    let RecordingCommand::Verify(wanted) = command;
+    let keys = if wanted.public_key.is_empty() {
+        vec![own_key(&load()?)?]
+    } else {
+        wanted.public_key
+    };
+    let trusted: Vec<[u8; 32]> = keys.iter().map(PublicKey::octets).collect();
+    if let Some(file) = wanted.file {
+        return copy(&file, &trusted);
+    }
+    let config = load()?;
+    let store = Store::open_read_only(config.store.url.reveal()).await?;
+    let judged = stored(&store, &config, wanted.id.as_deref(), &trusted).await;
+    store.close().await;
+    judged
+}
+
+/// A copy, wherever it lies.
+fn copy(file: &Path, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
+    let named = file.file_stem().and_then(|stem| stem.to_str());
+    let id = named.ok_or_else(|| Failure::Usage(format!("{}: is no recording's file: its name is its id", file.display())))?;
+    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    Ok(match verify(folder, id, None, trusted) {
+        Ok(sound) => {
+            report(id, &sound);
+            ExitCode::SUCCESS
+        }
+        Err(fault) => broken(id, &fault),
+    })
+}
+
+/// One that the database knows, or all.
+async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
+    let vault = Vault::look(store, config.store.master_keys.as_ref()).await?;
+    let folder = config.store.blobs.join("recordings");
+    if let Some(id) = id {
+        let row = evidence::recording(store, id).await?;
+        let state = row.state.parse::<RecordingState>().ok();
+        if !state.is_some_and(RecordingState::is_audible) {
+            let why = row.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            say(format_args!("{id}: no sound to verify, its state is {}{why}", row.state));
+            return Ok(ExitCode::FAILURE);
+        }
+        return Ok(match judge(&vault, &folder, &row, trusted) {
+            Ok(sound) => {
+                report(id, &sound);
+                ExitCode::SUCCESS
+            }
+            Err(fault) => broken(id, &fault),
+        });
+    }
+    let (mut after, mut sound, mut wrong) = (String::new(), 0_u64, 0_u64);
+    loop {
+        let rows = evidence::audible(store, &after).await?;
+        let Some(last) = rows.last() else { break };
+        after.clone_from(&last.id);
+        for row in rows {
+            match judge(&vault, &folder, &row, trusted) {
+                Ok(_) => sound += 1,
+                Err(fault) => {
+                    wrong += 1;
+                    broken(&row.id, &fault);
+                }
+            }
+            if (sound + wrong).is_multiple_of(STRIDE) && std::io::stderr().is_terminal() {
+                let _ = writeln!(std::io::stderr().lock(), "{} recordings", sound + wrong);
+            }
+        }
+    }
+    say(format_args!("sound: {sound} recordings; not sound: {wrong}"));
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file and its manifest, and both against the row.
+fn judge(vault: &Vault, folder: &Path, row: &RecordingRow, trusted: &[[u8; 32]]) -> Result<Sound, String> {
+    let key = vault
+        .open_data_key(&row.id, row.data_key.as_deref())
+        .map_err(|error| format!("database, {error}"))?
+        .map(|key| Key::new(key.octets()));
+    let sound = verify(folder, &row.id, key.as_ref(), trusted).map_err(|fault| fault.to_string())?;
+    let said = &sound.manifest;
+    if said.state != row.state {
+        return Err(format!(
+            "database, state: it is {}, and was {} when it was closed",
+            row.state, said.state
+        ));
+    }
+    if u64::try_from(row.samples).ok() != Some(said.samples) {
+        return Err(format!(
+            "database, samples: they are {}, and were {} when it was closed",
+            row.samples, said.samples
+        ));
+    }
+    Ok(sound)
+}
+
+fn broken(id: &str, fault: &impl std::fmt::Display) -> ExitCode {
+    say(format_args!("NOT SOUND: {id}: {fault}"));
+    ExitCode::FAILURE
+}
+
+fn report(id: &str, sound: &Sound) {
+    let said = &sound.manifest;
+    let chunks: u64 = said.segments.iter().map(|segment| segment.chunks).sum();
+    let encrypted = said.segments.iter().any(|segment| segment.encrypted);
+    let how = match (encrypted, sound.opened) {
+        (false, _) => "plain",
+        (true, true) => "encrypted, every chunk opens",
+        (true, false) => "encrypted, not opened",
+    };
+    say(format_args!(
+        "sound: {id}: {}, {} ms, {chunks} chunks, {how}",
+        said.state,
+        said.samples * 1000 / u64::from(said.rate.max(1))
+    ));
+}
