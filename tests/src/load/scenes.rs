@@ -46,7 +46,7 @@ impl Stage {
         let channels = format!(
             "metrics_listen = \"127.0.0.1:0\"\n\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"20000-29999\"\n\n\
              [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.1\"]\n\n\
-             [[sip.line]]\nnumber = \"3000\"\nbeep = false\nsilence_seconds = 600\ngreeting = \"{}\"\n",
+             [[sip.line]]\nnumber = \"3000\"\nbeep = false\nmax_seconds = 600\nsilence_seconds = 600\ngreeting = \"{}\"\n",
             greeting.display()
         );
         let mut scratch = Scratch::new(binary, "sqlite:voxea.db", &channels).await?;
