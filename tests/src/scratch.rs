@@ -281,6 +281,22 @@ impl Running {
         self.id()
     }
 
+    /// A line of the log that has all of this in it, once it is there.
+    ///
+    /// # Errors
+    /// When there is none within 30 s.
+    pub async fn logged(&self, marks: &[&str]) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| marks.iter().all(|mark| line.contains(mark))) {
+                return Ok(line.to_owned());
+            }
+            ensure!(Instant::now() < deadline, "no line with {marks:?} in the log");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The last lines of its log.
     #[must_use]
     pub fn log(&self) -> String {
