@@ -53,42 +53,17 @@ const ANSWER_MS: Millis = 48 * HOUR;
 /// Does what is due, through the doors that own the work.
 #[derive(Debug, Clone)]
 pub struct Runner {
-    jobs: Jobs,
-    intake: Intake,
-    outbox: Outbox,
-    idempotency: Idempotency,
-    logins: Logins,
-    audit: Audit,
-    recordings: Recordings,
-    blobs: Blobs,
+    pub(crate) jobs: Jobs,
+    pub(crate) intake: Intake,
+    pub(crate) outbox: Outbox,
+    pub(crate) idempotency: Idempotency,
+    pub(crate) logins: Logins,
+    pub(crate) audit: Audit,
+    pub(crate) recordings: Recordings,
+    pub(crate) blobs: Blobs,
 }
 
 impl Runner {
-    /// Over the table and the doors.
-    #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "a door each step, handed over once")]
-    pub const fn new(
-        jobs: Jobs,
-        intake: Intake,
-        outbox: Outbox,
-        idempotency: Idempotency,
-        logins: Logins,
-        audit: Audit,
-        recordings: Recordings,
-        blobs: Blobs,
-    ) -> Self {
-        Self {
-            jobs,
-            intake,
-            outbox,
-            idempotency,
-            logins,
-            audit,
-            recordings,
-            blobs,
-        }
-    }
-
     /// Enters the steps that care for everything, and clears up after an earlier process. Once at start.
     ///
     /// # Errors
