@@ -97,7 +97,8 @@ CREATE TABLE call_detail (
     answered_at    BIGINT,
     ended_at       BIGINT,
     ended_by       TEXT,                 -- caller, silence, …
-    ended_reason   TEXT                  -- Reason of the BYE or CANCEL: protocol and cause
+    ended_reason   TEXT,                 -- Reason of the BYE or CANCEL: protocol and cause
+    quality        TEXT                  -- JSON object: packets, jitter, round trip, estimated MOS
 );
 
 CREATE TABLE recording (

@@ -22,6 +22,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BEFORE: usize = 16_000;
 const AFTER: usize = 30 * 8_000;
 
+/// How a phone differs from the usual one.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Of its account: `;transport=tls`.
+    pub account: &'a str,
+    /// Its codecs, the best one first.
+    pub codecs: &'a str,
+    /// Modules beyond those that every call needs.
+    pub modules: &'a [&'a str],
+    /// Lines of its configuration.
+    pub config: &'a str,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            account: "",
+            codecs: "PCMA/8000/1",
+            modules: &[],
+            config: "",
+        }
+    }
+}
+
 /// A running phone; it ends with this.
 pub struct Baresip {
     _child: Child,
@@ -31,29 +55,33 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// Starts a phone with its files in `folder`, which says `speech` (A-law) two seconds after a call is up. `account` are
-    /// further settings: `;transport=tls`.
+    /// Starts a phone with its files in `folder`, which says `speech` (A-law) two seconds after a call is up.
     ///
     /// # Errors
     /// It is missing, or does not listen to commands; what it said is in the message.
-    pub async fn start(folder: &Path, speech: &[u8], account: &str) -> Result<Self> {
+    pub async fn start(folder: &Path, speech: &[u8], settings: &Settings<'_>) -> Result<Self> {
         let control = free_port()?;
         let said = folder.join("speech.wav");
         std::fs::write(&said, wav(speech))?;
         let ca = folder.join("ca.pem");
         let modules = ["g711", "aufile", "aubridge", "uuid", "ctrl_tcp", "menu", "account"];
-        let config: String = modules.iter().map(|module| format!("module {module}.so\n")).collect();
+        let modules = modules.iter().chain(settings.modules);
+        let config: String = modules.map(|module| format!("module {module}.so\n")).collect();
         let config = format!(
             "module_path {}\nsip_listen 127.0.0.1:0\nsip_cafile {}\nnet_interface 127.0.0.1\naudio_source aufile,{}\naudio_player aubridge,nobody\n\
-             audio_alert aubridge,nobody\nctrl_tcp_listen {control}\ncall_max_calls 1\n{config}",
+             audio_alert aubridge,nobody\nctrl_tcp_listen {control}\ncall_max_calls 1\n{}\n{config}",
             modules_folder()?.display(),
             ca.display(),
             said.display(),
+            settings.config,
         );
         std::fs::write(folder.join("config"), config)?;
         std::fs::write(
             folder.join("accounts"),
-            format!("<sip:0145000007@127.0.0.1{account}>;regint=0;audio_codecs=PCMA/8000/1\n"),
+            format!(
+                "<sip:0145000007@127.0.0.1{}>;regint=0;audio_codecs={}\n",
+                settings.account, settings.codecs
+            ),
         )?;
         let log = File::create(folder.join("log"))?;
         let mut command = Command::new("baresip");

@@ -55,6 +55,7 @@ pub(super) struct Stream {
     sequence: i64,
     first_sequence: i64,
     received: u64,
+    reordered: u64,
     /// Bit n: sequence - n was seen.
     seen: u128,
     drift: DriftWindow,
@@ -77,6 +78,7 @@ impl Stream {
             sequence,
             first_sequence: sequence,
             received: 1,
+            reordered: 0,
             seen: 1,
             drift: DriftWindow::default(),
         }
@@ -117,6 +119,16 @@ impl Stream {
         ours
     }
 
+    /// Its SSRC.
+    pub(super) const fn source(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Packets that came after one with a higher number.
+    pub(super) const fn reordered(&self) -> u64 {
+        self.reordered
+    }
+
     /// Packets missing so far, by sequence number.
     pub(super) fn lost(&self) -> u64 {
         let expected = (self.sequence - self.first_sequence + 1).max(0) as u64;
@@ -152,8 +164,9 @@ impl Stream {
         } else if step > 0 {
             self.sequence += i64::from(step);
             self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
-        } else if u32::from(step.unsigned_abs()) < u128::BITS {
-            self.seen |= 1 << step.unsigned_abs();
+        } else {
+            self.reordered += 1;
+            self.seen |= 1u128.checked_shl(step.unsigned_abs().into()).unwrap_or(0);
         }
     }
 }
@@ -248,6 +261,12 @@ impl Candidate {
         let offset = self.packets.iter().map(|held| held.arrival - held.timestamp).min();
         let offset = offset.unwrap_or(self.since - self.timestamp);
         let mut packets = self.packets;
+        let mut highest = i64::MIN;
+        let after_higher = |held: &&Held| {
+            highest = highest.max(held.sequence);
+            held.sequence < highest
+        };
+        let reordered = packets.iter().filter(after_higher).count() as u64;
         packets.sort_by_key(|held| held.sequence);
         let first = packets.first().map_or(self.sequence, |held| held.sequence);
         let last = packets.last().map_or(self.sequence, |held| held.sequence);
@@ -255,6 +274,7 @@ impl Candidate {
         let mut stream = Stream::new(self.ssrc, last, latest, offset);
         stream.first_sequence = first;
         stream.received = packets.len() as u64;
+        stream.reordered = reordered;
         for held in &packets {
             stream.seen |= 1u128.checked_shl((last - held.sequence) as u32).unwrap_or(0);
         }

@@ -117,6 +117,19 @@ impl Outgoing {
         (outgoing, then)
     }
 
+    /// The stream's source.
+    pub(super) const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The timestamp that a packet of this instant would have.
+    pub(super) fn clock(&self, now: Instant) -> u32 {
+        let units = |span: Duration| (span.as_micros() / 125) as u32;
+        let late = units(now.saturating_duration_since(self.next));
+        let early = units(self.next.saturating_duration_since(now));
+        self.timestamp.wrapping_add(late).wrapping_sub(early)
+    }
+
     /// When the next packet is due.
     pub(super) const fn due(&self) -> Instant {
         self.next
@@ -270,12 +283,17 @@ mod tests {
     use crate::announcement::Plan;
     use crate::dtmf::Keys;
     use crate::media::Kept;
+    use crate::media::leg::Peer;
 
     fn call(codec: Codec, greeting: Vec<u8>, beep: bool) -> Call {
         Call {
-            remote: ([127, 0, 0, 1], 9).into(),
+            peer: Peer {
+                remote: ([127, 0, 0, 1], 9).into(),
+                rtcp: None,
+                muxed: false,
+                events: None,
+            },
             codec,
-            events: None,
             plan: Plan {
                 emergency: false,
                 menu: Keys::default(),

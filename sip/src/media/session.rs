@@ -15,8 +15,9 @@ use super::kept::Kept;
 use super::keys::Keyboard;
 use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
-use super::outgoing::{Outgoing, PACKET, PACKET_LEN, Then};
+use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
 use super::ports::Pair;
+use super::reports::Reports;
 use super::seal::Seal;
 use super::socket::Receiver;
 use crate::dtmf::Digit;
@@ -38,6 +39,7 @@ pub(super) struct Session {
     outgoing: Outgoing,
     keyboard: Keyboard,
     latch: Latch,
+    reports: Reports,
     timeline: Timeline,
     activity: Activity,
     writer: Writer,
@@ -82,7 +84,7 @@ impl Session {
         id: LegId,
         pair: Pair,
         control: Arc<Control>,
-        (outgoing, then): (Outgoing, Then),
+        ((outgoing, then), entropy): ((Outgoing, Then), [u8; 20]),
         writer: Writer,
         call: &Call,
         sender: mpsc::Sender<(LegId, MediaEvent)>,
@@ -94,13 +96,15 @@ impl Session {
             silence: samples(call.silence),
             rtp_timeout: call.rtp_timeout,
         };
+        let reports = Reports::new(outgoing.ssrc(), entropy, &call.peer, now);
         let mut session = Self {
             id,
             pair,
             control,
             outgoing,
-            keyboard: Keyboard::new(call.events),
-            latch: Latch::new(call.remote),
+            keyboard: Keyboard::new(call.peer.events),
+            latch: Latch::new(call.peer.remote),
+            reports,
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
             writer,
@@ -138,9 +142,10 @@ impl Session {
             let keys = std::mem::take(&mut wishes.keys);
             (wishes.stop, wishes.moved.take(), keys, wishes.stored)
         };
-        if let Some((remote, events)) = moved {
-            self.latch = Latch::new(remote);
-            self.keyboard.events = events;
+        if let Some(peer) = moved {
+            self.latch = Latch::new(peer.remote);
+            self.keyboard.events = peer.events;
+            self.reports.moved(&peer);
         }
         if stored {
             self.outgoing.stored();
@@ -154,6 +159,8 @@ impl Session {
             return Some(self.end_at(None, at));
         }
         self.send(now);
+        self.report(now, false);
+        self.reports.sweep(receiver, &self.pair.rtcp, self.tick, now);
         if self.over {
             return Some(self.end_at(Some(MediaEnd::Said), now));
         }
@@ -183,7 +190,7 @@ impl Session {
     }
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
-    pub(super) fn into_seal(mut self, mut end: End) -> Seal {
+    pub(super) fn into_seal(mut self, mut end: End, now: Instant) -> Seal {
         if self.refused {
             // However it ended: nothing was recorded, and nothing stays on the disk.
             end = End {
@@ -208,7 +215,10 @@ impl Session {
             events: self.keyboard.packets,
             rejected: self.rejected,
             malformed: self.malformed,
+            refused_reports: self.reports.refused,
+            reports: self.reports.summary(),
         };
+        self.report(now, true);
         drop(self.pair);
         Seal {
             writer: self.writer,
@@ -233,9 +243,16 @@ impl Session {
             if let Some(target) = self.latch.target() {
                 // A packet that the system does not take is lost like any other.
                 let _ = self.pair.rtp.send_to(&packet, target);
+                self.reports.sent(FRAME);
             }
             self.then(sent.then, sent.due + PACKET);
         }
+    }
+
+    fn report(&mut self, now: Instant, last: bool) {
+        let sockets = [&self.pair.rtp, &self.pair.rtcp];
+        let clock = self.outgoing.clock(now);
+        self.reports.send(sockets, self.latch.target(), clock, last, now);
     }
 
     /// What comes after a packet that was played up to then.
@@ -269,10 +286,16 @@ impl Session {
                 Ok(Some(datagram)) => {
                     if !self.latch.accepts(datagram.from, datagram.arrival) {
                         self.rejected += 1;
+                    } else if self.reports.is_report(datagram.octets) {
+                        self.reports.hear(datagram.octets, datagram.arrival);
                     } else if let Ok(packet) = Packet::parse(datagram.octets) {
                         let arrival = datagram.arrival;
                         self.last_rtp = self.last_rtp.max(arrival);
-                        match self.keyboard.hear(&packet, arrival) {
+                        let presses = self.keyboard.hear(&packet, arrival);
+                        if self.timeline.source() == Some(packet.ssrc) {
+                            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
+                        }
+                        match presses {
                             None => self.timeline.push(&packet, arrival),
                             Some(presses) => {
                                 self.timeline.pass(&packet, arrival);

@@ -20,6 +20,7 @@ use crate::announcement::Plan;
 use crate::dtmf::Keys;
 
 mod keys;
+mod reports;
 
 const FRAME: usize = 160;
 
@@ -53,9 +54,13 @@ impl Bench {
 
     fn call(&self, remote: SocketAddr, recording: &str) -> Call {
         Call {
-            remote,
+            peer: Peer {
+                remote,
+                rtcp: None,
+                muxed: false,
+                events: Some(101),
+            },
             codec: Codec::Pcma,
-            events: Some(101),
             plan: Plan {
                 emergency: false,
                 menu: Keys::default(),
@@ -97,7 +102,7 @@ impl Bench {
 
     fn finished(&mut self) -> Finished {
         match self.next().1 {
-            MediaEvent::Finished(finished) => finished,
+            MediaEvent::Finished(finished) => *finished,
             other => panic!("{other:?}"),
         }
     }

@@ -117,7 +117,11 @@ mod tests {
         }
         let octets = block(&mut reception);
         let read = ReportBlock::parse(&octets).unwrap();
-        assert_eq!((read.ssrc(), read.cumulative_lost(), read.fraction_lost()), (7, 1, 51), "one of five");
+        assert_eq!(
+            (read.ssrc(), read.cumulative_lost(), read.fraction_lost()),
+            (7, 1, 51),
+            "one of five"
+        );
         assert_eq!(read.extended_sequence_number(), 65_536 + 2);
         for sequence in [3u16, 4, 5] {
             reception.hear(sequence, None, ms(0));

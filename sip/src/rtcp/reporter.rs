@@ -247,8 +247,14 @@ mod tests {
         assert!(!reporter.is_due(now + Duration::from_millis(1_000)) && reporter.is_due(now + Duration::from_millis(3_079)));
         let intervals: Vec<Duration> = (0..500).map(|_| reporter.interval()).collect();
         let (least, most) = (intervals.iter().min().unwrap(), intervals.iter().max().unwrap());
-        assert!(*least >= Duration::from_millis(2_052) && *least < Duration::from_millis(2_300), "{least:?}");
-        assert!(*most <= Duration::from_millis(6_157) && *most > Duration::from_millis(5_900), "{most:?}");
+        assert!(
+            *least >= Duration::from_millis(2_052) && *least < Duration::from_millis(2_300),
+            "{least:?}"
+        );
+        assert!(
+            *most <= Duration::from_millis(6_157) && *most > Duration::from_millis(5_900),
+            "{most:?}"
+        );
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub struct Negotiated {
     pub events: Option<u8>,
     /// Who sends, seen from us.
     pub direction: Direction,
+    /// Where the peer wants reports, when not on the port after that of sound.
+    pub rtcp: Option<SocketAddr>,
+    /// Whether reports share the port of sound.
+    pub rtcp_mux: bool,
 }
 
 /// An answer and what it means.
@@ -90,6 +94,8 @@ pub fn offer(local: &Local) -> String {
         payload_type: 8,
         events: Some(EVENTS),
         direction: Direction::BOTH,
+        rtcp: None,
+        rtcp_mux: false,
     };
     audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
     sdp
@@ -103,7 +109,13 @@ pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
     let agreed = answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)?;
     // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
     let events = agreed.events.map(|_| EVENTS);
-    Ok(Negotiated { events, ..agreed })
+    // RFC 5761 §5.1.1: nobody may take what was not offered.
+    let rtcp_mux = false;
+    Ok(Negotiated {
+        events,
+        rtcp_mux,
+        ..agreed
+    })
 }
 
 /// Where the stream that [`answer`] takes wants its packets: what decides the family of our own address. The address is
@@ -140,6 +152,8 @@ fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
         payload_type,
         events: media.events(),
         direction,
+        rtcp: media.reports(),
+        rtcp_mux: media.rtcp_mux,
     })
 }
 
@@ -166,6 +180,9 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
     }
     if let Some(events) = media.events {
         let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n");
+    }
+    if media.rtcp_mux {
+        sdp.push_str("a=rtcp-mux\r\n");
     }
     let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
 }
@@ -278,6 +295,22 @@ mod tests {
         let other = text.replace("101", "96");
         let back = accept(&Description::parse(&other).unwrap()).unwrap();
         assert_eq!(back.events, Some(101), "keys come as we offered them");
+    }
+
+    #[test]
+    fn reports_share_the_port_when_the_offer_says_so() {
+        let found = answered("m=audio 5000 RTP/AVP 8\r\na=rtcp-mux\r\na=rtcp:5000\r\n").unwrap();
+        assert!(found.media.rtcp_mux && found.sdp.contains("a=rtcp-mux\r\n"));
+        let found = answered("m=audio 5000 RTP/AVP 8\r\na=rtcp:53020 IN IP4 192.0.2.7\r\n").unwrap();
+        assert!(!found.media.rtcp_mux && !found.sdp.contains("rtcp"));
+        assert_eq!(found.media.rtcp, Some("192.0.2.7:53020".parse().unwrap()));
+        for (attribute, expected) in [("rtcp:5003", Some("192.0.2.1:5003")), ("rtcp:0", None), ("rtcp:x y", None)] {
+            let found = answered(&format!("m=audio 5000 RTP/AVP 8\r\na={attribute}\r\n")).unwrap();
+            assert_eq!(found.media.rtcp, expected.map(|text| text.parse().unwrap()), "{attribute}");
+        }
+        let ours = offer(&local());
+        let back = accept(&Description::parse(&format!("{ours}a=rtcp-mux\r\n")).unwrap()).unwrap();
+        assert!(!back.rtcp_mux, "we had not offered it");
     }
 
     #[test]

@@ -106,6 +106,10 @@ pub struct Media {
     pub address: Option<IpAddr>,
     /// Who sends.
     pub direction: Direction,
+    /// Whether reports may share the port of sound (RFC 5761 §5.1.1).
+    pub rtcp_mux: bool,
+    /// Where reports are wanted instead of on the next port (RFC 3605): a port, and an address if that differs too.
+    rtcp: Option<(u16, Option<IpAddr>)>,
     /// Payload type and encoding of each `a=rtpmap`.
     encodings: Vec<(String, String)>,
 }
@@ -195,7 +199,20 @@ impl Media {
             .map(|(_, name)| name.as_str())
     }
 
+    /// Where reports are wanted, if that is said.
+    fn reports(&self) -> Option<SocketAddr> {
+        let (port, address) = self.rtcp.filter(|(port, _)| *port != 0)?;
+        Some(SocketAddr::new(address.or(self.address)?, port))
+    }
+
     fn attribute(&mut self, value: &str) {
+        if value.trim() == "rtcp-mux" {
+            self.rtcp_mux = true;
+        } else if let Some(rtcp) = value.strip_prefix("rtcp:") {
+            let (port, address) = rtcp.trim().split_once(' ').unwrap_or((rtcp.trim(), ""));
+            let address = address.split_whitespace().nth(2).and_then(|address| address.parse().ok());
+            self.rtcp = port.parse().ok().map(|port| (port, address));
+        }
         let mapping = value
             .strip_prefix("rtpmap:")
             .and_then(|mapping| mapping.split_once(char::is_whitespace));
@@ -222,6 +239,8 @@ fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -
         formats,
         address,
         direction,
+        rtcp_mux: false,
+        rtcp: None,
         encodings: Vec::new(),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Quality, RecordingOutcome};
 use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 
@@ -41,8 +41,10 @@ pub(super) struct Deposit {
     pub(super) end: Option<(CallEnd, Instant)>,
     /// Why, in the caller's words.
     pub(super) reason: Option<String>,
-    /// Where sound goes and which payload type keys have, once the caller has changed it before its ACK.
-    pub(super) moved: Option<(SocketAddr, Option<u8>)>,
+    /// How well it was heard, once its media are over.
+    pub(super) quality: Option<Quality>,
+    /// The other end of the sound, once the caller has changed it before its ACK.
+    pub(super) moved: Option<media::Peer>,
     /// Keys that came by INFO before the ACK; bounded.
     pub(super) early: Vec<(Digit, Instant)>,
     /// The codes of the themes that keys choose, since the answer.
@@ -80,9 +82,8 @@ pub(super) fn media_call(line: &Line, said: &Said, kept: Kept, media: &Negotiate
             .map_or_else(|| Arc::new([]) as Arc<[u8]>, |greeting| greeting.octets(codec))
     };
     media::Call {
-        remote: remote(media),
+        peer: peer(media),
         codec,
-        events: media.events,
         plan: said.plan,
         emergency: octets(&line.emergency),
         menu: octets(&line.menu),
@@ -94,13 +95,16 @@ pub(super) fn media_call(line: &Line, said: &Said, kept: Kept, media: &Negotiate
     }
 }
 
-/// Where our packets go; nowhere while the caller holds the call.
-pub(super) fn remote(media: &Negotiated) -> SocketAddr {
+/// The other end of the sound. Our packets go nowhere while the caller holds the call.
+pub(super) fn peer(media: &Negotiated) -> media::Peer {
     let wanted = media.direction.sends || media.direction.receives;
-    media
-        .remote
-        .filter(|_| wanted)
-        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    let remote = media.remote.filter(|_| wanted);
+    media::Peer {
+        remote: remote.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        rtcp: media.rtcp,
+        muxed: media.rtcp_mux,
+        events: media.events,
+    }
 }
 
 /// How a call ended that its media ended.
