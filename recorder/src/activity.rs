@@ -66,6 +66,14 @@ impl Activity {
         (samples >= room).then_some(room)
     }
 
+    /// Begins to count again, as at the start.
+    pub fn restart(&mut self) {
+        self.energy = 0;
+        self.in_frame = 0;
+        self.loud_frames = 0;
+        self.silent = 0;
+    }
+
     /// Samples since speech was last heard, or since the start.
     #[must_use]
     pub fn silent(&self) -> u64 {
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!(activity.silent(), 0);
         activity.push(&tone(60.0, 1_600), LIMIT);
         assert_eq!(activity.silent(), 1_600);
+        activity.restart();
+        assert_eq!(activity.silent(), 0);
     }
 
     #[test]

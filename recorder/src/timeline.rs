@@ -285,6 +285,7 @@ impl Timeline {
             self.counts.reordered += old.reordered();
             self.counts.anchored_again += 1;
         }
+        self.counts.duplicated += candidate.duplicated();
         let (stream, packets) = candidate.into_stream();
         self.stream = Some(stream);
         for packet in packets {

@@ -194,6 +194,7 @@ pub(super) struct Candidate {
     sequence: i64,
     timestamp: i64,
     packets: Vec<Held>,
+    duplicated: u64,
 }
 
 #[derive(Debug)]
@@ -222,6 +223,7 @@ impl Candidate {
             sequence: i64::from(packet.sequence),
             timestamp: i64::from(packet.timestamp),
             packets: Vec::new(),
+            duplicated: 0,
         }
     }
 
@@ -234,6 +236,11 @@ impl Candidate {
         self.packets.len()
     }
 
+    /// Packets that came twice.
+    pub(super) const fn duplicated(&self) -> u64 {
+        self.duplicated
+    }
+
     /// Takes the packet in, unless it belongs to yet another stream.
     pub(super) fn take_in(&mut self, packet: &Packet<'_>, arrival: i64) -> bool {
         let step = packet.sequence.wrapping_sub(self.sequence as u16) as i16;
@@ -244,7 +251,9 @@ impl Candidate {
         }
         let sequence = self.sequence + i64::from(step);
         let known = self.packets.iter().any(|held| held.sequence == sequence);
-        if !known && self.packets.len() < MAX_CANDIDATE {
+        if known {
+            self.duplicated += 1;
+        } else if self.packets.len() < MAX_CANDIDATE {
             self.packets.push(Held {
                 payload_type: packet.payload_type,
                 sequence,

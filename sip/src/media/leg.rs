@@ -27,6 +27,8 @@ pub struct Peer {
     pub rtcp: Option<SocketAddr>,
     /// Whether reports share the port of sound (RFC 5761).
     pub muxed: bool,
+    /// Whether it holds the call: nothing need come of it, and silence is no end.
+    pub holds: bool,
     /// Payload type of telephone events (RFC 4733), where there is one.
     pub events: Option<u8>,
 }
@@ -64,6 +66,8 @@ pub struct Call {
     pub silence: Duration,
     /// The call ends when no packet came for this long, greeting included.
     pub rtp_timeout: Duration,
+    /// The same while the peer holds the call, from then on.
+    pub hold: Duration,
     /// Where and how the recording is kept.
     pub kept: Kept,
 }
@@ -98,7 +102,7 @@ pub enum MediaEnd {
     Silence,
     /// The recording has reached `max`.
     MaxLength,
-    /// No packet came for `rtp_timeout`.
+    /// No packet came for `rtp_timeout`, or for `hold` while the peer held the call.
     RtpTimeout,
     /// The recording can no longer be written.
     Failed,

@@ -291,6 +291,7 @@ mod tests {
                 remote: ([127, 0, 0, 1], 9).into(),
                 rtcp: None,
                 muxed: false,
+                holds: false,
                 events: None,
             },
             codec,
@@ -306,6 +307,7 @@ mod tests {
             max: Duration::ZERO,
             silence: Duration::ZERO,
             rtp_timeout: Duration::ZERO,
+            hold: Duration::ZERO,
             kept: Kept {
                 folder: std::path::PathBuf::new(),
                 recording: String::new(),

@@ -14,7 +14,7 @@ use super::events::Events;
 use super::kept::Kept;
 use super::keys::Keyboard;
 use super::latch::Latch;
-use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
+use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer};
 use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
 use super::ports::Pair;
 use super::reports::Reports;
@@ -29,6 +29,10 @@ const SWEEP: u64 = 5;
 /// Datagrams read in one sweep at most: a flood on one leg is not to hold up
 /// the others. The kernel's buffer holds less.
 const SWEEP_PACKETS: usize = 512;
+
+/// So many datagrams in one sweep are a flood: before the next one the kernel's
+/// buffer, which holds some 250, would be full, and the peer's own be lost.
+const CROWD: usize = 48;
 
 /// Everything of one started leg.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(super) struct Session {
     limits: Limits,
     events: Events,
     tick: u64,
+    /// So much came that the socket is read at every tick.
+    crowded: bool,
     /// When the announcement began.
     opened: Instant,
     /// Sample 0, once the beep is out.
@@ -57,6 +63,8 @@ pub(super) struct Session {
     /// Samples that `activity` has heard.
     heard: u64,
     last_rtp: Instant,
+    /// Since when the peer holds the call.
+    held: Option<Instant>,
     emptied: Instant,
     rejected: u64,
     malformed: u64,
@@ -68,6 +76,7 @@ struct Limits {
     max: u64,
     silence: u64,
     rtp_timeout: Duration,
+    hold: Duration,
 }
 
 /// How and where the recording ends.
@@ -95,6 +104,7 @@ impl Session {
             max: samples(call.max),
             silence: samples(call.silence),
             rtp_timeout: call.rtp_timeout,
+            hold: call.hold,
         };
         let reports = Reports::new(outgoing.ssrc(), entropy, &call.peer, now);
         let mut session = Self {
@@ -113,12 +123,14 @@ impl Session {
             events: Events::new(id, sender),
             // Legs take turns at being swept.
             tick: id.0,
+            crowded: false,
             opened: now,
             begun: None,
             over: false,
             refused: false,
             heard: 0,
             last_rtp: now,
+            held: call.peer.holds.then_some(now),
             // What came before the ACK only tells the peer's clock.
             emptied: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             rejected: 0,
@@ -143,9 +155,7 @@ impl Session {
             (wishes.stop, wishes.moved.take(), keys, wishes.stored)
         };
         if let Some(peer) = moved {
-            self.latch = Latch::new(peer.remote);
-            self.keyboard.events = peer.events;
-            self.reports.moved(&peer);
+            self.moved(&peer, now);
         }
         if stored {
             self.outgoing.stored();
@@ -164,7 +174,7 @@ impl Session {
         if self.over {
             return Some(self.end_at(Some(MediaEnd::Said), now));
         }
-        if !self.tick.is_multiple_of(SWEEP) {
+        if !self.crowded && !self.tick.is_multiple_of(SWEEP) {
             return None;
         }
         self.sweep(receiver, now);
@@ -231,6 +241,19 @@ impl Session {
         }
     }
 
+    /// The peer is elsewhere, or has begun or ended to hold the call.
+    fn moved(&mut self, peer: &Peer, now: Instant) {
+        self.latch = Latch::new(peer.remote);
+        self.keyboard.events = peer.events;
+        self.reports.moved(peer);
+        if !peer.holds && self.held.is_some() {
+            // Who was away has as long to say something as who has just been greeted.
+            self.last_rtp = now;
+            self.activity.restart();
+        }
+        self.held = peer.holds.then(|| self.held.unwrap_or(now));
+    }
+
     fn begin(&mut self, at: Instant) {
         self.begun = Some(at);
         self.timeline.begin(at);
@@ -281,7 +304,8 @@ impl Session {
     }
 
     fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
-        for _ in 0..SWEEP_PACKETS {
+        for count in 0..SWEEP_PACKETS {
+            self.crowded = count >= CROWD;
             match receiver.receive(&self.pair.rtp, self.emptied) {
                 Ok(Some(datagram)) => {
                     if !self.latch.accepts(datagram.from, datagram.arrival) {
@@ -324,7 +348,7 @@ impl Session {
     fn drain(&mut self) -> Option<End> {
         while let Some(placed) = self.timeline.poll() {
             self.write(&placed);
-            let limit = self.limits.silence;
+            let limit = if self.held.is_some() { u64::MAX } else { self.limits.silence };
             let (silent_at, length) = match &placed {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
                 Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
@@ -370,7 +394,11 @@ impl Session {
                 error: None,
             });
         }
-        let quiet = now.saturating_duration_since(self.last_rtp) >= self.limits.rtp_timeout;
+        let (since, limit) = match self.held {
+            Some(held) => (self.last_rtp.max(held), self.limits.hold),
+            None => (self.last_rtp, self.limits.rtp_timeout),
+        };
+        let quiet = now.saturating_duration_since(since) >= limit;
         quiet.then(|| self.end_at(Some(MediaEnd::RtpTimeout), now))
     }
 

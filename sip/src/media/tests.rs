@@ -20,6 +20,7 @@ use crate::announcement::Plan;
 use crate::dtmf::Keys;
 
 mod keys;
+mod limits;
 mod reports;
 
 const FRAME: usize = 160;
@@ -58,6 +59,7 @@ impl Bench {
                 remote,
                 rtcp: None,
                 muxed: false,
+                holds: false,
                 events: Some(101),
             },
             codec: Codec::Pcma,
@@ -73,6 +75,7 @@ impl Bench {
             max: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             rtp_timeout: Duration::from_secs(60),
+            hold: Duration::from_secs(60),
             kept: Kept {
                 folder: self.folder.path().to_path_buf(),
                 recording: recording.to_owned(),

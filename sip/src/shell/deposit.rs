@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use voxea_core::artefact::{CallEnd, Quality, RecordingOutcome};
@@ -14,9 +14,6 @@ use crate::config::{Greeting, Line};
 use crate::dtmf::Digit;
 use crate::media::{self, Finished, Kept, Leg, LegId, MediaEnd, Outcome};
 use crate::sdp::Negotiated;
-
-/// No packet for so long, and the caller is gone without a BYE.
-const RTP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A call between INVITE and the last row.
 #[derive(Debug)]
@@ -90,7 +87,8 @@ pub(super) fn media_call(line: &Line, said: &Said, kept: Kept, media: &Negotiate
         greeting: said.greeting.octets(codec),
         max: line.max,
         silence: line.silence,
-        rtp_timeout: RTP_TIMEOUT,
+        rtp_timeout: line.rtp_timeout,
+        hold: line.hold,
         kept,
     }
 }
@@ -103,6 +101,8 @@ pub(super) fn peer(media: &Negotiated) -> media::Peer {
         remote: remote.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
         rtcp: media.rtcp,
         muxed: media.rtcp_mux,
+        // The peer does not listen, by a=sendonly, a=inactive or no address (RFC 3264 §8.4).
+        holds: !media.direction.sends,
         events: media.events,
     }
 }
