@@ -33,6 +33,8 @@ pub struct Settings<'a> {
     pub modules: &'a [&'a str],
     /// Lines of its configuration.
     pub config: &'a str,
+    /// What it says instead, at 16 kHz.
+    pub wide: Option<&'a [i16]>,
 }
 
 impl Default for Settings<'_> {
@@ -42,6 +44,7 @@ impl Default for Settings<'_> {
             codecs: "PCMA/8000/1",
             modules: &[],
             config: "",
+            wide: None,
         }
     }
 }
@@ -62,10 +65,17 @@ impl Baresip {
     pub async fn start(folder: &Path, speech: &[u8], settings: &Settings<'_>) -> Result<Self> {
         let control = free_port()?;
         let said = folder.join("speech.wav");
-        std::fs::write(&said, wav(speech))?;
+        let narrow = || speech.iter().map(|octet| g711::a_law(*octet)).collect();
+        std::fs::write(
+            &said,
+            settings
+                .wide
+                .map_or_else(|| wav(8_000, narrow()), |wide| wav(16_000, wide.to_vec())),
+        )?;
         let ca = folder.join("ca.pem");
         let modules = ["g711", "aufile", "aubridge", "uuid", "ctrl_tcp", "menu", "account"];
-        let modules = modules.iter().chain(settings.modules);
+        // Those of accounts come last: an account names codecs.
+        let modules = settings.modules.iter().chain(&modules);
         let config: String = modules.map(|module| format!("module {module}.so\n")).collect();
         let config = format!(
             "module_path {}\nsip_listen 127.0.0.1:0\nsip_cafile {}\nnet_interface 127.0.0.1\naudio_source aufile,{}\naudio_player aubridge,nobody\n\
@@ -180,18 +190,17 @@ fn modules_folder() -> Result<PathBuf> {
 }
 
 /// PCM16, mono, 8 kHz: what its file source takes.
-fn wav(speech: &[u8]) -> Vec<u8> {
-    let silence = |samples| std::iter::repeat_n(0_i16, samples);
-    let samples = silence(BEFORE)
-        .chain(speech.iter().map(|octet| g711::a_law(*octet)))
-        .chain(silence(AFTER));
+fn wav(rate: u32, speech: Vec<i16>) -> Vec<u8> {
+    let wide = rate as usize / 8_000;
+    let silence = |samples| std::iter::repeat_n(0_i16, samples * wide);
+    let samples = silence(BEFORE).chain(speech).chain(silence(AFTER));
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
     let length = u32::try_from(data.len()).unwrap_or_default();
     let mut file = Vec::with_capacity(data.len() + 44);
     file.extend_from_slice(b"RIFF");
     file.extend_from_slice(&(length + 36).to_le_bytes());
     file.extend_from_slice(b"WAVEfmt ");
-    for number in [16_u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
+    for number in [16_u32, 0x0001_0001, rate, rate * 2, 0x0010_0002] {
         file.extend_from_slice(&number.to_le_bytes());
     }
     file.extend_from_slice(b"data");

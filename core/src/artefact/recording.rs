@@ -174,9 +174,9 @@ pub struct RecordingRow {
     pub state: String,
     /// Below the blob folder.
     pub path: String,
-    /// `pcma` or `pcmu`.
+    /// `pcma`, `pcmu` or `g722`.
     pub codec: String,
-    /// Samples a second.
+    /// What `samples` counts, a second.
     pub rate: i64,
     /// Of each channel.
     pub samples: i64,

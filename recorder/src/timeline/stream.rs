@@ -1,7 +1,7 @@
 //! How one RTP stream's timestamps map to a leg's axis, and the stream that
 //! may follow it.
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder};
 use crate::packet::Packet;
 
 /// How long samples wait for what is late: 200 ms.
@@ -28,6 +28,9 @@ const DRIFT_PACKETS: u32 = 100;
 
 /// PCM16 value below which a packet is silent enough to move an anchor in.
 const QUIET: u16 = 200;
+
+/// Packets after which a decoder of wideband has forgotten where it began.
+const HEARD: u32 = 10;
 
 /// Packets a candidate holds at most: 100 ms of 10 ms packets, six times over.
 const MAX_CANDIDATE: usize = 64;
@@ -67,6 +70,8 @@ struct DriftWindow {
     packets: u32,
     least: i64,
     correction: Option<i64>,
+    /// Listens for silence while there is something to correct. One of wideband has to hear some packets first.
+    ear: Option<(Decoder, u32)>,
 }
 
 impl Stream {
@@ -141,7 +146,13 @@ impl Stream {
         let Some(correction) = self.drift.correction else {
             return false;
         };
-        if payload.iter().any(|&octet| codec.decode(octet).unsigned_abs() > QUIET) {
+        let (ear, packets) = self.drift.ear.get_or_insert_with(|| (Decoder::new(codec), 0));
+        *packets += 1;
+        let mut loud = codec == Codec::G722 && *packets <= HEARD;
+        for &octet in payload {
+            loud |= ear.push(octet).samples().iter().any(|sample| sample.unsigned_abs() > QUIET);
+        }
+        if loud {
             return false;
         }
         self.offset += correction;

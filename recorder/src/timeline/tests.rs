@@ -345,6 +345,34 @@ fn hold_is_a_gap_and_what_follows_stands_at_its_time() {
 }
 
 #[test]
+fn drift_of_wideband_waits_for_silence_that_was_heard() {
+    let epoch = Instant::now();
+    let mut timeline = Timeline::new(Codec::G722, epoch);
+    timeline.begin(epoch);
+    let tone: Vec<i16> = (0..320 * 1_000).map(|n| (6_000.0 * (f64::from(n) * 0.3).sin()) as i16).collect();
+    let mut speech = Codec::G722.encode_all(&tone);
+    speech.extend(Codec::G722.encode_all(&vec![0; 320 * 100]));
+    let mut at_silence = 0;
+    for (n, payload) in (0u32..).zip(speech.chunks(160)) {
+        let late = if n < 100 { 0 } else { 60 };
+        let packet = Packet {
+            payload_type: 9,
+            ..nth(0, 0, n, payload)
+        };
+        timeline.push(&packet, epoch + Duration::from_millis(u64::from(n * 20 + late)));
+        while timeline.poll().is_some() {}
+        if n == 1_000 {
+            at_silence = timeline.counts().anchored_again;
+        }
+    }
+    assert_eq!(
+        (at_silence, timeline.counts().anchored_again),
+        (0, 1),
+        "never while somebody speaks"
+    );
+}
+
+#[test]
 fn a_silent_hour_costs_one_word() {
     let mut leg = Leg::new();
     leg.push(&nth(0, 0, 0, &frame(0)), 0);

@@ -13,7 +13,7 @@ use super::greeting::{Greeting, prompt, read_as};
 pub struct Line {
     /// The dialled user part, or `*`.
     pub number: String,
-    /// What the caller hears, in both codecs.
+    /// What the caller hears, in every codec.
     pub greeting: Greeting,
     /// The sentence for emergencies, heard before everything else.
     pub emergency: Option<Greeting>,

@@ -11,7 +11,7 @@ use super::leg::Call;
 use crate::announcement::{Announcement, Clip, Reaction, Step};
 use crate::dtmf::Digit;
 
-/// Samples, and octets, in a packet.
+/// Octets, and units of the timestamp, in a packet: of G.722 too (RFC 3551 §4.5.2).
 pub(super) const FRAME: usize = 160;
 
 /// Time between packets.
@@ -256,23 +256,22 @@ pub(super) fn announcement_length(call: &Call) -> Duration {
 }
 
 fn beep(codec: Codec) -> &'static [u8] {
-    static PCMA: OnceLock<Vec<u8>> = OnceLock::new();
-    static PCMU: OnceLock<Vec<u8>> = OnceLock::new();
-    let made = match codec {
-        Codec::Pcma => &PCMA,
-        Codec::Pcmu => &PCMU,
-    };
-    made.get_or_init(|| prompt::beep().encoded(codec))
+    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    MADE[place(codec)].get_or_init(|| prompt::beep().encoded(codec))
 }
 
 fn refusal(codec: Codec) -> &'static [u8] {
-    static PCMA: OnceLock<Vec<u8>> = OnceLock::new();
-    static PCMU: OnceLock<Vec<u8>> = OnceLock::new();
-    let made = match codec {
-        Codec::Pcma => &PCMA,
-        Codec::Pcmu => &PCMU,
-    };
-    made.get_or_init(|| prompt::refusal().encoded(codec))
+    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    MADE[place(codec)].get_or_init(|| prompt::refusal().encoded(codec))
+}
+
+/// A codec's place among what is made once for all calls.
+const fn place(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcma => 0,
+        Codec::Pcmu => 1,
+        Codec::G722 => 2,
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Offer and answer (RFC 3264): one stream of sound, PCMA or PCMU.
+//! Offer and answer (RFC 3264): one stream of sound: PCMA, PCMU or G.722.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -97,7 +97,13 @@ pub fn offer(local: &Local) -> String {
         rtcp: None,
         rtcp_mux: false,
     };
-    audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
+    audio(
+        &mut sdp,
+        "RTP/AVP",
+        local,
+        &[(8, Codec::Pcma), (0, Codec::Pcmu), (9, Codec::G722)],
+        &ours,
+    );
     sdp
 }
 
@@ -226,6 +232,16 @@ mod tests {
     }
 
     #[test]
+    fn wideband_is_taken_where_the_offer_prefers_it() {
+        let found = answered("m=audio 5000 RTP/AVP 9 8 0\r\n").unwrap();
+        assert_eq!((found.media.codec, found.media.payload_type), (Codec::G722, 9));
+        assert!(found.sdp.contains("RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n"), "{}", found.sdp);
+        assert_eq!(answered("m=audio 5000 RTP/AVP 8 9\r\n").unwrap().media.codec, Codec::Pcma);
+        let wrong = answered("m=audio 5000 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n");
+        assert_eq!(wrong, Err(NotAcceptable), "its clock is 8000");
+    }
+
+    #[test]
     fn a_mapping_of_a_static_number_must_not_contradict_it() {
         let found = answered("m=audio 5000 RTP/AVP 97 8\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:8 PCMA/8000/1\r\n").unwrap();
         assert_eq!((found.media.codec, found.media.payload_type), (Codec::Pcma, 8));
@@ -289,7 +305,7 @@ mod tests {
             version: 2,
         };
         let text = offer(&local);
-        assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
+        assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 9 101\r\n"));
         let back = accept(&Description::parse(&text).unwrap()).unwrap();
         assert_eq!((back.codec, back.events, back.direction), (Codec::Pcma, Some(101), Direction::BOTH));
         let other = text.replace("101", "96");
@@ -320,8 +336,8 @@ mod tests {
             answered(&media).unwrap().media.events
         };
         assert_eq!(
-            ["101", "96", "13", "0", "128", "300"].map(offered),
-            [Some(101), Some(96), None, None, None, None]
+            ["101", "96", "13", "9", "0", "128", "300"].map(offered),
+            [Some(101), Some(96), None, None, None, None, None]
         );
     }
 }

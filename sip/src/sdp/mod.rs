@@ -16,6 +16,8 @@ pub enum Codec {
     Pcma,
     /// G.711 µ-law, payload type 0.
     Pcmu,
+    /// G.722, payload type 9.
+    G722,
 }
 
 impl Codec {
@@ -25,6 +27,7 @@ impl Codec {
         match self {
             Self::Pcma => 8,
             Self::Pcmu => 0,
+            Self::G722 => 9,
         }
     }
 
@@ -34,6 +37,7 @@ impl Codec {
         match self {
             Self::Pcma => "PCMA",
             Self::Pcmu => "PCMU",
+            Self::G722 => "G722",
         }
     }
 }
@@ -179,6 +183,8 @@ impl Media {
         let (codec, name) = match format {
             "8" => (Codec::Pcma, "pcma/8000"),
             "0" => (Codec::Pcmu, "pcmu/8000"),
+            // 16,000 samples a second, and by an error that stays for ever a clock of 8,000 (RFC 3551 §4.5.2).
+            "9" => (Codec::G722, "g722/8000"),
             _ => return None,
         };
         self.encoding(format).is_none_or(|found| found.starts_with(name)).then_some(codec)
@@ -189,7 +195,9 @@ impl Media {
         let is_event = |format: &&String| self.encoding(format) == Some("telephone-event/8000");
         let numbers = self.formats.iter().filter(is_event).filter_map(|format| format.parse().ok());
         // The numbers of sound and of comfort noise (RFC 3551 §6) are never taken for keys.
-        numbers.into_iter().find(|number| *number < 128 && !matches!(number, 0 | 8 | 13))
+        numbers
+            .into_iter()
+            .find(|number| *number < 128 && !matches!(number, 0 | 8 | 9 | 13))
     }
 
     fn encoding(&self, format: &str) -> Option<&str> {

@@ -28,6 +28,7 @@ impl From<sdp::Codec> for Codec {
         match codec {
             sdp::Codec::Pcma => Self::Pcma,
             sdp::Codec::Pcmu => Self::Pcmu,
+            sdp::Codec::G722 => Self::G722,
         }
     }
 }
