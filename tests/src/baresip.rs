@@ -25,9 +25,9 @@ const AFTER: usize = 30 * 8_000;
 /// How a phone differs from the usual one.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
-    /// Of its account: `;transport=tls`.
+    /// Of its address: `;transport=tls`.
     pub account: &'a str,
-    /// Its codecs, the best one first.
+    /// Its codecs, the best one first, and further parameters of the account: `;mediaenc=srtp`.
     pub codecs: &'a str,
     /// Modules beyond those that every call needs.
     pub modules: &'a [&'a str],

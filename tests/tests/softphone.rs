@@ -9,7 +9,7 @@ use voxea_tests::scratch::{self, Scratch};
 use voxea_tests::sip::g711;
 use voxea_tests::voicemail::{self, heard, interaction, lag, speech};
 
-async fn calls(transport: &str, ports: &str, config: &str) -> Result<()> {
+async fn calls(transport: &str, ports: &str, more: &str, config: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let authority = Authority::new(folder.path())?;
     authority.issue("voxea", "127.0.0.1")?;
@@ -32,6 +32,8 @@ async fn calls(transport: &str, ports: &str, config: &str) -> Result<()> {
     let said = &speech()?[..32_000];
     let settings = Settings {
         account: &format!(";transport={transport}"),
+        codecs: &format!("PCMA/8000/1{more}"),
+        modules: &["srtp"],
         config,
         ..Settings::default()
     };
@@ -73,17 +75,53 @@ async fn calls(transport: &str, ports: &str, config: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_udp() -> Result<()> {
-    calls("udp", "48200-48219", "").await
+    calls("udp", "48200-48219", "", "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_tcp() -> Result<()> {
-    calls("tcp", "48220-48239", "rtcp_mux yes").await
+    calls("tcp", "48220-48239", ";mediaenc=srtp", "rtcp_mux yes").await
+}
+
+/// A trunk over TLS has to encrypt its sound as well, unless it is told otherwise: with its own keys the call is as any
+/// other, its reports and its hold included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_over_tls_with_srtp() -> Result<()> {
+    calls("tls", "48240-48259", ";mediaenc=srtp-mand", "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn baresip_over_tls() -> Result<()> {
-    calls("tls", "48240-48259", "").await
+async fn baresip_over_tls_with_srtp_on_one_port() -> Result<()> {
+    calls("tls", "48280-48299", ";mediaenc=srtp-mand", "rtcp_mux yes").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_in_clear_is_refused_over_tls() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = Authority::new(folder.path())?;
+    authority.issue("voxea", "127.0.0.1")?;
+    let [path, key] = ["pem", "key"].map(|end| authority.file("voxea", end));
+    let channels = format!(
+        "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"48300-48309\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
+         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
+        voicemail::line("")
+    );
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
+    let running = scratch.run().await?;
+    let addresses = running.up("sip").await?;
+    let server = addresses
+        .first()
+        .and_then(|address| address.strip_prefix("tls:"))
+        .context("no address")?;
+    let settings = Settings {
+        account: ";transport=tls",
+        ..Settings::default()
+    };
+    let mut phone = Baresip::start(folder.path(), &[], &settings).await?;
+    phone.tell("dial", &format!("sip:3000@{server};transport=tls")).await?;
+    let closed = phone.event("CALL_CLOSED").await?;
+    ensure!(closed["param"].as_str().is_some_and(|why| why.contains("488")), "{closed}");
+    running.stop().await
 }
 
 /// Four seconds of a tone that only wideband carries.

@@ -19,7 +19,9 @@
 //! [`MediaEvent::Finished`] exactly once and last, when the recording is on the
 //! disk and the ports are free. Dropping a leg stops it.
 //!
-//! Absent on purpose: SRTP, bridging.
+//! Where the description has keys, all of it is SRTP and SRTCP.
+//!
+//! Absent on purpose: bridging.
 
 mod engine;
 mod events;
@@ -31,6 +33,7 @@ mod outgoing;
 mod ports;
 mod reports;
 mod seal;
+mod secure;
 mod session;
 mod socket;
 mod thread;

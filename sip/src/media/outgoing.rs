@@ -290,6 +290,7 @@ mod tests {
                 remote: ([127, 0, 0, 1], 9).into(),
                 rtcp: None,
                 muxed: false,
+                srtp: None,
                 holds: false,
                 events: None,
             },

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use voxea_recorder::packet::Packet;
 
 use super::leg::Peer;
+use super::secure::Secure;
 use super::socket::Receiver;
 use crate::rtcp::{Reporter, Sent, Summary};
 
@@ -66,22 +67,23 @@ impl Reports {
     }
 
     /// A report of the peer's.
-    pub(super) fn hear(&mut self, datagram: &[u8], at: Instant) {
-        if self.reporter.hear(datagram, at).is_err() {
+    pub(super) fn hear(&mut self, secure: &mut Secure, datagram: &[u8], at: Instant) {
+        let heard = secure.open_report(datagram).map(|report| self.reporter.hear(&report, at));
+        if !matches!(heard, Ok(Ok(()))) {
             self.refused += 1;
         }
     }
 
     /// Reads what came on the port of reports, now and then. Every port of the peer's host is believed: what is said there is
     /// only counted, and answered to nobody.
-    pub(super) fn sweep(&mut self, receiver: &mut Receiver, socket: &UdpSocket, tick: u64, now: Instant) {
+    pub(super) fn sweep(&mut self, receiver: &mut Receiver, socket: &UdpSocket, secure: &mut Secure, tick: u64, now: Instant) {
         if !tick.is_multiple_of(SWEEP) {
             return;
         }
         for _ in 0..SWEEP_PACKETS {
             match receiver.receive(socket, self.emptied) {
                 Ok(Some(datagram)) if !self.muxed && self.target.is_some_and(|target| target.ip() == datagram.from.ip()) => {
-                    self.hear(datagram.octets, datagram.arrival);
+                    self.hear(secure, datagram.octets, datagram.arrival);
                 }
                 Ok(Some(_)) => self.refused += 1,
                 Ok(None) => {
@@ -98,7 +100,15 @@ impl Reports {
 
     /// Sends a report when one is due, or the last one. `clock` is the RTP timestamp of `now`, `rtp` where sound goes; a peer
     /// that holds us without an address is told nothing.
-    pub(super) fn send(&mut self, [rtp, rtcp]: [&UdpSocket; 2], to: Option<SocketAddr>, clock: u32, last: bool, now: Instant) {
+    pub(super) fn send(
+        &mut self,
+        [rtp, rtcp]: [&UdpSocket; 2],
+        secure: &mut Secure,
+        to: Option<SocketAddr>,
+        clock: u32,
+        last: bool,
+        now: Instant,
+    ) {
         if !last && !self.reporter.is_due(now) {
             return;
         }
@@ -116,7 +126,9 @@ impl Reports {
         } else {
             (rtcp, self.target.filter(|_| to.is_some()))
         };
-        if let Some(to) = to {
+        if let Some(to) = to
+            && let Ok(octets) = secure.seal_report(&octets)
+        {
             // One that the system does not take is lost like any other.
             let _ = socket.send_to(&octets, to);
         }

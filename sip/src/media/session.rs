@@ -19,6 +19,7 @@ use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
 use super::ports::Pair;
 use super::reports::Reports;
 use super::seal::Seal;
+use super::secure::Secure;
 use super::socket::Receiver;
 use crate::dtmf::Digit;
 use crate::dtmf::both::Way;
@@ -44,6 +45,7 @@ pub(super) struct Session {
     keyboard: Keyboard,
     latch: Latch,
     reports: Reports,
+    secure: Secure,
     timeline: Timeline,
     activity: Activity,
     writer: Writer,
@@ -115,6 +117,7 @@ impl Session {
             keyboard: Keyboard::new(call.peer.events),
             latch: Latch::new(call.peer.remote),
             reports,
+            secure: Secure::new(call.peer.srtp.as_ref()),
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
             writer,
@@ -170,7 +173,7 @@ impl Session {
         }
         self.send(now);
         self.report(now, false);
-        self.reports.sweep(receiver, &self.pair.rtcp, self.tick, now);
+        self.reports.sweep(receiver, &self.pair.rtcp, &mut self.secure, self.tick, now);
         if self.over {
             return Some(self.end_at(Some(MediaEnd::Said), now));
         }
@@ -246,6 +249,7 @@ impl Session {
         self.latch = Latch::new(peer.remote);
         self.keyboard.events = peer.events;
         self.reports.moved(peer);
+        self.secure.moved(peer.srtp.as_ref());
         if !peer.holds && self.held.is_some() {
             // Who was away has as long to say something as who has just been greeted.
             self.last_rtp = now;
@@ -263,9 +267,11 @@ impl Session {
     fn send(&mut self, now: Instant) {
         let mut packet = [0; PACKET_LEN];
         while let Some(sent) = self.outgoing.next_packet(now, &mut packet) {
-            if let Some(target) = self.latch.target() {
+            if let Some(target) = self.latch.target()
+                && let Ok(sealed) = self.secure.seal(&packet)
+            {
                 // A packet that the system does not take is lost like any other.
-                let _ = self.pair.rtp.send_to(&packet, target);
+                let _ = self.pair.rtp.send_to(&sealed, target);
                 self.reports.sent(FRAME);
             }
             self.then(sent.then, sent.due + PACKET);
@@ -275,7 +281,7 @@ impl Session {
     fn report(&mut self, now: Instant, last: bool) {
         let sockets = [&self.pair.rtp, &self.pair.rtcp];
         let clock = self.outgoing.clock(now);
-        self.reports.send(sockets, self.latch.target(), clock, last, now);
+        self.reports.send(sockets, &mut self.secure, self.latch.target(), clock, last, now);
     }
 
     /// What comes after a packet that was played up to then.
@@ -310,10 +316,18 @@ impl Session {
                 Ok(Some(datagram)) => {
                     if !self.latch.accepts(datagram.from, datagram.arrival) {
                         self.rejected += 1;
-                    } else if self.reports.is_report(datagram.octets) {
-                        self.reports.hear(datagram.octets, datagram.arrival);
-                    } else if let Ok(packet) = Packet::parse(datagram.octets) {
-                        let arrival = datagram.arrival;
+                        continue;
+                    }
+                    let arrival = datagram.arrival;
+                    if self.reports.is_report(datagram.octets) {
+                        self.reports.hear(&mut self.secure, datagram.octets, arrival);
+                        continue;
+                    }
+                    let Ok(opened) = self.secure.open(datagram.octets) else {
+                        self.rejected += 1;
+                        continue;
+                    };
+                    if let Ok(packet) = Packet::parse(&opened) {
                         self.last_rtp = self.last_rtp.max(arrival);
                         let presses = self.keyboard.hear(&packet, arrival);
                         if self.timeline.source() == Some(packet.ssrc) {

@@ -22,6 +22,7 @@ use crate::dtmf::Keys;
 mod keys;
 mod limits;
 mod reports;
+mod secure;
 
 const FRAME: usize = 160;
 
@@ -59,6 +60,7 @@ impl Bench {
                 remote,
                 rtcp: None,
                 muxed: false,
+                srtp: None,
                 holds: false,
                 events: Some(101),
             },

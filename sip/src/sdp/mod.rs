@@ -4,10 +4,15 @@ mod answer;
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::srtp::Offered;
+
 pub use self::answer::{Answer, Local, Negotiated, NotAcceptable, accept, answer, offer, sound};
 
 /// Media lines that are looked at.
 const MAX_MEDIA: usize = 32;
+
+/// Keys of one media line that are kept.
+const MAX_KEYS: usize = 8;
 
 /// A codec that can be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +119,8 @@ pub struct Media {
     pub rtcp_mux: bool,
     /// Where reports are wanted instead of on the next port (RFC 3605): a port, and an address if that differs too.
     rtcp: Option<(u16, Option<IpAddr>)>,
+    /// The keys that are offered and that we can use, in their order.
+    crypto: Vec<Offered>,
     /// Payload type and encoding of each `a=rtpmap`.
     encodings: Vec<(String, String)>,
 }
@@ -157,6 +164,13 @@ impl Media {
     #[must_use]
     pub fn is_plain_audio(&self) -> bool {
         self.kind == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
+    /// The same over secure RTP, with keys.
+    #[must_use]
+    pub fn is_secure_audio(&self) -> bool {
+        let secure = matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF");
+        self.kind == "audio" && self.port != 0 && secure && !self.crypto.is_empty()
     }
 
     /// Where its packets are wanted. The old way to hold a call (RFC 2543 §B.5) gives no address.
@@ -214,7 +228,10 @@ impl Media {
     }
 
     fn attribute(&mut self, value: &str) {
-        if value.trim() == "rtcp-mux" {
+        if let Some(crypto) = value.strip_prefix("crypto:") {
+            let offered = Offered::parse(crypto).filter(|_| self.crypto.len() < MAX_KEYS);
+            self.crypto.extend(offered);
+        } else if value.trim() == "rtcp-mux" {
             self.rtcp_mux = true;
         } else if let Some(rtcp) = value.strip_prefix("rtcp:") {
             let (port, address) = rtcp.trim().split_once(' ').unwrap_or((rtcp.trim(), ""));
@@ -249,6 +266,7 @@ fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -
         direction,
         rtcp_mux: false,
         rtcp: None,
+        crypto: Vec::new(),
         encodings: Vec::new(),
     })
 }
