@@ -90,7 +90,7 @@ pub(super) enum Of {
 /// Session keys of RTP or RTCP.
 pub(super) enum Session {
     AesCm { key: [u8; 16], salt: [u8; 14], mac: hmac::Key },
-    AesGcm { key: aead::LessSafeKey, salt: [u8; 12] },
+    AesGcm { key: Box<aead::LessSafeKey>, salt: [u8; 12] },
 }
 
 impl std::fmt::Debug for Session {
@@ -119,7 +119,7 @@ impl Session {
     pub(super) fn gcm(key: [u8; 16], salt: [u8; 12]) -> Self {
         match aead::UnboundKey::new(&aead::AES_128_GCM, &key) {
             Ok(key) => Self::AesGcm {
-                key: aead::LessSafeKey::new(key),
+                key: Box::new(aead::LessSafeKey::new(key)),
                 salt,
             },
             // Sixteen octets are the key's length; a session that nobody else has is as good as none.
