@@ -186,6 +186,20 @@ impl Running {
         Rest::new(self.api, &self.key)
     }
 
+    /// The first trunk of the telephone as operators see it, once it is as it should be.
+    ///
+    /// # Errors
+    /// When it is not within 30 s; what is shown instead is in the message.
+    pub async fn trunk(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let find = |shown: &Value| {
+            let items = shown["items"].as_array().into_iter().flatten();
+            let sip = items.clone().find(|item| item["kind"] == "sip").cloned();
+            sip.map(|sip| sip["trunks"][0].clone()).unwrap_or_default()
+        };
+        let shown = self.rest().until("/v1/channels", PATIENCE, |shown| wanted(&find(shown))).await?;
+        Ok(find(&shown))
+    }
+
     /// Waits until a channel account is up; its addresses as `/v1/channels` shows them.
     ///
     /// # Errors
@@ -265,6 +279,22 @@ impl Running {
     /// When it has ended.
     pub fn process(&self) -> Result<u32> {
         self.id()
+    }
+
+    /// A line of the log that has all of this in it, once it is there.
+    ///
+    /// # Errors
+    /// When there is none within 30 s.
+    pub async fn logged(&self, marks: &[&str]) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| marks.iter().all(|mark| line.contains(mark))) {
+                return Ok(line.to_owned());
+            }
+            ensure!(Instant::now() < deadline, "no line with {marks:?} in the log");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The last lines of its log.

@@ -119,3 +119,45 @@ async fn all_places_are_taken_and_somebody_has_something_to_say() -> Result<()> 
     ensure!(log.contains("connection_replaced"), "{log}");
     running.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_tls_to_plain_tcp_is_told_of_at_once() -> Result<()> {
+    let (_scratch, running, server) = daemon("46840-46849").await?;
+    let mut stream = connect(server, 7).await?;
+    stream.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]).await?;
+    let mut nothing = [0; 16];
+    // Much less than the 32 s in which somebody must have said something.
+    let read = timeout(Duration::from_secs(10), stream.read(&mut nothing)).await?;
+    ensure!(
+        matches!(read, Ok(0) | Err(_)),
+        "closed, without a word that TLS would not understand"
+    );
+    running.logged(&["\"tls_on_tcp\"", "127.0.0.7", "tls: listener"]).await?;
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_louder_log_has_a_line_a_message_and_names_nobody() -> Result<()> {
+    let channels = format!(
+        "[sip]\nlisten = [\"tcp:127.0.0.1:0\"]\nmedia_ports = \"46850-46859\"\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
+        voicemail::line("")
+    );
+    let mut scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
+    scratch.environment.push(("VOXEA_LOG".to_owned(), "debug".to_owned()));
+    let running = scratch.run().await?;
+    let addresses = running.up("sip").await?;
+    let server: SocketAddr = addresses
+        .iter()
+        .find_map(|one| one.strip_prefix("tcp:"))
+        .context("no TCP")?
+        .parse()?;
+    Speaker::new(server, 8).await?.asks().await?;
+    let asked = running
+        .logged(&["a SIP message", "\"OPTIONS\"", "\"in\"", "tcp:127.0.0.8:"])
+        .await?;
+    let answered = running.logged(&["a SIP message", "\"200\"", "\"out\""]).await?;
+    let field = |line: &str, name: &str| serde_json::from_str::<serde_json::Value>(line).map(|entry| entry[name].clone());
+    ensure!(field(&asked, "call_id")? == field(&answered, "call_id")?, "{asked} {answered}");
+    ensure!(!asked.contains("sip:pbx") && !asked.contains("From"), "{asked}");
+    running.stop().await
+}

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 use tokio::time::sleep;
 use voxea_tests::authority::Authority;
 use voxea_tests::kill::requests;
@@ -41,17 +40,6 @@ async fn daemon(authority: &Authority, ports: &str, trunk: &str) -> Result<(Scra
     Ok((scratch, running))
 }
 
-/// The trunk as operators see it, once it is as it should be.
-async fn trunk(running: &Running, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let find = |shown: &Value| {
-        let items = shown["items"].as_array().into_iter().flatten();
-        let sip = items.clone().find(|item| item["kind"] == "sip").cloned();
-        sip.map(|sip| sip["trunks"][0].clone()).unwrap_or_default()
-    };
-    let shown = running.rest().until("/v1/channels", PATIENCE, |shown| wanted(&find(shown))).await?;
-    Ok(find(&shown))
-}
-
 async fn ours(running: &Running) -> Result<String> {
     let addresses = running.up("sip").await?;
     let found = addresses.iter().find_map(|address| address.strip_prefix("tls:"));
@@ -83,7 +71,9 @@ async fn it_registers_over_tls_stays_so_and_takes_itself_out() -> Result<()> {
     let keys = format!("address = \"{}\"\noptions_seconds = 1", pbx.address);
     let (scratch, running) = daemon(&authority, "46820-46829", &keys).await?;
     let ours = ours(&running).await?;
-    let up = trunk(&running, |trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up").await?;
+    let up = running
+        .trunk(|trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up")
+        .await?;
     ensure!(
         up["address"] == format!("tls:{}", pbx.address) && up["last_error"].is_null(),
         "{up}"
@@ -93,11 +83,13 @@ async fn it_registers_over_tls_stays_so_and_takes_itself_out() -> Result<()> {
     // Refreshed before the five seconds are over: it is never out of the table.
     let deadline = Instant::now() + PATIENCE;
     while registrations(&pbx.until(|_| true).await?).len() < 3 {
-        let shown = trunk(&running, |_| true).await?;
+        let shown = running.trunk(|_| true).await?;
         ensure!(!shown["registered_until"].is_null() && Instant::now() < deadline, "{shown}");
         sleep(Duration::from_millis(50)).await;
     }
-    trunk(&running, |trunk| trunk["registered_until"].as_str() > Some(until.as_str())).await?;
+    running
+        .trunk(|trunk| trunk["registered_until"].as_str() > Some(until.as_str()))
+        .await?;
     let seen = pbx
         .until(|seen| registrations(seen).len() >= 2 && seen.iter().filter(|one| one.method() == "OPTIONS").count() >= 2)
         .await?;
@@ -143,7 +135,7 @@ async fn a_registrar_with_the_certificate_of_another_hears_no_word() -> Result<(
     let pbx = Registrar::tls(authority.acceptor("other")?, brief).await?;
     let keys = format!("address = \"{}\"\noptions_seconds = 1", pbx.address);
     let (_scratch, running) = daemon(&authority, "46830-46839", &keys).await?;
-    let down = trunk(&running, |trunk| trunk["state"] == "down").await?;
+    let down = running.trunk(|trunk| trunk["state"] == "down").await?;
     ensure!(down["registered_until"].is_null() && !down["last_error"].is_null(), "{down}");
     ensure!(pbx.until(|_| true).await?.is_empty(), "a password was nearly told");
     let log = running.log();
@@ -156,7 +148,7 @@ async fn kamailio_keeps_us_in_its_table_over_tls_with_certificates_on_both_sides
     let (_folder, authority) = certificates()?;
     let pbx = Kamailio::start_tls("s3cret", "SHA-256", &authority, "pbx").await?;
     let (_scratch, running) = daemon(&authority, "46840-46849", &format!("address = \"{}\"", pbx.secure)).await?;
-    let shown = trunk(&running, |trunk| !trunk["registered_until"].is_null()).await?;
+    let shown = running.trunk(|trunk| !trunk["registered_until"].is_null()).await?;
     ensure!(shown["state"] == "up" && shown["last_error"].is_null(), "{shown}\n{}", pbx.log());
     let table = pbx.bindings().await?;
     ensure!(

@@ -34,17 +34,6 @@ async fn daemon(ports: &str, trunk: &str) -> Result<(Scratch, Running)> {
     Ok((scratch, running))
 }
 
-/// The trunk as operators see it, once it is as it should be.
-async fn trunk(running: &Running, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let find = |shown: &Value| {
-        let items = shown["items"].as_array().into_iter().flatten();
-        let sip = items.clone().find(|item| item["kind"] == "sip").cloned();
-        sip.map(|sip| sip["trunks"][0].clone()).unwrap_or_default()
-    };
-    let shown = running.rest().until("/v1/channels", PATIENCE, |shown| wanted(&find(shown))).await?;
-    Ok(find(&shown))
-}
-
 /// A registrar that wants SHA-256 and offers MD5 besides, and keeps a binding for a minute.
 fn strict(message: &Message) -> Option<Said> {
     let account = Account::new("voix", "s3cret");
@@ -71,7 +60,9 @@ async fn it_registers_asks_and_takes_itself_out_at_the_end() -> Result<()> {
     let pbx = Registrar::udp(strict).await?;
     let (scratch, running) = daemon("47000-47099", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
     let ours = running.sip().await?;
-    let up = trunk(&running, |trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up").await?;
+    let up = running
+        .trunk(|trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up")
+        .await?;
     ensure!(
         up["address"] == format!("udp:{}", pbx.address) && up["last_error"].is_null(),
         "{up}"
@@ -122,7 +113,7 @@ async fn over_tcp_it_keeps_one_connection_both_ways() -> Result<()> {
     let pbx = Registrar::tcp(strict).await?;
     let keys = format!("address = \"{}\"\ntransport = \"tcp\"\noptions_seconds = 1\n{ACCOUNT}", pbx.address);
     let (scratch, running) = daemon("47100-47199", &keys).await?;
-    trunk(&running, |trunk| !trunk["registered_until"].is_null()).await?;
+    running.trunk(|trunk| !trunk["registered_until"].is_null()).await?;
     let listening = running.up("sip").await?;
     let ours = listening
         .iter()
@@ -159,7 +150,9 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
     })
     .await?;
     let (scratch, running) = daemon("47200-47299", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
-    let wrong = trunk(&running, |trunk| !trunk["last_error"].is_null() && trunk["state"] == "halted").await?;
+    let wrong = running
+        .trunk(|trunk| !trunk["last_error"].is_null() && trunk["state"] == "halted")
+        .await?;
     ensure!(
         wrong["last_error"].as_str().is_some_and(|words| words.contains("user or password")),
         "{wrong}"
@@ -187,7 +180,7 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let keys = format!("address = \"{nobody}\"\ntransport = \"tcp\"\noptions_seconds = 1\n");
     let (_scratch, running) = daemon("47200-47299", &keys).await?;
-    let down = trunk(&running, |trunk| trunk["state"] == "down").await?;
+    let down = running.trunk(|trunk| trunk["state"] == "down").await?;
     ensure!(
         down["last_error"]
             .as_str()
@@ -198,7 +191,7 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
         anyhow::bail!("a call was refused")
     };
     ensure!(call.hang_up().await? == 200);
-    let after = trunk(&running, |trunk| trunk["calls"] == 1).await?;
+    let after = running.trunk(|trunk| trunk["calls"] == 1).await?;
     ensure!(after["state"] == "down" && after["refused"] == 0, "{after}");
     running.stop().await
 }
@@ -269,7 +262,7 @@ async fn only_who_knows_the_password_calls() -> Result<()> {
         statuses.push(refusal(call(server, Some(wrong)).await?)?.status);
     }
     ensure!(statuses[0] == 401 && statuses.last() == Some(&403), "{statuses:?}");
-    let shown = trunk(&running, |trunk| trunk["calls"] == 2).await?;
+    let shown = running.trunk(|trunk| trunk["calls"] == 2).await?;
     ensure!(shown["refused"].as_u64() >= Some(20) && shown["state"] == "unknown", "{shown}");
     ensure!(
         requests(&running, "channel=voicemail").await?.len() == 2,
@@ -308,7 +301,7 @@ async fn sipp_proves_itself_with_md5_where_that_is_allowed() -> Result<()> {
     let server = running.sip().await?;
     proves(server, "s3cret", "200").await?;
     proves(server, "wrong", "401").await?;
-    let shown = trunk(&running, |trunk| trunk["calls"] == 5).await?;
+    let shown = running.trunk(|trunk| trunk["calls"] == 5).await?;
     ensure!(shown["refused"] == 5, "{shown}");
     running.stop().await
 }
@@ -318,7 +311,7 @@ async fn kamailio(ports: &str, algorithm: &str, keys: &str) -> Result<()> {
     let pbx = Kamailio::start("s3cret", algorithm).await?;
     let keys = format!("address = \"{}\"\nchallenge = false\n{keys}{ACCOUNT}", pbx.address);
     let (scratch, running) = daemon(ports, &keys).await?;
-    let shown = trunk(&running, |trunk| !trunk["registered_until"].is_null()).await?;
+    let shown = running.trunk(|trunk| !trunk["registered_until"].is_null()).await?;
     ensure!(shown["state"] == "up" && shown["last_error"].is_null(), "{shown}\n{}", pbx.log());
     let table = pbx.bindings().await?;
     let listening = running.up("sip").await?;
@@ -355,7 +348,7 @@ async fn kamailio_keeps_us_in_its_table_by_md5_over_tcp_and_raises_a_time_that_i
 async fn kamailio_that_knows_only_md5_is_not_given_it_unasked() -> Result<()> {
     let pbx = Kamailio::start("s3cret", "MD5").await?;
     let (_scratch, running) = daemon("47700-47799", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
-    let shown = trunk(&running, |trunk| !trunk["last_error"].is_null()).await?;
+    let shown = running.trunk(|trunk| !trunk["last_error"].is_null()).await?;
     ensure!(
         shown["last_error"].as_str().is_some_and(|words| words.contains("md5 = true")),
         "{shown}"

@@ -111,6 +111,7 @@ impl Config {
             sense::tls_keys(&entry, &listen, peer.as_ref());
             if let Some(peer) = peer {
                 sense::way_back(&entry, &listen, &peer);
+                sense::both_ways(&entry, &found.allow, &peer);
                 sense::reached(&entry, &lines, peer.registers_as());
                 peers.push(peer);
             }

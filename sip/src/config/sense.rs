@@ -9,6 +9,7 @@ use super::line::Line;
 use super::listen::Listen;
 use crate::flow::Transport;
 use crate::keeper::Settings;
+use crate::policy::Network;
 
 impl Listen {
     /// Whether it and a socket of another kind cannot both be had: TLS is TCP to the kernel, and each family has its own
@@ -96,6 +97,17 @@ pub(super) fn way_back(trunk: &Section<'_>, listen: &[Listen], peer: &Settings) 
             if peer.transport == Transport::Tls { ", with [sip] tls" } else { "" }
         ),
     );
+}
+
+/// A trunk that may not call from where it is reached.
+pub(super) fn both_ways(trunk: &Section<'_>, allow: &[Network], peer: &Settings) {
+    let Ok(ip) = peer.host.parse::<IpAddr>() else { return };
+    if !allow.is_empty() && !allow.iter().any(|network| network.contains(ip)) {
+        trunk.warning(
+            "allow",
+            format!("does not hold {ip}, the trunk's own address: what it sends from there, calls and OPTIONS, hears 403; add \"{ip}\" unless its calls come from elsewhere"),
+        );
+    }
 }
 
 /// Keys of TLS where no TLS is spoken.
@@ -236,6 +248,15 @@ mod tests {
             let found = said(sip, trunk);
             assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn a_trunk_may_call_from_where_it_is_reached() {
+        let found = said("", "address = \"192.0.2.2\"\n");
+        assert!(
+            found.len() == 1 && found[0].contains("allow: does not hold 192.0.2.2, the trunk's own address"),
+            "{found:#?}"
+        );
     }
 
     #[test]

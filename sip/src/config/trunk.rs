@@ -33,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<Settings>) {
     trunk.trusted = section.bool_or("trusted", true);
     trunk.max_calls = section.int_or("max_calls", 2_000, 1..=100_000).unsigned_abs() as usize;
     trunk.calls_per_second = section.int_or("calls_per_second", 0, 0..=100_000).unsigned_abs() as u32;
-    let failure = section.int_or("failure_status", 503, 400..=699).unsigned_abs() as u16;
+    let failure = section.int_or("failure_status", 503, 0..=999).unsigned_abs() as u16;
     if FAILURES.contains(&failure) {
         trunk.failure = failure;
     } else {

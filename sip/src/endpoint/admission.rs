@@ -20,7 +20,7 @@ impl Endpoint {
             return Err("draining");
         }
         if self.calls.len() >= self.limits.calls {
-            return Err("overload");
+            return Err("call_limit");
         }
         let (Some(limits), Some(gate)) = (self.trunks.get(trunk), self.gates.get_mut(trunk)) else {
             return Err("overload");

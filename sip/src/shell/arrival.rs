@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(super) struct Intakes {
     pub(super) lost: mpsc::Sender<Flow>,
     pub(super) counters: Counters,
     /// What of connections stood in the log, and how often it happened since.
-    pub(super) notices: Arc<Mutex<Notices>>,
+    pub(super) notices: Notices,
     pub(super) account: Account,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -51,11 +51,18 @@ impl Intakes {
         self.counters.add(&self.account, event, 1);
     }
 
+    /// Counts an event of a peer, and says so in the log, once a minute.
+    pub(super) fn say(&self, event: &'static str, from: IpAddr) {
+        self.count(event);
+        if let Some((words, times)) = self.notices.note(event, Instant::now()) {
+            tracing::warn!(event, times, %from, "{words}");
+        }
+    }
+
     /// How often something happened that is to be told now; `None` when it was told less than a minute ago. Who can open
     /// connections could else fill the disk with lines.
     pub(super) fn often(&self, cause: &'static str) -> Option<u64> {
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.often(cause, Instant::now())
+        self.notices.often(cause, Instant::now())
     }
 }
 

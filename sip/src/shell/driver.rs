@@ -1,6 +1,7 @@
 //! The one task that owns the machine: a `select!` over sockets, timers, media, the store's answers and the stop.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use super::net::Net;
 use super::notices::Notices;
 use super::paced::Paced;
 use super::repair::{self, Orphans};
+use super::traced;
 use crate::call::CallHandle;
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Event, Output};
@@ -72,6 +74,8 @@ pub(super) struct Driver {
     pub(super) fenced: bool,
     pub(super) reporter: Reporter,
     notices: Notices,
+    /// From where came what is being treated.
+    peer: Option<IpAddr>,
     pub(super) keeping: Keeping,
     pub(super) net: Net,
     /// When the levels of the tables are told next.
@@ -110,7 +114,8 @@ impl Driver {
             stopping: None,
             fenced: false,
             reporter,
-            notices: Notices::default(),
+            notices: net.notices(),
+            peer: None,
             keeping,
             net,
             levels_due: now,
@@ -126,6 +131,7 @@ impl Driver {
         self.stop = stop.clone();
         let exit = loop {
             let due = self.drain();
+            self.peer = None;
             self.tell_levels();
             if let Some(exit) = self.is_done() {
                 break exit;
@@ -161,7 +167,9 @@ impl Driver {
                     None => break Exit::Retry("the sockets are gone".to_owned()),
                     Some(arrival) => {
                         self.moment = arrival.at;
+                        self.peer = Some(arrival.flow.remote.ip());
                         self.reporter.activity();
+                        traced::message("in", &arrival.flow, &arrival.bytes);
                         self.endpoint.handle_input(arrival.bytes, arrival.flow, Instant::now());
                     }
                 },
@@ -176,6 +184,7 @@ impl Driver {
             let kept = self.keep();
             match self.endpoint.poll_output() {
                 Output::Transmit { flow, bytes } => {
+                    traced::message("out", &flow, &bytes);
                     if !self.net.send(&flow, bytes) && flow.transport.is_reliable() {
                         self.endpoint.transport_failed(flow, Instant::now());
                     }
@@ -208,7 +217,8 @@ impl Driver {
     pub(super) fn count(&mut self, what: &'static str) {
         self.core.counters.add(&self.account, what, 1);
         if let Some((words, times)) = self.notices.note(what, Instant::now()) {
-            tracing::warn!(event = what, times, "{words}");
+            let from = self.peer.map(tracing::field::display);
+            tracing::warn!(event = what, times, from, "{words}");
         }
     }
 
@@ -219,6 +229,9 @@ impl Driver {
             return;
         }
         self.levels_due = now + Duration::from_secs(1);
+        for (event, words, times) in self.notices.due(now) {
+            tracing::warn!(event, times, "again, in the last minute: {words}");
+        }
         let held = self.endpoint.held();
         for (what, count) in [
             ("calls", held.calls),

@@ -28,6 +28,7 @@ mod story;
 mod streams;
 mod tcp;
 mod tls;
+mod traced;
 mod trunks;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use voxea_core::base::count::Counters;
 use super::arrival::{Arrival, Intakes, Locals};
 use super::connections::Connections;
 use super::dial::Dialler;
+use super::notices::Notices;
 use super::outgoing::Ways;
 use super::renewal::renewals;
 use super::tcp;
@@ -77,6 +78,11 @@ pub(super) struct Net {
 }
 
 impl Net {
+    /// What stood in the log.
+    pub(super) fn notices(&self) -> Notices {
+        self.intakes.notices.clone()
+    }
+
     /// Binds everything and starts reading.
     pub(super) async fn open(
         config: &Arc<Config>,
@@ -90,7 +96,7 @@ impl Net {
             arrivals,
             lost,
             counters,
-            notices: Arc::default(),
+            notices: Notices::default(),
             account,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

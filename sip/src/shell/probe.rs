@@ -78,6 +78,9 @@ async fn check(peer: &Settings, clients: &Clients) -> Result<String, String> {
         401 | 407 => Err(format!(
             "{there}; not registered: it refuses user or password; compare user and password_file with its account"
         )),
+        status @ 500..=599 => Err(format!(
+            "{there}; not registered: it answers REGISTER with {status}, so it cannot now, while it starts or has too much to do; try again, and look into its log"
+        )),
         status => Err(format!(
             "{there}; not registered: it answers REGISTER with {status}; does it know our account, or is it one that calls without: register = false"
         )),

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::arrival::{Arrival, Intakes};
 use super::connections::{Connections, Seat, is_response};
 use super::streams::Stay;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::timers::T1X64;
 use crate::wire::stream::{Frame, Framer};
 
@@ -175,7 +175,13 @@ async fn read<R: AsyncRead + Unpin>(
             Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => return End::Closed,
             Ok(Err(_)) => return End::Broken,
         };
-        framer.push(buffer.get(..length).unwrap_or_default());
+        let octets = buffer.get(..length).unwrap_or_default();
+        // The beginning of a handshake (RFC 8446 §5.1): nothing that it says can be understood, and it waits for an answer.
+        if !spoken && flow.transport == Transport::Tcp && octets.starts_with(&[0x16, 0x03]) {
+            intakes.say("tls_on_tcp", flow.remote.ip());
+            return End::Idle;
+        }
+        framer.push(octets);
         while let Some(frame) = framer.next() {
             let now = tokio::time::Instant::now();
             let (bytes, last) = match frame {

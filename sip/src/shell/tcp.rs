@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,7 +14,6 @@ use tokio_rustls::TlsAcceptor;
 use super::arrival::{Intakes, Locals};
 use super::connections::Connections;
 use super::handshake::{self, Words};
-use super::notices::Notices;
 use super::serve::{self, Life};
 use super::streams::{Made, Room, Stay, Streams};
 use crate::flow::{Flow, Transport};
@@ -46,13 +45,6 @@ pub(super) async fn listen(listener: TcpListener, acceptor: Option<TlsAcceptor>,
     let trunks = Streams::new(TRUNKS);
     let strangers = Arc::new(Semaphore::new(STRANGER_CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
-    let mut notices = Notices::default();
-    let mut say = |event, intakes: &Intakes| {
-        intakes.count(event);
-        if let Some((words, times)) = notices.note(event, Instant::now()) {
-            tracing::warn!(event, times, "{words}");
-        }
-    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -73,13 +65,13 @@ pub(super) async fn listen(listener: TcpListener, acceptor: Option<TlsAcceptor>,
         let place = if known {
             let (stay, made) = trunks.take(remote.ip());
             if made == Made::Another {
-                say("connection_replaced", &intakes);
+                intakes.say("connection_replaced", remote.ip());
             }
             Place::Trunk(stay)
         } else if let Ok(seat) = Arc::clone(&strangers).try_acquire_owned() {
             Place::Stranger(seat)
         } else {
-            say("connection_refused", &intakes);
+            intakes.say("connection_refused", remote.ip());
             continue;
         };
         let (connections, intakes) = (connections.clone(), intakes.clone());
