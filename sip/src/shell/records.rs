@@ -15,7 +15,7 @@ use voxea_recorder::codec::Codec;
 use voxea_rules::phone;
 
 use crate::call::{IncomingCall, Verification};
-use crate::sdp;
+use crate::{sdp, srtp};
 
 /// By whose dialling plan national numbers are read.
 const COUNTRY: &str = "FR";
@@ -55,7 +55,7 @@ pub(super) fn contact(
     }
     contact.raw = Some(Raw::Inline {
         media_type: "message/sip",
-        bytes: call.invite.clone(),
+        bytes: srtp::hidden(&call.invite),
     });
     let diverted_from = call
         .facts

@@ -8,6 +8,8 @@ mod window;
 
 pub use context::{Receiver, Refused, Sender};
 pub use keys::{Master, Suite};
+#[cfg(feature = "shell")]
+pub(crate) use sdes::hidden;
 pub(crate) use sdes::{Offered, attribute};
 
 /// The keys of both directions of a leg.

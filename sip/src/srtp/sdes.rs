@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use super::{Master, Suite};
 
@@ -46,6 +47,27 @@ impl Offered {
             master: Master::new(suite, master),
         })
     }
+}
+
+/// A message in which no key can be read: what is kept of a call must not open what somebody on the way has kept of it.
+#[cfg_attr(not(feature = "shell"), expect(dead_code, reason = "only the store keeps messages"))]
+pub(crate) fn hidden(message: &Bytes) -> Bytes {
+    const INLINE: &[u8] = b"inline:";
+    let mut from = 0;
+    let mut kept = None;
+    while let Some(at) = message[from..]
+        .windows(INLINE.len())
+        .position(|octets| octets.eq_ignore_ascii_case(INLINE))
+    {
+        from += at + INLINE.len();
+        let key = message[from..]
+            .iter()
+            .take_while(|octet| !octet.is_ascii_whitespace() && **octet != b'|')
+            .count();
+        kept.get_or_insert_with(|| message.to_vec())[from..from + key].fill(b'*');
+        from += key;
+    }
+    kept.map_or_else(|| message.clone(), Bytes::from)
 }
 
 /// The line of one of our keys.
@@ -96,6 +118,16 @@ mod tests {
         }
         let window = format!("2 aes_cm_128_hmac_sha1_80 inline:{KEY} WSH=128");
         assert_eq!(Offered::parse(&window).unwrap().tag, 2);
+    }
+
+    #[test]
+    fn what_is_kept_shows_no_key() {
+        let message = format!("INVITE x\r\n\r\na=crypto:1 S inline:{KEY}|2^20 WSH=1\r\na=crypto:2 S INLINE:{KEY}");
+        let stars = "*".repeat(KEY.len());
+        let kept = hidden(&Bytes::from(message.clone()));
+        assert_eq!(kept, message.replace(KEY, &stars).as_bytes());
+        let plain = Bytes::from_static(b"INVITE x\r\n\r\na=inline");
+        assert_eq!(hidden(&plain), plain);
     }
 
     proptest! {
