@@ -4,11 +4,12 @@
 use libfuzzer_sys::fuzz_target;
 use voxea_fuzz::bounded;
 use voxea_sip::sdp::{Description, Local, accept, answer};
+use voxea_sip::srtp::{Policy, Security};
 
 fuzz_target!(|text: &str| {
     let Some(offer) = bounded(|| Description::parse(text)) else { return };
-    let _ = accept(&offer);
-    let local = Local { address: ([127, 0, 0, 1], 40_000).into(), session: 1, version: 1 };
+    let local = Local { address: ([127, 0, 0, 1], 40_000).into(), session: 1, version: 1, security: Security::new(Policy::Optional, [7; 30]) };
+    let _ = accept(&offer, &local, "");
     let Ok(answered) = bounded(|| answer(&offer, &local, None)) else { return };
     let read = Description::parse(&answered.sdp).expect("our answer is a description");
     // RFC 3264 §6: as many streams as were offered, in their order.

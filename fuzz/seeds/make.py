@@ -109,3 +109,22 @@ for name, deeds in {
     "unconfirmed": [(INVITE, 3, 0), (ACCEPT, 0, 0), (TIME, 0, 4), (TIME, 0, 4), (REJECT, 0, 0)],
 }.items():
     seed("sip_dialog", name, bytes(octet for deed in deeds for octet in deed))
+
+
+def block(about, echo, kept):
+    return struct.pack(">IIIIII", about, 0x0A000002, 77, 16, echo, kept)
+
+
+def report(kind, sender, info, *blocks):
+    body = struct.pack(">I", sender) + info + b"".join(blocks)
+    return struct.pack(">BBH", 0x80 | len(blocks), kind, len(body) // 4) + body
+
+
+name = struct.pack(">BBHIBB", 0x81, 202, 3, 9, 1, 4) + b"name" + b"\0\0"
+sender = report(200, 9, struct.pack(">QIII", 5 << 32, 1, 2, 3), block(7, 1 << 16, 655)) + name
+receiver = report(201, 9, b"", block(7, 1 << 16, 655), block(8, 0, 0)) + name
+bye = report(201, 9, b"") + name + struct.pack(">BBHI", 0x81, 203, 1, 9)
+seed("rtcp", "three", b"".join(bytes([len(one)]) + one for one in (sender, receiver, bye)))
+seed("srtp", "sound", rtp(65535, 160))
+seed("srtp", "extended", struct.pack(">BBHIII", 0x91, 8, 1, 160, 7, 8) + struct.pack(">HHI", 0xBEDE, 1, 0) + b"\xd5" * 20)
+seed("srtp", "report", sender)

@@ -100,7 +100,8 @@ CREATE TABLE call_detail (
     answered_at    BIGINT,
     ended_at       BIGINT,
     ended_by       TEXT,                 -- caller, silence, …
-    ended_reason   TEXT                  -- Reason of the BYE or CANCEL: protocol and cause
+    ended_reason   TEXT,                 -- Reason of the BYE or CANCEL: protocol and cause
+    quality        TEXT                  -- JSON object: packets, jitter, round trip, estimated MOS
 );
 
 CREATE TABLE recording (
@@ -108,8 +109,8 @@ CREATE TABLE recording (
     interaction_id TEXT NOT NULL REFERENCES interaction (id),
     state          TEXT NOT NULL,        -- recording, sealing, sealed, partial, failed, purged
     path           TEXT NOT NULL,        -- below the blob folder
-    codec          TEXT NOT NULL,        -- pcma, pcmu
-    rate           BIGINT NOT NULL,      -- samples a second
+    codec          TEXT NOT NULL,        -- pcma, pcmu, g722
+    rate           BIGINT NOT NULL,      -- octets a second of each channel; of g722 each is two samples
     samples        BIGINT NOT NULL,
     reason         TEXT,                 -- why failed or partial
     started_at     BIGINT,

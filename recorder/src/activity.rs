@@ -1,6 +1,6 @@
 //! Is the caller still speaking: the energy of 20 ms frames.
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder};
 
 /// Samples in a frame.
 const FRAME: u64 = 160;
@@ -15,7 +15,7 @@ const SPEECH: u32 = 2;
 /// Measures how long a leg has been silent. Absent samples count as silent.
 #[derive(Debug)]
 pub struct Activity {
-    squares: Box<[u32; 256]>,
+    ear: Decoder,
     energy: u64,
     in_frame: u64,
     loud_frames: u32,
@@ -26,10 +26,8 @@ impl Activity {
     /// A leg that has said nothing yet.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
-        let table = codec.table();
-        let squares = Box::new(table.map(|sample| i32::from(sample).unsigned_abs().pow(2)));
         Self {
-            squares,
+            ear: Decoder::new(codec),
             energy: 0,
             in_frame: 0,
             loud_frames: 0,
@@ -42,7 +40,9 @@ impl Activity {
     /// reaches `limit` samples.
     pub fn push(&mut self, octets: &[u8], limit: u64) -> Option<usize> {
         for (index, &octet) in octets.iter().enumerate() {
-            self.energy += u64::from(self.squares[usize::from(octet)]);
+            let heard = self.ear.push(octet);
+            let squares = heard.samples().iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2));
+            self.energy += squares.sum::<u64>() / heard.samples().len() as u64;
             self.in_frame += 1;
             self.silent += 1;
             if self.in_frame == FRAME {
@@ -64,6 +64,14 @@ impl Activity {
         self.loud_frames = 0;
         self.silent = self.silent.saturating_add(samples.min(room));
         (samples >= room).then_some(room)
+    }
+
+    /// Begins to count again, as at the start.
+    pub fn restart(&mut self) {
+        self.energy = 0;
+        self.in_frame = 0;
+        self.loud_frames = 0;
+        self.silent = 0;
     }
 
     /// Samples since speech was last heard, or since the start.
@@ -111,6 +119,18 @@ mod tests {
         assert_eq!(activity.silent(), 0);
         activity.push(&tone(60.0, 1_600), LIMIT);
         assert_eq!(activity.silent(), 1_600);
+        activity.restart();
+        assert_eq!(activity.silent(), 0);
+    }
+
+    #[test]
+    fn wideband_speech_is_heard_too() {
+        let said: Vec<i16> = (0..3_200).map(|n| (2_000.0 * (f64::from(n) * 0.9).sin()) as i16).collect();
+        let mut activity = Activity::new(Codec::G722);
+        activity.push(&vec![Codec::G722.silence(); 4_000], LIMIT);
+        assert_eq!(activity.silent(), 4_000);
+        activity.push(&Codec::G722.encode_all(&said), LIMIT);
+        assert_eq!(activity.silent(), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use flacenc::source::{Context, Fill as _, FrameBuf};
 
 use crate::RATE;
 use crate::error::Error;
-use crate::format::FRAME;
+use crate::linear;
 use crate::reader::Reader;
 
 /// Samples of each channel in a frame.
@@ -31,27 +31,26 @@ pub fn encode(reader: &Reader) -> Result<Vec<u8>, Error> {
     }
     let failed = |error: &dyn std::fmt::Display| refused(format!("it cannot be encoded as FLAC: {error}"));
     let config = Encoder::default().into_verified().map_err(|(_, error)| failed(&error))?;
-    let mut info = StreamInfo::new(RATE as usize, 2, 16).map_err(|error| failed(&error))?;
+    let mut info = StreamInfo::new(reader.codec().rate() as usize, 2, 16).map_err(|error| failed(&error))?;
     let mut block = FrameBuf::with_size(2, BLOCK).map_err(|error| failed(&error))?;
-    let (mut digest, table) = (Context::new(16, 2), reader.codec().table());
-    let (mut out, mut octets, mut at) = (Vec::new(), vec![0; BLOCK * FRAME as usize], 0);
+    let mut digest = Context::new(16, 2);
+    let each = reader.codec().samples_per_octet();
+    let (mut out, mut heard, mut at) = (Vec::new(), Vec::new(), 0);
     for number in 0.. {
-        let count = reader.read_frames(at, &mut octets)?;
+        heard.clear();
+        let count = linear::samples(reader, at, (BLOCK / each) as u64, &mut heard)?;
         if count == 0 {
             break;
         }
         at += count;
-        let samples = octets[..(count * FRAME) as usize]
-            .iter()
-            .map(|&octet| i32::from(table[usize::from(octet)]));
-        let samples: Vec<i32> = samples.collect();
+        let samples: Vec<i32> = heard.iter().map(|&sample| i32::from(sample)).collect();
         let filled = block.fill_interleaved(&samples).and_then(|()| digest.fill_interleaved(&samples));
         filled.map_err(|error| failed(&error))?;
         let frame = flacenc::encode_fixed_size_frame(&config, &block, number, &info).map_err(|error| failed(&error))?;
         info.update_frame_info(&frame);
         written(&frame, &mut out).ok_or_else(|| failed(&"a frame"))?;
     }
-    info.set_total_samples(at as usize);
+    info.set_total_samples(at as usize * each);
     info.set_md5_digest(&digest.md5_digest());
     // The last block may be shorter, and does not count (RFC 9639 §8.2).
     info.set_block_sizes(BLOCK, BLOCK).map_err(|error| failed(&error))?;
@@ -94,6 +93,7 @@ mod tests {
             (Codec::Pcma, 4_096),
             (Codec::Pcmu, 4_097),
             (Codec::Pcma, 30_000),
+            (Codec::G722, 6_001),
         ] {
             let caller: Vec<u8> = (0..length).map(|n| if n % 9_000 < 6_000 { tone(n) } else { noise(n) }).collect();
             let reader = recording(&folder.path().join(format!("{codec}{length}")), codec, &caller);
@@ -101,11 +101,12 @@ mod tests {
             assert_eq!(encode(&reader).unwrap(), encoded);
             let mut decoder = claxon::FlacReader::new(&encoded[..]).unwrap();
             let info = decoder.streaminfo();
-            assert_eq!((info.sample_rate, info.channels, info.bits_per_sample), (8_000, 2, 16));
-            assert_eq!(info.samples.unwrap_or(0), u64::from(length));
+            assert_eq!((info.sample_rate, info.channels, info.bits_per_sample), (codec.rate(), 2, 16));
+            assert_eq!(info.samples.unwrap_or(0), u64::from(length) * codec.samples_per_octet() as u64);
             let heard: Vec<i32> = decoder.samples().map(Result::unwrap).collect();
-            let us = codec.decode(codec.silence());
-            let said: Vec<i32> = caller.iter().flat_map(|&octet| [codec.decode(octet), us]).map(i32::from).collect();
+            let us = codec.decode_all(&vec![codec.silence(); caller.len()]);
+            let said = codec.decode_all(&caller).into_iter().zip(us);
+            let said: Vec<i32> = said.flat_map(|(caller, us)| [caller, us]).map(i32::from).collect();
             assert_eq!(heard, said, "{codec} {length}");
         }
     }

@@ -9,10 +9,10 @@
 //! |---|---|
 //! | 0..8 | magic `VOXEAREC` |
 //! | 8 | version: 1 plain, 2 encrypted |
-//! | 9 | codec: 8 A-law, 0 µ-law (RFC 3551's payload types) |
+//! | 9 | codec: 8 A-law, 0 µ-law, 9 G.722 (RFC 3551's payload types) |
 //! | 10 | channels, 2 |
 //! | 11 | octets a sample and channel, 1 |
-//! | 12..16 | samples a second, little-endian |
+//! | 12..16 | octets a second and channel, little-endian |
 //! | 16..24 | instant of sample 0 as it was expected, milliseconds since 1970 UTC, little-endian |
 //! | 24..32 | zero |
 //! | 32..64 | version 2 only: random octets that make the file's key its own |
@@ -84,7 +84,7 @@ impl Header {
         };
         let codec = Codec::from_payload_type(begin[9]).ok_or("its codec is unknown")?;
         if begin[10..12] != [2, 1] || begin[12..16] != RATE.to_le_bytes() {
-            return Err("it is not stereo G.711 at 8 kHz");
+            return Err("it is not stereo at 8,000 octets a second");
         }
         if begin[24..] != [0; 8] {
             return Err("its header has something where nothing may be");

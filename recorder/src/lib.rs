@@ -10,10 +10,10 @@
 //! [`prompt`] and [`greeting`] are the other direction: what a caller hears.
 //!
 //! The crate knows neither SIP nor a socket nor a database, and reads no
-//! clock: instants are arguments. All audio is G.711 at 8,000 samples a second
-//! and one octet a sample; a *sample offset* counts from the recording's start.
-//!
-//! Absent so far: G.722.
+//! clock: instants are arguments. All audio is kept as it came, G.711 or G.722:
+//! 8,000 octets a second, one a unit of the RTP timestamp. A *sample* is one of
+//! these; of G.722 it becomes two of 16 kHz when it is heard. A *sample offset*
+//! counts from the recording's start.
 
 pub mod activity;
 mod chain;
@@ -24,8 +24,10 @@ pub mod error;
 mod fault;
 pub mod flac;
 mod format;
+pub mod g722;
 pub mod greeting;
 mod hex;
+mod linear;
 pub mod manifest;
 pub mod packet;
 mod paths;
@@ -44,7 +46,8 @@ pub mod writer;
 
 pub use cipher::Key;
 
-/// Samples a second of every codec the recorder stores.
+/// Octets a second of every codec the recorder stores, and units of the RTP timestamp; of G.722 too, whose samples are twice
+/// as many (RFC 3551 §4.5.2).
 pub const RATE: u32 = 8_000;
 
 /// Samples in one millisecond at [`RATE`].

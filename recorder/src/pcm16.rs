@@ -2,32 +2,33 @@
 
 use hound::{SampleFormat, WavSpec};
 
-use crate::RATE;
 use crate::error::Error;
-use crate::format::FRAME;
+use crate::linear;
 use crate::reader::Reader;
 
 /// Octets of one sample of both channels.
 const WIDE: u64 = 4;
 
-/// Samples that fit the 32-bit lengths of RIFF: 37 hours.
-const MAX_SAMPLES: u64 = (u32::MAX as u64 - 64) / WIDE;
+/// Octets that fit the 32-bit lengths of RIFF: 37 hours, 18 of wideband.
+const MAX_OCTETS: u64 = u32::MAX as u64 - 64;
 
 /// A view of a recording; nothing of it is kept.
 #[derive(Debug)]
 pub struct Pcm16<'r> {
     reader: &'r Reader,
     header: Vec<u8>,
-    table: [i16; 256],
+    /// Octets that come of one octet of both channels.
+    wide: u64,
 }
 
 impl<'r> Pcm16<'r> {
     /// Over a recording.
     ///
     /// # Errors
-    /// [`Error::Export`] for one of more than 37 hours.
+    /// [`Error::Export`] for one of more than 37 hours, or 18 of wideband.
     pub fn of(reader: &'r Reader) -> Result<Self, Error> {
-        if reader.samples() > MAX_SAMPLES {
+        let wide = WIDE * reader.codec().samples_per_octet() as u64;
+        if reader.samples() > MAX_OCTETS / wide {
             return Err(Error::Export {
                 path: reader.path().to_path_buf(),
                 problem: "it is too long for a WAV in PCM16".to_owned(),
@@ -35,28 +36,24 @@ impl<'r> Pcm16<'r> {
         }
         let spec = WavSpec {
             channels: 2,
-            sample_rate: RATE,
+            sample_rate: reader.codec().rate(),
             bits_per_sample: 16,
             sample_format: SampleFormat::Int,
         };
         // Its two lengths are open in there: that of all after the first eight octets, and that of the sound.
         let mut header = spec.into_header_for_infinite_file();
-        let sound = (reader.samples() * WIDE) as u32;
+        let sound = (reader.samples() * wide) as u32;
         let all = sound + header.len() as u32 - 8;
         let end = header.len();
         header[4..8].copy_from_slice(&all.to_le_bytes());
         header[end - 4..].copy_from_slice(&sound.to_le_bytes());
-        Ok(Self {
-            table: reader.codec().table(),
-            reader,
-            header,
-        })
+        Ok(Self { reader, header, wide })
     }
 
     /// Octets of the WAV.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.header.len() as u64 + self.reader.samples() * WIDE
+        self.header.len() as u64 + self.reader.samples() * self.wide
     }
 
     /// Never: there is a header.
@@ -83,13 +80,13 @@ impl<'r> Pcm16<'r> {
         }
         if end > begin {
             let from = offset.max(begin) - begin;
-            let (first, last) = (from / WIDE, (end - begin).div_ceil(WIDE));
-            let mut frames = vec![0; ((last - first) * FRAME) as usize];
-            self.reader.read_frames(first, &mut frames)?;
-            let sound = frames.iter().flat_map(|&octet| self.table[usize::from(octet)].to_le_bytes());
+            let (first, last) = (from / self.wide, (end - begin).div_ceil(self.wide));
+            let mut sound = Vec::new();
+            linear::samples(self.reader, first, last - first, &mut sound)?;
+            let sound = sound.iter().flat_map(|sample| sample.to_le_bytes());
             let places = buf[filled..wanted as usize].iter_mut();
             places
-                .zip(sound.skip((from % WIDE) as usize))
+                .zip(sound.skip((from % self.wide) as usize))
                 .for_each(|(place, octet)| *place = octet);
         }
         Ok(wanted as usize)
@@ -127,6 +124,39 @@ mod tests {
             let silence = Codec::Pcma.decode(Codec::Pcma.silence());
             let said: Vec<i16> = (0..samples).flat_map(|n| [Codec::Pcma.decode(n as u8), silence]).collect();
             assert_eq!(heard, said);
+        }
+    }
+
+    #[test]
+    fn wideband_is_heard_at_sixteen_kilohertz() {
+        let folder = tempfile::tempdir().unwrap();
+        let tone = |n: u32| ((f64::from(n) * 0.9).sin() * 9_000.0) as i16;
+        let said: Vec<i16> = (0..60_000).map(tone).collect();
+        let octets = Codec::G722.encode_all(&said);
+        let mut writer = Writer::create(folder.path(), "wide", Codec::G722, 0).unwrap();
+        writer.push(Channel::Caller, &octets);
+        writer.push_silence(Channel::Us, 30_000);
+        let reader = Reader::open(&writer.finish(30_000).unwrap().path, None).unwrap();
+        assert_eq!(reader.duration_ms(), 3_750);
+        let view = Pcm16::of(&reader).unwrap();
+        let mut wav = vec![0; view.len() as usize];
+        view.read_at(0, &mut wav).unwrap();
+        let mut heard = hound::WavReader::new(&wav[..]).unwrap();
+        assert_eq!((heard.spec().channels, heard.spec().sample_rate), (2, 16_000));
+        let heard: Vec<i16> = heard.samples().map(Result::unwrap).collect();
+        let (left, right): (Vec<i16>, Vec<i16>) = heard.as_chunks::<2>().0.iter().map(|&[left, right]| (left, right)).unzip();
+        assert_eq!(left.len(), 60_000);
+        assert!(right[640..].iter().all(|sample| sample.abs() <= 32));
+        // Stretches that are decoded apart fit together as if they were one.
+        let whole = Codec::G722.decode_all(&octets);
+        let worst = left.iter().zip(&whole).map(|(a, b)| (a - b).abs()).max();
+        assert!(worst.unwrap() <= 8, "{worst:?}");
+        // And a part is a part of the whole, wherever it is asked for.
+        for (offset, length) in [(0, 100), (44 + 7, 33), (150_001, 70_000), (239_000, 9_999)] {
+            let mut part = vec![0; length];
+            let got = view.read_at(offset, &mut part).unwrap();
+            let from = offset as usize;
+            assert_eq!(part[..got], wav[from..(from + length).min(wav.len())], "{offset}");
         }
     }
 

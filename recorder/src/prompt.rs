@@ -17,10 +17,11 @@ const MAX_FILE: u64 = MAX_SECONDS * 16_000 * 2 + 1_000_000;
 const WANTED: &str = "a greeting must be WAV, mono, 8 or 16 kHz, PCM 16 bits, A-law or µ-law \
                       (for example: sox IN.wav -r 8000 -c 1 -b 16 OUT.wav)";
 
-/// A spoken prompt: 8 kHz PCM16.
+/// A spoken prompt: 8 kHz PCM16, and 16 kHz where it was read so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     samples: Vec<i16>,
+    wide: Option<Vec<i16>>,
 }
 
 impl Prompt {
@@ -49,17 +50,23 @@ impl Prompt {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, Error> {
-        let samples = decode(bytes).map_err(|problem| Error::Prompt {
+        let (rate, samples) = decode(bytes).map_err(|problem| Error::Prompt {
             name: name.to_owned(),
             problem,
         })?;
-        Ok(Self { samples })
+        if rate == RATE {
+            return Ok(Self::from_samples(samples));
+        }
+        Ok(Self {
+            samples: resample::halve(&samples),
+            wide: Some(samples),
+        })
     }
 
     /// A prompt of samples that are already 8 kHz PCM16.
     #[must_use]
     pub fn from_samples(samples: Vec<i16>) -> Self {
-        Self { samples }
+        Self { samples, wide: None }
     }
 
     /// The samples, 8 kHz PCM16.
@@ -71,7 +78,13 @@ impl Prompt {
     /// The octets to send in `codec`.
     #[must_use]
     pub fn encoded(&self, codec: Codec) -> Vec<u8> {
-        codec.encode_all(&self.samples)
+        if codec.rate() == RATE {
+            return codec.encode_all(&self.samples);
+        }
+        match &self.wide {
+            Some(wide) => codec.encode_all(wide),
+            None => codec.encode_all(&resample::double(&self.samples)),
+        }
     }
 }
 
@@ -79,9 +92,7 @@ impl Prompt {
 /// so that it does not click.
 #[must_use]
 pub fn beep() -> Prompt {
-    Prompt {
-        samples: tone(1_000.0, 2_400),
-    }
+    Prompt::from_samples(tone(1_000.0, 2_400))
 }
 
 /// What says that nothing is recorded: two tones of 400 Hz, 140 ms each, with
@@ -92,7 +103,7 @@ pub fn refusal() -> Prompt {
     samples.resize(1_600, 0);
     samples.extend(tone(400.0, 1_120));
     samples.resize(3_200, 0);
-    Prompt { samples }
+    Prompt::from_samples(samples)
 }
 
 /// A tone of some Hz and samples at -12 dBFS with soft edges.
@@ -115,7 +126,8 @@ struct Format {
     bits: u16,
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<i16>, String> {
+/// Rate and samples of a WAV file.
+fn decode(bytes: &[u8]) -> Result<(u32, Vec<i16>), String> {
     let (format, data) = chunks(bytes)?;
     if format.channels != 1 {
         return Err(format!("has {} channels; {WANTED}", format.channels));
@@ -137,7 +149,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<i16>, String> {
     if samples.len() as u64 > MAX_SECONDS * u64::from(format.rate) {
         return Err(format!("lasts longer than the {MAX_SECONDS} s that are played at most"));
     }
-    Ok(if format.rate == RATE { samples } else { resample::halve(&samples) })
+    Ok((format.rate, samples))
 }
 
 /// `WAVE_FORMAT_EXTENSIBLE`: the tag stands in the sub-format's first octets.
@@ -236,7 +248,9 @@ mod tests {
     #[test]
     fn sixteen_kilohertz_is_halved() {
         let pcm = vec![0u8; 2 * 16_000];
-        assert_eq!(Prompt::parse(&wav(1, 1, 16_000, 16, &pcm), "x").unwrap().samples().len(), 8_000);
+        let prompt = Prompt::parse(&wav(1, 1, 16_000, 16, &pcm), "x").unwrap();
+        assert_eq!((prompt.samples().len(), prompt.encoded(Codec::G722).len()), (8_000, 8_000));
+        assert_eq!(beep().encoded(Codec::G722).len(), 2_400, "as long as in any other codec");
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl Reader {
         put(&(data + WAV_HEADER as u32 - 8).to_le_bytes());
         put(b"WAVEfmt ");
         put(&18u32.to_le_bytes());
-        put(&self.header.codec.wav_tag().to_le_bytes());
+        // Nobody is to be shown G.722 this way ([`crate::pcm16`] is for that); 0 says that the format is unknown.
+        put(&self.header.codec.wav_tag().unwrap_or(0).to_le_bytes());
         put(&2u16.to_le_bytes());
         put(&RATE.to_le_bytes());
         put(&(RATE * FRAME as u32).to_le_bytes());

@@ -73,6 +73,8 @@ pub struct Counts {
     pub lost: u64,
     /// Packets that came twice.
     pub duplicated: u64,
+    /// Packets that were placed after one with a higher number.
+    pub reordered: u64,
     /// Packets that came after their place had been handed out.
     pub late: u64,
     /// Packets of another payload type, or of a candidate that was given up.
@@ -220,7 +222,14 @@ impl Timeline {
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts;
         counts.lost += self.stream.as_ref().map_or(0, Stream::lost);
+        counts.reordered += self.stream.as_ref().map_or(0, Stream::reordered);
         counts
+    }
+
+    /// The source (SSRC) that is being followed, once there is one.
+    #[must_use]
+    pub fn source(&self) -> Option<u32> {
+        self.stream.as_ref().map(Stream::source)
     }
 
     /// The offset in the recording of an instant, negative before its start;
@@ -273,8 +282,10 @@ impl Timeline {
         };
         if let Some(old) = self.stream.take() {
             self.counts.lost += old.lost();
+            self.counts.reordered += old.reordered();
             self.counts.anchored_again += 1;
         }
+        self.counts.duplicated += candidate.duplicated();
         let (stream, packets) = candidate.into_stream();
         self.stream = Some(stream);
         for packet in packets {

@@ -2,6 +2,7 @@
 
 use crate::RATE;
 use crate::error::Error;
+use crate::linear;
 use crate::reader::Reader;
 
 /// Points at most; a browser draws fewer.
@@ -10,7 +11,7 @@ pub const MAX_POINTS: u32 = 10_000;
 /// Minimum and maximum of equal stretches of both channels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waveform {
-    /// Samples each point stands for.
+    /// Samples each point stands for; of G.722 pairs of them, so that the time they take is the same.
     pub samples_per_pixel: u64,
     /// Points a channel.
     pub length: u64,
@@ -27,15 +28,17 @@ impl Waveform {
         let points = u64::from(points.clamp(1, MAX_POINTS));
         let samples_per_pixel = reader.samples().div_ceil(points).max(1);
         let length = reader.samples().div_ceil(samples_per_pixel);
-        let table = reader.codec().table().map(|sample| (sample >> 8) as i8);
+        let each = reader.codec().samples_per_octet();
         let mut data = Vec::with_capacity(length as usize * 4);
-        let mut buf = vec![0; 64 * 1024];
+        let mut heard = Vec::new();
         let (mut at, mut left, mut peaks) = (0, samples_per_pixel, Peaks::default());
         while at < reader.samples() {
-            let count = reader.read_frames(at, &mut buf)?;
-            at += count;
-            for frame in buf[..count as usize * 2].as_chunks::<2>().0 {
-                peaks.take(frame.map(|octet| table[usize::from(octet)]));
+            heard.clear();
+            at += linear::samples(reader, at, 32 * 1024, &mut heard)?;
+            for frames in heard.chunks(2 * each) {
+                for frame in frames.as_chunks::<2>().0 {
+                    peaks.take(frame.map(|sample| (sample >> 8) as i8));
+                }
                 left -= 1;
                 if left == 0 {
                     data.extend(std::mem::take(&mut peaks).0);

@@ -26,6 +26,15 @@ impl Ids {
         self.digest(&[&self.count.to_be_bytes()])
     }
 
+    /// Key and salt of one call's sound.
+    pub(crate) fn secret(&mut self) -> [u8; 30] {
+        let mut secret = [0; 30];
+        for part in secret.chunks_mut(8) {
+            part.copy_from_slice(&self.number().to_be_bytes()[..part.len()]);
+        }
+        secret
+    }
+
     /// The tag of an answer for which no state is kept: the same for the same request (RFC 3261 §8.2.7).
     pub(crate) fn stateless(&self, parts: &[&str]) -> String {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();

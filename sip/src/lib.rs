@@ -1,6 +1,6 @@
 //! Voxea's telephone: SIP signalling and the deposit call.
 //!
-//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`], [`keeper`] and their helpers are a machine: bytes and the time
+//! [`wire`], [`sdp`], [`auth`], [`call`], [`endpoint`], [`keeper`], [`rtcp`], [`srtp`] and their helpers are a machine: bytes and the time
 //! go in; bytes, events and the next deadline come out. They know no socket, no clock and no database. Behind the
 //! feature `shell` stand `config`, `media` (RTP and recordings) and `shell` (sockets, the store).
 
@@ -20,9 +20,11 @@ pub mod keeper;
 #[cfg(feature = "shell")]
 pub mod media;
 pub mod policy;
+pub mod rtcp;
 pub mod sdp;
 #[cfg(feature = "shell")]
 mod shell;
+pub mod srtp;
 pub mod timers;
 mod transaction;
 pub mod wire;

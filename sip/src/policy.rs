@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::auth::{Login, Realm};
+use crate::flow::Transport;
+use crate::srtp::Policy;
 
 /// A range of addresses, `192.0.2.0/24`; a single address stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,8 @@ pub struct Trunk {
     pub max_calls: usize,
     /// Its new calls a second; 0 for as many as come.
     pub calls_per_second: u32,
+    /// Whether its sound must be encrypted; `None`: it must where the call came over TLS, and may elsewhere.
+    pub srtp: Option<Policy>,
     /// What it hears when a call cannot be taken in now, so that it can fall back elsewhere.
     pub failure: u16,
 }
@@ -110,8 +114,23 @@ impl Trunk {
             trusted: true,
             max_calls: 2_000,
             calls_per_second: 0,
+            srtp: None,
             failure: 503,
         }
+    }
+}
+
+impl Trunk {
+    /// Whether the sound of a call that came this way must be encrypted. Keys that anybody on the way can read protect from
+    /// nobody, so that only TLS asks for them by itself.
+    #[must_use]
+    pub fn sound(&self, transport: Transport) -> Policy {
+        let usual = if transport == Transport::Tls {
+            Policy::Required
+        } else {
+            Policy::Optional
+        };
+        self.srtp.unwrap_or(usual)
     }
 }
 

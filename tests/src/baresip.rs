@@ -22,6 +22,33 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BEFORE: usize = 16_000;
 const AFTER: usize = 30 * 8_000;
 
+/// How a phone differs from the usual one.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Of its address: `;transport=tls`.
+    pub account: &'a str,
+    /// Its codecs, the best one first, and further parameters of the account: `;mediaenc=srtp`.
+    pub codecs: &'a str,
+    /// Modules beyond those that every call needs.
+    pub modules: &'a [&'a str],
+    /// Lines of its configuration.
+    pub config: &'a str,
+    /// What it says instead, at 16 kHz.
+    pub wide: Option<&'a [i16]>,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            account: "",
+            codecs: "PCMA/8000/1",
+            modules: &[],
+            config: "",
+            wide: None,
+        }
+    }
+}
+
 /// A running phone; it ends with this.
 pub struct Baresip {
     _child: Child,
@@ -31,29 +58,40 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// Starts a phone with its files in `folder`, which says `speech` (A-law) two seconds after a call is up. `account` are
-    /// further settings: `;transport=tls`.
+    /// Starts a phone with its files in `folder`, which says `speech` (A-law) two seconds after a call is up.
     ///
     /// # Errors
     /// It is missing, or does not listen to commands; what it said is in the message.
-    pub async fn start(folder: &Path, speech: &[u8], account: &str) -> Result<Self> {
+    pub async fn start(folder: &Path, speech: &[u8], settings: &Settings<'_>) -> Result<Self> {
         let control = free_port()?;
         let said = folder.join("speech.wav");
-        std::fs::write(&said, wav(speech))?;
+        let narrow = || speech.iter().map(|octet| g711::a_law(*octet)).collect();
+        std::fs::write(
+            &said,
+            settings
+                .wide
+                .map_or_else(|| wav(8_000, narrow()), |wide| wav(16_000, wide.to_vec())),
+        )?;
         let ca = folder.join("ca.pem");
         let modules = ["g711", "aufile", "aubridge", "uuid", "ctrl_tcp", "menu", "account"];
-        let config: String = modules.iter().map(|module| format!("module {module}.so\n")).collect();
+        // Those of accounts come last: an account names codecs.
+        let modules = settings.modules.iter().chain(&modules);
+        let config: String = modules.map(|module| format!("module {module}.so\n")).collect();
         let config = format!(
             "module_path {}\nsip_listen 127.0.0.1:0\nsip_cafile {}\nnet_interface 127.0.0.1\naudio_source aufile,{}\naudio_player aubridge,nobody\n\
-             audio_alert aubridge,nobody\nctrl_tcp_listen {control}\ncall_max_calls 1\n{config}",
+             audio_alert aubridge,nobody\nctrl_tcp_listen {control}\ncall_max_calls 1\n{}\n{config}",
             modules_folder()?.display(),
             ca.display(),
             said.display(),
+            settings.config,
         );
         std::fs::write(folder.join("config"), config)?;
         std::fs::write(
             folder.join("accounts"),
-            format!("<sip:0145000007@127.0.0.1{account}>;regint=0;audio_codecs=PCMA/8000/1\n"),
+            format!(
+                "<sip:0145000007@127.0.0.1{}>;regint=0;audio_codecs={}\n",
+                settings.account, settings.codecs
+            ),
         )?;
         let log = File::create(folder.join("log"))?;
         let mut command = Command::new("baresip");
@@ -152,18 +190,17 @@ fn modules_folder() -> Result<PathBuf> {
 }
 
 /// PCM16, mono, 8 kHz: what its file source takes.
-fn wav(speech: &[u8]) -> Vec<u8> {
-    let silence = |samples| std::iter::repeat_n(0_i16, samples);
-    let samples = silence(BEFORE)
-        .chain(speech.iter().map(|octet| g711::a_law(*octet)))
-        .chain(silence(AFTER));
+fn wav(rate: u32, speech: Vec<i16>) -> Vec<u8> {
+    let wide = rate as usize / 8_000;
+    let silence = |samples| std::iter::repeat_n(0_i16, samples * wide);
+    let samples = silence(BEFORE).chain(speech).chain(silence(AFTER));
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
     let length = u32::try_from(data.len()).unwrap_or_default();
     let mut file = Vec::with_capacity(data.len() + 44);
     file.extend_from_slice(b"RIFF");
     file.extend_from_slice(&(length + 36).to_le_bytes());
     file.extend_from_slice(b"WAVEfmt ");
-    for number in [16_u32, 0x0001_0001, 8_000, 16_000, 0x0010_0002] {
+    for number in [16_u32, 0x0001_0001, rate, rate * 2, 0x0010_0002] {
         file.extend_from_slice(&number.to_le_bytes());
     }
     file.extend_from_slice(b"data");

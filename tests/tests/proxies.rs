@@ -21,7 +21,7 @@ async fn daemon(ports: &str, line: &str) -> Result<(Scratch, Running, Authority,
     let channels = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\
          tls = {{ certificate = \"{{}}/voxea.pem\", key_file = \"{{}}/voxea.key\", client_ca = \"{{}}/ca.pem\", client_required = true }}\n\
-         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\nca_file = \"{{}}/ca.pem\"\n{}",
+         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\nsrtp = \"optional\"\nca_file = \"{{}}/ca.pem\"\n{}",
         voicemail::line(line)
     );
     let channels = channels.replace("{}", &folder.path().to_string_lossy());

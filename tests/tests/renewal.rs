@@ -41,7 +41,7 @@ async fn new_connections_see_the_new_certificate_and_old_ones_stay() -> Result<(
     let [path, key] = ["pem", "key"].map(|end| authority.file("voxea", end));
     let channels = format!(
         "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"46860-46869\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
-         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
+         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\nsrtp = \"optional\"\n{}",
         voicemail::line("")
     );
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;

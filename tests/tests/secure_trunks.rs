@@ -30,7 +30,7 @@ async fn daemon(authority: &Authority, ports: &str, trunk: &str) -> Result<(Scra
     let [certificate, key, ca] = [("voxea", "pem"), ("voxea", "key"), ("ca", "pem")].map(|(name, end)| authority.file(name, end));
     let channels = format!(
         "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\ntls = {{ certificate = {certificate:?}, key_file = {key:?} }}\n\
-         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\ntransport = \"tls\"\nca_file = {ca:?}\nchallenge = false\n\
+         [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\nsrtp = \"optional\"\ntransport = \"tls\"\nca_file = {ca:?}\nchallenge = false\n\
          user = \"voix\"\npassword = \"s3cret\"\n{trunk}\n{}",
         voicemail::line("").replace("\"3000\"", "\"*\"")
     );

@@ -2,12 +2,14 @@
 
 mod blobs;
 mod keeping;
+mod quality;
 mod reader;
 mod recording;
 mod sealing;
 
 pub use blobs::{Blobs, StoredBlob};
 pub(crate) use keeping::request_moved;
+pub use quality::Quality;
 pub use reader::BlobReader;
 pub use recording::{CallEnd, Ending, RecordingOutcome, RecordingRow, RecordingState};
 pub use sealing::{finish, seal};

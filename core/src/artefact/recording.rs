@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::quality::Quality;
 use crate::base::account::Unknown;
 use crate::base::time::Millis;
 
@@ -98,13 +99,20 @@ pub struct Ending {
     pub at: Millis,
     /// Why, in the peer's words: protocol and cause (RFC 3326).
     pub reason: Option<String>,
+    /// How well it was heard, when anything was.
+    pub quality: Option<Quality>,
 }
 
 impl Ending {
     /// An end of which the peer said nothing.
     #[must_use]
     pub const fn new(by: CallEnd, at: Millis) -> Self {
-        Self { by, at, reason: None }
+        Self {
+            by,
+            at,
+            reason: None,
+            quality: None,
+        }
     }
 }
 
@@ -166,9 +174,9 @@ pub struct RecordingRow {
     pub state: String,
     /// Below the blob folder.
     pub path: String,
-    /// `pcma` or `pcmu`.
+    /// `pcma`, `pcmu` or `g722`.
     pub codec: String,
-    /// Samples a second.
+    /// What `samples` counts, a second.
     pub rate: i64,
     /// Of each channel.
     pub samples: i64,

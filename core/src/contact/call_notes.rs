@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::artefact::{CallEnd, Ending, RecordingOutcome, RecordingState};
+use crate::artefact::{CallEnd, Ending, Quality, RecordingOutcome, RecordingState};
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, Feed, NewEvent};
@@ -33,9 +33,10 @@ static ENDED: LazyLock<SetSql> = LazyLock::new(|| {
         ("moment", Column::Integer),
         ("why", Column::Text),
         ("words", Column::Text),
+        ("heard", Column::Text),
     ])
     .statement(
-        "UPDATE call_detail SET ended_at = r.moment, ended_by = r.why, ended_reason = r.words FROM {rows} AS r \
+        "UPDATE call_detail SET ended_at = r.moment, ended_by = r.why, ended_reason = r.words, quality = r.heard FROM {rows} AS r \
          WHERE interaction_id = r.which AND ended_by IS NULL",
     )
 });
@@ -177,7 +178,13 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
             } => {
                 let (state, samples, reason) = parts(outcome);
                 ends.insert(note.interaction.as_str(), (ending.by, state));
-                ended.push(row!({"which": note.interaction, "moment": note.at, "why": ending.by.as_str(), "words": ending.reason}));
+                ended.push(row!({
+                    "which": note.interaction,
+                    "moment": note.at,
+                    "why": ending.by.as_str(),
+                    "words": ending.reason,
+                    "heard": ending.quality.and_then(Quality::to_json),
+                }));
                 sealed.push(row!({
                     "which": note.interaction,
                     "new_state": state.as_str(),

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use serde_json::Value;
 
 use super::reached::{INTERACTION, REQUEST, reached};
-use crate::artefact::{BlobReader, Blobs};
+use crate::artefact::{BlobReader, Blobs, Quality};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -93,6 +93,8 @@ pub struct CallOf {
     pub ended_by: Option<String>,
     /// Why, in the peer's words (RFC 3326).
     pub ended_reason: Option<String>,
+    /// How well it was heard, a JSON object.
+    quality: Option<String>,
 }
 
 impl InteractionRow {
@@ -129,6 +131,12 @@ impl CallOf {
             .text(Place::CallDivertedFrom, &mut self.diverted_from)
             .some(Place::CallSignalling, &mut self.signalling);
         opening
+    }
+
+    /// How well it was heard, once it is over and if anything was.
+    #[must_use]
+    pub fn quality(&self) -> Option<Quality> {
+        serde_json::from_str(self.quality.as_deref()?).ok()
     }
 
     /// The diversions as a list.
@@ -319,7 +327,7 @@ impl Interactions {
         let mut calls: Vec<CallOf> = self
             .of(
                 &ids,
-                "SELECT interaction_id, dialled, diverted_from, signalling, answered_at, ended_at, ended_by, ended_reason FROM call_detail",
+                "SELECT interaction_id, dialled, diverted_from, signalling, answered_at, ended_at, ended_by, ended_reason, quality FROM call_detail",
                 "interaction_id",
             )
             .await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use voxea_core::artefact::{Blobs, CallEnd, Ending, RecordingOutcome};
+use voxea_core::artefact::{Blobs, CallEnd, Ending, Quality, RecordingOutcome};
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::contact::{Contact, NewCall, NewRecording, Recordings, evidence};
@@ -38,7 +38,15 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
             };
             let twice = [(CallEnd::Caller, NOW + 3), (CallEnd::Crash, NOW + 4)];
             for (end, at) in twice {
-                let ending = Ending::new(end, at);
+                let quality = Quality {
+                    received: at.unsigned_abs(),
+                    mos: Some(441),
+                    ..Quality::default()
+                };
+                let ending = Ending {
+                    quality: Some(quality),
+                    ..Ending::new(end, at)
+                };
                 recordings.ended(&interaction, &ending, Some(NOW + 2), &outcome).await.unwrap();
             }
         });
@@ -54,6 +62,8 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
             (Some(NOW + 1), Some(NOW + 3), Some("caller")),
             "the first word stays"
         );
+        let quality = detail.quality().unwrap();
+        assert_eq!((quality.received, quality.mos), ((NOW + 3).unsigned_abs(), Some(441)));
         assert_eq!(recording.state, ["sealed", "partial", "failed"][number % 3]);
         assert_eq!(place.desk.get(&agent(), &call.request_id).await.unwrap().version, 2);
     }

@@ -1,7 +1,7 @@
 //! How one RTP stream's timestamps map to a leg's axis, and the stream that
 //! may follow it.
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder};
 use crate::packet::Packet;
 
 /// How long samples wait for what is late: 200 ms.
@@ -29,6 +29,9 @@ const DRIFT_PACKETS: u32 = 100;
 /// PCM16 value below which a packet is silent enough to move an anchor in.
 const QUIET: u16 = 200;
 
+/// Packets after which a decoder of wideband has forgotten where it began.
+const HEARD: u32 = 10;
+
 /// Packets a candidate holds at most: 100 ms of 10 ms packets, six times over.
 const MAX_CANDIDATE: usize = 64;
 
@@ -55,6 +58,7 @@ pub(super) struct Stream {
     sequence: i64,
     first_sequence: i64,
     received: u64,
+    reordered: u64,
     /// Bit n: sequence - n was seen.
     seen: u128,
     drift: DriftWindow,
@@ -66,6 +70,8 @@ struct DriftWindow {
     packets: u32,
     least: i64,
     correction: Option<i64>,
+    /// Listens for silence while there is something to correct. One of wideband has to hear some packets first.
+    ear: Option<(Decoder, u32)>,
 }
 
 impl Stream {
@@ -77,6 +83,7 @@ impl Stream {
             sequence,
             first_sequence: sequence,
             received: 1,
+            reordered: 0,
             seen: 1,
             drift: DriftWindow::default(),
         }
@@ -117,6 +124,16 @@ impl Stream {
         ours
     }
 
+    /// Its SSRC.
+    pub(super) const fn source(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Packets that came after one with a higher number.
+    pub(super) const fn reordered(&self) -> u64 {
+        self.reordered
+    }
+
     /// Packets missing so far, by sequence number.
     pub(super) fn lost(&self) -> u64 {
         let expected = (self.sequence - self.first_sequence + 1).max(0) as u64;
@@ -129,7 +146,13 @@ impl Stream {
         let Some(correction) = self.drift.correction else {
             return false;
         };
-        if payload.iter().any(|&octet| codec.decode(octet).unsigned_abs() > QUIET) {
+        let (ear, packets) = self.drift.ear.get_or_insert_with(|| (Decoder::new(codec), 0));
+        *packets += 1;
+        let mut loud = codec == Codec::G722 && *packets <= HEARD;
+        for &octet in payload {
+            loud |= ear.push(octet).samples().iter().any(|sample| sample.unsigned_abs() > QUIET);
+        }
+        if loud {
             return false;
         }
         self.offset += correction;
@@ -152,8 +175,9 @@ impl Stream {
         } else if step > 0 {
             self.sequence += i64::from(step);
             self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
-        } else if u32::from(step.unsigned_abs()) < u128::BITS {
-            self.seen |= 1 << step.unsigned_abs();
+        } else {
+            self.reordered += 1;
+            self.seen |= 1u128.checked_shl(step.unsigned_abs().into()).unwrap_or(0);
         }
     }
 }
@@ -181,6 +205,7 @@ pub(super) struct Candidate {
     sequence: i64,
     timestamp: i64,
     packets: Vec<Held>,
+    duplicated: u64,
 }
 
 #[derive(Debug)]
@@ -209,6 +234,7 @@ impl Candidate {
             sequence: i64::from(packet.sequence),
             timestamp: i64::from(packet.timestamp),
             packets: Vec::new(),
+            duplicated: 0,
         }
     }
 
@@ -221,6 +247,11 @@ impl Candidate {
         self.packets.len()
     }
 
+    /// Packets that came twice.
+    pub(super) const fn duplicated(&self) -> u64 {
+        self.duplicated
+    }
+
     /// Takes the packet in, unless it belongs to yet another stream.
     pub(super) fn take_in(&mut self, packet: &Packet<'_>, arrival: i64) -> bool {
         let step = packet.sequence.wrapping_sub(self.sequence as u16) as i16;
@@ -231,7 +262,9 @@ impl Candidate {
         }
         let sequence = self.sequence + i64::from(step);
         let known = self.packets.iter().any(|held| held.sequence == sequence);
-        if !known && self.packets.len() < MAX_CANDIDATE {
+        if known {
+            self.duplicated += 1;
+        } else if self.packets.len() < MAX_CANDIDATE {
             self.packets.push(Held {
                 payload_type: packet.payload_type,
                 sequence,
@@ -248,6 +281,12 @@ impl Candidate {
         let offset = self.packets.iter().map(|held| held.arrival - held.timestamp).min();
         let offset = offset.unwrap_or(self.since - self.timestamp);
         let mut packets = self.packets;
+        let mut highest = i64::MIN;
+        let after_higher = |held: &&Held| {
+            highest = highest.max(held.sequence);
+            held.sequence < highest
+        };
+        let reordered = packets.iter().filter(after_higher).count() as u64;
         packets.sort_by_key(|held| held.sequence);
         let first = packets.first().map_or(self.sequence, |held| held.sequence);
         let last = packets.last().map_or(self.sequence, |held| held.sequence);
@@ -255,6 +294,7 @@ impl Candidate {
         let mut stream = Stream::new(self.ssrc, last, latest, offset);
         stream.first_sequence = first;
         stream.received = packets.len() as u64;
+        stream.reordered = reordered;
         for held in &packets {
             stream.seen |= 1u128.checked_shl((last - held.sequence) as u32).unwrap_or(0);
         }

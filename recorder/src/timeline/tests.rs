@@ -279,6 +279,100 @@ fn drift_is_corrected_in_silence() {
 }
 
 #[test]
+fn a_jump_of_the_timestamp_loses_nothing() {
+    for jump in [900_000u32, 0u32.wrapping_sub(900_000)] {
+        let mut leg = Leg::new();
+        for n in 0..100 {
+            let timestamp = (n * 160u32).wrapping_add(if n < 50 { 0 } else { jump });
+            leg.push(&packet(7, n as u16, timestamp, &frame(n)), u64::from(n * 20));
+        }
+        let (octets, gaps, counts) = leg.finish(2_000);
+        assert!(octets == expected(100, &[]), "{jump}");
+        assert_eq!((gaps.len(), counts.anchored_again, counts.lost, counts.ignored), (0, 1, 0, 0));
+    }
+}
+
+/// A clock that is wrong by some parts in a million, for ten minutes of speech with pauses: what is said at the end stands
+/// within 40 ms, and one window of drift, of its time.
+#[test]
+fn a_clock_that_runs_too_fast_or_too_slowly_is_followed() {
+    for ppm in [-300i64, 300] {
+        let mut leg = Leg::new();
+        let mut last = 0;
+        for n in 0..30_000u32 {
+            // The caller's 20 ms, as our clock sees them.
+            last = (i64::from(n) * 20 * (1_000_000 + ppm) / 1_000_000) as u64;
+            let payload = if n % 100 < 60 { frame(n % 100) } else { vec![0xD5; FRAME] };
+            leg.push(&nth(0, 0, n, &payload), last);
+        }
+        assert!(
+            (2..=8).contains(&leg.timeline.counts().anchored_again),
+            "{:?}",
+            leg.timeline.counts()
+        );
+        leg.push(&nth(0, 0, 30_000, &[1; FRAME]), last + 20);
+        let (octets, ..) = leg.finish(last + 200);
+        let found = octets.iter().rposition(|&octet| octet == 1).unwrap() as i64 - 159;
+        let off = (found - (last as i64 + 20) * 8).abs();
+        assert!(off <= 320 + 24, "{ppm} ppm: {off} samples off");
+    }
+}
+
+#[test]
+fn hold_is_a_gap_and_what_follows_stands_at_its_time() {
+    // Off hold comes whatever the system likes: the same stream, timestamps that stood still, another source.
+    for (ssrc, stood_still) in [(7, false), (7, true), (8, false), (8, true)] {
+        let mut leg = Leg::new();
+        for n in 0..50 {
+            leg.push(&nth(0, 0, n, &frame(n)), u64::from(n * 20));
+        }
+        for ms in (1_000..61_000).step_by(100) {
+            leg.advance(ms);
+        }
+        for n in 50..100 {
+            let timestamp = n * 160 + if stood_still { 0 } else { 60_000 * 8 };
+            leg.push(&packet(ssrc, n as u16, timestamp, &frame(n)), u64::from(n * 20) + 60_000);
+        }
+        let (octets, gaps, counts) = leg.finish(62_000);
+        let all = expected(100, &[]);
+        assert!(
+            octets[..8_000] == all[..8_000] && octets[61_000 * 8..] == all[8_000..],
+            "{ssrc} {stood_still}"
+        );
+        assert_eq!((gaps.len(), gaps[0].offset, gaps[0].samples), (1, 8_000, 60_000 * 8));
+        assert_eq!((counts.received, counts.lost), (100, 0));
+    }
+}
+
+#[test]
+fn drift_of_wideband_waits_for_silence_that_was_heard() {
+    let epoch = Instant::now();
+    let mut timeline = Timeline::new(Codec::G722, epoch);
+    timeline.begin(epoch);
+    let tone: Vec<i16> = (0..320 * 1_000).map(|n| (6_000.0 * (f64::from(n) * 0.3).sin()) as i16).collect();
+    let mut speech = Codec::G722.encode_all(&tone);
+    speech.extend(Codec::G722.encode_all(&vec![0; 320 * 100]));
+    let mut at_silence = 0;
+    for (n, payload) in (0u32..).zip(speech.chunks(160)) {
+        let late = if n < 100 { 0 } else { 60 };
+        let packet = Packet {
+            payload_type: 9,
+            ..nth(0, 0, n, payload)
+        };
+        timeline.push(&packet, epoch + Duration::from_millis(u64::from(n * 20 + late)));
+        while timeline.poll().is_some() {}
+        if n == 1_000 {
+            at_silence = timeline.counts().anchored_again;
+        }
+    }
+    assert_eq!(
+        (at_silence, timeline.counts().anchored_again),
+        (0, 1),
+        "never while somebody speaks"
+    );
+}
+
+#[test]
 fn a_silent_hour_costs_one_word() {
     let mut leg = Leg::new();
     leg.push(&nth(0, 0, 0, &frame(0)), 0);
@@ -327,6 +421,16 @@ proptest! {
         }
         steps.extend(sweeps.iter().map(|&ms| (ms, Step::Sweep)));
         steps.sort_by_key(|(ms, _)| *ms);
+        let (mut reordered, mut duplicated, mut highest, mut came) = (0, 0, 0, std::collections::BTreeSet::new());
+        for (_, step) in &steps {
+            let Step::Packet(n) = step else { continue };
+            if !came.insert(*n) {
+                duplicated += 1;
+            } else if *n < highest {
+                reordered += 1;
+            }
+            highest = highest.max(*n);
+        }
         let mut leg = Leg::new();
         for (ms, step) in steps {
             match step {
@@ -340,6 +444,10 @@ proptest! {
         prop_assert_eq!(gaps.iter().map(|gap| gap.samples).sum::<u64>(), missing.len() as u64 * 160);
         prop_assert_eq!(counts.received + missing.len() as u64, u64::from(count));
         prop_assert_eq!((counts.late, counts.anchored_again), (0, 0));
+        prop_assert_eq!((counts.reordered, counts.duplicated), (reordered, duplicated));
+        // By their numbers those after the last that came are missed by nobody.
+        let unseen = u64::from(count - 1 - highest);
+        prop_assert_eq!(counts.lost + unseen, missing.len() as u64);
     }
 
     /// Whatever comes, whenever: contiguous output and bounded memory.

@@ -12,6 +12,7 @@ use voxea_recorder::prompt::Prompt;
 pub struct Greeting {
     pcma: Arc<[u8]>,
     pcmu: Arc<[u8]>,
+    g722: Arc<[u8]>,
 }
 
 impl Greeting {
@@ -19,6 +20,7 @@ impl Greeting {
         Self {
             pcma: prompt.encoded(Codec::Pcma).into(),
             pcmu: prompt.encoded(Codec::Pcmu).into(),
+            g722: prompt.encoded(Codec::G722).into(),
         }
     }
 
@@ -34,6 +36,7 @@ impl Greeting {
         Arc::clone(match codec {
             Codec::Pcma => &self.pcma,
             Codec::Pcmu => &self.pcmu,
+            Codec::G722 => &self.g722,
         })
     }
 }

@@ -5,6 +5,7 @@ use voxea_core::base::settings::Section;
 use super::peer;
 use crate::keeper::Settings;
 use crate::policy::{Network, Trunk};
+use crate::srtp::Policy;
 
 /// After which telephone systems try the next way to go.
 const FAILURES: [u16; 9] = [404, 480, 486, 488, 500, 502, 503, 600, 603];
@@ -41,6 +42,12 @@ pub(super) fn read(section: &mut Section<'_>) -> (Trunk, Option<Settings>) {
             format!("{failure} says something else than that a call cannot be taken now; one of {FAILURES:?}"),
         );
     }
+    trunk.srtp = match section.one_of("srtp", &["required", "optional", "off"], "optional") {
+        _ if !section.has("srtp") => None,
+        "required" => Some(Policy::Required),
+        "off" => Some(Policy::Off),
+        _ => Some(Policy::Optional),
+    };
     (trunk.realm, trunk.login) = (peer.realm, peer.login);
     (trunk, peer.settings)
 }

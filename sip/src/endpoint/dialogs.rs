@@ -73,7 +73,7 @@ impl Endpoint {
             let answer = text
                 .as_deref()
                 .and_then(Description::parse)
-                .and_then(|answer| sdp::accept(&answer).ok());
+                .and_then(|answer| sdp::accept(&answer, &established.local, &established.sdp).ok());
             changed = answer.is_some();
             established.media = answer.or(established.media);
         }

@@ -121,7 +121,7 @@ impl Endpoint {
                 Session::Sdp(text) => Description::parse(&text),
                 Session::None | Session::Unknown => None,
             };
-            let Some(media) = text.and_then(|answer| sdp::accept(&answer).ok()) else {
+            let Some(media) = text.and_then(|answer| sdp::accept(&answer, &established.local, &established.sdp).ok()) else {
                 self.respond(id, reply(488), now);
                 self.refuse(call, 488, None, now);
                 return self.event(Event::Cancelled { call });
@@ -129,7 +129,7 @@ impl Endpoint {
             established.media = Some(media);
         } else {
             // It may hold another offer.
-            match invite::read_offer(prack, reply) {
+            match invite::read_offer(prack, reply, established.local.security.policy) {
                 Err(refusal) => return self.respond(id, refusal, now),
                 Ok(None) => {}
                 Ok(Some((offer, _))) => {

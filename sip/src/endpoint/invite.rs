@@ -8,6 +8,7 @@ use crate::call::{CallHandle, Facts, IncomingCall, Offered, Pending, Phase, part
 use crate::flow::Flow;
 use crate::interval::{self, Interval, MIN_SE};
 use crate::sdp::{self, Description, Local};
+use crate::srtp::{Policy, Security};
 use crate::transaction;
 use crate::wire::Request;
 use crate::wire::build::Reply;
@@ -42,7 +43,8 @@ impl Endpoint {
             self.event(Event::Counted("malformed"));
             return self.respond(id, reply(400).because(flaw), now);
         }
-        let (offer, codec) = match read_offer(&invite, reply) {
+        let policy = self.sound_of(trunk, source);
+        let (offer, codec) = match read_offer(&invite, reply, policy) {
             Ok(None) => (None, None),
             Ok(Some((offer, codec))) => (Some(offer), Some(codec)),
             Err(refusal) => {
@@ -89,6 +91,11 @@ impl Endpoint {
         self.event(Event::IncomingCall(Box::new(event)));
     }
 
+    /// Whether the sound of a trunk's call that came by this flow must be encrypted.
+    pub(super) fn sound_of(&self, trunk: usize, flow: Flow) -> Policy {
+        self.trunks.get(trunk).map_or(Policy::Off, |trunk| trunk.sound(flow.transport))
+    }
+
     /// Hold, resume, a move, or a session refresh (RFC 3261 §14.2). The call survives whatever is wrong with it.
     pub(super) fn on_reinvite(&mut self, id: u64, call: CallHandle, invite: &Request, now: Instant) {
         let reply = |status| Reply::to(status, &invite.headers, &invite.via, "");
@@ -104,7 +111,7 @@ impl Endpoint {
             Ok(value) => value,
             Err(()) => return self.respond(id, reply(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
-        let offer = match read_offer(invite, reply) {
+        let offer = match read_offer(invite, reply, established.local.security.policy) {
             Ok(offer) => offer.map(|(offer, _)| offer),
             Err(refusal) => return self.respond(id, refusal, now),
         };
@@ -145,7 +152,7 @@ impl Endpoint {
             Err(()) => return self.respond(id, refusal(422).with("Min-SE", &MIN_SE.to_string()), now),
         };
         reply = success(established.dialog.identified(reply), update, flow, session);
-        match read_offer(update, refusal) {
+        match read_offer(update, refusal, established.local.security.policy) {
             Err(refusal) => return self.respond(id, refusal, now),
             Ok(None) => {}
             // RFC 3311 §5.2: our own offer is still unanswered.
@@ -195,7 +202,11 @@ impl Endpoint {
 }
 
 /// The offer of a request and the codec that its answer agrees on; `None` when there is no body.
-pub(super) fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Result<Option<(Description, sdp::Codec)>, Reply> {
+pub(super) fn read_offer(
+    request: &Request,
+    reply: impl Fn(u16) -> Reply,
+    policy: Policy,
+) -> Result<Option<(Description, sdp::Codec)>, Reply> {
     let text = match multipart::session(request) {
         Session::None => return Ok(None),
         Session::Unknown => return Err(reply(415).with("Accept", "application/sdp")),
@@ -205,6 +216,7 @@ pub(super) fn read_offer(request: &Request, reply: impl Fn(u16) -> Reply) -> Res
         address: ([0, 0, 0, 0], 0).into(),
         session: 0,
         version: 0,
+        security: Security::new(policy, [0; 30]),
     };
     let offer = Description::parse(&text).ok_or_else(|| reply(488))?;
     let codec = sdp::answer(&offer, &nowhere, None).map_err(|_| reply(488))?.media.codec;

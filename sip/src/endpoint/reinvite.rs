@@ -52,7 +52,8 @@ impl Endpoint {
             .filter(|response| (200..300).contains(&response.status))
             .map(|response| multipart::described(&response.headers, &response.body));
         if let Some(Session::Sdp(text)) = answer
-            && let Some(media) = Description::parse(&text).and_then(|answer| sdp::accept(&answer).ok())
+            && let Some(media) =
+                Description::parse(&text).and_then(|answer| sdp::accept(&answer, &established.local, &established.sdp).ok())
             && established.media != Some(media)
         {
             established.media = Some(media);

@@ -10,6 +10,7 @@ use crate::call::{CallHandle, EndedBy, Established, Phase, Then};
 use crate::dialog::Dialog;
 use crate::interval;
 use crate::sdp::{self, Local};
+use crate::srtp::Security;
 use crate::wire::build::Reply;
 
 /// The call is no longer there: its caller gave up, or it was decided on before.
@@ -38,13 +39,15 @@ impl Endpoint {
     }
 
     fn establish(&mut self, call: CallHandle, media: SocketAddr, then: Then, now: Instant) -> Result<(), Gone> {
-        let local = Local {
-            address: media,
-            session: self.ids.number() >> 1,
-            version: 1,
-        };
+        let (session, secret) = (self.ids.number() >> 1, self.ids.secret());
         let Some(Call::Offered { transaction, offered }) = self.calls.get(&call) else {
             return Err(Gone);
+        };
+        let local = Local {
+            address: media,
+            session,
+            version: 1,
+            security: Security::new(self.sound_of(offered.trunk, offered.source), secret),
         };
         let transaction = *transaction;
         let Some(server) = self.servers.get(&transaction) else {

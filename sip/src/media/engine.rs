@@ -1,6 +1,6 @@
 //! The engine: ports, threads, and the legs that its holder starts and stops.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 
-use super::leg::{Call, Control, LegId, MediaEvent, StartError};
+use super::leg::{Call, Control, LegId, MediaEvent, Peer, StartError};
 use super::outgoing;
 use super::ports::{NoPort, Pair, Ports};
 use super::session::Session;
@@ -149,8 +149,10 @@ impl Leg {
         if !matches!(self.state, LegState::Reserved(_)) {
             return Err(StartError::NotReserved);
         }
-        let mut entropy = [0; 10];
-        SystemRandom::new().fill(&mut entropy).map_err(|_| StartError::NoEntropy)?;
+        let (mut entropy, mut reports) = ([0; 10], [0; 20]);
+        let random = SystemRandom::new();
+        random.fill(&mut entropy).map_err(|_| StartError::NoEntropy)?;
+        random.fill(&mut reports).map_err(|_| StartError::NoEntropy)?;
         let now = Instant::now();
         let outgoing = outgoing::Outgoing::new(call, now, entropy);
         // A key may end the menu earlier; the file says when it was meant to begin, the database when it did.
@@ -162,7 +164,8 @@ impl Leg {
         };
         let control = Arc::new(Control::default());
         let events = self.inner.events.clone();
-        let session = Session::new(self.id, pair, Arc::clone(&control), outgoing, writer, call, events, now);
+        let (control_of_session, sound) = (Arc::clone(&control), (outgoing, reports));
+        let session = Session::new(self.id, pair, control_of_session, sound, writer, call, events, now);
         if !self.inner.threads.take_in(session) {
             return Err(StartError::NotReserved);
         }
@@ -181,12 +184,10 @@ impl Leg {
         }
     }
 
-    /// A re-INVITE moved the peer's media to another address; an unspecified
-    /// one is a hold of the old kind (RFC 2543 §B.5): nothing is sent, nothing
-    /// is taken. `events` is the payload type of telephone events from now on.
-    pub fn redirect(&self, remote: SocketAddr, events: Option<u8>) {
+    /// A re-INVITE or UPDATE changed where the peer's media are, or what they are.
+    pub fn redirect(&self, peer: Peer) {
         if let LegState::Started(control) = &self.state {
-            control.lock().moved = Some((remote, events));
+            control.lock().moved = Some(peer);
         }
     }
 

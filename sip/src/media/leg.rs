@@ -12,20 +12,49 @@ use voxea_recorder::timeline::{Counts, Gap};
 use super::kept::Kept;
 use crate::announcement::Plan;
 use crate::dtmf::Digit;
+use crate::rtcp::Summary;
+use crate::srtp::Keys;
 
 /// Names a leg in events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegId(pub u64);
 
+/// The other end, as its last description says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address and port; an unspecified one is a hold of the old kind (RFC 2543 §B.5): nothing is sent, nothing is taken.
+    pub remote: SocketAddr,
+    /// Where it wants reports, if it says so (RFC 3605).
+    pub rtcp: Option<SocketAddr>,
+    /// Whether reports share the port of sound (RFC 5761).
+    pub muxed: bool,
+    /// The keys of both directions, when packets are encrypted.
+    pub srtp: Option<Keys>,
+    /// Whether it holds the call: nothing need come of it, and silence is no end.
+    pub holds: bool,
+    /// Payload type of telephone events (RFC 4733), where there is one.
+    pub events: Option<u8>,
+}
+
+impl Peer {
+    /// Where reports go: the port after that of sound (RFC 3550 §11), unless it says otherwise.
+    pub(super) fn reports(&self) -> Option<SocketAddr> {
+        if self.muxed {
+            return Some(self.remote);
+        }
+        let next = self.remote.port().checked_add(1);
+        let target = self.rtcp.or_else(|| Some(SocketAddr::new(self.remote.ip(), next?)))?;
+        (!target.ip().is_unspecified() && target.port() != 0).then_some(target)
+    }
+}
+
 /// One call, as negotiated.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The peer's address and port from its SDP.
-    pub remote: SocketAddr,
+    /// The other end.
+    pub peer: Peer,
     /// The codec both ways.
     pub codec: Codec,
-    /// Payload type of telephone events (RFC 4733), where there is one.
-    pub events: Option<u8>,
     /// What is said, and which keys do something.
     pub plan: Plan,
     /// The sentence for emergencies: octets in that codec; may be empty.
@@ -40,6 +69,8 @@ pub struct Call {
     pub silence: Duration,
     /// The call ends when no packet came for this long, greeting included.
     pub rtp_timeout: Duration,
+    /// The same while the peer holds the call, from then on.
+    pub hold: Duration,
     /// Where and how the recording is kept.
     pub kept: Kept,
 }
@@ -64,7 +95,7 @@ pub enum MediaEvent {
         end: MediaEnd,
     },
     /// The last of a leg: its sockets are closed, its recording is settled.
-    Finished(Finished),
+    Finished(Box<Finished>),
 }
 
 /// Why a leg ended by itself.
@@ -74,7 +105,7 @@ pub enum MediaEnd {
     Silence,
     /// The recording has reached `max`.
     MaxLength,
-    /// No packet came for `rtp_timeout`.
+    /// No packet came for `rtp_timeout`, or for `hold` while the peer held the call.
     RtpTimeout,
     /// The recording can no longer be written.
     Failed,
@@ -101,10 +132,14 @@ pub struct Finished {
     pub counts: Counts,
     /// The caller's packets of telephone events (RFC 4733); no sound, and not counted as such.
     pub events: u64,
-    /// Datagrams from elsewhere than the peer.
+    /// Datagrams from elsewhere than the peer, or not authentic.
     pub rejected: u64,
     /// Datagrams of the peer that were not RTP.
     pub malformed: u64,
+    /// Datagrams on the port of reports that were not the peer's, or no reports.
+    pub refused_reports: u64,
+    /// What reports and times of arrival say of the call.
+    pub reports: Summary,
 }
 
 /// What became of a leg's recording.
@@ -153,8 +188,8 @@ pub(super) struct Control {
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     pub(super) stop: Option<Instant>,
-    /// Where sound goes now, and the payload type of events.
-    pub(super) moved: Option<(SocketAddr, Option<u8>)>,
+    /// The other end as it is now.
+    pub(super) moved: Option<Peer>,
     /// Keys that came by INFO; bounded.
     pub(super) keys: Vec<(Digit, Instant)>,
     /// The choice is stored.

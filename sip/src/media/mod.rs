@@ -4,7 +4,8 @@
 //! 20 ms, sends what is due on every leg, and sweeps a fifth of its legs for
 //! what came: the wake-up is the cost, not the packet. The kernel's own time of
 //! arrival places what is read late. One more thread brings recordings to the
-//! disk, so that no call waits for it.
+//! disk, so that no call waits for it. Reports (RTCP) are sent about every five
+//! seconds and read twice a second, on their own port or on that of sound.
 //!
 //! ```text
 //! reserve() -> Leg        ports bound, nothing read or sent   (for the 200's SDP)
@@ -18,7 +19,9 @@
 //! [`MediaEvent::Finished`] exactly once and last, when the recording is on the
 //! disk and the ports are free. Dropping a leg stops it.
 //!
-//! Absent on purpose: RTCP reports, SRTP, bridging.
+//! Where the description has keys, all of it is SRTP and SRTCP.
+//!
+//! Absent on purpose: bridging.
 
 mod engine;
 mod events;
@@ -28,14 +31,16 @@ mod latch;
 mod leg;
 mod outgoing;
 mod ports;
+mod reports;
 mod seal;
+mod secure;
 mod session;
 mod socket;
 mod thread;
 
 pub use engine::{Leg, MediaConfig, MediaEngine};
 pub use kept::Kept;
-pub use leg::{Call, Finished, LegId, MediaEnd, MediaEvent, Outcome, StartError};
+pub use leg::{Call, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer, StartError};
 pub use ports::NoPort;
 
 #[cfg(test)]

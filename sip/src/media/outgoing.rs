@@ -11,7 +11,7 @@ use super::leg::Call;
 use crate::announcement::{Announcement, Clip, Reaction, Step};
 use crate::dtmf::Digit;
 
-/// Samples, and octets, in a packet.
+/// Octets, and units of the timestamp, in a packet: of G.722 too (RFC 3551 §4.5.2).
 pub(super) const FRAME: usize = 160;
 
 /// Time between packets.
@@ -115,6 +115,19 @@ impl Outgoing {
         };
         let then = outgoing.go_on();
         (outgoing, then)
+    }
+
+    /// The stream's source.
+    pub(super) const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The timestamp that a packet of this instant would have.
+    pub(super) fn clock(&self, now: Instant) -> u32 {
+        let units = |span: Duration| (span.as_micros() / 125) as u32;
+        let late = units(now.saturating_duration_since(self.next));
+        let early = units(self.next.saturating_duration_since(now));
+        self.timestamp.wrapping_add(late).wrapping_sub(early)
     }
 
     /// When the next packet is due.
@@ -243,23 +256,22 @@ pub(super) fn announcement_length(call: &Call) -> Duration {
 }
 
 fn beep(codec: Codec) -> &'static [u8] {
-    static PCMA: OnceLock<Vec<u8>> = OnceLock::new();
-    static PCMU: OnceLock<Vec<u8>> = OnceLock::new();
-    let made = match codec {
-        Codec::Pcma => &PCMA,
-        Codec::Pcmu => &PCMU,
-    };
-    made.get_or_init(|| prompt::beep().encoded(codec))
+    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    MADE[place(codec)].get_or_init(|| prompt::beep().encoded(codec))
 }
 
 fn refusal(codec: Codec) -> &'static [u8] {
-    static PCMA: OnceLock<Vec<u8>> = OnceLock::new();
-    static PCMU: OnceLock<Vec<u8>> = OnceLock::new();
-    let made = match codec {
-        Codec::Pcma => &PCMA,
-        Codec::Pcmu => &PCMU,
-    };
-    made.get_or_init(|| prompt::refusal().encoded(codec))
+    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    MADE[place(codec)].get_or_init(|| prompt::refusal().encoded(codec))
+}
+
+/// A codec's place among what is made once for all calls.
+const fn place(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcma => 0,
+        Codec::Pcmu => 1,
+        Codec::G722 => 2,
+    }
 }
 
 #[cfg(test)]
@@ -270,12 +282,19 @@ mod tests {
     use crate::announcement::Plan;
     use crate::dtmf::Keys;
     use crate::media::Kept;
+    use crate::media::leg::Peer;
 
     fn call(codec: Codec, greeting: Vec<u8>, beep: bool) -> Call {
         Call {
-            remote: ([127, 0, 0, 1], 9).into(),
+            peer: Peer {
+                remote: ([127, 0, 0, 1], 9).into(),
+                rtcp: None,
+                muxed: false,
+                srtp: None,
+                holds: false,
+                events: None,
+            },
             codec,
-            events: None,
             plan: Plan {
                 emergency: false,
                 menu: Keys::default(),
@@ -288,6 +307,7 @@ mod tests {
             max: Duration::ZERO,
             silence: Duration::ZERO,
             rtp_timeout: Duration::ZERO,
+            hold: Duration::ZERO,
             kept: Kept {
                 folder: std::path::PathBuf::new(),
                 recording: String::new(),

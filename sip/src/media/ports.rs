@@ -35,9 +35,9 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) rtp: UdpSocket,
-    // Bound so that the peer's reports meet no ICMP error; the kernel drops
-    // what does not fit its small buffer. We send no reports.
-    _rtcp: UdpSocket,
+    // Bound also when reports share the port of sound, so that those of a peer that does not know meet no ICMP error. The
+    // kernel drops what does not fit its small buffer.
+    pub(super) rtcp: UdpSocket,
     // Last, so that the sockets are closed before the ports are free.
     lease: Lease,
 }
@@ -86,7 +86,7 @@ impl Ports {
                 socket((address, port).into(), None),
                 socket((address, port + 1).into(), Some(4_096)),
             ) {
-                return Ok(Pair { rtp, _rtcp: rtcp, lease });
+                return Ok(Pair { rtp, rtcp, lease });
             }
         }
         Err(NoPort)

@@ -185,6 +185,6 @@ fn settle(seal: Seal) -> Events {
             error,
         }
     });
-    events.send(MediaEvent::Finished(finished));
+    events.send(MediaEvent::Finished(Box::new(finished)));
     events
 }

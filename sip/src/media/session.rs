@@ -14,10 +14,12 @@ use super::events::Events;
 use super::kept::Kept;
 use super::keys::Keyboard;
 use super::latch::Latch;
-use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome};
-use super::outgoing::{Outgoing, PACKET, PACKET_LEN, Then};
+use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer};
+use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
 use super::ports::Pair;
+use super::reports::Reports;
 use super::seal::Seal;
+use super::secure::Secure;
 use super::socket::Receiver;
 use crate::dtmf::Digit;
 use crate::dtmf::both::Way;
@@ -29,6 +31,10 @@ const SWEEP: u64 = 5;
 /// the others. The kernel's buffer holds less.
 const SWEEP_PACKETS: usize = 512;
 
+/// So many datagrams in one sweep are a flood: before the next one the kernel's
+/// buffer, which holds some 250, would be full, and the peer's own be lost.
+const CROWD: usize = 48;
+
 /// Everything of one started leg.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -38,6 +44,8 @@ pub(super) struct Session {
     outgoing: Outgoing,
     keyboard: Keyboard,
     latch: Latch,
+    reports: Reports,
+    secure: Secure,
     timeline: Timeline,
     activity: Activity,
     writer: Writer,
@@ -45,6 +53,8 @@ pub(super) struct Session {
     limits: Limits,
     events: Events,
     tick: u64,
+    /// So much came that the socket is read at every tick.
+    crowded: bool,
     /// When the announcement began.
     opened: Instant,
     /// Sample 0, once the beep is out.
@@ -55,6 +65,8 @@ pub(super) struct Session {
     /// Samples that `activity` has heard.
     heard: u64,
     last_rtp: Instant,
+    /// Since when the peer holds the call.
+    held: Option<Instant>,
     emptied: Instant,
     rejected: u64,
     malformed: u64,
@@ -66,6 +78,7 @@ struct Limits {
     max: u64,
     silence: u64,
     rtp_timeout: Duration,
+    hold: Duration,
 }
 
 /// How and where the recording ends.
@@ -82,7 +95,7 @@ impl Session {
         id: LegId,
         pair: Pair,
         control: Arc<Control>,
-        (outgoing, then): (Outgoing, Then),
+        ((outgoing, then), entropy): ((Outgoing, Then), [u8; 20]),
         writer: Writer,
         call: &Call,
         sender: mpsc::Sender<(LegId, MediaEvent)>,
@@ -93,14 +106,18 @@ impl Session {
             max: samples(call.max),
             silence: samples(call.silence),
             rtp_timeout: call.rtp_timeout,
+            hold: call.hold,
         };
+        let reports = Reports::new(outgoing.ssrc(), entropy, &call.peer, now);
         let mut session = Self {
             id,
             pair,
             control,
             outgoing,
-            keyboard: Keyboard::new(call.events),
-            latch: Latch::new(call.remote),
+            keyboard: Keyboard::new(call.peer.events),
+            latch: Latch::new(call.peer.remote),
+            reports,
+            secure: Secure::new(call.peer.srtp.as_ref()),
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
             writer,
@@ -109,12 +126,14 @@ impl Session {
             events: Events::new(id, sender),
             // Legs take turns at being swept.
             tick: id.0,
+            crowded: false,
             opened: now,
             begun: None,
             over: false,
             refused: false,
             heard: 0,
             last_rtp: now,
+            held: call.peer.holds.then_some(now),
             // What came before the ACK only tells the peer's clock.
             emptied: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             rejected: 0,
@@ -138,9 +157,8 @@ impl Session {
             let keys = std::mem::take(&mut wishes.keys);
             (wishes.stop, wishes.moved.take(), keys, wishes.stored)
         };
-        if let Some((remote, events)) = moved {
-            self.latch = Latch::new(remote);
-            self.keyboard.events = events;
+        if let Some(peer) = moved {
+            self.moved(&peer, now);
         }
         if stored {
             self.outgoing.stored();
@@ -154,10 +172,12 @@ impl Session {
             return Some(self.end_at(None, at));
         }
         self.send(now);
+        self.report(now, false);
+        self.reports.sweep(receiver, &self.pair.rtcp, &mut self.secure, self.tick, now);
         if self.over {
             return Some(self.end_at(Some(MediaEnd::Said), now));
         }
-        if !self.tick.is_multiple_of(SWEEP) {
+        if !self.crowded && !self.tick.is_multiple_of(SWEEP) {
             return None;
         }
         self.sweep(receiver, now);
@@ -183,7 +203,7 @@ impl Session {
     }
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
-    pub(super) fn into_seal(mut self, mut end: End) -> Seal {
+    pub(super) fn into_seal(mut self, mut end: End, now: Instant) -> Seal {
         if self.refused {
             // However it ended: nothing was recorded, and nothing stays on the disk.
             end = End {
@@ -208,7 +228,10 @@ impl Session {
             events: self.keyboard.packets,
             rejected: self.rejected,
             malformed: self.malformed,
+            refused_reports: self.reports.refused,
+            reports: self.reports.summary(),
         };
+        self.report(now, true);
         drop(self.pair);
         Seal {
             writer: self.writer,
@@ -221,6 +244,20 @@ impl Session {
         }
     }
 
+    /// The peer is elsewhere, or has begun or ended to hold the call.
+    fn moved(&mut self, peer: &Peer, now: Instant) {
+        self.latch = Latch::new(peer.remote);
+        self.keyboard.events = peer.events;
+        self.reports.moved(peer);
+        self.secure.moved(peer.srtp.as_ref());
+        if !peer.holds && self.held.is_some() {
+            // Who was away has as long to say something as who has just been greeted.
+            self.last_rtp = now;
+            self.activity.restart();
+        }
+        self.held = peer.holds.then(|| self.held.unwrap_or(now));
+    }
+
     fn begin(&mut self, at: Instant) {
         self.begun = Some(at);
         self.timeline.begin(at);
@@ -230,12 +267,21 @@ impl Session {
     fn send(&mut self, now: Instant) {
         let mut packet = [0; PACKET_LEN];
         while let Some(sent) = self.outgoing.next_packet(now, &mut packet) {
-            if let Some(target) = self.latch.target() {
+            if let Some(target) = self.latch.target()
+                && let Ok(sealed) = self.secure.seal(&packet)
+            {
                 // A packet that the system does not take is lost like any other.
-                let _ = self.pair.rtp.send_to(&packet, target);
+                let _ = self.pair.rtp.send_to(&sealed, target);
+                self.reports.sent(FRAME);
             }
             self.then(sent.then, sent.due + PACKET);
         }
+    }
+
+    fn report(&mut self, now: Instant, last: bool) {
+        let sockets = [&self.pair.rtp, &self.pair.rtcp];
+        let clock = self.outgoing.clock(now);
+        self.reports.send(sockets, &mut self.secure, self.latch.target(), clock, last, now);
     }
 
     /// What comes after a packet that was played up to then.
@@ -264,15 +310,30 @@ impl Session {
     }
 
     fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
-        for _ in 0..SWEEP_PACKETS {
+        for count in 0..SWEEP_PACKETS {
+            self.crowded = count >= CROWD;
             match receiver.receive(&self.pair.rtp, self.emptied) {
                 Ok(Some(datagram)) => {
                     if !self.latch.accepts(datagram.from, datagram.arrival) {
                         self.rejected += 1;
-                    } else if let Ok(packet) = Packet::parse(datagram.octets) {
-                        let arrival = datagram.arrival;
+                        continue;
+                    }
+                    let arrival = datagram.arrival;
+                    if self.reports.is_report(datagram.octets) {
+                        self.reports.hear(&mut self.secure, datagram.octets, arrival);
+                        continue;
+                    }
+                    let Ok(opened) = self.secure.open(datagram.octets) else {
+                        self.rejected += 1;
+                        continue;
+                    };
+                    if let Ok(packet) = Packet::parse(&opened) {
                         self.last_rtp = self.last_rtp.max(arrival);
-                        match self.keyboard.hear(&packet, arrival) {
+                        let presses = self.keyboard.hear(&packet, arrival);
+                        if self.timeline.source() == Some(packet.ssrc) {
+                            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
+                        }
+                        match presses {
                             None => self.timeline.push(&packet, arrival),
                             Some(presses) => {
                                 self.timeline.pass(&packet, arrival);
@@ -301,7 +362,7 @@ impl Session {
     fn drain(&mut self) -> Option<End> {
         while let Some(placed) = self.timeline.poll() {
             self.write(&placed);
-            let limit = self.limits.silence;
+            let limit = if self.held.is_some() { u64::MAX } else { self.limits.silence };
             let (silent_at, length) = match &placed {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
                 Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
@@ -347,7 +408,11 @@ impl Session {
                 error: None,
             });
         }
-        let quiet = now.saturating_duration_since(self.last_rtp) >= self.limits.rtp_timeout;
+        let (since, limit) = match self.held {
+            Some(held) => (self.last_rtp.max(held), self.limits.hold),
+            None => (self.last_rtp, self.limits.rtp_timeout),
+        };
+        let quiet = now.saturating_duration_since(since) >= limit;
         quiet.then(|| self.end_at(Some(MediaEnd::RtpTimeout), now))
     }
 

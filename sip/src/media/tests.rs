@@ -20,6 +20,9 @@ use crate::announcement::Plan;
 use crate::dtmf::Keys;
 
 mod keys;
+mod limits;
+mod reports;
+mod secure;
 
 const FRAME: usize = 160;
 
@@ -53,9 +56,15 @@ impl Bench {
 
     fn call(&self, remote: SocketAddr, recording: &str) -> Call {
         Call {
-            remote,
+            peer: Peer {
+                remote,
+                rtcp: None,
+                muxed: false,
+                srtp: None,
+                holds: false,
+                events: Some(101),
+            },
             codec: Codec::Pcma,
-            events: Some(101),
             plan: Plan {
                 emergency: false,
                 menu: Keys::default(),
@@ -68,6 +77,7 @@ impl Bench {
             max: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             rtp_timeout: Duration::from_secs(60),
+            hold: Duration::from_secs(60),
             kept: Kept {
                 folder: self.folder.path().to_path_buf(),
                 recording: recording.to_owned(),
@@ -97,7 +107,7 @@ impl Bench {
 
     fn finished(&mut self) -> Finished {
         match self.next().1 {
-            MediaEvent::Finished(finished) => finished,
+            MediaEvent::Finished(finished) => *finished,
             other => panic!("{other:?}"),
         }
     }

@@ -104,7 +104,7 @@ impl Lane {
                 let now = receiver.read_clocks();
                 for mut session in sessions {
                     let end = session.abort(now);
-                    sealer.seal(session.into_seal(end));
+                    sealer.seal(session.into_seal(end, now));
                 }
                 return;
             }
@@ -116,7 +116,7 @@ impl Lane {
                 match session.tick(&mut receiver, now) {
                     None => index += 1,
                     Some(end) => {
-                        sealer.seal(sessions.swap_remove(index).into_seal(end));
+                        sealer.seal(sessions.swap_remove(index).into_seal(end, now));
                         self.lock().legs -= 1;
                     }
                 }

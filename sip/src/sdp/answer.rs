@@ -1,9 +1,10 @@
-//! Offer and answer (RFC 3264): one stream of sound, PCMA or PCMU.
+//! Offer and answer (RFC 3264): one stream of sound: PCMA, PCMU or G.722.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Codec, Description, Direction, Media};
+use crate::srtp::{self, Keys, Policy, Security, Suite};
 
 /// The payload type that our offer gives to telephone events.
 const EVENTS: u8 = 101;
@@ -17,6 +18,8 @@ pub struct Local {
     pub session: u64,
     /// `sess-version` of `o=`: rises with every description.
     pub version: u64,
+    /// Whether sound is to be encrypted, and our keys.
+    pub security: Security,
 }
 
 /// What both sides agreed on.
@@ -32,6 +35,12 @@ pub struct Negotiated {
     pub events: Option<u8>,
     /// Who sends, seen from us.
     pub direction: Direction,
+    /// Where the peer wants reports, when not on the port after that of sound.
+    pub rtcp: Option<SocketAddr>,
+    /// Whether reports share the port of sound.
+    pub rtcp_mux: bool,
+    /// The keys, when sound is encrypted, and the number of the line that was taken (RFC 4568 §5.1.2).
+    pub srtp: Option<(Keys, u32)>,
 }
 
 /// An answer and what it means.
@@ -58,7 +67,7 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
         .iter()
         .enumerate()
         .filter(|(_, media)| of_family(media, local.address.ip()))
-        .find_map(|(at, media)| Some((at, agree(media, keep)?)));
+        .find_map(|(at, media)| Some((at, agree(media, keep, &local.security)?)));
     let (at, media) = chosen.ok_or(NotAcceptable)?;
     let mut sdp = session(local);
     for (index, section) in offer.media.iter().enumerate() {
@@ -84,33 +93,58 @@ pub fn answer(offer: &Description, local: &Local, keep: Option<Codec>) -> Result
 #[must_use]
 pub fn offer(local: &Local) -> String {
     let mut sdp = session(local);
+    let secure = local.security.policy == Policy::Required;
     let ours = Negotiated {
         remote: None,
         codec: Codec::Pcma,
         payload_type: 8,
         events: Some(EVENTS),
         direction: Direction::BOTH,
+        rtcp: None,
+        rtcp_mux: false,
+        srtp: None,
     };
-    audio(&mut sdp, "RTP/AVP", local, &[(8, Codec::Pcma), (0, Codec::Pcmu)], &ours);
+    let protocol = if secure { "RTP/SAVP" } else { "RTP/AVP" };
+    let codecs = [(8, Codec::Pcma), (0, Codec::Pcmu), (9, Codec::G722)];
+    audio(&mut sdp, protocol, local, &codecs, &ours);
+    if secure {
+        for (tag, suite) in (1..).zip(Suite::ALL) {
+            sdp.push_str(&srtp::attribute(tag, &local.security.master(suite)));
+        }
+    }
     sdp
 }
 
-/// Reads the answer to our offer.
+/// Reads the answer to our offer, which was the description `ours`.
 ///
 /// # Errors
-/// [`NotAcceptable`] when it takes none of our codecs.
-pub fn accept(answer: &Description) -> Result<Negotiated, NotAcceptable> {
-    let agreed = answer.media.iter().find_map(|media| agree(media, None)).ok_or(NotAcceptable)?;
+/// [`NotAcceptable`] when it takes none of our codecs, or is encrypted where we are not.
+pub fn accept(answer: &Description, local: &Local, ours: &str) -> Result<Negotiated, NotAcceptable> {
+    let mut security = local.security;
+    security.policy = if ours.contains(" RTP/SAVP") {
+        Policy::Required
+    } else {
+        Policy::Off
+    };
+    let agreed = answer.media.iter().find_map(|media| agree(media, None, &security));
+    let agreed = agreed.ok_or(NotAcceptable)?;
     // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
     let events = agreed.events.map(|_| EVENTS);
-    Ok(Negotiated { events, ..agreed })
+    // RFC 5761 §5.1.1: nobody may take what was not offered.
+    let rtcp_mux = false;
+    Ok(Negotiated {
+        events,
+        rtcp_mux,
+        ..agreed
+    })
 }
 
 /// Where the stream that [`answer`] takes wants its packets: what decides the family of our own address. The address is
 /// unspecified while the peer holds the call the old way.
 #[must_use]
 pub fn sound(offer: &Description) -> Option<IpAddr> {
-    let taken = offer.media.iter().find(|media| agree(media, None).is_some());
+    let any = Security::new(Policy::Optional, [0; 30]);
+    let taken = offer.media.iter().find(|media| agree(media, None, &any).is_some());
     taken.and_then(|media| media.address)
 }
 
@@ -121,9 +155,15 @@ fn of_family(media: &Media, ours: IpAddr) -> bool {
     ours.is_unspecified() || theirs.is_none_or(|theirs| theirs.is_ipv4() == ours.is_ipv4())
 }
 
-fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
+fn agree(media: &Media, keep: Option<Codec>, security: &Security) -> Option<Negotiated> {
+    let secure = media.is_secure_audio();
+    let fits = match security.policy {
+        Policy::Required => secure,
+        Policy::Optional => secure || media.is_plain_audio(),
+        Policy::Off => media.is_plain_audio(),
+    };
     // A name as address would need a resolver between offer and answer; telephone systems send addresses.
-    if !media.is_plain_audio() || media.address.is_none() {
+    if !fits || media.address.is_none() {
         return None;
     }
     let known = || {
@@ -140,6 +180,14 @@ fn agree(media: &Media, keep: Option<Codec>) -> Option<Negotiated> {
         payload_type,
         events: media.events(),
         direction,
+        rtcp: media.reports(),
+        rtcp_mux: media.rtcp_mux,
+        // The offer's order is its wish (RFC 4568 §5.1.1).
+        srtp: media.crypto.first().filter(|_| secure).map(|offered| {
+            let ours = security.master(offered.master.suite());
+            let theirs = offered.master;
+            (Keys { ours, theirs }, offered.tag)
+        }),
     })
 }
 
@@ -167,6 +215,12 @@ fn audio(sdp: &mut String, protocol: &str, local: &Local, codecs: &[(u8, Codec)]
     if let Some(events) = media.events {
         let _ = write!(sdp, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n");
     }
+    if let Some((keys, tag)) = &media.srtp {
+        sdp.push_str(&srtp::attribute(*tag, &keys.ours));
+    }
+    if media.rtcp_mux {
+        sdp.push_str("a=rtcp-mux\r\n");
+    }
     let _ = write!(sdp, "a=ptime:20\r\na={}\r\n", media.direction.as_str());
 }
 
@@ -182,12 +236,14 @@ fn token(text: &str, otherwise: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::srtp::Master;
 
     fn local() -> Local {
         Local {
             address: "192.0.2.10:40000".parse().unwrap(),
             session: 7,
             version: 1,
+            security: Security::new(Policy::Optional, [3; 30]),
         }
     }
 
@@ -206,6 +262,16 @@ mod tests {
         assert_eq!(found.media.remote, Some("192.0.2.1:5000".parse().unwrap()));
         assert!(found.sdp.contains("m=audio 40000 RTP/AVP 0 96\r\na=rtpmap:0 PCMU/8000\r\n"));
         assert!(found.sdp.ends_with("a=ptime:20\r\na=sendrecv\r\n"));
+    }
+
+    #[test]
+    fn wideband_is_taken_where_the_offer_prefers_it() {
+        let found = answered("m=audio 5000 RTP/AVP 9 8 0\r\n").unwrap();
+        assert_eq!((found.media.codec, found.media.payload_type), (Codec::G722, 9));
+        assert!(found.sdp.contains("RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n"), "{}", found.sdp);
+        assert_eq!(answered("m=audio 5000 RTP/AVP 8 9\r\n").unwrap().media.codec, Codec::Pcma);
+        let wrong = answered("m=audio 5000 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n");
+        assert_eq!(wrong, Err(NotAcceptable), "its clock is 8000");
     }
 
     #[test]
@@ -270,14 +336,86 @@ mod tests {
             address: "[2001:db8::1]:40002".parse().unwrap(),
             session: 1,
             version: 2,
+            security: Security::new(Policy::Off, [0; 30]),
         };
         let text = offer(&local);
-        assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 101\r\n"));
-        let back = accept(&Description::parse(&text).unwrap()).unwrap();
+        assert!(text.contains("o=- 1 2 IN IP6 2001:db8::1\r\n") && text.contains("m=audio 40002 RTP/AVP 8 0 9 101\r\n"));
+        let back = accept(&Description::parse(&text).unwrap(), &local, &text).unwrap();
         assert_eq!((back.codec, back.events, back.direction), (Codec::Pcma, Some(101), Direction::BOTH));
         let other = text.replace("101", "96");
-        let back = accept(&Description::parse(&other).unwrap()).unwrap();
+        let back = accept(&Description::parse(&other).unwrap(), &local, &text).unwrap();
         assert_eq!(back.events, Some(101), "keys come as we offered them");
+    }
+
+    #[test]
+    fn reports_share_the_port_when_the_offer_says_so() {
+        let found = answered("m=audio 5000 RTP/AVP 8\r\na=rtcp-mux\r\na=rtcp:5000\r\n").unwrap();
+        assert!(found.media.rtcp_mux && found.sdp.contains("a=rtcp-mux\r\n"));
+        let found = answered("m=audio 5000 RTP/AVP 8\r\na=rtcp:53020 IN IP4 192.0.2.7\r\n").unwrap();
+        assert!(!found.media.rtcp_mux && !found.sdp.contains("rtcp"));
+        assert_eq!(found.media.rtcp, Some("192.0.2.7:53020".parse().unwrap()));
+        for (attribute, expected) in [("rtcp:5003", Some("192.0.2.1:5003")), ("rtcp:0", None), ("rtcp:x y", None)] {
+            let found = answered(&format!("m=audio 5000 RTP/AVP 8\r\na={attribute}\r\n")).unwrap();
+            assert_eq!(found.media.rtcp, expected.map(|text| text.parse().unwrap()), "{attribute}");
+        }
+        let ours = offer(&local());
+        let back = accept(&Description::parse(&format!("{ours}a=rtcp-mux\r\n")).unwrap(), &local(), &ours).unwrap();
+        assert!(!back.rtcp_mux, "we had not offered it");
+    }
+
+    fn with(policy: Policy, media: &str) -> Result<Answer, NotAcceptable> {
+        let text = format!("v=0\r\no=x 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{media}");
+        let local = Local {
+            security: Security::new(policy, [3; 30]),
+            ..local()
+        };
+        answer(&Description::parse(&text).unwrap(), &local, None)
+    }
+
+    const SECURE: &str = "m=audio 5000 RTP/SAVP 8\r\na=crypto:4 AES_CM_128_HMAC_SHA1_32 inline:x\r\n\
+        a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+
+    #[test]
+    fn keys_are_taken_as_the_trunk_wants_it() {
+        for policy in [Policy::Required, Policy::Optional] {
+            let found = with(policy, SECURE).unwrap();
+            let (keys, tag) = found.media.srtp.unwrap();
+            assert_eq!((tag, keys.theirs.suite()), (7, Suite::AesCm));
+            assert_eq!(keys.ours, Master::new(Suite::AesCm, [3; 30]));
+            assert!(found.sdp.contains("m=audio 40000 RTP/SAVP 8\r\n"), "{}", found.sdp);
+            assert!(
+                found.sdp.contains("a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:AwMD"),
+                "{}",
+                found.sdp
+            );
+        }
+        let plain = "m=audio 5000 RTP/AVP 8\r\n";
+        assert_eq!(with(Policy::Off, SECURE), Err(NotAcceptable));
+        assert_eq!(with(Policy::Required, plain), Err(NotAcceptable));
+        assert_eq!(with(Policy::Optional, plain).unwrap().media.srtp, None);
+        // Both are offered: the one that fits is taken.
+        let both = with(Policy::Required, &format!("{plain}{SECURE}")).unwrap();
+        assert!(
+            both.sdp.contains("m=audio 0 RTP/AVP 8\r\nm=audio 40000 RTP/SAVP 8\r\n"),
+            "{}",
+            both.sdp
+        );
+        assert_eq!(with(Policy::Optional, "m=audio 5000 RTP/SAVP 8\r\n"), Err(NotAcceptable), "no key");
+    }
+
+    #[test]
+    fn our_own_offer_has_keys_where_they_are_required() {
+        let local = Local {
+            security: Security::new(Policy::Required, [3; 30]),
+            ..local()
+        };
+        let ours = offer(&local);
+        assert!(ours.contains("RTP/SAVP 8 0 9 101") && ours.contains("a=crypto:1 AEAD_AES_128_GCM") && ours.contains("a=crypto:2 AES_CM"));
+        let (keys, _) = accept(&Description::parse(&ours).unwrap(), &local, &ours).unwrap().srtp.unwrap();
+        assert_eq!(keys.ours.suite(), Suite::AesGcm);
+        let plain = ours.replace("SAVP", "AVP");
+        assert_eq!(accept(&Description::parse(&plain).unwrap(), &local, &ours), Err(NotAcceptable));
+        assert_eq!(accept(&Description::parse(&ours).unwrap(), &local, &plain), Err(NotAcceptable));
     }
 
     #[test]
@@ -287,8 +425,8 @@ mod tests {
             answered(&media).unwrap().media.events
         };
         assert_eq!(
-            ["101", "96", "13", "0", "128", "300"].map(offered),
-            [Some(101), Some(96), None, None, None, None]
+            ["101", "96", "13", "9", "0", "128", "300"].map(offered),
+            [Some(101), Some(96), None, None, None, None, None]
         );
     }
 }

@@ -4,10 +4,15 @@ mod answer;
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::srtp::Offered;
+
 pub use self::answer::{Answer, Local, Negotiated, NotAcceptable, accept, answer, offer, sound};
 
 /// Media lines that are looked at.
 const MAX_MEDIA: usize = 32;
+
+/// Keys of one media line that are kept.
+const MAX_KEYS: usize = 8;
 
 /// A codec that can be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub enum Codec {
     Pcma,
     /// G.711 µ-law, payload type 0.
     Pcmu,
+    /// G.722, payload type 9.
+    G722,
 }
 
 impl Codec {
@@ -25,6 +32,7 @@ impl Codec {
         match self {
             Self::Pcma => 8,
             Self::Pcmu => 0,
+            Self::G722 => 9,
         }
     }
 
@@ -34,6 +42,7 @@ impl Codec {
         match self {
             Self::Pcma => "PCMA",
             Self::Pcmu => "PCMU",
+            Self::G722 => "G722",
         }
     }
 }
@@ -106,6 +115,12 @@ pub struct Media {
     pub address: Option<IpAddr>,
     /// Who sends.
     pub direction: Direction,
+    /// Whether reports may share the port of sound (RFC 5761 §5.1.1).
+    pub rtcp_mux: bool,
+    /// Where reports are wanted instead of on the next port (RFC 3605): a port, and an address if that differs too.
+    rtcp: Option<(u16, Option<IpAddr>)>,
+    /// The keys that are offered and that we can use, in their order.
+    crypto: Vec<Offered>,
     /// Payload type and encoding of each `a=rtpmap`.
     encodings: Vec<(String, String)>,
 }
@@ -151,6 +166,13 @@ impl Media {
         self.kind == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
     }
 
+    /// The same over secure RTP, with keys.
+    #[must_use]
+    pub fn is_secure_audio(&self) -> bool {
+        let secure = matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF");
+        self.kind == "audio" && self.port != 0 && secure && !self.crypto.is_empty()
+    }
+
     /// Where its packets are wanted. The old way to hold a call (RFC 2543 §B.5) gives no address.
     #[must_use]
     pub fn target(&self) -> Option<SocketAddr> {
@@ -175,6 +197,8 @@ impl Media {
         let (codec, name) = match format {
             "8" => (Codec::Pcma, "pcma/8000"),
             "0" => (Codec::Pcmu, "pcmu/8000"),
+            // 16,000 samples a second, and by an error that stays for ever a clock of 8,000 (RFC 3551 §4.5.2).
+            "9" => (Codec::G722, "g722/8000"),
             _ => return None,
         };
         self.encoding(format).is_none_or(|found| found.starts_with(name)).then_some(codec)
@@ -185,7 +209,9 @@ impl Media {
         let is_event = |format: &&String| self.encoding(format) == Some("telephone-event/8000");
         let numbers = self.formats.iter().filter(is_event).filter_map(|format| format.parse().ok());
         // The numbers of sound and of comfort noise (RFC 3551 §6) are never taken for keys.
-        numbers.into_iter().find(|number| *number < 128 && !matches!(number, 0 | 8 | 13))
+        numbers
+            .into_iter()
+            .find(|number| *number < 128 && !matches!(number, 0 | 8 | 9 | 13))
     }
 
     fn encoding(&self, format: &str) -> Option<&str> {
@@ -195,7 +221,23 @@ impl Media {
             .map(|(_, name)| name.as_str())
     }
 
+    /// Where reports are wanted, if that is said.
+    fn reports(&self) -> Option<SocketAddr> {
+        let (port, address) = self.rtcp.filter(|(port, _)| *port != 0)?;
+        Some(SocketAddr::new(address.or(self.address)?, port))
+    }
+
     fn attribute(&mut self, value: &str) {
+        if let Some(crypto) = value.strip_prefix("crypto:") {
+            let offered = Offered::parse(crypto).filter(|_| self.crypto.len() < MAX_KEYS);
+            self.crypto.extend(offered);
+        } else if value.trim() == "rtcp-mux" {
+            self.rtcp_mux = true;
+        } else if let Some(rtcp) = value.strip_prefix("rtcp:") {
+            let (port, address) = rtcp.trim().split_once(' ').unwrap_or((rtcp.trim(), ""));
+            let address = address.split_whitespace().nth(2).and_then(|address| address.parse().ok());
+            self.rtcp = port.parse().ok().map(|port| (port, address));
+        }
         let mapping = value
             .strip_prefix("rtpmap:")
             .and_then(|mapping| mapping.split_once(char::is_whitespace));
@@ -222,6 +264,9 @@ fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -
         formats,
         address,
         direction,
+        rtcp_mux: false,
+        rtcp: None,
+        crypto: Vec::new(),
         encodings: Vec::new(),
     })
 }

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
-use voxea_core::artefact::{CallEnd, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Quality, RecordingOutcome};
 use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 
@@ -14,9 +14,6 @@ use crate::config::{Greeting, Line};
 use crate::dtmf::Digit;
 use crate::media::{self, Finished, Kept, Leg, LegId, MediaEnd, Outcome};
 use crate::sdp::Negotiated;
-
-/// No packet for so long, and the caller is gone without a BYE.
-const RTP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A call between INVITE and the last row.
 #[derive(Debug)]
@@ -41,8 +38,10 @@ pub(super) struct Deposit {
     pub(super) end: Option<(CallEnd, Instant)>,
     /// Why, in the caller's words.
     pub(super) reason: Option<String>,
-    /// Where sound goes and which payload type keys have, once the caller has changed it before its ACK.
-    pub(super) moved: Option<(SocketAddr, Option<u8>)>,
+    /// How well it was heard, once its media are over.
+    pub(super) quality: Option<Quality>,
+    /// The other end of the sound, once the caller has changed it before its ACK.
+    pub(super) moved: Option<media::Peer>,
     /// Keys that came by INFO before the ACK; bounded.
     pub(super) early: Vec<(Digit, Instant)>,
     /// The codes of the themes that keys choose, since the answer.
@@ -80,27 +79,33 @@ pub(super) fn media_call(line: &Line, said: &Said, kept: Kept, media: &Negotiate
             .map_or_else(|| Arc::new([]) as Arc<[u8]>, |greeting| greeting.octets(codec))
     };
     media::Call {
-        remote: remote(media),
+        peer: peer(media),
         codec,
-        events: media.events,
         plan: said.plan,
         emergency: octets(&line.emergency),
         menu: octets(&line.menu),
         greeting: said.greeting.octets(codec),
         max: line.max,
         silence: line.silence,
-        rtp_timeout: RTP_TIMEOUT,
+        rtp_timeout: line.rtp_timeout,
+        hold: line.hold,
         kept,
     }
 }
 
-/// Where our packets go; nowhere while the caller holds the call.
-pub(super) fn remote(media: &Negotiated) -> SocketAddr {
+/// The other end of the sound. Our packets go nowhere while the caller holds the call.
+pub(super) fn peer(media: &Negotiated) -> media::Peer {
     let wanted = media.direction.sends || media.direction.receives;
-    media
-        .remote
-        .filter(|_| wanted)
-        .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    let remote = media.remote.filter(|_| wanted);
+    media::Peer {
+        remote: remote.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        rtcp: media.rtcp,
+        muxed: media.rtcp_mux,
+        srtp: media.srtp.map(|(keys, _)| keys),
+        // The peer does not listen, by a=sendonly, a=inactive or no address (RFC 3264 §8.4).
+        holds: !media.direction.sends,
+        events: media.events,
+    }
 }
 
 /// How a call ended that its media ended.

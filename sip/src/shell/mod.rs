@@ -16,6 +16,7 @@ mod notices;
 mod outgoing;
 mod paced;
 mod probe;
+mod quality;
 mod records;
 mod renewal;
 mod repair;

@@ -15,7 +15,7 @@ use voxea_recorder::codec::Codec;
 use voxea_rules::phone;
 
 use crate::call::{IncomingCall, Verification};
-use crate::sdp;
+use crate::{sdp, srtp};
 
 /// By whose dialling plan national numbers are read.
 const COUNTRY: &str = "FR";
@@ -28,6 +28,7 @@ impl From<sdp::Codec> for Codec {
         match codec {
             sdp::Codec::Pcma => Self::Pcma,
             sdp::Codec::Pcmu => Self::Pcmu,
+            sdp::Codec::G722 => Self::G722,
         }
     }
 }
@@ -54,7 +55,7 @@ pub(super) fn contact(
     }
     contact.raw = Some(Raw::Inline {
         media_type: "message/sip",
-        bytes: call.invite.clone(),
+        bytes: srtp::hidden(&call.invite),
     });
     let diverted_from = call
         .facts

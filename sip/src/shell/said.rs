@@ -76,6 +76,8 @@ mod tests {
             beep: true,
             max: Duration::from_secs(1),
             silence: Duration::from_secs(1),
+            rtp_timeout: Duration::from_secs(1),
+            hold: Duration::from_secs(1),
             keep_days: crate::config::KEEP_DAYS,
             theme: theme.map(str::to_owned),
         }

@@ -10,7 +10,7 @@ use voxea_core::contact::{Accepted, IntakeError, Outcome};
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver};
 use super::sound::Sound;
-use super::{evidence, records, said};
+use super::{evidence, quality, records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::config::KEEP_DAYS;
 use crate::media::{LegId, MediaEnd, MediaEvent};
@@ -53,6 +53,7 @@ impl Driver {
             request: None,
             end: None,
             reason: None,
+            quality: None,
             moved: None,
             early: Vec::new(),
             themes: Vec::new(),
@@ -177,8 +178,8 @@ impl Driver {
             self.leave(call);
             return self.silent(call, CallEnd::Crash, format!("the recording could not be started: {error}"));
         }
-        if let Some((remote, events)) = deposit.moved.take() {
-            leg.redirect(remote, events);
+        if let Some(peer) = deposit.moved.take() {
+            leg.redirect(peer);
         }
         for (digit, at) in std::mem::take(&mut deposit.early) {
             leg.press(digit, at);
@@ -194,10 +195,10 @@ impl Driver {
     /// Hold, resume, or sound that moves.
     pub(super) fn renegotiated(&mut self, call: CallHandle, media: &Negotiated) {
         let Some(deposit) = self.calls.get_mut(&call) else { return };
-        let (remote, events) = (deposit::remote(media), media.events);
+        let peer = deposit::peer(media);
         match &deposit.stage {
-            Stage::Talking(leg) => leg.redirect(remote, events),
-            _ => deposit.moved = Some((remote, events)),
+            Stage::Talking(leg) => leg.redirect(peer),
+            _ => deposit.moved = Some(peer),
         }
     }
 
@@ -263,9 +264,13 @@ impl Driver {
             MediaEvent::Chosen { digit } => self.chosen(call, digit),
             MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
             MediaEvent::Finished(finished) => {
-                let Some(deposit) = self.drop_call(call) else { return };
+                let Some(mut deposit) = self.drop_call(call) else { return };
+                deposit.quality = quality::of(&finished);
                 if finished.rejected > 0 {
                     self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
+                }
+                if finished.refused_reports > 0 {
+                    self.core.counters.add(&self.account, "rtcp_rejected", finished.refused_reports);
                 }
                 let by_itself = finished.end.map(deposit::call_end);
                 let (mut end, at) = deposit.end.unwrap_or((by_itself.unwrap_or(CallEnd::Shutdown), self.moment));
@@ -296,6 +301,7 @@ impl Driver {
             by: end,
             at,
             reason: deposit.reason,
+            quality: deposit.quality,
         };
         self.tasks.spawn(async move {
             if let Some(storing) = storing {

@@ -253,3 +253,40 @@ async fn the_doctor_hears_a_trunk_or_says_what_is_wrong() {
     let problem = voxea_sip::probe(&peer::config_of_trunk("nowhere.invalid")).await.unwrap_err();
     assert!(problem.contains("its name is not known"), "{problem}");
 }
+
+/// A PBX that holds and sends nothing meanwhile, for longer than either limit of a call that is not held.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_on_hold_ends_at_no_limit_but_its_own() {
+    for (limit, forgotten, end) in [(60, false, "caller"), (2, true, "rtp_timeout")] {
+        let house = House::new().await;
+        let line = format!("silence_seconds = 1\nrtp_timeout_seconds = 1\nhold_seconds = {limit}");
+        let running = house.open_with("127.0.0.0/8", "46200-46219", &line).await;
+        let caller = Caller::new(running.udp, "held").await;
+        let (tag, sound) = caller.call().await;
+        // Greeting and beep, and half a second of the message.
+        caller.speak(sound, 50).await;
+        let held = offer(caller.sound.local_addr().unwrap()).replace("a=sendrecv", "a=inactive");
+        let held = if held.contains("a=inactive") {
+            held
+        } else {
+            format!("{held}a=inactive\r\n")
+        };
+        let begun = std::time::Instant::now();
+        caller.send(&caller.request("INVITE", 2, &tag, &held)).await;
+        caller.hears("SIP/2.0 200").await;
+        caller.send(&caller.request("ACK", 2, &tag, "")).await;
+        if forgotten {
+            caller.hears("BYE ").await;
+            assert!(begun.elapsed() >= Duration::from_millis(1_900), "{:?}", begun.elapsed());
+        } else {
+            let ended = tokio::time::timeout(Duration::from_millis(2_500), caller.hears("BYE ")).await;
+            assert!(ended.is_err(), "the hold outlives both limits");
+            caller.send(&caller.request("BYE", 3, &tag, "")).await;
+            caller.hears("SIP/2.0 200").await;
+        }
+        let call = house.settled().await;
+        assert_eq!(call.call.unwrap().ended_by.as_deref(), Some(end));
+        running.stop.hard.cancel();
+        running.task.await.unwrap();
+    }
+}

@@ -48,10 +48,15 @@ impl House {
 
     /// Starts an endpoint on free ports.
     pub(crate) async fn open(&self, allow: &str, ports: &str) -> Running {
+        self.open_with(allow, ports, "silence_seconds = 60").await
+    }
+
+    /// The same with these keys of its line.
+    pub(crate) async fn open_with(&self, allow: &str, ports: &str, line: &str) -> Running {
         let text = format!(
             "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmedia_ports = \"{ports}\"\n\
              [[sip.trunk]]\nname = \"pbx\"\nallow = [\"{allow}\"]\n\
-             [[sip.line]]\nnumber = \"3000\"\ngreeting = \"greeting.wav\"\nsilence_seconds = 60\n"
+             [[sip.line]]\nnumber = \"3000\"\ngreeting = \"greeting.wav\"\n{line}\n"
         );
         let node = parse(&text).unwrap();
         let problems = Problems::new();

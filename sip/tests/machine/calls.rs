@@ -231,7 +231,7 @@ fn an_invite_without_offer_is_answered_with_ours() {
     let offered = bench.offered(invite_with("1", "3000", "", ""));
     assert_eq!(offered.codec, None);
     let ok = bench.accept(offered.call);
-    assert!(ok.contains("m=audio 40000 RTP/AVP 8 0 101\r\n"));
+    assert!(ok.contains("m=audio 40000 RTP/AVP 8 0 9 101\r\n"));
     let answer = OFFER.replace("8 0 101", "0");
     bench.input(inside("ACK", 1, &tag(&ok), "ack", &answer));
     assert!(matches!(bench.events.pop(), Some(Event::Answered { media, .. }) if media.codec == Codec::Pcmu));

@@ -73,7 +73,7 @@ fn without_a_prack_the_183_is_repeated_and_the_call_refused() {
 fn our_offer_stands_in_the_183_and_the_answer_in_the_prack() {
     let mut bench = Bench::new();
     let (_, progress, tag, rack) = progressing(&mut bench, "");
-    assert!(progress.contains("m=audio 40000 RTP/AVP 8 0 101"));
+    assert!(progress.contains("m=audio 40000 RTP/AVP 8 0 9 101"));
     let answers = bench.input(prack(&tag, 2, "p", &rack, OFFER));
     assert_eq!(answers.len(), 2);
     bench.input(inside("ACK", 1, &tag, "ack", ""));

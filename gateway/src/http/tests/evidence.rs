@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
+use voxea_core::artefact::{CallEnd, Ending, Quality, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::id;
 use voxea_core::contact::{Accepted, Contact, Dedup, NewAttachment, NewCall, NewRecording};
@@ -67,14 +67,20 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
     writer.push_silence(Leg::Us, 16_000);
     writer.finish(16_000).unwrap();
     let sealed = RecordingOutcome::Sealed { samples: 16_000 };
+    let quality = Quality {
+        received: 100,
+        lost: 2,
+        jitter_us: 1_234,
+        mos: Some(441),
+        ..Quality::default()
+    };
+    let ending = Ending {
+        quality: Some(quality),
+        ..Ending::new(CallEnd::Caller, EIGHT + 2_000)
+    };
     town.core
         .recordings
-        .ended(
-            &accepted.interaction_id,
-            &Ending::new(CallEnd::Caller, EIGHT + 2_000),
-            Some(EIGHT),
-            &sealed,
-        )
+        .ended(&accepted.interaction_id, &ending, Some(EIGHT), &sealed)
         .await
         .unwrap();
 
@@ -88,6 +94,11 @@ async fn a_recording_plays_from_anywhere_once_it_is_closed() {
     assert_eq!(
         (shown["call"]["end"].as_str(), &shown["call"]["diverted_from"]),
         (Some("caller"), &json!(["0140000000"]))
+    );
+    assert_eq!(
+        shown["call"]["quality"],
+        json!({"received": 100, "lost": 2, "duplicated": 0, "reordered": 0, "late": 0, "jitter_ms": 1.23, "round_trip_ms": null,
+            "remote_lost": null, "remote_jitter_ms": null, "mos": 4.41})
     );
     assert_eq!(shown["call"]["signalling"]["session_id"], "47755a9de7794ba387653f2099600ef2");
 

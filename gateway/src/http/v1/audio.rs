@@ -32,7 +32,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// `wav`: the octets as they were received, A-law or µ-law; when left out. `pcm16`: WAV that every program plays. `flac`:
+    /// `wav`: the octets as they were received, A-law or µ-law (of G.722, as `pcm16`); when left out. `pcm16`: WAV that every program plays. `flac`:
     /// the same samples in fewer bytes.
     #[param(value_type = Option<String>, example = "wav")]
     format: Option<String>,
@@ -85,6 +85,8 @@ enum Sound {
 impl Sound {
     async fn of(api: &Api, id: &str, reader: Arc<Reader>, format: Format) -> Result<Self, Problem> {
         Ok(match format {
+            // Few programs play G.722 in a WAV.
+            Format::Wav if reader.codec().wav_tag().is_none() => Self::Pcm16(reader),
             Format::Wav => Self::Wav(reader),
             Format::Pcm16 => Self::Pcm16(reader),
             Format::Flac => {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use voxea_core::artefact;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::{AttachmentOf, CallOf, RawRow, RecordingOf, Shown};
 
@@ -111,8 +112,37 @@ pub(super) struct Call {
     end: Option<String>,
     /// Why, in the peer's words: protocol and cause of its Reason (RFC 3326).
     end_reason: Option<String>,
+    /// How well the caller was heard; once the call is over, and if anything was.
+    quality: Option<Quality>,
     /// What the header fields of the call said. Believed only where `trusted` is true; a caller who asked to stay unknown is named by none of them.
     signalling: Option<Signalling>,
+}
+
+/// What was counted of a caller's sound, and what both sides' reports said (RTCP, RFC 3550).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CallQuality)]
+pub(super) struct Quality {
+    /// Packets of sound that are in the recording, or came before it began.
+    received: u64,
+    /// Packets that never came.
+    lost: u64,
+    /// Packets that came twice.
+    duplicated: u64,
+    /// Packets that came out of order, and still in time.
+    reordered: u64,
+    /// Packets that came too late to be recorded.
+    late: u64,
+    /// Interarrival jitter at the end of the call (RFC 3550 §A.8).
+    jitter_ms: f64,
+    /// Mean round trip; null when the other side sent no reports.
+    round_trip_ms: Option<f64>,
+    /// Packets of ours that the other side missed, as it said.
+    remote_lost: Option<u64>,
+    /// Jitter of ours at the other side, as it said.
+    remote_jitter_ms: Option<f64>,
+    /// Estimated mean opinion score, 1 to 4.5, by a simplified E-model (ITU-T G.107); null when nothing was heard.
+    #[schema(example = 4.41)]
+    mos: Option<f64>,
 }
 
 /// What the optional header fields of an INVITE said.
@@ -227,6 +257,7 @@ impl From<RecordingOf> for Recording {
 impl From<CallOf> for Call {
     fn from(row: CallOf) -> Self {
         Self {
+            quality: row.quality().map(Quality::from),
             diverted_from: row.diversions(),
             dialled: row.dialled,
             answered_at: row.answered_at.map(rfc3339),
@@ -234,6 +265,25 @@ impl From<CallOf> for Call {
             end: row.ended_by,
             end_reason: row.ended_reason,
             signalling: row.signalling.and_then(|text| serde_json::from_str(&text).ok()),
+        }
+    }
+}
+
+impl From<artefact::Quality> for Quality {
+    fn from(stored: artefact::Quality) -> Self {
+        // To a hundredth, as nobody needs it finer.
+        let ms = |us: u64| (us as f64 / 10.0).round() / 100.0;
+        Self {
+            received: stored.received,
+            lost: stored.lost,
+            duplicated: stored.duplicated,
+            reordered: stored.reordered,
+            late: stored.late,
+            jitter_ms: ms(stored.jitter_us),
+            round_trip_ms: stored.round_trip_us.map(ms),
+            remote_lost: stored.remote_lost,
+            remote_jitter_ms: stored.remote_jitter_us.map(ms),
+            mos: stored.mos.map(|hundredths| f64::from(hundredths) / 100.0),
         }
     }
 }

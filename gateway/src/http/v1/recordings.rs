@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use voxea_core::artefact::{RecordingRow, RecordingState};
 use voxea_core::base::time::rfc3339;
 use voxea_recorder::Key;
+use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::reader::Reader;
 
@@ -31,9 +32,9 @@ pub(super) struct Recording {
     state: String,
     /// Samples divided by 8.
     duration_ms: i64,
-    /// `pcma` or `pcmu`, as it was received.
+    /// `pcma`, `pcmu` or `g722`, as it was received.
     codec: String,
-    /// Samples a second.
+    /// Samples a second: 8000, of G.722 16000.
     rate: i64,
     /// 0 is the caller, 1 is us.
     channels: u8,
@@ -90,8 +91,9 @@ impl From<RecordingRow> for Recording {
             id: row.id,
             interaction_id: row.interaction_id,
             state: row.state,
+            // What is stored of G.722 has two samples in one octet.
+            rate: row.codec.parse().map_or(row.rate, |codec: Codec| codec.rate().into()),
             codec: row.codec,
-            rate: row.rate,
             channels: 2,
             reason: row.reason,
             started_at: row.started_at.map(rfc3339),
