@@ -24,6 +24,8 @@ pub(super) struct Deposit {
     pub(super) recording: String,
     /// The key of that file, where files are encrypted.
     pub(super) key: Option<Key>,
+    /// The codec that the store was told of.
+    pub(super) codec: Codec,
     /// The line's number as configured.
     pub(super) line: String,
     /// Whether the caller can hear something before an answer.
