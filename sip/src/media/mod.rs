@@ -36,6 +36,7 @@ mod seal;
 mod secure;
 mod session;
 mod socket;
+mod sources;
 mod thread;
 
 pub use engine::{Leg, MediaConfig, MediaEngine};

@@ -9,6 +9,7 @@ use super::leg::Peer;
 use super::secure::Secure;
 use super::socket::Receiver;
 use crate::rtcp::{Reporter, Sent, Summary};
+use crate::srtp::Refused;
 
 /// Ticks of 20 ms from one look at the leg's reports to the next: half a second. The kernel says when they came.
 const SWEEP: u64 = 25;
@@ -66,10 +67,9 @@ impl Reports {
         self.muxed && crate::rtcp::is_rtcp(datagram)
     }
 
-    /// A report of the peer's.
-    pub(super) fn hear(&mut self, secure: &mut Secure, datagram: &[u8], at: Instant) {
-        let heard = secure.open_report(datagram).map(|report| self.reporter.hear(&report, at));
-        if !matches!(heard, Ok(Ok(()))) {
+    /// A report of the peer's, opened.
+    pub(super) fn hear(&mut self, report: &[u8], at: Instant) {
+        if self.reporter.hear(report, at).is_err() {
             self.refused += 1;
         }
     }
@@ -83,7 +83,10 @@ impl Reports {
         for _ in 0..SWEEP_PACKETS {
             match receiver.receive(socket, self.emptied) {
                 Ok(Some(datagram)) if !self.muxed && self.target.is_some_and(|target| target.ip() == datagram.from.ip()) => {
-                    self.hear(secure, datagram.octets, datagram.arrival);
+                    match secure.open_report(datagram.octets) {
+                        Ok(report) => self.hear(&report, datagram.arrival),
+                        Err(Refused) => self.refused += 1,
+                    }
                 }
                 Ok(Some(_)) => self.refused += 1,
                 Ok(None) => {

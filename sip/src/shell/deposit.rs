@@ -103,6 +103,7 @@ pub(super) fn peer(media: &Negotiated) -> media::Peer {
         remote: remote.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
         rtcp: media.rtcp,
         muxed: media.rtcp_mux,
+        sources: media.sources,
         srtp: media.srtp.map(|(keys, _)| keys),
         // The peer does not listen, by a=sendonly, a=inactive or no address (RFC 3264 §8.4).
         holds: !media.direction.sends,
