@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod scratch;
 pub mod sip;
 pub mod sipp;
+pub mod slow_disk;
 pub mod smpp_link;
 pub mod smsc;
 pub mod smtp_sink;
