@@ -7,6 +7,7 @@ pub mod dovecot;
 pub mod imap_server;
 pub mod kamailio;
 pub mod kill;
+pub mod libsrtp;
 pub mod load;
 pub mod page;
 pub mod peer;

@@ -59,6 +59,8 @@ pub struct Invite {
     pub payload_type: u8,
     /// Further header lines, without CRLF, as `Diversion: <sip:0145000000@pbx>`.
     pub headers: Vec<String>,
+    /// Further lines of the offer's sound, without CRLF; with `a=crypto:` it is offered encrypted.
+    pub media: Vec<String>,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
 }
@@ -72,6 +74,7 @@ impl Invite {
             dialled: dialled.to_owned(),
             payload_type: 8,
             headers: Vec::new(),
+            media: Vec::new(),
             listen: true,
         }
     }
@@ -107,6 +110,8 @@ pub struct Call {
     reader: JoinHandle<()>,
     /// When the 200 came.
     pub answered: Instant,
+    /// Its description.
+    pub description: String,
 }
 
 /// What every request of the dialog repeats.
@@ -140,6 +145,13 @@ impl Call {
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
         let sdp = offer(rtp.local_addr()?, invite.payload_type);
+        let mut sdp = sdp;
+        for line in &invite.media {
+            if line.starts_with("a=crypto:") {
+                sdp = sdp.replace("RTP/AVP", "RTP/SAVP");
+            }
+            sdp += &format!("{line}\r\n");
+        }
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);
@@ -172,6 +184,7 @@ impl Call {
             cseq: AtomicU32::new(2),
             reader,
             answered,
+            description: response.body,
         })))
     }
 
