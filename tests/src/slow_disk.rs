@@ -134,6 +134,12 @@ impl Folder {
         })
     }
 
+    /// Does something once no stall goes on.
+    fn through<T>(&self, does: impl FnOnce() -> Told<T>) -> Told<T> {
+        self.gate.pass();
+        does()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,9 +228,7 @@ fn kind(found: std::fs::FileType) -> FileType {
 /// Passes the gate, does it, and answers.
 macro_rules! answer {
     ($folder:expr, $reply:expr, $told:expr, $done:pat => $say:expr) => {{
-        $folder.gate.pass();
-        let told: Told<_> = (|| $told)();
-        match told {
+        match $folder.through(|| $told) {
             Ok($done) => $say,
             Err(error) => $reply.error(error),
         }

@@ -96,10 +96,6 @@ async fn story(ports: &str) -> Result<Duration> {
             "call {number}: {missing} frames of {FRAMES} are not where they belong; callers were up to {late:?} late"
         );
     }
-    println!(
-        "{CALLS} calls on a disk that stalled {} times: the longest hole is {hole:?}",
-        disk.stalled()
-    );
     running.stop().await?;
     drop(disk);
     Ok(hole)

@@ -10,6 +10,9 @@ const LAST: u64 = (1 << 48) - 1;
 /// Sources of one peer that are remembered; who claims more is not heard.
 const SOURCES: usize = 32;
 
+/// Keys of before whose packets are remembered.
+const PAST: usize = 8;
+
 /// A packet is no packet, not authentic, or was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an authentic packet")]
@@ -100,14 +103,19 @@ pub struct Receiver {
     sound: Session,
     reports: Session,
     sources: Vec<Source>,
+    /// What came under keys of before, should they come back.
+    past: Vec<(Master, Vec<Source>)>,
 }
 
+/// What came of one source under one key.
 #[derive(Debug, Clone, Copy)]
 struct Source {
     ssrc: u32,
     sound: Window,
     reports: Window,
-    /// Whether its sound was authentic under the present key.
+    /// Its highest index under the key before.
+    hint: Option<u64>,
+    /// Whether its sound was authentic since this key is the present one.
     proved: bool,
 }
 
@@ -117,7 +125,24 @@ impl Source {
             ssrc,
             sound: Window::default(),
             reports: Window::default(),
+            hint: None,
             proved: false,
+        }
+    }
+
+    /// The indices that a packet of this number may have. Until one was authentic there are several: the counts go on under
+    /// another key (RFC 3711 §3.3.1), but some peers begin anew; and who began high had perhaps turned before anything of it
+    /// came, which is why the same paragraph has peers begin low.
+    fn indices(&self, sequence: u16) -> [Option<u64>; 3] {
+        let anew = u64::from(sequence);
+        let hinted = self.hint.map(|highest| guess(highest, sequence));
+        match self.sound.highest().map(|highest| guess(highest, sequence)) {
+            Some(guessed) if self.proved => [Some(guessed), None, None],
+            Some(guessed) => [Some(guessed), hinted.filter(|hinted| *hinted != guessed), None],
+            None => {
+                let turned = (hinted.is_none() && sequence < 1 << 15).then_some(1 << 16 | anew);
+                [hinted.filter(|hinted| *hinted != anew), Some(anew), turned]
+            }
         }
     }
 }
@@ -131,23 +156,40 @@ impl Receiver {
             sound: Session::new(master, Of::Sound),
             reports: Session::new(master, Of::Reports),
             sources: Vec::new(),
+            past: Vec::new(),
         }
     }
 
-    /// Another description of the call: the same key goes on as it was. Under another the counts go on (RFC 3711 §3.3.1),
-    /// unless the peer shows that it began anew, as some do; those of its reports say nothing that would have to be guessed.
+    /// Another description of the call: the same key goes on as it was. What came under a key is remembered beyond that, so
+    /// that nothing of it is taken again when a later description comes back to it.
     pub fn moved(&mut self, master: &Master) {
-        if self.master != *master {
-            let mut sources = std::mem::take(&mut self.sources);
-            for source in &mut sources {
-                source.proved = false;
-                source.reports = Window::default();
-            }
-            *self = Self {
-                sources,
-                ..Self::new(master)
-            };
+        if self.master == *master {
+            return;
         }
+        let (old, mut past) = (std::mem::take(&mut self.sources), std::mem::take(&mut self.past));
+        let known = past.iter().position(|(known, _)| known == master);
+        let mut sources = known.map_or_else(Vec::new, |at| past.remove(at).1);
+        for source in &mut sources {
+            source.proved = false;
+        }
+        for source in &old {
+            let hint = source.sound.highest().or(source.hint);
+            if let Some(known) = sources.iter_mut().find(|known| known.ssrc == source.ssrc) {
+                known.hint = hint;
+            } else if sources.len() < SOURCES {
+                let fresh = Source::new(source.ssrc);
+                sources.push(Source { hint, ..fresh });
+            }
+        }
+        if past.len() == PAST {
+            past.remove(0);
+        }
+        past.push((self.master, old));
+        *self = Self {
+            sources,
+            past,
+            ..Self::new(master)
+        };
     }
 
     /// The RTP packet that came as this.
@@ -157,24 +199,10 @@ impl Receiver {
     pub fn open(&mut self, packet: &[u8]) -> Result<Vec<u8>, Refused> {
         let header = header(packet)?;
         let (sequence, ssrc) = (u16_at(packet, 2), u32_at(packet, 8));
-        let known = self.sources.iter().position(|source| source.ssrc == ssrc);
-        let source = known.and_then(|at| self.sources.get(at).copied());
-        let mut source = source.unwrap_or_else(|| Source::new(ssrc));
-        let guessed = guess(source.sound.highest(), sequence);
-        let mut opened = self.try_open(packet, header, &source.sound, ssrc, guessed);
-        let anew = u64::from(sequence);
-        if opened.is_err() && !source.proved {
-            // The peer counts from nothing under its new key; or its numbers had gone round before we heard the first one, which
-            // shows by a low one (RFC 3711 §3.3.1 has peers begin low for the same reason).
-            let (other, possible) = match source.sound.highest() {
-                Some(_) => (anew, guessed != anew),
-                None => (1 << 16 | anew, sequence < 1 << 15),
-            };
-            if possible {
-                opened = self.try_open(packet, header, &Window::default(), ssrc, other);
-            }
-        }
-        let (plain, window) = opened?;
+        let (known, mut source) = self.source(ssrc);
+        let mut indices = source.indices(sequence).into_iter().flatten();
+        let opened = indices.find_map(|index| self.try_open(packet, header, &source.sound, ssrc, index).ok());
+        let (plain, window) = opened.ok_or(Refused)?;
         source.sound = window;
         source.proved = true;
         self.remember(known, source)?;
@@ -200,16 +228,20 @@ impl Receiver {
     pub fn open_report(&mut self, packet: &[u8]) -> Result<Vec<u8>, Refused> {
         let mut out = packet.to_vec();
         let index = open_rtcp(&self.reports, &mut out)?.into();
-        let ssrc = u32_at(packet, 4);
-        let known = self.sources.iter().position(|source| source.ssrc == ssrc);
-        let source = known.and_then(|at| self.sources.get(at).copied());
-        let mut source = source.unwrap_or_else(|| Source::new(ssrc));
+        let (known, mut source) = self.source(u32_at(packet, 4));
         if !source.reports.is_new(index) {
             return Err(Refused);
         }
         source.reports.note(index);
         self.remember(known, source)?;
         Ok(out)
+    }
+
+    /// What is known of a source, and where.
+    fn source(&self, ssrc: u32) -> (Option<usize>, Source) {
+        let known = self.sources.iter().position(|source| source.ssrc == ssrc);
+        let source = known.and_then(|at| self.sources.get(at).copied());
+        (known, source.unwrap_or_else(|| Source::new(ssrc)))
     }
 
     /// What is known now of a source that has shown itself to be the peer's.
@@ -226,9 +258,8 @@ impl Receiver {
 }
 
 /// The index of a packet with this number (RFC 3711 §3.3.1, appendix A). Before the first turn there is none behind it.
-fn guess(highest: Option<u64>, sequence: u16) -> u64 {
+fn guess(highest: u64, sequence: u16) -> u64 {
     const HALF: u16 = 1 << 15;
-    let Some(highest) = highest else { return sequence.into() };
     let (rollover, last) = (highest >> 16, highest as u16);
     let rollover = if last < HALF && sequence.saturating_sub(last) > HALF {
         rollover.saturating_sub(1)
