@@ -63,6 +63,8 @@ pub struct Invite {
     pub media: Vec<String>,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
+    /// Where the sound is to go, when it is somebody else's to take; else to a socket of the call's own.
+    pub sound: Option<SocketAddr>,
 }
 
 impl Invite {
@@ -76,6 +78,7 @@ impl Invite {
             headers: Vec::new(),
             media: Vec::new(),
             listen: true,
+            sound: None,
         }
     }
 }
@@ -144,8 +147,7 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let sdp = offer(rtp.local_addr()?, invite.payload_type);
-        let mut sdp = sdp;
+        let mut sdp = offer(invite.sound.map_or_else(|| rtp.local_addr(), Ok)?, invite.payload_type);
         for line in &invite.media {
             if line.starts_with("a=crypto:") {
                 sdp = sdp.replace("RTP/AVP", "RTP/SAVP");
