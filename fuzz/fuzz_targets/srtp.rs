@@ -17,7 +17,13 @@ fuzz_target!(|data: &[u8]| bounded(|| play(data)));
 type Sealed = (bool, Vec<u8>, Vec<u8>);
 
 fn play(mut data: &[u8]) {
-    let masters: Vec<Master> = [5, 6].iter().flat_map(|key| Suite::ALL.map(|suite| Master::new(suite, [*key; 30]))).collect();
+    // Keys of this input alone: libFuzzer learns from comparisons what was sealed for another one, and brings it.
+    let key = |salt: u8| {
+        let mut hash = [salt; 30];
+        data.iter().enumerate().for_each(|(at, octet)| hash[at % 30] = hash[at % 30].rotate_left(3) ^ octet.wrapping_add(at as u8));
+        hash
+    };
+    let masters: Vec<Master> = [5, 6].iter().flat_map(|salt| Suite::ALL.map(|suite| Master::new(suite, key(*salt)))).collect();
     let (mut sender, mut receiver) = (Sender::new(&masters[0]), Receiver::new(&masters[0]));
     let mut sequence = 65_400u16;
     let mut sealed: Vec<Sealed> = Vec::new();

@@ -17,6 +17,7 @@ pub mod scratch;
 pub mod sip;
 pub mod sipp;
 pub mod slow_disk;
+pub mod small_disk;
 pub mod smpp_link;
 pub mod smsc;
 pub mod smtp_sink;

@@ -23,11 +23,13 @@
 //!
 //! Absent on purpose: bridging.
 
+mod alarm;
 mod engine;
 mod events;
 mod kept;
 mod keys;
 mod latch;
+mod late;
 mod leg;
 mod outgoing;
 mod pipe;
