@@ -5,8 +5,9 @@
 //!
 //! | module | the rule |
 //! |---|---|
-//! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038, packed and unpacked |
+//! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038 and its national tables, packed and unpacked |
 //! | [`charset`] | the other two alphabets of a text message: Latin-1 and UCS-2 |
+//! | [`udh`] | the header in front of a part of a long text |
 //! | [`sms`] | what a text costs, and what is refused: the 160 rule |
 //! | [`typography`] | which marks a text message can do without, and letters without accents |
 //! | [`phone`] | one spelling for each telephone number |
@@ -34,4 +35,5 @@ pub mod redact;
 pub mod reference;
 pub mod sms;
 pub mod typography;
+pub mod udh;
 pub mod visible;
