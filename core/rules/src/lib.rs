@@ -8,7 +8,7 @@
 //! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038 and its national tables, packed and unpacked |
 //! | [`charset`] | the other two alphabets of a text message: Latin-1 and UCS-2 |
 //! | [`udh`] | the header in front of a part of a long text |
-//! | [`sms`] | what a text costs, and what is refused: the 160 rule |
+//! | [`sms`] | what a text costs, what is refused, and how a long one is split: the 160 rule |
 //! | [`typography`] | which marks a text message can do without, and letters without accents |
 //! | [`phone`] | one spelling for each telephone number |
 //! | [`postal`] | one spelling for each postal address, for comparison |
@@ -29,7 +29,6 @@ pub mod moment;
 pub mod password;
 pub mod phone;
 pub mod postal;
-mod proposal;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
