@@ -9,6 +9,10 @@
 //! | [`charset`] | the other two alphabets of a text message: Latin-1 and UCS-2 |
 //! | [`udh`] | the header in front of a part of a long text |
 //! | [`sms`] | what a text costs, what is refused, and how a long one is split: the 160 rule |
+//! | [`notice`] | answers by text of one segment, with the reference: what gives way is the body's name |
+//! | [`command`] | STOP, CONTACT and AIDE |
+//! | [`sender`] | the numbers and names a French body may text from |
+//! | [`answerable`] | whom an answer may be sent to that nobody asked for |
 //! | [`typography`] | which marks a text message can do without, and letters without accents |
 //! | [`phone`] | one spelling for each telephone number |
 //! | [`postal`] | one spelling for each postal address, for comparison |
@@ -21,17 +25,21 @@
 //! | [`redact`] | personal data as it may stand in a log |
 //! | [`visible`] | what a name must not have, because nobody sees it |
 
+pub mod answerable;
 pub mod calendar;
 pub mod charset;
+pub mod command;
 pub mod gsm7;
 pub mod keyword;
 pub mod moment;
+pub mod notice;
 pub mod password;
 pub mod phone;
 pub mod postal;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
+pub mod sender;
 pub mod sms;
 pub mod typography;
 pub mod udh;
