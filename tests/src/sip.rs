@@ -61,6 +61,8 @@ pub struct Invite {
     pub headers: Vec<String>,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
+    /// Where the sound is to go, when it is somebody else's to take; else to a socket of the call's own.
+    pub sound: Option<SocketAddr>,
 }
 
 impl Invite {
@@ -73,6 +75,7 @@ impl Invite {
             payload_type: 8,
             headers: Vec::new(),
             listen: true,
+            sound: None,
         }
     }
 }
@@ -139,7 +142,7 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let sdp = offer(rtp.local_addr()?, invite.payload_type);
+        let sdp = offer(invite.sound.map_or_else(|| rtp.local_addr(), Ok)?, invite.payload_type);
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use voxea_recorder::activity::Activity;
-use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::packet::Packet;
 use voxea_recorder::timeline::{Placed, Timeline};
-use voxea_recorder::writer::{Channel, SyncHandle, Writer};
 
 use super::events::Events;
 use super::kept::Kept;
@@ -16,11 +14,12 @@ use super::keys::Keyboard;
 use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer};
 use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
+use super::pipe::Pipe;
 use super::ports::Pair;
 use super::reports::Reports;
 use super::seal::Seal;
 use super::secure::Secure;
-use super::socket::Receiver;
+use super::socket::{BATCH, Datagram, Receiver};
 use crate::dtmf::Digit;
 use crate::dtmf::both::Way;
 
@@ -48,7 +47,7 @@ pub(super) struct Session {
     secure: Secure,
     timeline: Timeline,
     activity: Activity,
-    writer: Writer,
+    pipe: Arc<Pipe>,
     kept: Kept,
     limits: Limits,
     events: Events,
@@ -70,7 +69,6 @@ pub(super) struct Session {
     emptied: Instant,
     rejected: u64,
     malformed: u64,
-    write_failing: bool,
 }
 
 #[derive(Debug)]
@@ -86,17 +84,14 @@ struct Limits {
 pub(super) struct End {
     reason: Option<MediaEnd>,
     samples: u64,
-    error: Option<RecorderError>,
 }
 
 impl Session {
-    #[expect(clippy::too_many_arguments, reason = "called once; each is a part of the leg made by its own file")]
     pub(super) fn new(
         id: LegId,
         pair: Pair,
         control: Arc<Control>,
         ((outgoing, then), entropy): ((Outgoing, Then), [u8; 20]),
-        writer: Writer,
         call: &Call,
         sender: mpsc::Sender<(LegId, MediaEvent)>,
         now: Instant,
@@ -120,7 +115,7 @@ impl Session {
             secure: Secure::new(call.peer.srtp.as_ref()),
             timeline: Timeline::new(call.codec, now),
             activity: Activity::new(call.codec),
-            writer,
+            pipe: Arc::default(),
             kept: call.kept.clone(),
             limits,
             events: Events::new(id, sender),
@@ -138,15 +133,14 @@ impl Session {
             emptied: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             rejected: 0,
             malformed: 0,
-            write_failing: false,
         };
         session.then(then, now);
         session
     }
 
-    /// For the thread that brings files to the disk.
-    pub(super) fn sync_handle(&self) -> SyncHandle {
-        self.writer.sync_handle()
+    /// For the thread that writes.
+    pub(super) fn pipe(&self) -> Arc<Pipe> {
+        Arc::clone(&self.pipe)
     }
 
     /// Does what is due now. Some when the leg has ended.
@@ -173,7 +167,7 @@ impl Session {
         }
         self.send(now);
         self.report(now, false);
-        self.reports.sweep(receiver, &self.pair.rtcp, &mut self.secure, self.tick, now);
+        self.reports.sweep(receiver, &self.pair, &mut self.secure, self.tick, now);
         if self.over {
             return Some(self.end_at(Some(MediaEnd::Said), now));
         }
@@ -183,18 +177,10 @@ impl Session {
         self.sweep(receiver, now);
         self.timeline.advance(now);
         // Of a recording that was refused nothing is kept; it ends when the caller was told.
-        let end = if self.refused {
-            None
-        } else {
-            self.drain().or_else(|| self.limit(now))
-        };
-        match self.flush() {
-            Err(error) => Some(End {
-                error: Some(error),
-                ..self.end_at(Some(MediaEnd::Failed), now)
-            }),
-            Ok(()) => end,
+        if self.refused {
+            return None;
         }
+        self.drain().or_else(|| self.limit(now))
     }
 
     /// Ends the leg because the engine stops.
@@ -209,7 +195,6 @@ impl Session {
             end = End {
                 reason: Some(MediaEnd::Refused),
                 samples: 0,
-                error: None,
             };
         }
         if let Some(reason) = end.reason {
@@ -217,7 +202,7 @@ impl Session {
         }
         self.timeline.finish(end.samples);
         while let Some(placed) = self.timeline.poll() {
-            self.write(&placed);
+            self.pipe.push(placed);
         }
         let finished = Finished {
             end: end.reason,
@@ -234,11 +219,11 @@ impl Session {
         self.report(now, true);
         drop(self.pair);
         Seal {
-            writer: self.writer,
+            pipe: self.pipe,
             kept: self.kept,
             announced: self.begun.map(|begun| begun.saturating_duration_since(self.opened)),
             samples: end.samples,
-            error: end.error,
+            error: None,
             finished,
             events: self.events,
         }
@@ -310,49 +295,61 @@ impl Session {
     }
 
     fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
-        for count in 0..SWEEP_PACKETS {
-            self.crowded = count >= CROWD;
-            match receiver.receive(&self.pair.rtp, self.emptied) {
-                Ok(Some(datagram)) => {
-                    if !self.latch.accepts(datagram.from, datagram.arrival) {
-                        self.rejected += 1;
-                        continue;
-                    }
-                    let arrival = datagram.arrival;
-                    if self.reports.is_report(datagram.octets) {
-                        self.reports.hear(&mut self.secure, datagram.octets, arrival);
-                        continue;
-                    }
-                    let Ok(opened) = self.secure.open(datagram.octets) else {
-                        self.rejected += 1;
-                        continue;
-                    };
-                    if let Ok(packet) = Packet::parse(&opened) {
-                        self.last_rtp = self.last_rtp.max(arrival);
-                        let presses = self.keyboard.hear(&packet, arrival);
-                        if self.timeline.source() == Some(packet.ssrc) {
-                            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
-                        }
-                        match presses {
-                            None => self.timeline.push(&packet, arrival),
-                            Some(presses) => {
-                                self.timeline.pass(&packet, arrival);
-                                for press in presses {
-                                    self.pressed(Way::Media, press.digit, press.at);
-                                }
-                            }
-                        }
-                    } else {
-                        self.malformed += 1;
-                    }
-                }
-                Ok(None) => {
-                    self.emptied = now;
-                    return;
-                }
+        let mut read = 0;
+        loop {
+            let came = match receiver.fill(&self.pair.rtp, self.pair.v6, self.emptied) {
+                Ok(came) => came,
                 Err(error) => {
                     tracing::debug!(leg = self.id.0, %error, "RTP socket");
-                    return;
+                    break;
+                }
+            };
+            for index in 0..came {
+                if let Some(datagram) = receiver.datagram(index) {
+                    self.hear(&datagram);
+                }
+            }
+            read += came;
+            if came < BATCH {
+                self.emptied = now;
+                break;
+            }
+            if read >= SWEEP_PACKETS {
+                break;
+            }
+        }
+        self.crowded = read >= CROWD;
+    }
+
+    fn hear(&mut self, datagram: &Datagram<'_>) {
+        let arrival = datagram.arrival;
+        if !self.latch.accepts(datagram.from, arrival) {
+            self.rejected += 1;
+            return;
+        }
+        if self.reports.is_report(datagram.octets) {
+            self.reports.hear(&mut self.secure, datagram.octets, arrival);
+            return;
+        }
+        let Ok(opened) = self.secure.open(datagram.octets) else {
+            self.rejected += 1;
+            return;
+        };
+        let Ok(packet) = Packet::parse(&opened) else {
+            self.malformed += 1;
+            return;
+        };
+        self.last_rtp = self.last_rtp.max(arrival);
+        let presses = self.keyboard.hear(&packet, arrival);
+        if self.timeline.source() == Some(packet.ssrc) {
+            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
+        }
+        match presses {
+            None => self.timeline.push(&packet, arrival),
+            Some(presses) => {
+                self.timeline.pass(&packet, arrival);
+                for press in presses {
+                    self.pressed(Way::Media, press.digit, press.at);
                 }
             }
         }
@@ -361,12 +358,12 @@ impl Session {
     /// Takes what the timeline has ready; some when the caller fell silent.
     fn drain(&mut self) -> Option<End> {
         while let Some(placed) = self.timeline.poll() {
-            self.write(&placed);
             let limit = if self.held.is_some() { u64::MAX } else { self.limits.silence };
             let (silent_at, length) = match &placed {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
                 Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
             };
+            self.pipe.push(placed);
             if let Some(at) = silent_at {
                 let samples = (self.heard + at).min(self.limits.max);
                 let reason = if samples == self.limits.max {
@@ -377,26 +374,11 @@ impl Session {
                 return Some(End {
                     reason: Some(reason),
                     samples,
-                    error: None,
                 });
             }
             self.heard += length;
         }
         None
-    }
-
-    fn write(&mut self, placed: &Placed) {
-        // After the beep our side is silent.
-        match placed {
-            Placed::Octets { octets, .. } => {
-                self.writer.push(Channel::Caller, octets);
-                self.writer.push_silence(Channel::Us, octets.len() as u64);
-            }
-            Placed::Silence { samples, .. } => {
-                self.writer.push_silence(Channel::Caller, *samples);
-                self.writer.push_silence(Channel::Us, *samples);
-            }
-        }
     }
 
     fn limit(&self, now: Instant) -> Option<End> {
@@ -405,7 +387,6 @@ impl Session {
             return Some(End {
                 reason: Some(MediaEnd::MaxLength),
                 samples: self.limits.max,
-                error: None,
             });
         }
         let (since, limit) = match self.held {
@@ -416,27 +397,11 @@ impl Session {
         quiet.then(|| self.end_at(Some(MediaEnd::RtpTimeout), now))
     }
 
-    /// Writes; an error is the recording's end only when too much waits.
-    fn flush(&mut self) -> Result<(), RecorderError> {
-        match self.writer.flush() {
-            Ok(()) => self.write_failing = false,
-            Err(error @ RecorderError::Backlog { .. }) => return Err(error),
-            Err(error) => {
-                if !self.write_failing {
-                    tracing::warn!(leg = self.id.0, %error, "recording cannot be written, trying on");
-                }
-                self.write_failing = true;
-            }
-        }
-        Ok(())
-    }
-
     fn end_at(&self, reason: Option<MediaEnd>, at: Instant) -> End {
         let samples = self.timeline.offset_of(at).unwrap_or(0).max(0) as u64;
         End {
             reason,
             samples: samples.min(self.limits.max),
-            error: None,
         }
     }
 }
