@@ -11,6 +11,7 @@ pub mod load;
 pub mod page;
 pub mod peer;
 pub mod postgres;
+pub mod s3;
 pub mod scratch;
 pub mod sip;
 pub mod sipp;
