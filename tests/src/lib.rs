@@ -18,6 +18,7 @@ pub mod sipp;
 pub mod smpp_link;
 pub mod smsc;
 pub mod smtp_sink;
+pub mod spool;
 pub mod structure;
 pub mod timing;
 pub mod voicemail;

@@ -15,8 +15,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// Longest it may take to start or to answer.
+/// Longest it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest it may take to start: it reads much, and several may start at once.
+const STARTING: Duration = Duration::from_secs(120);
 /// moto gives objects to nobody who does not sign, and believes every signature.
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
 
@@ -52,7 +54,7 @@ impl S3 {
         let mut child = command.spawn().context("Python is missing")?;
         let held = child.stdin.take().context("no stdin")?;
         let mut told = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let line = timeout(PATIENCE, told.next_line()).await.context("moto does not listen")??;
+        let line = timeout(STARTING, told.next_line()).await.context("moto does not listen")??;
         let told: Value = serde_json::from_str(&line.context("moto ended")?)?;
         let port = told["port"].as_u64().and_then(|port| u16::try_from(port).ok());
         Ok(Self {

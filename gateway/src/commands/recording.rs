@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use voxea_core::artefact::{RecordingRow, RecordingState, Shelf};
+use voxea_core::artefact::{Bucket, RecordingRow, RecordingState, Shelf, belongs};
 use voxea_core::audit::PublicKey;
 use voxea_core::contact::evidence;
 use voxea_core::store::Store;
@@ -88,6 +88,8 @@ fn copy(file: &Path, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
 /// One that the database knows, or all.
 async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
     let vault = Vault::look(store, config.store.master_keys.as_ref()).await?;
+    // Else every file in object storage would be said to be missing.
+    belongs(store, config.store.bucket.as_ref().map(Bucket::name)).await?;
     let shelf = Shelf::new(config.store.blobs.clone(), config.store.bucket.clone());
     let trusted: Arc<[[u8; 32]]> = trusted.into();
     if let Some(id) = id {
