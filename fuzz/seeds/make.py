@@ -88,6 +88,8 @@ texts = {
     "latin1": deliver("reçu".encode("latin-1"), coding=3),
     "part": deliver(b"\x05\x00\x03\x07\x02\x01premier", esm=0x40),
     "part16": deliver(b"\x06\x08\x04\x00\x07\x02\x02second", esm=0x40),
+    "turkish": deliver(b"\x03\x24\x01\x01kre\x1bs, 5 \x1be", esm=0x40),
+    "urdu": deliver(b"\x08\x00\x03\x07\x02\x01\x25\x01\x0d\x3d\x4d\x00\x4e", esm=0x40),
     "receipt": deliver(receipt, esm=4, tlvs=struct.pack(">HH3s", 0x1E, 3, b"42\0") + struct.pack(">HHB", 0x427, 1, 2)),
     "sar": deliver(b"un", tlvs=struct.pack(">HHHHHBHHB", 0x20C, 2, 9, 0x20E, 1, 2, 0x20F, 1, 1)),
     "payload": deliver(b"", tlvs=struct.pack(">HH", 0x424, 300) + b"x" * 300),
