@@ -21,6 +21,7 @@ mod media;
 mod message;
 mod oddities;
 pub mod registrar;
+mod renegotiate;
 pub mod stream;
 
 use std::net::SocketAddr;
@@ -59,6 +60,8 @@ pub struct Invite {
     pub payload_type: u8,
     /// Further header lines, without CRLF, as `Diversion: <sip:0145000000@pbx>`.
     pub headers: Vec<String>,
+    /// What the offer says of the caller: `sendrecv`, `sendonly` for one who does not listen, `inactive`.
+    pub direction: &'static str,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
 }
@@ -72,6 +75,7 @@ impl Invite {
             dialled: dialled.to_owned(),
             payload_type: 8,
             headers: Vec::new(),
+            direction: "sendrecv",
             listen: true,
         }
     }
@@ -101,7 +105,7 @@ pub struct Call {
     dialog: Dialog,
     media: Media,
     progress: watch::Receiver<Progress>,
-    /// CSeq and status of the last INFO that was answered.
+    /// CSeq and status of the last INFO or INVITE in the dialog that was answered.
     informed: watch::Receiver<(u32, u16)>,
     cseq: AtomicU32,
     reader: JoinHandle<()>,
@@ -139,7 +143,7 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let sdp = offer(rtp.local_addr()?, invite.payload_type);
+        let sdp = offer(rtp.local_addr()?, invite.payload_type).replace("sendrecv", invite.direction);
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);
@@ -321,14 +325,17 @@ async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progr
         };
         let answer = match (message.status, message.method()) {
             // RFC 3261 §13.2.2.4: each repetition of the 2xx gets the ACK again.
-            (200..=299, "INVITE") => Some(ack.clone()),
+            (200..=299, "INVITE") => {
+                let number = number(&message);
+                answers.send_replace((number, message.status));
+                Some(message::acknowledgement(&ack, number))
+            }
             (200.., "BYE") => {
                 progress.send_replace(Progress::HungUp(message.status));
                 None
             }
-            (200.., "INFO") => {
-                let number = message.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
-                answers.send_replace((number.unwrap_or_default(), message.status));
+            (200.., "INFO") | (300.., "INVITE") => {
+                answers.send_replace((number(&message), message.status));
                 None
             }
             (0, "BYE") => {
@@ -343,6 +350,12 @@ async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progr
             drop(socket.send(answer.as_bytes()).await);
         }
     }
+}
+
+/// The number of CSeq.
+fn number(message: &Message) -> u32 {
+    let number = message.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
+    number.unwrap_or_default()
 }
 
 impl Dialog {

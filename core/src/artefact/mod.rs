@@ -11,5 +11,5 @@ pub use blobs::{Blobs, StoredBlob};
 pub(crate) use keeping::request_moved;
 pub use quality::Quality;
 pub use reader::BlobReader;
-pub use recording::{CallEnd, Ending, RecordingOutcome, RecordingRow, RecordingState};
+pub use recording::{CallEnd, Ending, Pause, PauseRow, RecordingOutcome, RecordingRow, RecordingState};
 pub use sealing::{finish, seal};

@@ -76,7 +76,7 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
     assert_eq!(seen, [CALLS / 3 * 2, CALLS / 3, CALLS, CALLS]);
 }
 
-fn call(number: usize) -> Contact {
+pub(crate) fn call(number: usize) -> Contact {
     let mut contact = mail(&format!("c{number}@example.fr"), &number.to_string(), NOW);
     contact.call = Some(NewCall {
         dialled: "3000".to_owned(),
@@ -213,7 +213,7 @@ pub(crate) async fn an_erased_recording_has_no_key(place: &Place) {
     assert_eq!(std::fs::read_dir(blobs.recordings_folder()).unwrap().count(), 0, "a file is left");
 }
 
-fn door(place: &Place) -> Recordings {
+pub(crate) fn door(place: &Place) -> Recordings {
     Recordings::new(
         place.store.clone(),
         place.vault.clone(),

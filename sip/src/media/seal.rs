@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_millis(20);
 pub(super) struct Seal {
     pub(super) writer: Writer,
     pub(super) kept: Kept,
-    /// How long the announcement was played, when it was.
+    /// How long the caller was told of the recording, when it began.
     pub(super) announced: Option<Duration>,
     pub(super) samples: u64,
     /// What made it end, if the recording failed.
@@ -161,6 +161,7 @@ fn settle(seal: Seal) -> Events {
         started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
         announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
         gaps: Some(finished.gaps.clone()),
+        pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
         sealed_at: millis(now),
         ..Facts::default()
     };
