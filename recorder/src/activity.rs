@@ -39,20 +39,24 @@ impl Activity {
     /// sample (counted within `octets`, exclusive end) at which the silence
     /// reaches `limit` samples.
     pub fn push(&mut self, octets: &[u8], limit: u64) -> Option<usize> {
-        for (index, &octet) in octets.iter().enumerate() {
-            let heard = self.ear.push(octet);
-            let squares = heard.samples().iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2));
-            self.energy += squares.sum::<u64>() / heard.samples().len() as u64;
-            self.in_frame += 1;
-            self.silent += 1;
+        let mut taken = 0;
+        while taken < octets.len() {
+            if self.silent >= limit {
+                return Some(taken);
+            }
+            // As far as the frame or the limit.
+            let room = (FRAME - self.in_frame).min(limit - self.silent);
+            let piece = octets.len().min(taken.saturating_add(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.energy += self.ear.energy(&octets[taken..piece]);
+            let count = (piece - taken) as u64;
+            self.in_frame += count;
+            self.silent += count;
+            taken = piece;
             if self.in_frame == FRAME {
                 self.close_frame();
             }
-            if self.silent >= limit {
-                return Some(index + 1);
-            }
         }
-        None
+        (self.silent >= limit).then_some(taken)
     }
 
     /// As [`push`](Self::push), for samples that never came.

@@ -1,5 +1,7 @@
 //! The codecs of a telephone: the two G.711 laws, and G.722.
 
+use std::sync::LazyLock;
+
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
 
 use crate::g722;
@@ -136,11 +138,14 @@ impl Decoded {
     }
 }
 
+static PCMA: LazyLock<[i16; 256]> = LazyLock::new(|| std::array::from_fn(|octet| Codec::Pcma.decode(octet as u8)));
+static PCMU: LazyLock<[i16; 256]> = LazyLock::new(|| std::array::from_fn(|octet| Codec::Pcmu.decode(octet as u8)));
+
 /// Hears a stream, octet by octet.
 #[derive(Debug, Clone)]
 pub enum Decoder {
     /// The PCM16 value of each octet of a law.
-    Law(Box<[i16; 256]>),
+    Law(&'static [i16; 256]),
     /// A wideband stream as far as it was heard.
     G722(Box<g722::Decoder>),
 }
@@ -151,11 +156,20 @@ impl Decoder {
     pub fn new(codec: Codec) -> Self {
         match codec {
             Codec::G722 => Self::G722(Box::default()),
-            law => {
-                let mut table = Box::new([0; 256]);
-                (0..=255u8).for_each(|octet| table[usize::from(octet)] = law.decode(octet));
-                Self::Law(table)
-            }
+            Codec::Pcma => Self::Law(&PCMA),
+            Codec::Pcmu => Self::Law(&PCMU),
+        }
+    }
+
+    /// The squares of what these octets stood for, summed up; of an octet with two samples their mean counts.
+    pub fn energy(&mut self, octets: &[u8]) -> u64 {
+        let square = |sample: i16| u64::from(sample.unsigned_abs()).pow(2);
+        match self {
+            Self::Law(table) => octets.iter().map(|&octet| square(table[usize::from(octet)])).sum(),
+            Self::G722(decoder) => octets
+                .iter()
+                .map(|&octet| decoder.decode(octet).map(square).iter().sum::<u64>() / 2)
+                .sum(),
         }
     }
 

@@ -31,6 +31,14 @@ pub enum Error {
         /// The recording.
         path: PathBuf,
     },
+    /// The disk took nothing for so long that what was heard did not fit in memory any more.
+    #[error("{}: {ms} ms of it are silence, since the disk took nothing for too long", path.display())]
+    Lost {
+        /// The recording.
+        path: PathBuf,
+        /// How much was lost, in ms.
+        ms: u64,
+    },
     /// The file is there, but is not one of our recordings.
     #[error("{}: not a recording: {problem}", path.display())]
     NotARecording {

@@ -3,6 +3,8 @@
 //! Positions are samples on the leg's own axis and may be negative. The window
 //! is `floor .. floor + LEN`; everything below the floor has been handed out.
 
+use std::ops::Range;
+
 /// Samples the ring holds: 1.024 s, a power of two so that wrapping is a mask.
 pub(crate) const LEN: i64 = 8_192;
 
@@ -53,16 +55,25 @@ impl Ring {
     /// Writes what falls inside the window and was not received before; the
     /// first to come wins. Returns how many samples were new.
     pub(crate) fn place(&mut self, position: i64, octets: &[u8]) -> usize {
+        let from = position.max(self.floor);
+        let to = (position + octets.len() as i64).min(self.floor + LEN);
         let mut new = 0;
-        for (position, &octet) in (position..).zip(octets) {
-            if position < self.floor || position >= self.floor + LEN {
+        for (at, slots) in slots(from, to) {
+            let (marks, held) = (&mut self.marks[slots.clone()], &mut self.octets[slots]);
+            let octets = &octets[(at - position) as usize..][..marks.len()];
+            if !marks.contains(&Mark::Received) {
+                // As nearly always: at one go.
+                held.copy_from_slice(octets);
+                marks.fill(Mark::Received);
+                new += octets.len();
                 continue;
             }
-            let slot = (position & MASK) as usize;
-            if self.marks[slot] != Mark::Received {
-                self.marks[slot] = Mark::Received;
-                self.octets[slot] = octet;
-                new += 1;
+            for ((mark, held), &octet) in marks.iter_mut().zip(held).zip(octets) {
+                if *mark != Mark::Received {
+                    *mark = Mark::Received;
+                    *held = octet;
+                    new += 1;
+                }
             }
         }
         new
@@ -83,18 +94,29 @@ impl Ring {
     pub(crate) fn take(&mut self, to: i64, out: &mut Vec<u8>, mut runs: impl FnMut(Run)) {
         let end = to.min(self.floor + LEN);
         let mut run: Option<Run> = None;
-        for position in self.floor..end {
-            let slot = (position & MASK) as usize;
-            out.push(std::mem::replace(&mut self.octets[slot], self.silence));
-            let received = std::mem::take(&mut self.marks[slot]) != Mark::Missing;
-            match &mut run {
-                Some(open) if open.received == received => open.samples += 1,
-                _ => {
-                    if let Some(done) = run.replace(Run { received, samples: 1 }) {
-                        runs(done);
+        for (_, slots) in slots(self.floor, end) {
+            let (marks, octets) = (&mut self.marks[slots.clone()], &mut self.octets[slots]);
+            out.extend_from_slice(octets);
+            octets.fill(self.silence);
+            let mut rest = &*marks;
+            while let Some(&first) = rest.first() {
+                let received = first != Mark::Missing;
+                let length = rest
+                    .iter()
+                    .position(|&mark| (mark != Mark::Missing) != received)
+                    .unwrap_or(rest.len());
+                rest = &rest[length..];
+                match &mut run {
+                    Some(open) if open.received == received => open.samples += length as i64,
+                    _ => {
+                        let samples = length as i64;
+                        if let Some(done) = run.replace(Run { received, samples }) {
+                            runs(done);
+                        }
                     }
                 }
             }
+            marks.fill(Mark::Missing);
         }
         if let Some(done) = run {
             runs(done);
@@ -106,6 +128,19 @@ impl Ring {
     pub(crate) fn skip_to(&mut self, floor: i64) {
         self.floor = self.floor.max(floor);
     }
+}
+
+/// The slots of positions `from..to`, [`LEN`] at most: one stretch, or two where the window comes round. Each with its first
+/// position.
+fn slots(from: i64, to: i64) -> impl Iterator<Item = (i64, Range<usize>)> {
+    let middle = ((from & !MASK) + LEN).min(to);
+    [(from, middle), (middle, to)]
+        .into_iter()
+        .filter(|(from, to)| from < to)
+        .map(|(from, to)| {
+            let first = (from & MASK) as usize;
+            (from, first..first + (to - from) as usize)
+        })
 }
 
 #[cfg(test)]
@@ -138,6 +173,17 @@ mod tests {
         assert_eq!(ring.place(-3, &[7, 7, 7]), 0);
         assert_eq!(ring.place(LEN, &[7]), 0);
         assert_eq!(take(&mut ring, 3).0, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_stretch_that_comes_round_is_one() {
+        let mut ring = Ring::new(LEN - 3, 0xD5);
+        assert_eq!(ring.place(LEN - 2, &[1, 2, 3, 4]), 4);
+        assert_eq!(ring.place(LEN - 3, &[9; 6]), 2);
+        let (out, runs) = take(&mut ring, LEN + 4);
+        assert_eq!(out, [9, 1, 2, 3, 4, 9, 0xD5]);
+        let run = |received, samples| Run { received, samples };
+        assert_eq!(runs, [run(true, 6), run(false, 1)]);
     }
 
     #[test]

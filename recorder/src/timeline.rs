@@ -33,6 +33,9 @@ use stream::{Candidate, Fit, Stream};
 /// How long a new stream or anchor is watched before it counts: 100 ms.
 const PROBATION: i64 = 800;
 
+/// Octets that a stretch has room for from its beginning: what a sweep of 100 ms finds.
+const STRETCH: usize = 800;
+
 /// Gaps listed; more are only counted.
 const MAX_GAPS: usize = 512;
 
@@ -98,6 +101,8 @@ pub struct Timeline {
     /// From here on the peer said it would send nothing (comfort noise).
     quiet_from: Option<i64>,
     ready: VecDeque<Placed>,
+    /// What the ring hands out, on its way to `ready`.
+    taken: Vec<u8>,
     emitted: u64,
     gaps: Vec<Gap>,
     counts: Counts,
@@ -117,6 +122,7 @@ impl Timeline {
             start: None,
             quiet_from: None,
             ready: VecDeque::new(),
+            taken: Vec::new(),
             emitted: 0,
             gaps: Vec::new(),
             counts: Counts::default(),
@@ -319,10 +325,11 @@ impl Timeline {
             if let Some(quiet) = self.quiet_from {
                 self.ring.place_silence(quiet, until);
             }
-            let mut octets = Vec::with_capacity((until - from) as usize);
-            let mut runs = Vec::new();
+            let (mut octets, mut runs) = (std::mem::take(&mut self.taken), Vec::new());
+            octets.clear();
             self.ring.take(until, &mut octets, |run| runs.push(run));
-            self.emit(from, octets, &runs);
+            self.emit(from, &octets, &runs);
+            self.taken = octets;
             if until < to {
                 // The whole ring was taken: the rest is silence, however long.
                 let silent = to - self.start.unwrap_or(to).clamp(until, to);
@@ -334,10 +341,10 @@ impl Timeline {
         }
     }
 
-    fn emit(&mut self, from: i64, mut octets: Vec<u8>, runs: &[crate::ring::Run]) {
+    fn emit(&mut self, from: i64, octets: &[u8], runs: &[crate::ring::Run]) {
         let Some(start) = self.start else { return };
         let before = (start - from).clamp(0, octets.len() as i64) as usize;
-        octets.drain(..before);
+        let octets = &octets[before..];
         if octets.is_empty() {
             return;
         }
@@ -352,7 +359,15 @@ impl Timeline {
         }
         let offset = self.emitted;
         self.emitted += octets.len() as u64;
-        self.ready.push_back(Placed::Octets { offset, octets });
+        // Every packet moves the floor: what is not polled in between is one stretch.
+        match self.ready.back_mut() {
+            Some(Placed::Octets { octets: open, .. }) if open.len() < STRETCH => open.extend_from_slice(octets),
+            _ => {
+                let mut open = Vec::with_capacity(octets.len().max(STRETCH));
+                open.extend_from_slice(octets);
+                self.ready.push_back(Placed::Octets { offset, octets: open });
+            }
+        }
     }
 
     fn emit_silence(&mut self, samples: u64) {

@@ -176,9 +176,11 @@ impl Writer {
     fn write(&mut self, mut samples: usize) -> Result<(), Error> {
         while samples > 0 {
             let now = self.sink.settle()?.min(samples);
+            let mut frames = vec![0; now * FRAME as usize];
             let pairs = self.caller[..now].iter().zip(&self.us[..now]);
-            let frames: Vec<u8> = pairs.flat_map(|(&caller, &us)| [caller, us]).collect();
-            debug_assert_eq!(frames.len() as u64, now as u64 * FRAME);
+            for (frame, (&caller, &us)) in frames.as_chunks_mut::<{ FRAME as usize }>().0.iter_mut().zip(pairs) {
+                *frame = [caller, us];
+            }
             self.sink.take(&frames)?;
             self.caller.drain(..now);
             self.us.drain(..now);

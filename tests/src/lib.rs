@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod baresip;
+pub mod density;
 pub mod dovecot;
 pub mod imap_server;
 pub mod kamailio;

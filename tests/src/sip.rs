@@ -64,6 +64,8 @@ pub struct Invite {
     pub direction: &'static str,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
+    /// Where the sound is to go, when it is somebody else's to take; else to a socket of the call's own.
+    pub sound: Option<SocketAddr>,
 }
 
 impl Invite {
@@ -77,6 +79,7 @@ impl Invite {
             headers: Vec::new(),
             direction: "sendrecv",
             listen: true,
+            sound: None,
         }
     }
 }
@@ -143,7 +146,8 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let sdp = offer(rtp.local_addr()?, invite.payload_type).replace("sendrecv", invite.direction);
+        let sound = invite.sound.map_or_else(|| rtp.local_addr(), Ok)?;
+        let sdp = offer(sound, invite.payload_type).replace("sendrecv", invite.direction);
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);

@@ -169,8 +169,8 @@ impl Leg {
         let control = Arc::new(Control::default());
         let events = self.inner.events.clone();
         let (control_of_session, sound) = (Arc::clone(&control), (outgoing, reports));
-        let session = Session::new(self.id, pair, control_of_session, sound, writer, call, events, now);
-        if !self.inner.threads.take_in(session) {
+        let session = Session::new(self.id, pair, control_of_session, sound, call, events, now);
+        if !self.inner.threads.take_in(session, writer) {
             return Err(StartError::NotReserved);
         }
         self.state = LegState::Started(control);

@@ -109,8 +109,6 @@ pub enum MediaEnd {
     MaxLength,
     /// No packet came for `rtp_timeout`, or for `hold` while the peer held the call.
     RtpTimeout,
-    /// The recording can no longer be written.
-    Failed,
     /// The engine was shut down.
     Shutdown,
     /// The caller did not want to be recorded.

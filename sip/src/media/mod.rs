@@ -3,8 +3,8 @@
 //! A few threads of their own, outside tokio, serve all calls. Each wakes every
 //! 20 ms, sends what is due on every leg, and sweeps a fifth of its legs for
 //! what came: the wake-up is the cost, not the packet. The kernel's own time of
-//! arrival places what is read late. One more thread brings recordings to the
-//! disk, so that no call waits for it. Reports (RTCP) are sent about every five
+//! arrival places what is read late. Two more threads write recordings and bring
+//! them to the disk, so that no call waits for it. Reports (RTCP) are sent about every five
 //! seconds and read twice a second, on their own port or on that of sound.
 //!
 //! ```text
@@ -32,8 +32,10 @@ mod latch;
 mod leg;
 mod outgoing;
 mod pause;
+mod pipe;
 mod ports;
 mod reports;
+mod scribe;
 mod seal;
 mod secure;
 mod session;

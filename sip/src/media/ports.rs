@@ -38,6 +38,8 @@ pub(super) struct Pair {
     // Bound also when reports share the port of sound, so that those of a peer that does not know meet no ICMP error. The
     // kernel drops what does not fit its small buffer.
     pub(super) rtcp: UdpSocket,
+    /// Whether they are of IPv6.
+    pub(super) v6: bool,
     // Last, so that the sockets are closed before the ports are free.
     lease: Lease,
 }
@@ -86,7 +88,8 @@ impl Ports {
                 socket((address, port).into(), None),
                 socket((address, port + 1).into(), Some(4_096)),
             ) {
-                return Ok(Pair { rtp, rtcp, lease });
+                let v6 = address.is_ipv6();
+                return Ok(Pair { rtp, rtcp, v6, lease });
             }
         }
         Err(NoPort)

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use voxea_recorder::packet::Packet;
 
 use super::leg::Peer;
+use super::ports::Pair;
 use super::secure::Secure;
-use super::socket::Receiver;
+use super::socket::{BATCH, Receiver};
 use crate::rtcp::{Reporter, Sent, Summary};
 
 /// Ticks of 20 ms from one look at the leg's reports to the next: half a second. The kernel says when they came.
 const SWEEP: u64 = 25;
 
-/// Datagrams read in one look at most.
-const SWEEP_PACKETS: usize = 16;
+/// How often the system is asked for reports in one look at most.
+const SWEEP_BATCHES: usize = 2;
 
 /// Seconds from NTP's beginning of time, 1900, to that of Unix.
 const NTP_EPOCH: u64 = 2_208_988_800;
@@ -76,24 +77,28 @@ impl Reports {
 
     /// Reads what came on the port of reports, now and then. Every port of the peer's host is believed: what is said there is
     /// only counted, and answered to nobody.
-    pub(super) fn sweep(&mut self, receiver: &mut Receiver, socket: &UdpSocket, secure: &mut Secure, tick: u64, now: Instant) {
+    pub(super) fn sweep(&mut self, receiver: &mut Receiver, pair: &Pair, secure: &mut Secure, tick: u64, now: Instant) {
         if !tick.is_multiple_of(SWEEP) {
             return;
         }
-        for _ in 0..SWEEP_PACKETS {
-            match receiver.receive(socket, self.emptied) {
-                Ok(Some(datagram)) if !self.muxed && self.target.is_some_and(|target| target.ip() == datagram.from.ip()) => {
-                    self.hear(secure, datagram.octets, datagram.arrival);
-                }
-                Ok(Some(_)) => self.refused += 1,
-                Ok(None) => {
-                    self.emptied = now;
-                    return;
-                }
+        for _ in 0..SWEEP_BATCHES {
+            let came = match receiver.fill(&pair.rtcp, pair.v6, self.emptied) {
+                Ok(came) => came,
                 Err(error) => {
                     tracing::debug!(%error, "RTCP socket");
                     return;
                 }
+            };
+            for datagram in (0..came).filter_map(|index| receiver.datagram(index)) {
+                if !self.muxed && self.target.is_some_and(|target| target.ip() == datagram.from.ip()) {
+                    self.hear(secure, datagram.octets, datagram.arrival);
+                } else {
+                    self.refused += 1;
+                }
+            }
+            if came < BATCH {
+                self.emptied = now;
+                return;
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The thread that may wait for the disk: it brings running recordings to it
-//! every 500 ms, and seals those that ended.
+//! every five seconds, and seals those that ended.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use voxea_recorder::SAMPLES_PER_MS;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::manifest::Facts;
 use voxea_recorder::writer::{SyncHandle, Writer};
@@ -11,9 +12,11 @@ use voxea_recorder::writer::{SyncHandle, Writer};
 use super::events::Events;
 use super::kept::Kept;
 use super::leg::{Finished, MediaEvent, Outcome};
+use super::pipe::Pipe;
 
-/// From one round of `fdatasync` to the next.
-const ROUND: Duration = Duration::from_millis(500);
+/// From one round of `fdatasync` to the next: what a power cut takes of a call that is going on. A killed process loses less,
+/// since what is written is the kernel's.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// How soon events that found no room are offered again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -21,12 +24,13 @@ const RETRY: Duration = Duration::from_millis(20);
 /// A recording that has ended and is to be settled.
 #[derive(Debug)]
 pub(super) struct Seal {
-    pub(super) writer: Writer,
+    /// Where its sound went through.
+    pub(super) pipe: Arc<Pipe>,
     pub(super) kept: Kept,
     /// How long the caller was told of the recording, when it began.
     pub(super) announced: Option<Duration>,
     pub(super) samples: u64,
-    /// What made it end, if the recording failed.
+    /// Why its end could not be written, if so.
     pub(super) error: Option<RecorderError>,
     pub(super) finished: Finished,
     pub(super) events: Events,
@@ -42,7 +46,7 @@ pub(super) struct Sealer {
 #[derive(Debug, Default)]
 struct Inbox {
     watch: Vec<SyncHandle>,
-    seals: Vec<Seal>,
+    seals: Vec<(Writer, Seal)>,
     last: bool,
 }
 
@@ -54,8 +58,8 @@ impl Sealer {
     }
 
     /// Settles a recording.
-    pub(super) fn seal(&self, seal: Seal) {
-        self.lock().seals.push(seal);
+    pub(super) fn seal(&self, writer: Writer, seal: Seal) {
+        self.lock().seals.push((writer, seal));
         self.wake.notify_one();
     }
 
@@ -113,7 +117,7 @@ impl Sealer {
             watched.append(&mut inbox.watch);
             (std::mem::take(&mut inbox.seals), inbox.last)
         };
-        unsent.extend(seals.into_iter().map(settle));
+        unsent.extend(seals.into_iter().map(|(writer, seal)| settle(writer, seal)));
         last
     }
 
@@ -144,9 +148,9 @@ fn millis(span: Duration) -> i64 {
 }
 
 /// Seals, or says what is wrong; the events still have to be flushed.
-fn settle(seal: Seal) -> Events {
+fn settle(writer: Writer, seal: Seal) -> Events {
     let Seal {
-        writer,
+        pipe,
         kept,
         announced,
         samples,
@@ -156,6 +160,11 @@ fn settle(seal: Seal) -> Events {
     } = seal;
     let path = writer.path().to_path_buf();
     let written = writer.written().min(samples);
+    let lost = Some(pipe.lost()).filter(|&samples| samples > 0);
+    let lost = lost.map(|samples| RecorderError::Lost {
+        path: path.clone(),
+        ms: samples / SAMPLES_PER_MS,
+    });
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let facts = Facts {
         started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
@@ -163,15 +172,20 @@ fn settle(seal: Seal) -> Events {
         gaps: Some(finished.gaps.clone()),
         pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
         sealed_at: millis(now),
+        partial: lost.as_ref().map(ToString::to_string),
         ..Facts::default()
     };
     let nothing = finished.started.is_none() || samples == 0;
     let settled = match error {
+        // Nothing is to stay, whatever the disk did not take of it.
+        _ if nothing => writer.discard().map(|()| Outcome::Nothing),
         Some(error) => Err(error),
-        None if nothing => writer.discard().map(|()| Outcome::Nothing),
-        None => kept.seal(writer, samples, &facts).map(|sealed| Outcome::Sealed {
-            path: sealed.path,
-            samples: sealed.samples,
+        None => kept.seal(writer, samples, &facts).map(|sealed| {
+            let (path, samples) = (sealed.path, sealed.samples);
+            match lost {
+                Some(error) => Outcome::Partial { path, samples, error },
+                None => Outcome::Sealed { path, samples },
+            }
         }),
     };
     finished.outcome = settled.unwrap_or_else(|error| {

@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use voxea_recorder::activity::Activity;
-use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::packet::Packet;
 use voxea_recorder::timeline::{Placed, Timeline};
-use voxea_recorder::writer::{Channel, SyncHandle, Writer};
 
 use super::events::Events;
 use super::kept::Kept;
@@ -20,11 +18,12 @@ use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer};
 use super::outgoing::{Outgoing, Then};
 use super::pause::Pauses;
+use super::pipe::Pipe;
 use super::ports::Pair;
 use super::reports::Reports;
 use super::seal::Seal;
 use super::secure::Secure;
-use super::socket::Receiver;
+use super::socket::{BATCH, Datagram, Receiver};
 use crate::dtmf::Digit;
 use crate::dtmf::both::Way;
 
@@ -54,7 +53,7 @@ pub(super) struct Session {
     /// The octet of silence.
     silence: u8,
     activity: Activity,
-    writer: Writer,
+    pipe: Arc<Pipe>,
     kept: Kept,
     limits: Limits,
     events: Events,
@@ -79,7 +78,6 @@ pub(super) struct Session {
     emptied: Instant,
     rejected: u64,
     malformed: u64,
-    write_failing: bool,
 }
 
 #[derive(Debug)]
@@ -95,17 +93,14 @@ struct Limits {
 pub(super) struct End {
     reason: Option<MediaEnd>,
     samples: u64,
-    error: Option<RecorderError>,
 }
 
 impl Session {
-    #[expect(clippy::too_many_arguments, reason = "called once; each is a part of the leg made by its own file")]
     pub(super) fn new(
         id: LegId,
         pair: Pair,
         control: Arc<Control>,
         ((outgoing, then), entropy): ((Outgoing, Then), [u8; 20]),
-        writer: Writer,
         call: &Call,
         sender: mpsc::Sender<(LegId, MediaEvent)>,
         now: Instant,
@@ -130,7 +125,7 @@ impl Session {
             timeline: Timeline::new(call.codec, now),
             silence: call.codec.silence(),
             activity: Activity::new(call.codec),
-            writer,
+            pipe: Arc::default(),
             kept: call.kept.clone(),
             limits,
             events: Events::new(id, sender),
@@ -150,15 +145,14 @@ impl Session {
             emptied: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             rejected: 0,
             malformed: 0,
-            write_failing: false,
         };
         session.then(then, now);
         session
     }
 
-    /// For the thread that brings files to the disk.
-    pub(super) fn sync_handle(&self) -> SyncHandle {
-        self.writer.sync_handle()
+    /// For the thread that writes.
+    pub(super) fn pipe(&self) -> Arc<Pipe> {
+        Arc::clone(&self.pipe)
     }
 
     /// Does what is due now. Some when the leg has ended.
@@ -191,7 +185,7 @@ impl Session {
         }
         self.send(now);
         self.report(now, false);
-        self.reports.sweep(receiver, &self.pair.rtcp, &mut self.secure, self.tick, now);
+        self.reports.sweep(receiver, &self.pair, &mut self.secure, self.tick, now);
         if let Some(end) = self.over.or_else(|| self.is_unheard(now)) {
             return Some(self.end_at(Some(end), now));
         }
@@ -201,18 +195,10 @@ impl Session {
         self.sweep(receiver, now);
         self.timeline.advance(now);
         // Of a recording that was refused nothing is kept; it ends when the caller was told.
-        let end = if self.refused {
-            None
-        } else {
-            self.drain().or_else(|| self.limit(now))
-        };
-        match self.flush() {
-            Err(error) => Some(End {
-                error: Some(error),
-                ..self.end_at(Some(MediaEnd::Failed), now)
-            }),
-            Ok(()) => end,
+        if self.refused {
+            return None;
         }
+        self.drain().or_else(|| self.limit(now))
     }
 
     /// Ends the leg because the engine stops.
@@ -227,12 +213,10 @@ impl Session {
             end = End {
                 reason: Some(MediaEnd::Refused),
                 samples: 0,
-                error: None,
             };
         }
         if self.discarded {
             end.samples = 0;
-            end.error = None;
         }
         if let Some(reason) = end.reason {
             self.events.send(MediaEvent::Ended { end: reason });
@@ -240,7 +224,7 @@ impl Session {
         self.timeline.finish(end.samples);
         while let Some(mut placed) = self.timeline.poll() {
             self.pauses.hush(&mut placed, self.silence);
-            self.write(&placed);
+            self.pipe.push(placed);
         }
         let announced = self.begun.map(|_| self.outgoing.announced());
         let finished = Finished {
@@ -259,11 +243,11 @@ impl Session {
         self.report(now, true);
         drop(self.pair);
         Seal {
-            writer: self.writer,
+            pipe: self.pipe,
             kept: self.kept,
             announced,
             samples: end.samples,
-            error: end.error,
+            error: None,
             finished,
             events: self.events,
         }
@@ -312,50 +296,61 @@ impl Session {
     }
 
     fn sweep(&mut self, receiver: &mut Receiver, now: Instant) {
-        for count in 0..SWEEP_PACKETS {
-            self.crowded = count >= CROWD;
-            match receiver.receive(&self.pair.rtp, self.emptied) {
-                Ok(Some(datagram)) => {
-                    if !self.latch.accepts(datagram.from, datagram.arrival) {
-                        self.rejected += 1;
-                        continue;
-                    }
-                    let arrival = datagram.arrival;
-                    if self.reports.is_report(datagram.octets) {
-                        self.reports.hear(&mut self.secure, datagram.octets, arrival);
-                        continue;
-                    }
-                    let Ok(opened) = self.secure.open(datagram.octets) else {
-                        self.rejected += 1;
-                        continue;
-                    };
-                    if let Ok(packet) = Packet::parse(&opened) {
-                        self.last_rtp = self.last_rtp.max(arrival);
-                        let hushed = self.is_hushed(arrival);
-                        let presses = self.keyboard.hear(&packet, arrival, hushed);
-                        if self.timeline.source() == Some(packet.ssrc) {
-                            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
-                        }
-                        match presses {
-                            None => self.timeline.push(&packet, arrival),
-                            Some(presses) => {
-                                self.timeline.pass(&packet, arrival);
-                                for press in presses {
-                                    self.pressed(Way::Media, press.digit, press.at);
-                                }
-                            }
-                        }
-                    } else {
-                        self.malformed += 1;
-                    }
-                }
-                Ok(None) => {
-                    self.emptied = now;
-                    return;
-                }
+        let mut read = 0;
+        loop {
+            let came = match receiver.fill(&self.pair.rtp, self.pair.v6, self.emptied) {
+                Ok(came) => came,
                 Err(error) => {
                     tracing::debug!(leg = self.id.0, %error, "RTP socket");
-                    return;
+                    break;
+                }
+            };
+            for index in 0..came {
+                if let Some(datagram) = receiver.datagram(index) {
+                    self.hear(&datagram);
+                }
+            }
+            read += came;
+            if came < BATCH {
+                self.emptied = now;
+                break;
+            }
+            if read >= SWEEP_PACKETS {
+                break;
+            }
+        }
+        self.crowded = read >= CROWD;
+    }
+
+    fn hear(&mut self, datagram: &Datagram<'_>) {
+        let arrival = datagram.arrival;
+        if !self.latch.accepts(datagram.from, arrival) {
+            self.rejected += 1;
+            return;
+        }
+        if self.reports.is_report(datagram.octets) {
+            self.reports.hear(&mut self.secure, datagram.octets, arrival);
+            return;
+        }
+        let Ok(opened) = self.secure.open(datagram.octets) else {
+            self.rejected += 1;
+            return;
+        };
+        let Ok(packet) = Packet::parse(&opened) else {
+            self.malformed += 1;
+            return;
+        };
+        self.last_rtp = self.last_rtp.max(arrival);
+        let presses = self.keyboard.hear(&packet, arrival, self.is_hushed(arrival));
+        if self.timeline.source() == Some(packet.ssrc) {
+            self.reports.hear_rtp(&packet, presses.is_none(), arrival);
+        }
+        match presses {
+            None => self.timeline.push(&packet, arrival),
+            Some(presses) => {
+                self.timeline.pass(&packet, arrival);
+                for press in presses {
+                    self.pressed(Way::Media, press.digit, press.at);
                 }
             }
         }
@@ -365,7 +360,6 @@ impl Session {
     fn drain(&mut self) -> Option<End> {
         while let Some(mut placed) = self.timeline.poll() {
             let hushed = self.pauses.hush(&mut placed, self.silence);
-            self.write(&placed);
             if hushed {
                 // A pause ends no call by its silence, and after it there is as long to speak as after the beep.
                 self.activity.restart();
@@ -379,6 +373,7 @@ impl Session {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
                 Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
             };
+            self.pipe.push(placed);
             if let Some(at) = silent_at {
                 let samples = (self.heard + at).min(self.limits.max);
                 let reason = if samples == self.limits.max {
@@ -389,26 +384,11 @@ impl Session {
                 return Some(End {
                     reason: Some(reason),
                     samples,
-                    error: None,
                 });
             }
             self.heard += length;
         }
         None
-    }
-
-    fn write(&mut self, placed: &Placed) {
-        // After the beep our side is silent.
-        match placed {
-            Placed::Octets { octets, .. } => {
-                self.writer.push(Channel::Caller, octets);
-                self.writer.push_silence(Channel::Us, octets.len() as u64);
-            }
-            Placed::Silence { samples, .. } => {
-                self.writer.push_silence(Channel::Caller, *samples);
-                self.writer.push_silence(Channel::Us, *samples);
-            }
-        }
     }
 
     fn limit(&self, now: Instant) -> Option<End> {
@@ -417,7 +397,6 @@ impl Session {
             return Some(End {
                 reason: Some(MediaEnd::MaxLength),
                 samples: self.limits.max,
-                error: None,
             });
         }
         let (since, limit) = match self.held {
@@ -430,27 +409,11 @@ impl Session {
         quiet.then(|| self.end_at(Some(reason), now))
     }
 
-    /// Writes; an error is the recording's end only when too much waits.
-    fn flush(&mut self) -> Result<(), RecorderError> {
-        match self.writer.flush() {
-            Ok(()) => self.write_failing = false,
-            Err(error @ RecorderError::Backlog { .. }) => return Err(error),
-            Err(error) => {
-                if !self.write_failing {
-                    tracing::warn!(leg = self.id.0, %error, "recording cannot be written, trying on");
-                }
-                self.write_failing = true;
-            }
-        }
-        Ok(())
-    }
-
     fn end_at(&self, reason: Option<MediaEnd>, at: Instant) -> End {
         let samples = self.timeline.offset_of(at).unwrap_or(0).max(0) as u64;
         End {
             reason,
             samples: samples.min(self.limits.max),
-            error: None,
         }
     }
 }

@@ -7,11 +7,15 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg};
 use nix::sys::time::TimeSpec;
 
 /// Longer datagrams are no RTP of ours; they are cut and then refused.
 const BUFFER: usize = 2_048;
+
+/// Datagrams that one call of the system reads. A sweep finds five of a living call, and fewer than this say that there is
+/// no more.
+pub(super) const BATCH: usize = 8;
 
 /// One received datagram.
 #[derive(Debug)]
@@ -22,19 +26,30 @@ pub(super) struct Datagram<'a> {
 }
 
 /// The buffers of one media thread, and both clocks as read together.
-#[derive(Debug)]
 pub(super) struct Receiver {
-    buffer: Box<[u8; BUFFER]>,
-    control: Vec<u8>,
+    buffers: Box<[u8; BUFFER * BATCH]>,
+    /// Of IPv4 and of IPv6: the kernel notes in them how long an address was, and takes that for its room the next time.
+    headers: [MultiHeaders<SockaddrStorage>; 2],
+    came: Vec<Came>,
     now: Instant,
     wall: Duration,
 }
 
+/// What was read into a buffer.
+#[derive(Debug)]
+struct Came {
+    from: SocketAddr,
+    length: usize,
+    arrival: Instant,
+}
+
 impl Receiver {
     pub(super) fn new() -> Self {
+        let headers = || MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec)));
         Self {
-            buffer: Box::new([0; BUFFER]),
-            control: nix::cmsg_space!(TimeSpec),
+            buffers: Box::new([0; BUFFER * BATCH]),
+            headers: [headers(), headers()],
+            came: Vec::with_capacity(BATCH),
             now: Instant::now(),
             wall: Duration::ZERO,
         }
@@ -47,33 +62,53 @@ impl Receiver {
         self.now
     }
 
-    /// The next datagram that waits, if any. It cannot have come before
-    /// `since`, when the socket was last found empty: that bounds what a step
-    /// of the wall clock can do.
-    pub(super) fn receive(&mut self, socket: &UdpSocket, since: Instant) -> io::Result<Option<Datagram<'_>>> {
-        let mut slices = [IoSliceMut::new(&mut self.buffer[..])];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut self.control), flags);
-        let message = match received {
-            Ok(message) => message,
-            Err(Errno::EAGAIN) => return Ok(None),
+    /// Reads what waits, [`BATCH`] at most; how many it were. None can have come before `since`, when the socket was last
+    /// found empty: that bounds what a step of the wall clock can do.
+    pub(super) fn fill(&mut self, socket: &UdpSocket, v6: bool, since: Instant) -> io::Result<usize> {
+        self.came.clear();
+        let mut slices = self.buffers.chunks_exact_mut(BUFFER).map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut slices: [_; BATCH] = std::array::from_fn(|_| slices.next().unwrap_or_else(|| [IoSliceMut::new(&mut [])]));
+        let headers = &mut self.headers[usize::from(v6)];
+        let read = match recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+            Ok(read) => read,
+            Err(Errno::EAGAIN) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
-        let stamp = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
-            _ => None,
-        });
-        let from = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::Unsupported)?;
-        let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        let length = if cut { 0 } else { message.bytes };
-        let age = stamp.and_then(|stamp| self.wall.checked_sub(stamp)).unwrap_or_default();
-        let arrival = self.now.checked_sub(age).map_or(since, |arrival| arrival.max(since));
-        Ok(Some(Datagram {
-            from,
-            octets: &self.buffer[..length],
-            arrival,
-        }))
+        for message in read {
+            let age = stamp(&message).and_then(|stamp| self.wall.checked_sub(stamp)).unwrap_or_default();
+            let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+            self.came.push(Came {
+                from: message.address.as_ref().and_then(address).ok_or(io::ErrorKind::Unsupported)?,
+                length: if cut { 0 } else { message.bytes },
+                arrival: self.now.checked_sub(age).map_or(since, |arrival| arrival.max(since)),
+            });
+        }
+        Ok(self.came.len())
     }
+
+    /// One of those that were read, from 0 on.
+    pub(super) fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
+        let came = self.came.get(index)?;
+        Some(Datagram {
+            from: came.from,
+            octets: self.buffers.get(index * BUFFER..)?.get(..came.length)?,
+            arrival: came.arrival,
+        })
+    }
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("came", &self.came).finish_non_exhaustive()
+    }
+}
+
+/// When the kernel took it in, by the wall clock.
+fn stamp(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Duration> {
+    message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
+        _ => None,
+    })
 }
 
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -84,4 +119,41 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
         let v6 = SocketAddrV6::from(*v6);
         SocketAddr::new(v6.ip().to_canonical(), v6.port())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_waits_is_read_whatever_family_was_read_before() {
+        let mut receiver = Receiver::new();
+        for host in ["127.0.0.1", "[::1]", "127.0.0.1", "[::1]"] {
+            let ours = UdpSocket::bind(format!("{host}:0")).unwrap();
+            nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::ReceiveTimestampns, &true).unwrap();
+            let peer = UdpSocket::bind(format!("{host}:0")).unwrap();
+            let (before, v6) = (Instant::now(), host.starts_with('['));
+            for number in 0..=BATCH as u8 {
+                peer.send_to(&vec![number; usize::from(number) * 20], ours.local_addr().unwrap())
+                    .unwrap();
+            }
+            peer.send_to(&[0; BUFFER + 1], ours.local_addr().unwrap()).unwrap();
+            receiver.read_clocks();
+            let long_ago = before - Duration::from_secs(9);
+            assert_eq!(receiver.fill(&ours, v6, long_ago).unwrap(), BATCH);
+            for number in 0..BATCH {
+                let datagram = receiver.datagram(number).unwrap();
+                assert_eq!(datagram.from, peer.local_addr().unwrap());
+                assert_eq!(datagram.octets, vec![number as u8; number * 20]);
+                assert!(datagram.arrival >= before - Duration::from_secs(1), "the kernel's stamp is read");
+            }
+            assert_eq!(receiver.fill(&ours, v6, long_ago).unwrap(), 2);
+            assert!(
+                receiver.datagram(1).unwrap().octets.is_empty(),
+                "what was cut is not taken for whole"
+            );
+            assert!(receiver.datagram(2).is_none());
+            assert_eq!(receiver.fill(&ours, v6, long_ago).unwrap(), 0);
+        }
+    }
 }

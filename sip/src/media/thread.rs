@@ -5,7 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use voxea_recorder::writer::Writer;
+
 use super::outgoing::PACKET;
+use super::scribe::Scribe;
 use super::seal::Sealer;
 use super::session::Session;
 use super::socket::Receiver;
@@ -14,9 +17,10 @@ use super::socket::Receiver;
 #[derive(Debug)]
 pub(super) struct Threads {
     lanes: Vec<Arc<Lane>>,
+    scribe: Arc<Scribe>,
     sealer: Arc<Sealer>,
     media: Mutex<Vec<JoinHandle<()>>>,
-    disk: Mutex<Option<JoinHandle<()>>>,
+    disk: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What one media thread shares with the rest.
@@ -36,38 +40,37 @@ struct Inbox {
 impl Threads {
     pub(super) fn start(count: usize) -> std::io::Result<Self> {
         let sealer = Arc::new(Sealer::default());
-        let worker = Arc::clone(&sealer);
-        let disk = std::thread::Builder::new().name("voxea-disk".into()).spawn(move || worker.run())?;
+        let scribe = Arc::new(Scribe::new(Arc::clone(&sealer)));
         let threads = Self {
             lanes: (0..count).map(|_| Arc::default()).collect(),
+            scribe,
             sealer,
             media: Mutex::default(),
-            disk: Mutex::new(Some(disk)),
+            disk: Mutex::default(),
         };
+        let (scribe, sealer) = (Arc::clone(&threads.scribe), Arc::clone(&threads.sealer));
+        lock(&threads.disk).push(spawn("voxea-write".into(), move || scribe.run())?);
+        lock(&threads.disk).push(spawn("voxea-seal".into(), move || sealer.run())?);
         for (index, lane) in threads.lanes.iter().enumerate() {
-            let (lane, sealer) = (Arc::clone(lane), Arc::clone(&threads.sealer));
-            let thread = std::thread::Builder::new()
-                .name(format!("voxea-media-{index}"))
-                .spawn(move || lane.run(&sealer))?;
-            lock(&threads.media).push(thread);
+            let (lane, scribe) = (Arc::clone(lane), Arc::clone(&threads.scribe));
+            lock(&threads.media).push(spawn(format!("voxea-media-{index}"), move || lane.run(&scribe))?);
         }
         Ok(threads)
     }
 
     /// Gives a leg to the thread with the fewest; false after the shutdown.
-    pub(super) fn take_in(&self, session: Session) -> bool {
+    pub(super) fn take_in(&self, session: Session, writer: Writer) -> bool {
         let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.lock().legs) else {
             return false;
         };
-        let handle = session.sync_handle();
         let mut inbox = lane.lock();
         if inbox.stop {
             return false;
         }
+        self.scribe.begin(session.pipe(), writer);
         inbox.fresh.push(session);
         inbox.legs += 1;
         drop(inbox);
-        self.sealer.watch(handle);
         lane.wake.notify_one();
         true
     }
@@ -81,10 +84,13 @@ impl Threads {
         for thread in std::mem::take(&mut *lock(&self.media)) {
             join(thread);
         }
-        self.sealer.close();
-        if let Some(thread) = lock(&self.disk).take() {
-            join(thread);
+        self.scribe.close();
+        let mut disk = std::mem::take(&mut *lock(&self.disk)).into_iter();
+        if let Some(writing) = disk.next() {
+            join(writing);
         }
+        self.sealer.close();
+        disk.for_each(join);
     }
 }
 
@@ -95,7 +101,7 @@ impl Drop for Threads {
 }
 
 impl Lane {
-    fn run(&self, sealer: &Sealer) {
+    fn run(&self, scribe: &Scribe) {
         let mut sessions: Vec<Session> = Vec::new();
         let mut receiver = Receiver::new();
         let mut next = Instant::now();
@@ -104,7 +110,7 @@ impl Lane {
                 let now = receiver.read_clocks();
                 for mut session in sessions {
                     let end = session.abort(now);
-                    sealer.seal(session.into_seal(end, now));
+                    scribe.end(session.into_seal(end, now));
                 }
                 return;
             }
@@ -116,7 +122,7 @@ impl Lane {
                 match session.tick(&mut receiver, now) {
                     None => index += 1,
                     Some(end) => {
-                        sealer.seal(sessions.swap_remove(index).into_seal(end, now));
+                        scribe.end(sessions.swap_remove(index).into_seal(end, now));
                         self.lock().legs -= 1;
                     }
                 }
@@ -143,6 +149,10 @@ impl Lane {
     fn lock(&self) -> MutexGuard<'_, Inbox> {
         lock(&self.inbox)
     }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(work)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

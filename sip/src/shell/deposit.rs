@@ -117,7 +117,6 @@ pub(super) const fn call_end(end: MediaEnd) -> CallEnd {
         MediaEnd::Silence => CallEnd::Silence,
         MediaEnd::MaxLength => CallEnd::MaxLength,
         MediaEnd::RtpTimeout => CallEnd::RtpTimeout,
-        MediaEnd::Failed => CallEnd::Crash,
         MediaEnd::Shutdown => CallEnd::Shutdown,
         MediaEnd::Refused => CallEnd::RefusedRecording,
         // The town says that it takes no messages now.

@@ -52,6 +52,9 @@ use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Limits};
 use crate::media::{MediaConfig, MediaEngine};
 
+/// Media threads at most; one serves more than a thousand calls.
+const MEDIA_THREADS: usize = 4;
+
 /// Takes calls until it is told to stop. Never returns [`Exit::Halt`]: a taken port may become free.
 pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
     reporter.connecting();
@@ -67,7 +70,7 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
     let media_config = MediaConfig {
         bind: Sound::new(&config).any(),
         ports: config.media_ports.clone(),
-        threads: 2,
+        threads: std::thread::available_parallelism().map_or(1, usize::from).min(MEDIA_THREADS),
     };
     let (media, media_events) = match MediaEngine::start(&media_config) {
         Ok(started) => started,
