@@ -156,7 +156,10 @@ impl Driver {
                     self.heard(leg, event);
                 }
                 Some(reached) = self.keeping.reached() => self.reached(reached),
-                Some(order) = self.orders.next() => self.ordered(order),
+                Some(order) = self.orders.next() => {
+                    self.moment = Instant::now();
+                    self.ordered(order);
+                }
                 () = tokio::time::sleep_until(due) => {
                     self.moment = Instant::now();
                     self.keeping.handle_timeout(self.moment);
