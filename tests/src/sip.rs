@@ -59,6 +59,8 @@ pub struct Invite {
     pub payload_type: u8,
     /// Further header lines, without CRLF, as `Diversion: <sip:0145000000@pbx>`.
     pub headers: Vec<String>,
+    /// Further lines of the offer's sound, without CRLF; with `a=crypto:` it is offered encrypted.
+    pub media: Vec<String>,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
     /// Where the sound is to go, when it is somebody else's to take; else to a socket of the call's own.
@@ -74,6 +76,7 @@ impl Invite {
             dialled: dialled.to_owned(),
             payload_type: 8,
             headers: Vec::new(),
+            media: Vec::new(),
             listen: true,
             sound: None,
         }
@@ -110,6 +113,8 @@ pub struct Call {
     reader: JoinHandle<()>,
     /// When the 200 came.
     pub answered: Instant,
+    /// Its description.
+    pub description: String,
 }
 
 /// What every request of the dialog repeats.
@@ -142,7 +147,13 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let sdp = offer(invite.sound.map_or_else(|| rtp.local_addr(), Ok)?, invite.payload_type);
+        let mut sdp = offer(invite.sound.map_or_else(|| rtp.local_addr(), Ok)?, invite.payload_type);
+        for line in &invite.media {
+            if line.starts_with("a=crypto:") {
+                sdp = sdp.replace("RTP/AVP", "RTP/SAVP");
+            }
+            sdp += &format!("{line}\r\n");
+        }
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);
@@ -175,6 +186,7 @@ impl Call {
             cseq: AtomicU32::new(2),
             reader,
             answered,
+            description: response.body,
         })))
     }
 
