@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use voxea_tests::authority::Authority;
 use voxea_tests::s3::{self, S3};
 use voxea_tests::scratch::{Running, Scratch};
-use voxea_tests::spool::{BUCKET, PATIENCE, SECRET, both, installation, job, moved, shown, sound, speak, verified};
+use voxea_tests::spool::{BUCKET, PATIENCE, SECRET, both, here, installation, job, moved, shown, sound, speak, verified};
 
 async fn run_sql(scratch: &Scratch, sql: &'static str) -> Result<()> {
     let url = format!("sqlite:{}", scratch.path().join("voxea.db").display());
@@ -227,5 +227,55 @@ async fn a_large_file_goes_in_parts() -> Result<()> {
         server.object(BUCKET, &format!("voxea/test/{relative}")).await? == content,
         "another content"
     );
+    running.stop().await
+}
+
+/// What a citizen said is not kept here because a server is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_is_erased_here_while_the_server_is_away() -> Result<()> {
+    let server = S3::start(None).await?;
+    let port = server.address.port();
+    let scratch = installation(server.address, "47030-47039").await?;
+    server.kill().await?;
+    let running = scratch.run().await?;
+    let id = speak(&running).await?;
+    running.stop().await?;
+    run_sql(&scratch, "UPDATE recording SET keep_until = 1").await?;
+    run_sql(&scratch, "UPDATE job SET due_at = 0 WHERE kind = 'recordings.purge'").await?;
+    let running = scratch.run().await?;
+    let purge = |shown: &Value| {
+        let mut items = shown["items"].as_array().into_iter().flatten();
+        items.find(|job| job["kind"] == "recordings.purge").cloned().unwrap_or_default()
+    };
+    let failed = |shown: &Value| {
+        purge(shown)["last_error"]
+            .as_str()
+            .is_some_and(|said| said.contains("object storage"))
+    };
+    running.rest().until("/v1/jobs", PATIENCE, failed).await?;
+    ensure!(
+        !here(&scratch, &id, "vrec").exists() && !here(&scratch, &id, "vman").exists(),
+        "a file is here"
+    );
+    let shown = running.rest().get(&format!("/v1/recordings/{id}")).await?;
+    ensure!(shown["state"] == "purged", "{shown}");
+
+    // What of it may be there is taken away once the server is back, and nobody is asked for it again.
+    let server = S3::start(Some(port)).await?;
+    server.make(BUCKET).await?;
+    let done = |shown: &Value| purge(shown)["last_error"].is_null() && purge(shown)["running"] == false;
+    running.rest().until("/v1/jobs", PATIENCE, done).await?;
+    running.stop().await?;
+
+    // With a folder again there is nothing to be moved.
+    let config = scratch.path().join("voxea.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let bucket = format!("s3://{BUCKET}/voxea/test");
+    std::fs::write(&config, text.replace(&bucket, "blobs"))?;
+    let said = scratch.say(&["check"]).await?;
+    ensure!(said.contains("warning: ") && said.contains("store.s3: is not used"), "{said}");
+    let running = scratch.run().await?;
+    let jobs = running.rest().get("/v1/jobs").await?;
+    ensure!(!jobs.to_string().contains("blobs.upload"), "{jobs}");
     running.stop().await
 }
