@@ -22,6 +22,8 @@
 //!
 //! Where the description has keys, all of it is SRTP and SRTCP.
 //!
+//! A disk that takes nothing ends no call: what is said waits in memory, and [`MediaEngine::trouble`] tells of it.
+//!
 //! Absent on purpose: bridging.
 
 mod alarm;
