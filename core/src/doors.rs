@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use voxea_rules::calendar::Calendar;
 
 use crate::access::{Idempotency, Keys, Lifetime, People};
-use crate::artefact::{self, Blobs};
+use crate::artefact::{self, Blobs, Bucket, Uploads};
 use crate::audit::{self, Audit};
 use crate::base::count::Counters;
 use crate::base::error::Result;
@@ -29,6 +29,8 @@ pub struct CoreConfig {
     pub url: String,
     /// The folder of files.
     pub blobs: PathBuf,
+    /// Where they are moved to, when they do not stay there.
+    pub bucket: Option<Bucket>,
     /// Whether to bring the database up to date first.
     pub migrate: bool,
     /// The body whose contacts these are: "Mairie de Saint-Exemple".
@@ -54,6 +56,7 @@ impl CoreConfig {
         Self {
             url: format!("sqlite:{}", folder.join("voxea.db").display()),
             blobs: folder.join("blobs"),
+            bucket: None,
             migrate: true,
             organisation: "Mairie de Saint-Exemple".to_owned(),
             time_zone: time_zone.to_owned(),
@@ -101,6 +104,8 @@ pub struct Core {
     pub feed: Feed,
     /// Files by content.
     pub blobs: Blobs,
+    /// Files on their way to object storage.
+    pub uploads: Uploads,
     /// Recordings and their calls.
     pub recordings: Recordings,
     /// Attachments by id.
@@ -127,14 +132,15 @@ impl Core {
     /// Opens the database and the folder, and starts the committer.
     ///
     /// # Errors
-    /// The store's, the folder's, the vault's: [`Vault::of`].
+    /// The store's, the folder's, the vault's: [`Vault::of`]; [`artefact::belongs`]'s.
     pub async fn open(config: CoreConfig) -> Result<Self> {
         let store = Store::open(&config.url).await?;
         if config.migrate {
             store.migrate().await?;
         }
         let vault = Vault::of(&store, config.master_keys.as_ref()).await?;
-        let blobs = Blobs::open(config.blobs, vault.clone())?;
+        artefact::belongs(&store, config.bucket.as_ref().map(Bucket::name)).await?;
+        let blobs = Blobs::open(config.blobs, vault.clone())?.with_bucket(config.bucket);
         blobs.sweep();
         artefact::finish(&store, &blobs, &vault).await?;
         let feed = Feed::new(store.clone());
@@ -160,6 +166,7 @@ impl Core {
         let idempotency = Idempotency::new(store.clone(), vault.clone());
         let recordings = Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
         let people = People::new(&store, config.sessions);
+        let uploads = Uploads::new(store.clone(), blobs.clone());
         Ok(Self {
             organisation: config.organisation,
             time_zone: config.time_zone,
@@ -172,6 +179,7 @@ impl Core {
                 audit: audit.clone(),
                 recordings: recordings.clone(),
                 blobs: blobs.clone(),
+                uploads: uploads.clone(),
             },
             audit,
             intake,
@@ -190,6 +198,7 @@ impl Core {
             mailboxes: Mailboxes::new(store.clone()),
             jobs,
             counters,
+            uploads,
             blobs,
             feed,
             vault,

@@ -88,6 +88,8 @@ texts = {
     "latin1": deliver("reçu".encode("latin-1"), coding=3),
     "part": deliver(b"\x05\x00\x03\x07\x02\x01premier", esm=0x40),
     "part16": deliver(b"\x06\x08\x04\x00\x07\x02\x02second", esm=0x40),
+    "turkish": deliver(b"\x03\x24\x01\x01kre\x1bs, 5 \x1be", esm=0x40),
+    "urdu": deliver(b"\x08\x00\x03\x07\x02\x01\x25\x01\x0d\x3d\x4d\x00\x4e", esm=0x40),
     "receipt": deliver(receipt, esm=4, tlvs=struct.pack(">HH3s", 0x1E, 3, b"42\0") + struct.pack(">HHB", 0x427, 1, 2)),
     "sar": deliver(b"un", tlvs=struct.pack(">HHHHHBHHB", 0x20C, 2, 9, 0x20E, 1, 2, 0x20F, 1, 1)),
     "payload": deliver(b"", tlvs=struct.pack(">HH", 0x424, 300) + b"x" * 300),
@@ -125,6 +127,25 @@ sender = report(200, 9, struct.pack(">QIII", 5 << 32, 1, 2, 3), block(7, 1 << 16
 receiver = report(201, 9, b"", block(7, 1 << 16, 655), block(8, 0, 0)) + name
 bye = report(201, 9, b"") + name + struct.pack(">BBHI", 0x81, 203, 1, 9)
 seed("rtcp", "three", b"".join(bytes([len(one)]) + one for one in (sender, receiver, bye)))
-seed("srtp", "sound", rtp(65535, 160))
-seed("srtp", "extended", struct.pack(">BBHIII", 0x91, 8, 1, 160, 7, 8) + struct.pack(">HHI", 0xBEDE, 1, 0) + b"\xd5" * 20)
-seed("srtp", "report", sender)
+extended = struct.pack(">BBHI", 0x80, 207, 4, 9) + struct.pack(">BBHQ", 4, 0, 2, 7)
+farewell = struct.pack(">BBHI", 0x81, 203, 2, 9) + b"\x03bye"
+padded = struct.pack(">BBHI", 0xA0, 203, 1, 0) + struct.pack(">I", 4)
+others = [receiver + struct.pack(">BBHI", 0x80, 204, 2, 9) + b"name", report(201, 9, b"", *[block(at, at, at) for at in range(8)]) + extended]
+others += [report(200, 9, struct.pack(">QIII", 1, 2, 3, 4)) + name + farewell, report(201, 9, b"") + padded]
+seed("rtcp", "others", b"".join(bytes([len(one)]) + one for one in others))
+
+
+def deed(which, how, octets=None):
+    return struct.pack(">BH", which, how) + (b"" if octets is None else bytes([len(octets)]) + octets)
+
+
+FOREIGN, FOREIGN_REPORT, SPEAK, REPORT, COMES, CHANGED, KEY = 0, 1, 2, 4, 5, 6, 7
+sound = rtp(65535, 160)
+talk = b"".join(deed(SPEAK, 0, b"\xd5" * 20) + deed(COMES, 0) + deed(COMES, 0) for _ in range(20))
+reports = b"".join(deed(REPORT, 0, name) + deed(CHANGED, bit) + deed(COMES, 0) for bit in (0, 70, 200, 300))
+seed("srtp", "talk", talk + reports)
+seed("srtp", "turn", b"".join(deed(SPEAK, 40 + at, b"\xd5" * 4) + deed(CHANGED, 97 * at) for at in range(40)))
+seed("srtp", "keys", b"".join(deed(KEY, at) + deed(SPEAK, 0, b"a") + deed(COMES, 0) + deed(COMES, at) + reports for at in (1, 2, 0, 3, 0, 1)))
+seed("srtp", "late", b"".join(deed(SPEAK, 0, bytes([at])) for at in range(150)) + b"".join(deed(COMES, at) for at in (0, 5, 140, 127, 5, 60)))
+extended = struct.pack(">HHI", 0xBEDE, 1, 0) + b"\xd5" * 8
+seed("srtp", "foreign", deed(FOREIGN, 0, sound) + deed(FOREIGN_REPORT, 0, sender) + deed(SPEAK, 0x1000, extended) + deed(COMES, 0))

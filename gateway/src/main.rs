@@ -1,10 +1,12 @@
 //! `voxea`: a town hall's calls, texts and mails become citizen requests.
 
+mod bucket;
 mod commands;
 mod config;
 mod failure;
 mod http;
 mod run;
+mod sound;
 mod trust;
 
 use std::io::Write as _;

@@ -140,6 +140,17 @@ CREATE TABLE recording_pause (
     PRIMARY KEY (recording_id, number)
 );
 
+-- Files that are in object storage: each was read back and found to be what was sent, before the local copy went. What has no
+-- row is in the blob folder.
+CREATE TABLE object (
+    path        TEXT PRIMARY KEY,        -- below the blob folder, and below the bucket's prefix
+    place       TEXT NOT NULL,           -- s3://bucket/prefix
+    size        BIGINT NOT NULL,         -- octets as they lie there
+    sha256      TEXT NOT NULL,           -- of these
+    verified_at BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX object_by_place ON object (place);
+
 -- What was taken in already. The key is the channel's own: uid of a mail, Call-ID of a call, hash of a mail.
 CREATE TABLE dedup (
     account        TEXT NOT NULL,

@@ -39,6 +39,7 @@ mod resample;
 mod ring;
 mod segment;
 mod sink;
+mod source;
 pub mod timeline;
 pub mod verify;
 pub mod waveform;

@@ -27,7 +27,7 @@ use crate::timeline::Gap;
 pub const EXTENSION: &str = "vman";
 
 /// Octets of a manifest at most: that of nine days of sound is shorter.
-const LARGEST: u64 = 32 * 1024 * 1024;
+pub const LARGEST: u64 = 32 * 1024 * 1024;
 
 const FORMAT: &str = "voxea recording manifest 1";
 

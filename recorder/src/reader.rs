@@ -1,7 +1,6 @@
 //! A recording file shown as a WAV, whose header is made at read time.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::RATE;
@@ -9,6 +8,7 @@ use crate::cipher::{Cipher, Key};
 use crate::codec::Codec;
 use crate::error::Error;
 use crate::format::{CHUNK, FRAME, HEADER, Header, SALT, TAG};
+pub use crate::source::Source;
 
 /// Octets of the WAV header: RIFF, an 18-octet `fmt `, `fact`, `data`.
 pub const WAV_HEADER: usize = 58;
@@ -19,7 +19,7 @@ const MAX_SAMPLES: u64 = (u32::MAX as u64 - WAV_HEADER as u64) / FRAME;
 /// A recording opened for reading, with its length as of then.
 #[derive(Debug)]
 pub struct Reader {
-    file: File,
+    source: Box<dyn Source>,
     path: PathBuf,
     header: Header,
     cipher: Option<Cipher>,
@@ -36,11 +36,19 @@ impl Reader {
     /// belong together.
     pub fn open(path: &Path, key: Option<&Key>) -> Result<Self, Error> {
         let file = File::open(path).map_err(|source| Error::file(path, "open", source))?;
-        let (header, length) = inspect(&file, path)?;
+        Self::of(path, Box::new(file), key)
+    }
+
+    /// The same of a source, wherever that is; errors call it `path`.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn of(path: &Path, source: Box<dyn Source>, key: Option<&Key>) -> Result<Self, Error> {
+        let (header, length) = inspect(source.as_ref(), path)?;
         let body = length - header.len();
         let cipher = unlocked(path, &header, key)?;
         let mut reader = Self {
-            file,
+            source,
             path: path.to_path_buf(),
             header,
             samples: body / FRAME,
@@ -123,7 +131,7 @@ impl Reader {
     /// others.
     fn body(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
         if self.cipher.is_none() {
-            let read = self.file.read_exact_at(buf, self.header.len() + offset);
+            let read = self.source.read_exact_at(buf, self.header.len() + offset);
             return read.map_err(|source| Error::file(&self.path, "read", source));
         }
         let mut filled = 0;
@@ -148,7 +156,7 @@ impl Reader {
     /// The audio of a chunk that has so many octets in the file; it is the final one if those are less than full.
     fn chunk(&self, number: u64, length: usize) -> Result<Vec<u8>, Error> {
         let mut chunk = vec![0; length];
-        self.file
+        self.source
             .read_exact_at(&mut chunk, self.header.place(number))
             .map_err(|source| Error::file(&self.path, "read", source))?;
         let last = length < self.header.stride();
@@ -222,13 +230,13 @@ pub(crate) fn unlocked(path: &Path, header: &Header, key: Option<&Key>) -> Resul
 }
 
 /// Header and length of a recording's file.
-pub(crate) fn inspect(file: &File, path: &Path) -> Result<(Header, u64), Error> {
+pub(crate) fn inspect(file: &dyn Source, path: &Path) -> Result<(Header, u64), Error> {
     let failed = |source| Error::file(path, "read", source);
     let refuse = |problem| Error::NotARecording {
         path: path.to_path_buf(),
         problem,
     };
-    let length = file.metadata().map_err(failed)?.len();
+    let length = file.length().map_err(failed)?;
     let mut begin = vec![0; length.min(HEADER + SALT as u64) as usize];
     file.read_exact_at(&mut begin, 0).map_err(failed)?;
     let header = Header::from_bytes(&begin).map_err(refuse)?;

@@ -12,6 +12,7 @@ use crate::format::{CHUNK, FRAME, Header, TAG};
 use crate::hex;
 use crate::manifest::{self, Manifest, Segment, manifest_path};
 use crate::paths::path_of;
+use crate::source::{Source, Walk};
 
 /// A recording with which nothing is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +31,30 @@ pub struct Sound {
 pub fn verify(folder: &Path, id: &str, key: Option<&Key>, trusted: &[[u8; 32]]) -> Result<Sound, Fault> {
     let unreadable = |error: crate::error::Error| Fault::member("file", error.to_string());
     let content = manifest::read(&manifest_path(folder, id).map_err(unreadable)?).map_err(unreadable)?;
+    let path = path_of(folder, id).map_err(unreadable)?;
+    let file = || File::open(&path).map(|file| Box::new(file) as Box<dyn Source>);
+    hold(id, content.as_deref(), file, key, trusted)
+}
+
+/// The same of a manifest that was read already, if there is one, and of a file that is opened when the manifest is sound,
+/// wherever they are.
+///
+/// # Errors
+/// As [`verify`].
+pub fn hold(
+    id: &str,
+    content: Option<&[u8]>,
+    file: impl FnOnce() -> std::io::Result<Box<dyn Source>>,
+    key: Option<&Key>,
+    trusted: &[[u8; 32]],
+) -> Result<Sound, Fault> {
     let content = content.ok_or_else(|| Fault::member("file", "there is none"))?;
-    let manifest = Manifest::open(&content, trusted)?;
+    let manifest = Manifest::open(content, trusted)?;
     if manifest.id != id {
         return Err(Fault::member("id", format!("it is the one of recording {}", manifest.id)));
     }
     // The signature is good: what follows was so when it was made, or the file was changed.
-    let path = path_of(folder, id).map_err(unreadable)?;
+    let path = path_of(Path::new(""), id).map_err(|error| Fault::member("file", error.to_string()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let [segment] = &manifest.segments[..] else {
         return Err(Fault::member("segments", "there is not one"));
@@ -44,8 +62,10 @@ pub fn verify(folder: &Path, id: &str, key: Option<&Key>, trusted: &[[u8; 32]]) 
     if segment.file != name || segment.samples != manifest.samples || count(&segment.marks) != Some(segment.chunks) {
         return Err(Fault::member("segments", "it does not fit the other members"));
     }
-    let file = File::open(&path).map_err(|error| Fault::File { what: error.to_string() })?;
-    walk(&mut BufReader::with_capacity(16 * CHUNK, file), &manifest, segment, key)?;
+    let unopened = |error: std::io::Error| Fault::File { what: error.to_string() };
+    let file = file().map_err(unopened)?;
+    let mut octets = BufReader::with_capacity(16 * CHUNK, Walk::of(file.as_ref()).map_err(unopened)?);
+    walk(&mut octets, &manifest, segment, key)?;
     Ok(Sound {
         opened: key.is_some(),
         manifest,

@@ -273,6 +273,15 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until it has died of itself, at a failpoint.
+    ///
+    /// # Errors
+    /// When it lives on.
+    pub async fn died(&mut self) -> Result<()> {
+        timeout(PATIENCE, self.child.wait()).await.context("the daemon does not die")??;
+        Ok(())
+    }
+
     /// The process, for /proc.
     ///
     /// # Errors

@@ -60,6 +60,8 @@ pub struct Invite {
     pub payload_type: u8,
     /// Further header lines, without CRLF, as `Diversion: <sip:0145000000@pbx>`.
     pub headers: Vec<String>,
+    /// Further lines of the offer's sound, without CRLF; with `a=crypto:` it is offered encrypted.
+    pub media: Vec<String>,
     /// What the offer says of the caller: `sendrecv`, `sendonly` for one who does not listen, `inactive`.
     pub direction: &'static str,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
@@ -77,6 +79,7 @@ impl Invite {
             dialled: dialled.to_owned(),
             payload_type: 8,
             headers: Vec::new(),
+            media: Vec::new(),
             direction: "sendrecv",
             listen: true,
             sound: None,
@@ -114,6 +117,8 @@ pub struct Call {
     reader: JoinHandle<()>,
     /// When the 200 came.
     pub answered: Instant,
+    /// Its description.
+    pub description: String,
 }
 
 /// What every request of the dialog repeats.
@@ -147,7 +152,13 @@ impl Call {
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
         let sound = invite.sound.map_or_else(|| rtp.local_addr(), Ok)?;
-        let sdp = offer(sound, invite.payload_type).replace("sendrecv", invite.direction);
+        let mut sdp = offer(sound, invite.payload_type).replace("sendrecv", invite.direction);
+        for line in &invite.media {
+            if line.starts_with("a=crypto:") {
+                sdp = sdp.replace("RTP/AVP", "RTP/SAVP");
+            }
+            sdp += &format!("{line}\r\n");
+        }
         let mut headers = invite.headers.clone();
         headers.push("Content-Type: application/sdp".to_owned());
         let request = dialog.request("INVITE", 1, &branch, &headers, &sdp);
@@ -180,6 +191,7 @@ impl Call {
             cseq: AtomicU32::new(2),
             reader,
             answered,
+            description: response.body,
         })))
     }
 

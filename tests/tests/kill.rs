@@ -52,8 +52,8 @@ async fn calls_sound(name: &str, store: &str, encrypted: bool) -> Result<()> {
     let kills = (kills() / 4).max(2);
     let outcome = calls::run(&binary(), store, kills, encrypted).await?;
     println!(
-        "{name}, {kills} kills: calls {}; {} recordings, {} too short, at most {} ms lacking, {} verified, {} not sound",
-        outcome.calls, outcome.recordings, outcome.short, outcome.worst_ms, outcome.verified, outcome.unsound
+        "{name}, {kills} kills: calls {}; {} recordings, {} too short, {} with a strange voice, at most {} ms lacking, {} verified, {} not sound",
+        outcome.calls, outcome.recordings, outcome.short, outcome.strange, outcome.worst_ms, outcome.verified, outcome.unsound
     );
     assert!(outcome.is_sound(), "{outcome:?}");
     Ok(())

@@ -5,9 +5,14 @@
 //!
 //! | module | the rule |
 //! |---|---|
-//! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038, packed and unpacked |
+//! | [`gsm7`] | the 7-bit alphabet of 3GPP TS 23.038 and its national tables, packed and unpacked |
 //! | [`charset`] | the other two alphabets of a text message: Latin-1 and UCS-2 |
-//! | [`sms`] | what a text costs, and what is refused: the 160 rule |
+//! | [`udh`] | the header in front of a part of a long text |
+//! | [`sms`] | what a text costs, what is refused, and how a long one is split: the 160 rule |
+//! | [`notice`] | answers by text of one segment, with the reference: what gives way is the body's name |
+//! | [`command`] | STOP, CONTACT and AIDE |
+//! | [`sender`] | the numbers and names a French body may text from |
+//! | [`answerable`] | whom an answer may be sent to that nobody asked for |
 //! | [`typography`] | which marks a text message can do without, and letters without accents |
 //! | [`phone`] | one spelling for each telephone number |
 //! | [`postal`] | one spelling for each postal address, for comparison |
@@ -20,18 +25,22 @@
 //! | [`redact`] | personal data as it may stand in a log |
 //! | [`visible`] | what a name must not have, because nobody sees it |
 
+pub mod answerable;
 pub mod calendar;
 pub mod charset;
+pub mod command;
 pub mod gsm7;
 pub mod keyword;
 pub mod moment;
+pub mod notice;
 pub mod password;
 pub mod phone;
 pub mod postal;
-mod proposal;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
+pub mod sender;
 pub mod sms;
 pub mod typography;
+pub mod udh;
 pub mod visible;

@@ -1,7 +1,7 @@
 //! A folder of files named by the SHA-256 of their content, or, when the vault is on, by a keyed hash of that.
 //!
 //! A file is there whole or not at all: written under another name, flushed, renamed, and its folder flushed, before
-//! any row names it.
+//! any row names it. With object storage behind the folder, files are moved there later and read from there.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -11,7 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ring::digest;
 
+use super::bucket::Bucket;
 use super::reader::BlobReader;
+use super::shelf::Shelf;
+use super::transfer::Moving;
 use crate::base::error::{CoreError, Result};
 use crate::base::hex;
 use crate::base::id;
@@ -21,9 +24,11 @@ use crate::vault::{CHUNK, ChunkSealer, Vault, sealed_size};
 const LOCK: &str = "lock";
 
 /// Where plain files are, on shelves by the beginning of their names.
-const PLAIN: &str = "sha256";
+pub(super) const PLAIN: &str = "sha256";
 /// Where sealed files are.
-const SEALED: &str = "sealed";
+pub(super) const SEALED: &str = "sealed";
+/// Where recordings are.
+pub(super) const RECORDINGS: &str = "recordings";
 
 /// A file that is safely there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +43,9 @@ pub struct StoredBlob {
 /// recordings without an end are closed.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    root: PathBuf,
+    shelf: Shelf,
     vault: Vault,
+    moving: Moving,
     /// Locked as long as one clone is there.
     _lock: Arc<File>,
 }
@@ -50,7 +56,7 @@ impl Blobs {
     /// # Errors
     /// [`CoreError::File`] when it cannot be made, or another process uses it.
     pub fn open(root: PathBuf, vault: Vault) -> Result<Self> {
-        for folder in [PLAIN, SEALED, "new", "recordings"] {
+        for folder in [PLAIN, SEALED, "new", RECORDINGS] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|source| CoreError::File {
                 what: format!("making the folder {}", path.display()),
@@ -79,22 +85,46 @@ impl Blobs {
             tracing::warn!(folder = %plain.display(), "plain files are here, which this database does not name; `voxea vault seal` ends what it began");
         }
         Ok(Self {
-            root,
+            shelf: Shelf::new(root, None),
             vault,
+            moving: Moving::default(),
             _lock: Arc::new(lock),
         })
+    }
+
+    /// The same with object storage behind the folder, if there is any. Before anything is read or written.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: Option<Bucket>) -> Self {
+        self.shelf = Shelf::new(self.shelf.root().to_owned(), bucket);
+        self
+    }
+
+    /// Where files are found.
+    #[must_use]
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Whether what is kept is encrypted.
+    pub(super) const fn is_sealed(&self) -> bool {
+        self.vault.is_on()
+    }
+
+    /// What is moved to the object storage at the moment.
+    pub(super) const fn moving(&self) -> &Moving {
+        &self.moving
     }
 
     /// Where recordings are written, one file each.
     #[must_use]
     pub fn recordings_folder(&self) -> PathBuf {
-        self.root.join("recordings")
+        self.shelf.path(RECORDINGS)
     }
 
-    /// The file of a relative path that a row of ours holds.
+    /// The local file of a relative path that a row of ours holds.
     #[must_use]
     pub fn path(&self, relative: &str) -> PathBuf {
-        self.root.join(relative)
+        self.shelf.path(relative)
     }
 
     /// The hash of some content, as a file name.
@@ -119,7 +149,7 @@ impl Blobs {
             sha256: Self::hash(content),
             size: content.len() as u64,
         };
-        let target = self.place(&stored.sha256);
+        let (root, target) = (self.shelf.root(), self.path(&self.place(&stored.sha256)));
         let length = if self.vault.is_on() {
             sealed_size(stored.size)
         } else {
@@ -129,11 +159,11 @@ impl Blobs {
             return Ok(stored);
         }
         let mut sealer = self.vault.seal_file(&stored.sha256)?;
-        let source = self.root.join("new").join(id::new());
+        let source = root.join("new").join(id::new());
         let written = write_through(&source, content, sealer.as_mut()).and_then(|()| {
-            let folder = target.parent().unwrap_or(&self.root);
+            let folder = target.parent().unwrap_or(root);
             match fs::create_dir(folder) {
-                Ok(()) => flush_folder(folder.parent().unwrap_or(&self.root))?,
+                Ok(()) => flush_folder(folder.parent().unwrap_or(root))?,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
                 Err(error) => return Err(error),
             }
@@ -150,30 +180,28 @@ impl Blobs {
         Ok(stored)
     }
 
-    fn place(&self, sha256: &str) -> PathBuf {
+    /// Below the folder.
+    fn place(&self, sha256: &str) -> String {
         let name = self.vault.file_name(sha256);
         let shelf = name.get(..2).unwrap_or("00");
         let folder = if self.vault.is_on() { SEALED } else { PLAIN };
-        self.root.join(folder).join(shelf).join(&name)
+        format!("{folder}/{shelf}/{name}")
     }
 
     /// Some content that a row names, and of which it says that it has `size` bytes.
     ///
     /// # Errors
     /// [`CoreError::NotFound`] when the hash is none of ours, [`CoreError::File`] when the file cannot be opened,
-    /// [`CoreError::Sealed`] when it is not what was sealed.
+    /// [`CoreError::Unavailable`] when the object storage does not answer, [`CoreError::Sealed`] when it is not what was sealed.
     pub async fn read(&self, sha256: &str, size: u64) -> Result<BlobReader> {
-        BlobReader::open(&self.find(sha256)?, &self.vault, sha256, size).await
-    }
-
-    fn find(&self, sha256: &str) -> Result<PathBuf> {
+        let missing = CoreError::NotFound { what: "blob" };
         let plausible = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        let path = self.place(sha256);
-        if plausible && path.is_file() {
-            Ok(path)
+        let found = if plausible {
+            self.shelf.find(&self.place(sha256)).await?
         } else {
-            Err(CoreError::NotFound { what: "blob" })
-        }
+            None
+        };
+        BlobReader::open(found.ok_or(missing)?, &self.vault, sha256, size).await
     }
 
     /// Keeps the content of every plain file sealed as well.
@@ -186,7 +214,7 @@ impl Blobs {
             ..self.clone()
         };
         let work = move || {
-            for path in files(&sealed.root.join(PLAIN)) {
+            for path in files(&sealed.path(PLAIN)) {
                 let content = fs::read(&path).map_err(|source| CoreError::File {
                     what: format!("reading {}", path.display()),
                     source,
@@ -217,19 +245,37 @@ impl Blobs {
     }
 
     fn empty(&self, folder: &str) -> Result<()> {
-        let folder = self.root.join(folder);
+        let folder = self.path(folder);
         let gone = fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder));
-        gone.and_then(|()| flush_folder(&self.root)).map_err(|source| CoreError::File {
-            what: format!("emptying {}", folder.display()),
-            source,
-        })
+        gone.and_then(|()| flush_folder(self.shelf.root()))
+            .map_err(|source| CoreError::File {
+                what: format!("emptying {}", folder.display()),
+                source,
+            })
     }
 
-    /// Takes away the file of a relative path that a row of ours holds; one that is gone is no error.
+    /// Takes away the file of a relative path that a row of ours holds, here and in the object storage; one that is gone is no
+    /// error.
+    ///
+    /// # Errors
+    /// [`CoreError::File`]; [`CoreError::Unavailable`] when the object storage does not answer: the local copy is gone then.
+    pub async fn erase(&self, relative: &str) -> Result<()> {
+        // What is moved at this moment would come again.
+        let mut moving = self.moving.lock().await;
+        self.erase_here(relative).await?;
+        let Some(bucket) = self.shelf.bucket() else { return Ok(()) };
+        if let Some(transfer) = moving.take_if(|transfer| transfer.relative() == relative) {
+            transfer.give_up(bucket).await;
+        }
+        // Whether a row says so or not: a crash may have come before it.
+        bucket.erase(relative).await
+    }
+
+    /// Takes away the local file alone, so that no copy here waits for an object storage that is away.
     ///
     /// # Errors
     /// [`CoreError::File`].
-    pub async fn erase(&self, relative: &str) -> Result<()> {
+    pub async fn erase_here(&self, relative: &str) -> Result<()> {
         let path = self.path(relative);
         let gone = match tokio::fs::remove_file(&path).await {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -243,7 +289,7 @@ impl Blobs {
 
     /// Removes what writers that were killed left half-written. For the start, before anything writes.
     pub fn sweep(&self) {
-        for entry in fs::read_dir(self.root.join("new")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.path("new")).into_iter().flatten().flatten() {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -305,9 +351,9 @@ mod tests {
         let first = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
         assert_eq!(first.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(blobs.put(Bytes::from_static(b"abc")).await.unwrap(), first);
-        assert_eq!(fs::read(blobs.find(&first.sha256).unwrap()).unwrap(), b"abc");
-        assert!(blobs.find(&first.sha256).unwrap().ends_with(&first.sha256));
+        assert_eq!(fs::read(blobs.path(&blobs.place(&first.sha256))).unwrap(), b"abc");
+        assert!(blobs.place(&first.sha256).ends_with(&first.sha256));
         assert!(fs::read_dir(folder.path().join("new")).unwrap().next().is_none());
-        assert!(blobs.find("../../etc/passwd").is_err());
+        assert!(blobs.read("../../etc/passwd", 1).await.is_err());
     }
 }

@@ -1,18 +1,18 @@
-//! Reading a blob a bounded piece at a time, sealed or not.
-
-use std::path::Path;
+//! Reading a blob a bounded piece at a time, sealed or not, from the local folder or from object storage.
 
 use bytes::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
+use super::ranged::Ranged;
+use super::shelf::Found;
 use crate::base::error::{CoreError, Result};
 use crate::vault::{CHUNK, ChunkOpener, Vault};
 
 /// The content of one blob, on its way out.
 #[derive(Debug)]
 pub struct BlobReader {
-    file: File,
+    octets: Octets,
     content: Content,
 }
 
@@ -23,31 +23,63 @@ enum Content {
     Sealed(Box<ChunkOpener>),
 }
 
+/// The file, from its beginning to its end.
+#[derive(Debug)]
+enum Octets {
+    Here(File),
+    /// And where reading has come to.
+    There(Ranged, u64),
+}
+
+impl Octets {
+    async fn length(&self) -> std::io::Result<u64> {
+        match self {
+            Self::Here(file) => Ok(file.metadata().await?.len()),
+            Self::There(object, _) => Ok(object.length()),
+        }
+    }
+
+    /// The next octets, so many of them.
+    async fn take(&mut self, count: usize) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Here(file) => {
+                let mut octets = vec![0; count];
+                file.read_exact(&mut octets).await?;
+                Ok(octets)
+            }
+            Self::There(object, at) => {
+                let octets = object.octets(*at, count).await?;
+                *at += count as u64;
+                Ok(octets)
+            }
+        }
+    }
+}
+
 impl BlobReader {
-    pub(super) async fn open(path: &Path, vault: &Vault, sha256: &str, size: u64) -> Result<Self> {
+    pub(super) async fn open(found: Found, vault: &Vault, sha256: &str, size: u64) -> Result<Self> {
         let failed = |source| CoreError::File {
             what: "opening a blob".to_owned(),
             source,
         };
-        let mut file = File::open(path).await.map_err(failed)?;
+        let mut octets = match found {
+            Found::Here(file) => Octets::Here(File::from_std(file)),
+            Found::There(object) => Octets::There(object, 0),
+        };
         if !vault.is_on() {
             let content = Content::Plain(size);
-            return Ok(Self { file, content });
+            return Ok(Self { octets, content });
         }
-        let length = file.metadata().await.map_err(failed)?.len();
-        let mut header = Vec::with_capacity(ChunkOpener::HEADER);
-        (&mut file)
-            .take(ChunkOpener::HEADER as u64)
-            .read_to_end(&mut header)
-            .await
-            .map_err(failed)?;
+        let length = octets.length().await.map_err(failed)?;
+        let begin = usize::try_from(length).unwrap_or(usize::MAX).min(ChunkOpener::HEADER);
+        let header = octets.take(begin).await.map_err(failed)?;
         let content = match vault.open_file(sha256, &header, length)? {
             // The row would promise more or less than there is.
             Some(opener) if opener.remaining() != size => return Err(opener.broken()),
             Some(opener) => Content::Sealed(Box::new(opener)),
             None => Content::Plain(size),
         };
-        Ok(Self { file, content })
+        Ok(Self { octets, content })
     }
 
     /// Bytes that are still to come.
@@ -68,21 +100,15 @@ impl BlobReader {
         match &mut self.content {
             Content::Plain(0) => Ok(None),
             Content::Plain(left) => {
-                let mut piece = vec![0; usize::try_from(*left).unwrap_or(CHUNK).min(CHUNK)];
-                let read = self.file.read(&mut piece).await?;
-                if read == 0 {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
-                }
-                piece.truncate(read);
-                *left -= read as u64;
+                let piece = self.octets.take(usize::try_from(*left).unwrap_or(CHUNK).min(CHUNK)).await?;
+                *left -= piece.len() as u64;
                 Ok(Some(piece.into()))
             }
             Content::Sealed(opener) => {
                 if opener.next() == 0 {
                     return Ok(None);
                 }
-                let mut piece = vec![0; opener.next()];
-                self.file.read_exact(&mut piece).await?;
+                let mut piece = self.octets.take(opener.next()).await?;
                 opener.chunk(&mut piece).map_err(std::io::Error::other)?;
                 Ok(Some(piece.into()))
             }
@@ -92,6 +118,8 @@ impl BlobReader {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::artefact::Blobs;
     use crate::store::Store;

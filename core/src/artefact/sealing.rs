@@ -3,18 +3,28 @@
 //! Files first, then the rows in one transaction, then the plain files go and the database is written anew, so that nothing
 //! of what was overwritten is left in it. Whatever moment it is interrupted at, running it again ends it.
 
-use super::Blobs;
-use crate::base::error::Result;
+use super::{Blobs, objects};
+use crate::base::error::{CoreError, Result};
 use crate::store::Store;
 use crate::vault::{MasterKeys, Vault};
+
+const IN_OBJECT_STORAGE: &str = "files of this database are in object storage, unencrypted, where they cannot be sealed; copy \
+     everything below the prefix of [store] blobs into the spool folder, name that as blobs = \"…\" instead, delete the rows of the \
+     table object, and seal then; the bucket is emptied by whoever runs it";
 
 /// Encrypts a database and its folder of files, which no daemon may be using.
 ///
 /// # Errors
-/// [`crate::base::error::CoreError::Invalid`] when the database is encrypted under other keys; the store's, the folder's.
+/// [`CoreError::Invalid`] when the database is encrypted under other keys, or files of it are in object storage; the store's,
+/// the folder's.
 pub async fn seal(store: &Store, blobs: &Blobs, masters: &MasterKeys) -> Result<()> {
+    let made = Vault::made(store, masters).await?;
+    // What is sealed already is so in object storage, too; what is plain there would be left readable.
+    if made.is_none() && objects::any(store).await? {
+        return Err(CoreError::invalid("", IN_OBJECT_STORAGE));
+    }
     blobs.sweep();
-    if let Some(vault) = Vault::made(store, masters).await? {
+    if let Some(vault) = made {
         blobs.seal_plain(&vault).await?;
     } else {
         // What is sealed here was so for a vault that never came to be.

@@ -51,6 +51,9 @@ pub struct Status {
     pub last_activity: Option<Millis>,
     /// What went wrong last. Says nothing about citizens.
     pub last_error: Option<String>,
+    /// What is wrong now although it works, and that somebody should look at: recordings that the disk does not take. Withdrawn
+    /// when it is over. Says nothing about citizens.
+    pub alarm: Option<String>,
     /// When the next attempt is due.
     pub next_attempt: Option<Millis>,
     /// Work that waits: replies to send, mails to fetch.
@@ -138,6 +141,7 @@ impl Channels {
             addresses: Vec::new(),
             last_activity: None,
             last_error: None,
+            alarm: None,
             next_attempt: None,
             queue: 0,
             attempts: 0,
@@ -236,6 +240,13 @@ impl Reporter {
         }
     }
 
+    /// Something is wrong that it works in spite of, or no longer.
+    pub fn alarm(&self, alarm: Option<&str>) {
+        if let Some(status) = self.channels.lock().get_mut(&self.account) {
+            status.alarm = alarm.map(str::to_owned);
+        }
+    }
+
     /// The peer was heard.
     pub fn activity(&self) {
         if let Some(status) = self.channels.lock().get_mut(&self.account) {
@@ -282,5 +293,10 @@ mod tests {
         let status = channels.list().remove(0);
         assert_eq!((status.state, status.next_attempt), (State::Up, None));
         assert_eq!(status.last_error.as_deref(), Some("refused again"));
+        for alarm in [Some("the disk is full"), None] {
+            reporter.alarm(alarm);
+            let status = channels.list().remove(0);
+            assert_eq!((status.state, status.alarm.as_deref()), (State::Up, alarm));
+        }
     }
 }

@@ -29,6 +29,11 @@ static ANSWERED: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("which", Column::Text), ("moment", Column::Integer)])
         .statement("UPDATE call_detail SET answered_at = r.moment FROM {rows} AS r WHERE interaction_id = r.which AND answered_at IS NULL")
 });
+static CODED: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("which", Column::Text), ("coded", Column::Text)]).statement(
+        "UPDATE recording SET codec = r.coded FROM {rows} AS r WHERE interaction_id = r.which AND state IN ('recording', 'sealing')",
+    )
+});
 static ENDED: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[
         ("which", Column::Text),
@@ -88,8 +93,8 @@ static VERSIONS: LazyLock<SetSql> = LazyLock::new(|| {
 /// Something that happened to a call.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    /// The caller confirmed our 200.
-    Answered,
+    /// The caller confirmed our 200, and chose this codec where that was left to it.
+    Answered { codec: Option<String> },
     /// It is over.
     Ended {
         ending: Box<Ending>,
@@ -190,11 +195,15 @@ struct Linked {
 /// One transaction.
 async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
     let now = time::now();
-    let (mut answered, mut ended, mut sealed, mut paused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut answered, mut coded, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sealed, mut paused) = (Vec::new(), Vec::new());
     let mut ends = BTreeMap::new();
     for note in notes {
         match &note.what {
-            What::Answered => answered.push(row!({"which": note.interaction, "moment": note.at})),
+            What::Answered { codec } => {
+                answered.push(row!({"which": note.interaction, "moment": note.at}));
+                coded.extend(codec.iter().map(|codec| row!({"which": note.interaction, "coded": codec})));
+            }
             // The first end stays.
             What::Ended { .. } if ends.contains_key(note.interaction.as_str()) => {}
             What::Ended {
@@ -234,6 +243,7 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
     }
     let mut tx = store.begin().await?;
     execute(&mut tx, &ANSWERED, &answered).await?;
+    execute(&mut tx, &CODED, &coded).await?;
     execute(&mut tx, &ENDED, &ended).await?;
     execute(&mut tx, &PAUSED, &paused).await?;
     let mut events = Vec::new();

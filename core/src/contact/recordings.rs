@@ -91,12 +91,27 @@ impl Recordings {
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).fetch_all(db).await)?)
     }
 
-    /// The caller confirmed our 200 and hears the greeting.
+    /// Recordings of `account` that are not whole, the latest thousand: one whose manifest the disk did not take may be among
+    /// them.
     ///
     /// # Errors
     /// The store's.
-    pub async fn answered(&self, interaction_id: &str, at: Millis) -> Result<()> {
-        self.notes.note(interaction_id, at, What::Answered).await
+    pub async fn partial(&self, account: &Account) -> Result<Vec<RecordingRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} WHERE state = 'partial' \
+             AND interaction_id IN (SELECT id FROM interaction WHERE account = $1) ORDER BY id DESC LIMIT 1000"
+        ));
+        Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).fetch_all(db).await)?)
+    }
+
+    /// The caller confirmed our 200 and hears the greeting. `codec` (`pcma`, `pcmu`, `g722`) where another one was agreed on
+    /// than the call was taken in with: a caller that offered none chooses it with its ACK.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn answered(&self, interaction_id: &str, at: Millis, codec: Option<&str>) -> Result<()> {
+        let codec = codec.map(str::to_owned);
+        self.notes.note(interaction_id, at, What::Answered { codec }).await
     }
 
     /// The call is over. Tells how it ended and what became of its audio; `started_at` is the moment of sample 0.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::recordings::Recordings;
-use crate::artefact::{Blobs, RecordingRow};
+use crate::artefact::{self, Blobs, RecordingRow};
 use crate::audit;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -67,10 +67,11 @@ impl Recordings {
     }
 
     /// Erases recordings whose time is over and that nobody holds. First the rows say so, in one commit with the events and
-    /// the trail, and with it go the keys, so that nobody hears what copies of a file there may be; then the files go. A file that a crash left is taken by the next run. Returns how many were erased.
+    /// the trail, and with it go the keys, so that nobody hears what copies of a file there may be; then the files go, here and in object storage. A file that a
+    /// crash left, or an object storage that was away, is taken by the next run. Returns how many were erased.
     ///
     /// # Errors
-    /// The store's, and [`CoreError::File`].
+    /// The store's, and [`Blobs::erase`]'s.
     pub async fn purge(&self, blobs: &Blobs, now: Millis) -> Result<usize> {
         let mut count = 0;
         loop {
@@ -127,6 +128,10 @@ impl Recordings {
                    UNION SELECT id, path FROM recording WHERE erased_at IS NULL AND discarded_by IS NOT NULL AND state = 'failed' \
                    ORDER BY id LIMIT 1000";
         let files: Vec<(String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(now).fetch_all(db).await)?;
+        for (_, path) in &files {
+            blobs.erase_here(path).await?;
+            blobs.erase_here(&manifest(path)).await?;
+        }
         for (id, path) in files {
             self.erase(blobs, &id, &path, now).await?;
         }
@@ -138,6 +143,8 @@ impl Recordings {
         blobs.erase(path).await?;
         blobs.erase(&manifest(path)).await?;
         let mut tx = self.store.begin().await?;
+        artefact::forget(&mut tx, path).await?;
+        artefact::forget(&mut tx, &manifest(path)).await?;
         let sql = "UPDATE recording SET erased_at = $2, data_key = NULL WHERE id = $1";
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).bind(now).execute(db).await.map(|_| ()))?;
         tx.commit().await

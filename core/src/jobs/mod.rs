@@ -1,7 +1,7 @@
-//! What happens later: one table, one loop, one step at a time, each visible at `/v1/jobs`.
+//! What happens later: one table, one step at a time (and one beside it that waits for object storage), each visible at `/v1/jobs`.
 
 mod step;
 mod table;
 
-pub use step::{Runner, Step};
-pub use table::{JobRow, Jobs};
+pub use step::{Lane, Runner, Step};
+pub use table::{JobRow, Jobs, Which};

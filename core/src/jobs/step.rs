@@ -1,8 +1,10 @@
 //! The steps themselves.
 
-use super::table::Jobs;
+use std::time::{Duration, Instant};
+
+use super::table::{Jobs, Which};
 use crate::access::{Idempotency, Logins};
-use crate::artefact::Blobs;
+use crate::artefact::{Blobs, Uploads};
 use crate::audit::Audit;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
@@ -42,9 +44,21 @@ steps! {
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
     PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
     PurgeRecordings = "recordings.purge" every HOUR, "Recordings whose time is over are erased, with an event each, unless they are held.";
+    Upload = "blobs.upload" every 5 * SECOND, "Closed recordings and other files are moved to object storage, where there is one.";
     Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
 }
 
+/// What is run one after the other. Object storage that hangs must not hold up the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything but uploads.
+    Main,
+    /// Uploads alone.
+    Uploads,
+}
+
+/// Of a run of uploads; the piece that is under way then is ended.
+const UPLOADING: Duration = Duration::from_secs(30);
 /// How long a receipt may take: three days, the longest validity that French SMSCs grant.
 const RECEIPT_MS: Millis = 72 * HOUR;
 /// How long an answer is remembered for its Idempotency-Key.
@@ -61,6 +75,7 @@ pub struct Runner {
     pub(crate) audit: Audit,
     pub(crate) recordings: Recordings,
     pub(crate) blobs: Blobs,
+    pub(crate) uploads: Uploads,
 }
 
 impl Runner {
@@ -70,17 +85,34 @@ impl Runner {
     /// The store's.
     pub async fn enter(&self) -> Result<()> {
         for step in Step::ALL {
-            self.jobs.ensure(step.as_str(), "", time::now()).await?;
+            if *step == Step::Upload {
+                // The folder is this process's alone: whoever is still said to be at it is dead, and there may be no object
+                // storage any more.
+                self.jobs.remove(step.as_str(), "").await?;
+            }
+            if *step != Step::Upload || self.uploads.is_on() {
+                self.jobs.ensure(step.as_str(), "", time::now()).await?;
+            }
         }
         self.idempotency.release_abandoned().await
     }
 
-    /// Runs the job that has been due longest and returns its name, or `None` when nothing is due.
+    /// Whether there is anything to run in a lane.
+    #[must_use]
+    pub fn has(&self, lane: Lane) -> bool {
+        lane == Lane::Main || self.uploads.is_on()
+    }
+
+    /// Runs the job of a lane that has been due longest and returns its name, or `None` when nothing is due.
     ///
     /// # Errors
     /// The store's, when the table itself cannot be used; a failing step is noted in the table instead.
-    pub async fn run_due(&self) -> Result<Option<String>> {
-        let Some(job) = self.jobs.lease(time::now()).await? else {
+    pub async fn run_due(&self, lane: Lane) -> Result<Option<String>> {
+        let which = match lane {
+            Lane::Main => Which::But(Step::Upload.as_str()),
+            Lane::Uploads => Which::Only(Step::Upload.as_str()),
+        };
+        let Some(job) = self.jobs.lease(time::now(), which).await? else {
             return Ok(None);
         };
         let step = Step::ALL.iter().copied().find(|step| step.as_str() == job.kind);
@@ -88,7 +120,7 @@ impl Runner {
             Some(step) => self
                 .step(step)
                 .await
-                .map(|()| time::now() + step.pause())
+                .map(|more| time::now() + if more { 0 } else { step.pause() })
                 .map_err(|error| error.to_string()),
             None => Err("this build knows no such job".to_owned()),
         };
@@ -96,19 +128,21 @@ impl Runner {
         Ok(Some(job.kind))
     }
 
-    async fn step(&self, step: Step) -> Result<()> {
+    /// Says whether there is more to do at once.
+    async fn step(&self, step: Step) -> Result<bool> {
         let now = time::now();
         match step {
-            Step::ExpireLeases => self.outbox.expire_leases().await.map(|_| ()),
-            Step::ExpireReceipts => self.outbox.expire_receipts(now - RECEIPT_MS).await.map(|_| ()),
-            Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| ()),
+            Step::ExpireLeases => self.outbox.expire_leases().await.map(|_| false),
+            Step::ExpireReceipts => self.outbox.expire_receipts(now - RECEIPT_MS).await.map(|_| false),
+            Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| false),
             Step::Forget => {
                 self.idempotency.forget(now - ANSWER_MS).await?;
                 self.logins.forget(now).await?;
-                self.intake.forget(now).await.map(|_| ())
+                self.intake.forget(now).await.map(|_| false)
             }
-            Step::PurgeRecordings => self.recordings.purge(&self.blobs, now).await.map(|_| ()),
-            Step::PurgeAudit => self.audit.purge(now).await.map(|_| ()),
+            Step::PurgeRecordings => self.recordings.purge(&self.blobs, now).await.map(|_| false),
+            Step::PurgeAudit => self.audit.purge(now).await.map(|_| false),
+            Step::Upload => self.uploads.run(Instant::now() + UPLOADING).await,
         }
     }
 }

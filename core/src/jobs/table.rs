@@ -24,6 +24,15 @@ pub struct JobRow {
     pub last_error: Option<String>,
 }
 
+/// Which jobs are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those of a kind.
+    Only(&'static str),
+    /// Those of every other kind.
+    But(&'static str),
+}
+
 /// How long a step may take before another node takes it up.
 const LEASE_MS: Millis = 120_000;
 /// The longest pause after failures.
@@ -55,22 +64,37 @@ impl Jobs {
         tx.commit().await
     }
 
-    /// Takes the job that has been due longest.
+    /// Takes a job out, whoever is at it.
     ///
     /// # Errors
     /// The store's.
-    pub async fn lease(&self, now: Millis) -> Result<Option<JobRow>> {
+    pub async fn remove(&self, kind: &str, key: &str) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let sql = "DELETE FROM job WHERE kind = $1 AND key = $2";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(kind).bind(key).execute(db).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
+    /// Takes the job that has been due longest: of one kind alone, or of all others.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn lease(&self, now: Millis, which: Which) -> Result<Option<JobRow>> {
+        let (is, kind) = match which {
+            Which::Only(kind) => ("=", kind),
+            Which::But(kind) => ("<>", kind),
+        };
         let skip = match &self.store {
             Store::Sqlite(_) => "",
             Store::Postgres(_) => " FOR UPDATE SKIP LOCKED",
         };
         let sql = format!(
             "UPDATE job SET lease_until = $2, epoch = epoch + 1 WHERE (kind, key) IN \
-             (SELECT kind, key FROM job WHERE due_at <= $1 AND lease_until <= $1 ORDER BY due_at LIMIT 1{skip}) RETURNING {COLUMNS}"
+             (SELECT kind, key FROM job WHERE due_at <= $1 AND lease_until <= $1 AND kind {is} $3 ORDER BY due_at LIMIT 1{skip}) RETURNING {COLUMNS}"
         );
         let mut tx = self.store.begin().await?;
         let row = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(now).bind(now + LEASE_MS).fetch_optional(db).await)?;
+            .bind(now).bind(now + LEASE_MS).bind(kind).fetch_optional(db).await)?;
         tx.commit().await?;
         Ok(row)
     }
@@ -108,6 +132,26 @@ impl Jobs {
 mod tests {
     use super::*;
 
+    const ANY: Which = Which::But("slow");
+
+    #[tokio::test]
+    async fn a_kind_of_its_own_waits_for_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("j.db").display()))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let jobs = Jobs::new(store);
+        jobs.ensure("slow", "", 1).await.unwrap();
+        jobs.ensure("a", "", 2).await.unwrap();
+        assert_eq!(jobs.lease(9, ANY).await.unwrap().unwrap().kind, "a");
+        assert_eq!(jobs.lease(9, ANY).await.unwrap(), None);
+        assert_eq!(jobs.lease(9, Which::Only("slow")).await.unwrap().unwrap().kind, "slow");
+        jobs.remove("slow", "").await.unwrap();
+        jobs.remove("slow", "").await.unwrap();
+        assert_eq!(jobs.list().await.unwrap().len(), 1);
+    }
+
     #[tokio::test]
     async fn a_job_is_done_by_one_and_a_failure_waits() {
         let folder = tempfile::tempdir().unwrap();
@@ -118,13 +162,13 @@ mod tests {
         let jobs = Jobs::new(store);
         jobs.ensure("a", "", 10).await.unwrap();
         jobs.ensure("a", "", 99).await.unwrap();
-        assert_eq!(jobs.lease(9).await.unwrap(), None);
-        let job = jobs.lease(10).await.unwrap().unwrap();
-        assert_eq!(jobs.lease(10).await.unwrap(), None);
+        assert_eq!(jobs.lease(9, ANY).await.unwrap(), None);
+        let job = jobs.lease(10, ANY).await.unwrap().unwrap();
+        assert_eq!(jobs.lease(10, ANY).await.unwrap(), None);
         jobs.finish(&job, 10, Err("no".to_owned())).await.unwrap();
         let row = jobs.list().await.unwrap().remove(0);
         assert_eq!((row.due_at, row.attempts, row.last_error.as_deref()), (1010, 1, Some("no")));
-        let job = jobs.lease(1010).await.unwrap().unwrap();
+        let job = jobs.lease(1010, ANY).await.unwrap().unwrap();
         jobs.finish(&job, 1010, Ok(5000)).await.unwrap();
         let row = jobs.list().await.unwrap().remove(0);
         assert_eq!((row.due_at, row.attempts, row.last_error), (5000, 0, None));
@@ -139,8 +183,8 @@ mod tests {
         store.migrate().await.unwrap();
         let jobs = Jobs::new(store);
         jobs.ensure("a", "", 0).await.unwrap();
-        let dead = jobs.lease(1).await.unwrap().unwrap();
-        let heir = jobs.lease(1 + LEASE_MS).await.unwrap().unwrap();
+        let dead = jobs.lease(1, ANY).await.unwrap().unwrap();
+        let heir = jobs.lease(1 + LEASE_MS, ANY).await.unwrap().unwrap();
         jobs.finish(&dead, 2 + LEASE_MS, Ok(7)).await.unwrap();
         assert_ne!(jobs.list().await.unwrap()[0].due_at, 7, "a late finisher changes nothing");
         jobs.finish(&heir, 2 + LEASE_MS, Ok(8)).await.unwrap();

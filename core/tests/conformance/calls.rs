@@ -24,8 +24,10 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
     for (number, call) in calls.iter().enumerate() {
         let (recordings, interaction) = (recordings.clone(), call.interaction_id.clone());
         tasks.spawn(async move {
-            recordings.answered(&interaction, NOW + 1).await.unwrap();
-            recordings.answered(&interaction, NOW + 2).await.unwrap();
+            // Every other caller had left the codec open.
+            let codec = (number % 2 == 0).then_some("g722");
+            recordings.answered(&interaction, NOW + 1, codec).await.unwrap();
+            recordings.answered(&interaction, NOW + 2, None).await.unwrap();
             let outcome = match number % 3 {
                 0 => RecordingOutcome::Sealed { samples: 8_000 },
                 1 => RecordingOutcome::Partial {
@@ -65,6 +67,8 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
         let quality = detail.quality().unwrap();
         assert_eq!((quality.received, quality.mos), ((NOW + 3).unsigned_abs(), Some(441)));
         assert_eq!(recording.state, ["sealed", "partial", "failed"][number % 3]);
+        let codec = recordings.get(&agent(), &recording.id).await.unwrap().codec;
+        assert_eq!(codec, if number % 2 == 0 { "g722" } else { "pcma" });
         assert_eq!(place.desk.get(&agent(), &call.request_id).await.unwrap().version, 2);
     }
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();

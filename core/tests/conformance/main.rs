@@ -45,6 +45,7 @@ mod control;
 mod dedup;
 mod fencing;
 mod joining;
+mod objects;
 mod outgoing;
 mod parts;
 mod place;
@@ -112,6 +113,10 @@ stories! {
         texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,
         a_request_that_is_over_takes_nothing_in, an_answer_finds_its_thread, a_named_id_leads_nobody_else, the_same_mail_in_two_mailboxes,
         versions_and_events_tell_of_every_join,
+    }
+    objects {
+        a_recording_is_moved_when_it_is_closed, an_interruption_at_any_moment_leaves_one_object,
+        content_is_moved_and_read_and_may_come_again, what_is_erased_is_erased_there_too,
     }
     outgoing {
         a_text_goes_out_and_its_receipt_settles_it, a_receipt_may_come_before_its_response, many_leasers_share_without_overlap, a_text_whose_channel_died_is_unknown_and_a_mail_is_due_again, nobody_overtakes_an_earlier_text_to_the_same_number, what_cannot_be_sent_is_refused_with_the_reason, a_patch_needs_the_version_it_was_made_from, of_many_patches_from_one_version_one_wins, a_list_pages_in_commit_order,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use voxea_core::artefact::Bucket;
 use voxea_core::base::account::Kind;
 use voxea_core::base::error::CoreError;
 use voxea_core::store::Store;
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) async fn doctor(config: Config) -> Result<ExitCode, Failure> {
     let mut well = tell("database", within(database(&config)).await);
     well &= tell("disk", disk(&config.store.blobs));
+    if let Some(bucket) = &config.store.bucket {
+        well &= tell("object storage", within(objects(bucket)).await);
+    }
     let api = bind(config.api.listen).await;
     // Port 0 is another one each time, and tells nothing.
     let running = (config.api.listen.port() != 0).then_some(matches!(&api, Ok(Door::Served)));
@@ -158,6 +162,15 @@ fn disk(blobs: &Path) -> Result<String, String> {
             "{}: {error}; the folder must belong to the daemon's user",
             folder.display()
         )),
+    }
+}
+
+/// Whether an object can be kept, read and removed.
+async fn objects(bucket: &Bucket) -> Result<String, String> {
+    match bucket.probe().await {
+        Ok(()) => Ok(format!("{} takes, gives and removes objects", bucket.name())),
+        Err(CoreError::Unavailable(words)) => Err(words),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use voxea_core::artefact::{RecordingRow, RecordingState};
+use voxea_core::artefact::{Bucket, RecordingRow, RecordingState, Shelf, belongs};
 use voxea_core::audit::PublicKey;
 use voxea_core::contact::evidence;
 use voxea_core::store::Store;
@@ -17,6 +18,7 @@ use super::audit::own_key;
 use super::common::say;
 use crate::config::{Config, ConfigError};
 use crate::failure::Failure;
+use crate::sound;
 
 /// Recordings between two words on how far it is.
 const STRIDE: u64 = 1_000;
@@ -25,7 +27,7 @@ const STRIDE: u64 = 1_000;
 #[derive(Debug, Subcommand)]
 pub(super) enum RecordingCommand {
     /// Hold recordings against the manifests that were signed when they were closed, and name the first chunk or member that
-    /// was changed since. Needs no daemon and no network, and writes nothing; exit 0 when all is sound, 1 when not.
+    /// was changed since. Needs no daemon, no network but for what is in object storage, and writes nothing; exit 0 when all is sound, 1 when not.
     Verify(Verify),
 }
 
@@ -86,7 +88,10 @@ fn copy(file: &Path, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
 /// One that the database knows, or all.
 async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8; 32]]) -> Result<ExitCode, Failure> {
     let vault = Vault::look(store, config.store.master_keys.as_ref()).await?;
-    let folder = config.store.blobs.join("recordings");
+    // Else every file in object storage would be said to be missing.
+    belongs(store, config.store.bucket.as_ref().map(Bucket::name)).await?;
+    let shelf = Shelf::new(config.store.blobs.clone(), config.store.bucket.clone());
+    let trusted: Arc<[[u8; 32]]> = trusted.into();
     if let Some(id) = id {
         let row = evidence::recording(store, id).await?;
         let state = row.state.parse::<RecordingState>().ok();
@@ -95,7 +100,7 @@ async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8
             say(format_args!("{id}: no sound to verify, its state is {}{why}", row.state));
             return Ok(ExitCode::FAILURE);
         }
-        return Ok(match judge(&vault, &folder, &row, trusted) {
+        return Ok(match judge(&vault, &shelf, &row, &trusted).await {
             Ok(sound) => {
                 report(id, &sound);
                 ExitCode::SUCCESS
@@ -109,7 +114,7 @@ async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8
         let Some(last) = rows.last() else { break };
         after.clone_from(&last.id);
         for row in rows {
-            match judge(&vault, &folder, &row, trusted) {
+            match judge(&vault, &shelf, &row, &trusted).await {
                 Ok(_) => sound += 1,
                 Err(fault) => {
                     wrong += 1;
@@ -126,12 +131,12 @@ async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8
 }
 
 /// The file and its manifest, and both against the row.
-fn judge(vault: &Vault, folder: &Path, row: &RecordingRow, trusted: &[[u8; 32]]) -> Result<Sound, String> {
+async fn judge(vault: &Vault, shelf: &Shelf, row: &RecordingRow, trusted: &Arc<[[u8; 32]]>) -> Result<Sound, String> {
     let key = vault
         .open_data_key(&row.id, row.data_key.as_deref())
         .map_err(|error| format!("database, {error}"))?
         .map(|key| Key::new(key.octets()));
-    let sound = verify(folder, &row.id, key.as_ref(), trusted).map_err(|fault| fault.to_string())?;
+    let sound = sound::verify(shelf, row, key, Arc::clone(trusted)).await?;
     let said = &sound.manifest;
     if said.state != row.state {
         return Err(format!(

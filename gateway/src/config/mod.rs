@@ -8,6 +8,7 @@ mod login;
 mod names;
 mod overlay;
 mod ports;
+mod s3;
 pub(crate) mod store;
 mod themes;
 mod trust;
@@ -63,6 +64,7 @@ impl Config {
         CoreConfig {
             url: self.store.url.reveal().to_owned(),
             blobs: self.store.blobs.clone(),
+            bucket: self.store.bucket.clone(),
             migrate,
             organisation: self.organisation.name.clone(),
             time_zone: self.organisation.time_zone.clone(),

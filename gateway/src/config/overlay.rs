@@ -7,7 +7,16 @@ use voxea_core::base::settings::{Node, Place, Problems, Value, parse};
 /// What every such variable begins with.
 const PREFIX: &str = "VOXEA__";
 /// Keys whose value is a text even when it looks like a number.
-const TEXTS: [&str; 6] = ["password", "user", "number", "system_id", "name", "theme"];
+const TEXTS: [&str; 8] = [
+    "password",
+    "user",
+    "number",
+    "system_id",
+    "name",
+    "theme",
+    "access_key",
+    "secret_key",
+];
 
 /// Lays the variables over the file's values. Others than `VOXEA__…` are not looked at.
 pub(crate) fn lay(root: &mut Node, variables: impl IntoIterator<Item = (String, String)>, problems: &Problems) {

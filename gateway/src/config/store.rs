@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::ground::Ground;
+use super::s3;
+use voxea_core::artefact::Bucket;
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
 use voxea_core::vault::MasterKeys;
@@ -62,8 +64,10 @@ const HOURS: &str = "mo-fr 09:00-12:00 13:30-17:30";
 pub(crate) struct StoreSettings {
     /// `sqlite:PATH`, absolute, or `postgres://…`. Secret, since it may hold a password.
     pub(crate) url: Secret,
-    /// The folder of recordings and attachments.
+    /// The folder of recordings and attachments; with object storage, in which they wait for it.
     pub(crate) blobs: PathBuf,
+    /// The object storage behind it.
+    pub(crate) bucket: Option<Bucket>,
     /// The keys of encryption; without them nothing is encrypted.
     pub(crate) master_keys: Option<MasterKeys>,
 }
@@ -84,14 +88,15 @@ impl StoreSettings {
                 section.problem(key, message);
             }
         }
-        let blobs = section.map_or_else(|| "blobs".to_owned(), |section| section.string_or("blobs", "blobs"));
+        let mut blobs = section.map_or_else(|| "blobs".to_owned(), |section| section.string_or("blobs", "blobs"));
+        let mut bucket = None;
         if let Some(section) = section {
-            if blobs.contains("://") {
-                section.problem(
-                    "blobs",
-                    "object storage is not built into this version; name a folder: blobs = \"blobs\"",
-                );
-            } else if blobs.is_empty() {
+            if s3::is_url(&blobs) {
+                (blobs, bucket) = s3::read(section, &blobs);
+            } else {
+                s3::unused(section);
+            }
+            if blobs.is_empty() {
                 section.problem("blobs", "is empty; name a folder: blobs = \"blobs\"");
             } else if let Some(file) = no_folder(&folder.join(&blobs)) {
                 section.problem(
@@ -103,6 +108,7 @@ impl StoreSettings {
         Self {
             url: Secret::new(absolute(url, folder)),
             blobs: folder.join(blobs),
+            bucket,
             master_keys: section.and_then(master_keys),
         }
     }
@@ -123,7 +129,8 @@ impl StoreSettings {
             }
             ground.file(section, key, file, "the database");
         }
-        let (section, key) = section.map_or((root, "store"), |section| (section, "blobs"));
+        let key = if self.bucket.is_some() { "s3" } else { "blobs" };
+        let (section, key) = section.map_or((root, "store"), |section| (section, key));
         ground.folder(section, key, &self.blobs, "recordings and attachments");
     }
 }

@@ -83,7 +83,48 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
         ),
         (
             "[store]\nblobs = \"s3://bucket/town\"\n",
-            &["line 2", "store.blobs", "object storage", "blobs = \"blobs\""],
+            &["line 2", "store.blobs", "[store.s3]", "secret_key_file"],
+        ),
+        (
+            "[store]\nblobs = \"s3://bucket/town\"\n[store.s3]\nendpoint = \"http://s3.example.fr\"\naccess_key = \"a\"\nsecret_key = \"\"\n",
+            &[
+                "line 4",
+                "store.s3.endpoint",
+                "https://s3.fr-par.scw.cloud",
+                "on this machine only",
+                "line 6",
+                "store.s3.secret_key",
+                "is empty",
+            ],
+        ),
+        (
+            "[store]\nblobs = \"s3://b\"\n[store.s3]\nregion = \"fr par\"\nca_file = \"no.pem\"\naccess_key_file = \"no.key\"\nspool = \"\"\nbuckets = 1\n",
+            &[
+                "line 2",
+                "3 to 63",
+                "line 3",
+                "secret_key_file",
+                "is missing",
+                "line 4",
+                "store.s3.region",
+                "fr-par",
+                "line 5",
+                "store.s3.ca_file",
+                "PEM",
+                "line 6",
+                "store.s3.access_key_file",
+                "no.key",
+                "line 7",
+                "store.s3.spool",
+                "spool = \"blobs\"",
+                "line 8",
+                "store.s3.buckets",
+                "not a known key",
+            ],
+        ),
+        (
+            "[store]\nblobs = \"gs://bucket\"\n[store.s3]\naccess_key = \"hunter2\"\nsecret_key = \"hunter3\"\n",
+            &["line 2", "store.blobs", "s3://mairie/voxea"],
         ),
         (
             "[organisation]\ntime_zone = \"Europe/Pari\"\n",
@@ -216,6 +257,8 @@ fn every_example_in_the_sample_is_accepted() {
     for (name, text) in [
         ("smsc.password", "secret\n"),
         ("mail.password", "secret\n"),
+        ("s3.access-key", "town\n"),
+        ("s3.secret-key", "secret\n"),
         ("audit.key", key.reveal()),
         ("master.key", master.as_str()),
     ] {
@@ -232,13 +275,23 @@ fn every_example_in_the_sample_is_accepted() {
                 .unwrap_or(line)
         })
         .collect();
-    let config = read_in(folder.path(), &uncommented.join("\n")).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
+    let read = |text: &str| read_in(folder.path(), text).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
+    let config = read(&uncommented.join("\n"));
     assert!(config.sip.is_some() && config.store.master_keys.is_some());
     assert_eq!(config.smpp.len(), 1);
     assert_eq!(config.mailboxes.len(), 1);
     assert!(config.api.metrics_listen.is_some());
     assert_eq!(config.trust.names(), ["town"]);
     assert!(config.trust.persons().is_some());
+    assert!(config.store.bucket.is_none());
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|said| said.contains("store.s3: is not used")), "{warnings:?}");
+    let objects = uncommented
+        .join("\n")
+        .replacen("blobs = \"blobs\"", "blobs = \"s3://mairie/voxea/\"", 1);
+    let store = read(&objects).store;
+    let bucket = store.bucket.unwrap();
+    assert_eq!((bucket.name(), store.blobs), ("s3://mairie/voxea", folder.path().join("blobs")));
 }
 
 #[test]

@@ -30,9 +30,9 @@ struct Inner {
 /// What `/readyz` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
-    /// It works; `degraded` when a channel is halted.
+    /// It works; `degraded` when a channel is halted or has an alarm.
     Ready {
-        /// Whether a channel is halted.
+        /// Whether one is.
         degraded: bool,
     },
     /// It does not, and why.
@@ -61,7 +61,11 @@ impl Health {
             return Readiness::Not("the database does not take writes");
         }
         Readiness::Ready {
-            degraded: core.channels.list().iter().any(|status| status.state == State::Halted),
+            degraded: core
+                .channels
+                .list()
+                .iter()
+                .any(|status| status.state == State::Halted || status.alarm.is_some()),
         }
     }
 

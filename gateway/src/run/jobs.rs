@@ -5,6 +5,7 @@ use std::time::Duration;
 use voxea_core::Core;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time;
+use voxea_core::jobs::Lane;
 
 use super::pulse::Pulse;
 
@@ -15,11 +16,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// A step that takes longer is given up and tried again; its transaction is rolled back.
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// Runs jobs until the soft stop.
-pub(crate) async fn work(core: Core, pulse: Pulse, stop: Stop) {
+/// Runs the jobs of a lane until the soft stop.
+pub(crate) async fn work(core: Core, lane: Lane, pulse: Pulse, stop: Stop) {
     loop {
         pulse.beat();
-        let wait = match stop.soft.run_until_cancelled(turn(&core, &pulse)).await {
+        let wait = match stop.soft.run_until_cancelled(turn(&core, lane, &pulse)).await {
             None => return,
             Some(wait) => wait,
         };
@@ -30,12 +31,18 @@ pub(crate) async fn work(core: Core, pulse: Pulse, stop: Stop) {
 }
 
 /// Runs one job and says how long to wait before the next look.
-async fn turn(core: &Core, pulse: &Pulse) -> Duration {
-    let done = beating(pulse, tokio::time::timeout(LIMIT, core.runner.run_due())).await;
+async fn turn(core: &Core, lane: Lane, pulse: &Pulse) -> Duration {
+    let done = beating(pulse, tokio::time::timeout(LIMIT, core.runner.run_due(lane))).await;
     match done {
         Ok(Ok(Some(kind))) => {
             tracing::debug!(job = kind, "a job ran");
             Duration::ZERO
+        }
+        Ok(Ok(None)) if lane != Lane::Main => {
+            if let Err(error) = core.uploads.count().await {
+                tracing::debug!(%error, "what waits for the object storage cannot be counted");
+            }
+            LOOK
         }
         Ok(Ok(None)) => {
             // What another node or the command line changed.

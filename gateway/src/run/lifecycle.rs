@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use voxea_core::Core;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time;
+use voxea_core::jobs::Lane;
 
 use super::announce::announce;
 use super::health::Health;
@@ -149,7 +150,11 @@ impl Daemon {
             supervisor.keep(reporter, start);
         }
         tracker.spawn(announce(core.clone(), stop.clone()));
-        tracker.spawn(jobs::work(core.clone(), pulses.watch("jobs"), stop.clone()));
+        for (lane, name) in [(Lane::Main, "jobs"), (Lane::Uploads, "uploads")] {
+            if core.runner.has(lane) {
+                tracker.spawn(jobs::work(core.clone(), lane, pulses.watch(name), stop.clone()));
+            }
+        }
         tracker.spawn(notify::feed(pulses, stop.soft.clone()));
         notify::ready(&address.to_string());
         Ok(Self {

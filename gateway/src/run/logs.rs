@@ -12,8 +12,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// [`voxea_imap::BANNED_LOG_TARGETS`].
 const SILENT: [&str; 2] = ["mail_parser", "rsip"];
 /// Libraries whose debug output quotes statements, values or handshakes: heard from `warn` up.
-const CAPPED: [&str; 9] = [
+const CAPPED: [&str; 11] = [
     "sqlx",
+    "object_store",
+    "reqwest",
     "rustls",
     "tokio_rustls",
     "hyper",

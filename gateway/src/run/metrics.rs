@@ -90,6 +90,7 @@ impl Metrics {
         families.extend(events(core)?);
         families.extend(audit(core).await?);
         families.extend(gauges(core).await?);
+        families.extend(uploads(core)?);
         written(families)
     }
 }
@@ -198,6 +199,43 @@ async fn audit(core: &Core) -> Result<Families, prometheus::Error> {
             "voxea_audit_failures_total",
             "Reads refused for want of an entry in the audit trail, and checkpoints that failed.",
             audit.failures,
+        ),
+    ] {
+        let counter = IntCounter::new(name, help)?;
+        counter.inc_by(value);
+        families.extend(counter.collect());
+    }
+    Ok(families)
+}
+
+/// Nothing where files stay in the local folder.
+fn uploads(core: &Core) -> Result<Families, prometheus::Error> {
+    let mut families = Families::new();
+    let Some(waiting) = core.uploads.waiting() else {
+        return Ok(families);
+    };
+    for (name, help, value) in [
+        (
+            "voxea_blobs_waiting",
+            "Files that wait to be moved to object storage.",
+            waiting.files,
+        ),
+        ("voxea_blobs_waiting_bytes", "Their octets.", waiting.bytes),
+    ] {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        families.extend(gauge.collect());
+    }
+    for (name, help, value) in [
+        (
+            "voxea_blobs_moved_total",
+            "Files that were moved to object storage, each verified there.",
+            waiting.moved,
+        ),
+        (
+            "voxea_blobs_failures_total",
+            "Attempts at moving a file that failed; the file stayed.",
+            waiting.failures,
         ),
     ] {
         let counter = IntCounter::new(name, help)?;

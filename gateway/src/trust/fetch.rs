@@ -39,6 +39,29 @@ pub(crate) enum FetchError {
     Status(StatusCode),
 }
 
+/// TLS of a client that trusts the machine's own roots, and a private authority.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    let (_, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}; it must be a PEM file of certificates", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
+            let certificate = certificate.map_err(|error| wrong(&error))?;
+            roots.add(certificate).map_err(|error| wrong(&error))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tls)
+}
+
 /// The client.
 #[derive(Clone)]
 pub(crate) struct Fetch {
@@ -57,22 +80,9 @@ impl Fetch {
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn new(ca_file: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let (_, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = ca_file {
-            let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}; it must be a PEM file of certificates", path.display());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-                let certificate = certificate.map_err(|error| wrong(&error))?;
-                roots.add(certificate).map_err(|error| wrong(&error))?;
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls) })
+        Ok(Self {
+            tls: Arc::new(tls(ca_file)?),
+        })
     }
 
     /// GETs JSON.

@@ -109,6 +109,7 @@ impl Config {
                 entry.problem("name", format!("{:?} is the name of another trunk too", found.name));
             }
             sense::tls_keys(&entry, &listen, peer.as_ref());
+            sense::readable_keys(&entry, found.srtp, &listen, peer.as_ref());
             if let Some(peer) = peer {
                 sense::way_back(&entry, &listen, &peer);
                 sense::both_ways(&entry, &found.allow, &peer);

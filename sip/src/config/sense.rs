@@ -10,6 +10,7 @@ use super::listen::Listen;
 use crate::flow::Transport;
 use crate::keeper::Settings;
 use crate::policy::Network;
+use crate::srtp::Policy;
 
 impl Listen {
     /// Whether it and a socket of another kind cannot both be had: TLS is TCP to the kernel, and each family has its own
@@ -108,6 +109,26 @@ pub(super) fn both_ways(trunk: &Section<'_>, allow: &[Network], peer: &Settings)
             format!("does not hold {ip}, the trunk's own address: what it sends from there, calls and OPTIONS, hears 403; add \"{ip}\" unless its calls come from elsewhere"),
         );
     }
+}
+
+/// A trunk whose sound must be encrypted, by keys that everybody on the way can read.
+pub(super) fn readable_keys(trunk: &Section<'_>, srtp: Option<Policy>, listen: &[Listen], peer: Option<&Settings>) {
+    if srtp != Some(Policy::Required) {
+        return;
+    }
+    let by = match peer {
+        Some(peer) if peer.transport == Transport::Tls => return,
+        Some(peer) => format!("the trunk is reached by {}", peer.transport),
+        None if trunk.has("address") || listen.is_empty() || listen.iter().any(|listen| listen.transport == Transport::Tls) => return,
+        None => "listen has no tls: address".to_owned(),
+    };
+    trunk.warning(
+        "srtp",
+        format!(
+            "its keys are in the signalling, and {by}: who reads that hears the calls all the same; use TLS (transport = \"tls\" \
+             beside the address, \"tls:…\" in [sip] listen), unless the way to the trunk is a tunnel"
+        ),
+    );
 }
 
 /// Keys of TLS where no TLS is spoken.
@@ -238,6 +259,16 @@ mod tests {
                 "",
                 "tls_name = \"pbx.example.fr\"\n",
                 "line 5: sip.trunk[0].tls_name: is for TLS, and the trunk calls without TLS",
+            ),
+            (
+                "",
+                "srtp = \"required\"\n",
+                "warning: line 5: sip.trunk[0].srtp: its keys are in the signalling, and listen has no tls: address",
+            ),
+            (
+                "",
+                "address = \"192.0.2.1\"\nsrtp = \"required\"\n",
+                "warning: line 6: sip.trunk[0].srtp: its keys are in the signalling, and the trunk is reached by udp: who reads",
             ),
             (
                 "",

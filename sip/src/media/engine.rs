@@ -108,6 +108,18 @@ impl MediaEngine {
         self.inner.ports.pairs()
     }
 
+    /// Recordings that the disk does not take now: under way, or ended less than half a minute ago, or without their manifest.
+    #[must_use]
+    pub fn failing(&self) -> usize {
+        self.inner.threads.alarm().failing()
+    }
+
+    /// What is wrong with the disk, for an operator; withdrawn when recordings can be written again. Names no file.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.threads.alarm().words()
+    }
+
     /// Ends what still runs, seals it, and waits for the threads. Blocks for
     /// as long as the disk takes: not for an asynchronous task.
     pub fn shutdown(&self) {

@@ -8,7 +8,7 @@ use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error;
 use voxea_recorder::manifest::{self, Facts, Sign};
 use voxea_recorder::repair::{self, Closed};
-use voxea_recorder::writer::{Sealed, Writer};
+use voxea_recorder::writer::{Sealed, Writer, path_of};
 
 /// Where and how one recording is kept.
 #[derive(Debug, Clone)]
@@ -33,16 +33,38 @@ impl Kept {
         Ok(writer.under(self.key.clone()))
     }
 
-    /// Ends it at `samples`, and says so in its manifest.
+    /// Says in its manifest how it was sealed.
     ///
     /// # Errors
-    /// As [`Writer::finish`]; the manifest's.
-    pub(super) fn seal(&self, writer: Writer, samples: u64, facts: &Facts) -> Result<Sealed, Error> {
-        let sealed = writer.finish(samples)?;
-        if let Some(signer) = &self.signer {
-            manifest::attest(&self.folder, &self.recording, &sealed, facts, &**signer)?;
+    /// The manifest's.
+    pub(super) fn attest(&self, sealed: &Sealed, facts: &Facts) -> Result<(), Error> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        manifest::attest(&self.folder, &self.recording, sealed, facts, &**signer)
+    }
+
+    /// Samples that are left of one whose writer is gone, once what was written by half is cut off; none when nothing can be
+    /// read.
+    pub(super) fn left(&self) -> Option<u64> {
+        let left = repair::repair(&self.folder, &self.recording, self.key.as_ref());
+        left.ok().map(|left| left.samples)
+    }
+
+    /// Closes one that was told of as not whole, because of `why`, and has no manifest yet: the disk took none then. Whether
+    /// it has one now that it had not.
+    ///
+    /// # Errors
+    /// As [`repair::close`].
+    pub fn catch_up(&self, why: &str, now: i64) -> Result<bool, Error> {
+        let there = manifest::manifest_path(&self.folder, &self.recording)?.exists();
+        if there || self.signer.is_none() || !self.is_there() {
+            return Ok(false);
         }
-        Ok(sealed)
+        self.close(why, now).map(|closed| closed.samples > 0)
+    }
+
+    /// Whether there is a file of it.
+    pub(super) fn is_there(&self) -> bool {
+        path_of(&self.folder, &self.recording).is_ok_and(|path| path.exists())
     }
 
     /// Closes what a writer left that is gone, at `now` (milliseconds UTC).

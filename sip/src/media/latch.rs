@@ -27,13 +27,19 @@ impl Latch {
         }
     }
 
-    /// Is a packet from there, which came then, the peer's?
+    /// Whether a packet from there may be the peer's: worth being looked at. Changes nothing.
+    pub(super) fn considers(&self, from: SocketAddr) -> bool {
+        from.ip() == self.negotiated.ip()
+    }
+
+    /// Is a packet from there, which came then, the peer's? To be asked of authentic packets alone: that another port is
+    /// believed must not come of what anybody can send.
     pub(super) fn accepts(&mut self, from: SocketAddr, arrival: Instant) -> bool {
         if from == self.negotiated {
             self.source = Some(from);
             return true;
         }
-        if from.ip() != self.negotiated.ip() {
+        if !self.considers(from) {
             return false;
         }
         if let Some(source) = self.source {

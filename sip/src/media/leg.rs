@@ -15,6 +15,7 @@ use super::kept::Kept;
 use crate::announcement::Plan;
 use crate::dtmf::Digit;
 use crate::rtcp::Summary;
+use crate::sdp::Sources;
 use crate::srtp::Keys;
 
 /// Names a leg in events.
@@ -30,6 +31,8 @@ pub struct Peer {
     pub rtcp: Option<SocketAddr>,
     /// Whether reports share the port of sound (RFC 5761).
     pub muxed: bool,
+    /// The sources by which it sends, where it names them (RFC 5576).
+    pub sources: Sources,
     /// The keys of both directions, when packets are encrypted.
     pub srtp: Option<Keys>,
     /// Whether it holds the call: nothing need come of it, and silence is no end.
@@ -137,7 +140,7 @@ pub struct Finished {
     pub counts: Counts,
     /// The caller's packets of telephone events (RFC 4733); no sound, and not counted as such.
     pub events: u64,
-    /// Datagrams from elsewhere than the peer, or not authentic.
+    /// Datagrams from elsewhere than the peer, of another source than it names, or not authentic.
     pub rejected: u64,
     /// Datagrams of the peer that were not RTP.
     pub malformed: u64,

@@ -24,11 +24,13 @@
 //!
 //! Absent on purpose: bridging.
 
+mod alarm;
 mod engine;
 mod events;
 mod kept;
 mod keys;
 mod latch;
+mod late;
 mod leg;
 mod outgoing;
 mod pause;
@@ -40,6 +42,7 @@ mod seal;
 mod secure;
 mod session;
 mod socket;
+mod sources;
 mod thread;
 
 pub use engine::{Leg, MediaConfig, MediaEngine};

@@ -108,7 +108,8 @@ impl Outgoing {
             marker: true,
             ssrc: u32::from_be_bytes([a, b, c, d]),
             timestamp: u32::from_be_bytes([e, f, g, h]),
-            sequence: u16::from_be_bytes([i, j]),
+            // Below half a turn: who misses the first packets would otherwise count one turn too few (RFC 3711 §3.3.1).
+            sequence: u16::from_be_bytes([i, j]) >> 1,
             announced: 0,
             told: false,
         };

@@ -10,6 +10,7 @@ use super::ports::Pair;
 use super::secure::Secure;
 use super::socket::{BATCH, Receiver};
 use crate::rtcp::{Reporter, Sent, Summary};
+use crate::srtp::Refused;
 
 /// Ticks of 20 ms from one look at the leg's reports to the next: half a second. The kernel says when they came.
 const SWEEP: u64 = 25;
@@ -67,10 +68,9 @@ impl Reports {
         self.muxed && crate::rtcp::is_rtcp(datagram)
     }
 
-    /// A report of the peer's.
-    pub(super) fn hear(&mut self, secure: &mut Secure, datagram: &[u8], at: Instant) {
-        let heard = secure.open_report(datagram).map(|report| self.reporter.hear(&report, at));
-        if !matches!(heard, Ok(Ok(()))) {
+    /// A report of the peer's, opened.
+    pub(super) fn hear(&mut self, report: &[u8], at: Instant) {
+        if self.reporter.hear(report, at).is_err() {
             self.refused += 1;
         }
     }
@@ -91,7 +91,10 @@ impl Reports {
             };
             for datagram in (0..came).filter_map(|index| receiver.datagram(index)) {
                 if !self.muxed && self.target.is_some_and(|target| target.ip() == datagram.from.ip()) {
-                    self.hear(secure, datagram.octets, datagram.arrival);
+                    match secure.open_report(datagram.octets) {
+                        Ok(report) => self.hear(&report, datagram.arrival),
+                        Err(Refused) => self.refused += 1,
+                    }
                 } else {
                     self.refused += 1;
                 }

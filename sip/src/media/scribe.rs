@@ -8,6 +8,8 @@ use voxea_recorder::error::Error;
 use voxea_recorder::timeline::Placed;
 use voxea_recorder::writer::{Channel, Writer};
 
+use super::alarm::{Alarm, may_pass};
+use super::late::PATIENCE;
 use super::pipe::Pipe;
 use super::seal::{Seal, Sealer};
 
@@ -18,10 +20,14 @@ const ROUND: Duration = Duration::from_millis(100);
 /// Samples that are handed to a writer before it writes: 10 s.
 const STEP: u64 = 80_000;
 
+/// Recordings that have ended and wait for the disk, each with what its pipe holds; of more the oldest are given up.
+const ENDED: usize = 500;
+
 /// The queue of that thread; as long as there are legs, at most.
 #[derive(Debug)]
 pub(super) struct Scribe {
     sealer: Arc<Sealer>,
+    alarm: Arc<Alarm>,
     inbox: Mutex<Inbox>,
     wake: Condvar,
 }
@@ -39,13 +45,16 @@ struct Writing {
     pipe: Arc<Pipe>,
     writer: Writer,
     failing: bool,
+    /// What is to become of it, and since when that waits for the disk.
+    ended: Option<(Seal, Instant)>,
 }
 
 impl Scribe {
     /// Hands what ended to this sealer.
-    pub(super) fn new(sealer: Arc<Sealer>) -> Self {
+    pub(super) fn new(sealer: Arc<Sealer>, alarm: Arc<Alarm>) -> Self {
         Self {
             sealer,
+            alarm,
             inbox: Mutex::default(),
             wake: Condvar::new(),
         }
@@ -58,6 +67,7 @@ impl Scribe {
             pipe,
             writer,
             failing: false,
+            ended: None,
         });
         self.wake.notify_one();
     }
@@ -80,22 +90,51 @@ impl Scribe {
         let mut round = Instant::now();
         loop {
             let (seals, last) = self.wait(&mut open, round);
-            for mut seal in seals {
-                if let Some(at) = open.iter().position(|writing| Arc::ptr_eq(&writing.pipe, &seal.pipe)) {
-                    let mut writing = open.swap_remove(at);
-                    if seal.samples > 0 {
-                        seal.error = writing.try_write().err();
-                    }
-                    self.sealer.seal(writing.writer, seal);
+            let now = Instant::now();
+            for seal in seals {
+                if let Some(writing) = open.iter_mut().find(|writing| Arc::ptr_eq(&writing.pipe, &seal.pipe)) {
+                    writing.ended = Some((seal, now));
                 }
             }
+            self.hand_on(&mut open, last, now);
+            if now >= round {
+                open.iter_mut().for_each(|writing| writing.write(&self.alarm));
+                round = (round + ROUND).max(now);
+            }
+            self.alarm.writing(open.iter().filter(|writing| writing.failing).count());
             if last {
                 return;
             }
-            let now = Instant::now();
-            if now >= round {
-                open.iter_mut().for_each(Writing::write);
-                round = (round + ROUND).max(now);
+        }
+    }
+
+    /// Hands on what has ended and is written. What the disk does not take is tried again for a while.
+    fn hand_on(&self, open: &mut Vec<Writing>, last: bool, now: Instant) {
+        let ended = open.iter().filter(|writing| writing.ended.is_some()).count();
+        let mut surplus = ended.saturating_sub(ENDED);
+        let mut index = 0;
+        while let Some(writing) = open.get_mut(index) {
+            let Some((_, since)) = &writing.ended else {
+                index += 1;
+                continue;
+            };
+            let patient = !last && surplus == 0 && now.saturating_duration_since(*since) < PATIENCE;
+            // Nothing is to be kept of some: what the disk takes is no matter then.
+            let wanted = writing.ended.as_ref().is_some_and(|(seal, _)| seal.samples > 0);
+            let error = if wanted { writing.try_write().err() } else { None };
+            if let Some(error) = &error {
+                self.alarm.raise(error);
+                if patient && may_pass(error) {
+                    writing.failing = true;
+                    index += 1;
+                    continue;
+                }
+                surplus = surplus.saturating_sub(1);
+            }
+            let Writing { writer, ended, .. } = open.swap_remove(index);
+            if let Some((mut seal, _)) = ended {
+                seal.error = error;
+                self.sealer.seal(writer, seal);
             }
         }
     }
@@ -124,11 +163,15 @@ impl Scribe {
 
 impl Writing {
     /// Writes what waits. What the disk does not take stays where it is, and is tried again in the next round.
-    fn write(&mut self) {
+    fn write(&mut self, alarm: &Alarm) {
+        if self.ended.is_some() {
+            return;
+        }
         match self.try_write() {
             Ok(()) => self.failing = false,
             Err(error) => {
-                if !self.failing {
+                alarm.raise(&error);
+                if !self.failing && !may_pass(&error) {
                     tracing::warn!(%error, "recording cannot be written, trying on");
                 }
                 self.failing = true;

@@ -9,8 +9,10 @@ use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::manifest::Facts;
 use voxea_recorder::writer::{SyncHandle, Writer};
 
+use super::alarm::Alarm;
 use super::events::Events;
 use super::kept::Kept;
+use super::late::{Late, Whole};
 use super::leg::{Finished, MediaEvent, Outcome};
 use super::pipe::Pipe;
 
@@ -37,8 +39,9 @@ pub(super) struct Seal {
 }
 
 /// The queue of that thread; as long as there are legs, at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sealer {
+    alarm: Arc<Alarm>,
     inbox: Mutex<Inbox>,
     wake: Condvar,
 }
@@ -50,7 +53,25 @@ struct Inbox {
     last: bool,
 }
 
+/// What the thread has in hand.
+#[derive(Debug, Default)]
+struct Hand {
+    watched: Vec<SyncHandle>,
+    /// What the shell has no room for yet.
+    unsent: Vec<Events>,
+    late: Late,
+}
+
 impl Sealer {
+    /// Says by this alarm when the disk fails.
+    pub(super) fn new(alarm: Arc<Alarm>) -> Self {
+        Self {
+            alarm,
+            inbox: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
     /// Begins to bring a recording to the disk.
     pub(super) fn watch(&self, handle: SyncHandle) {
         self.lock().watch.push(handle);
@@ -71,29 +92,33 @@ impl Sealer {
 
     /// The thread's whole life.
     pub(super) fn run(&self) {
-        let mut watched: Vec<SyncHandle> = Vec::new();
-        let mut unsent: Vec<Events> = Vec::new();
+        let mut hand = Hand::default();
         let mut round = Instant::now();
         loop {
-            let idle = watched.is_empty() && unsent.is_empty();
-            let patience = if unsent.is_empty() {
+            let quiet = hand.watched.is_empty() && hand.late.len() == 0 && self.alarm.words().is_none();
+            let patience = if hand.unsent.is_empty() {
                 round.saturating_duration_since(Instant::now())
             } else {
                 RETRY
             };
-            self.wait((!idle).then_some(patience));
-            let last = self.settle_all(&mut watched, &mut unsent);
-            unsent.retain_mut(|events| !events.flush());
+            self.wait((!quiet || !hand.unsent.is_empty()).then_some(patience));
+            let last = self.settle_all(&mut hand);
+            let now = Instant::now();
+            if last || now >= round {
+                hand.late.retry(millis(since_1970()), last, &self.alarm, &mut hand.unsent);
+            }
+            hand.unsent.retain_mut(|events| !events.flush());
             if last {
                 return;
             }
-            if Instant::now() >= round {
-                round = Instant::now() + ROUND;
-                for handle in std::mem::take(&mut watched) {
-                    watched.extend(sync(handle));
+            if now >= round {
+                round = now + ROUND;
+                for handle in std::mem::take(&mut hand.watched) {
+                    hand.watched.extend(self.sync(handle));
                     // Whoever hung up does not wait for the round to end.
-                    self.settle_all(&mut watched, &mut unsent);
+                    self.settle_all(&mut hand);
                 }
+                self.alarm.look();
             }
         }
     }
@@ -111,34 +136,38 @@ impl Sealer {
 
     /// Takes all that came, and settles what is to be settled; true if no more
     /// will come.
-    fn settle_all(&self, watched: &mut Vec<SyncHandle>, unsent: &mut Vec<Events>) -> bool {
+    fn settle_all(&self, hand: &mut Hand) -> bool {
         let (seals, last) = {
             let mut inbox = self.lock();
-            watched.append(&mut inbox.watch);
+            hand.watched.append(&mut inbox.watch);
             (std::mem::take(&mut inbox.seals), inbox.last)
         };
-        unsent.extend(seals.into_iter().map(|(writer, seal)| settle(writer, seal)));
+        for (writer, seal) in seals {
+            hand.unsent.extend(self.settle(writer, seal, &mut hand.late));
+        }
+        self.alarm.late(hand.late.len());
         last
+    }
+
+    /// Brings one recording to the disk; gives the handle back if there is more to
+    /// come of it.
+    fn sync(&self, mut handle: SyncHandle) -> Option<SyncHandle> {
+        if handle.is_orphan() {
+            return None;
+        }
+        match handle.sync() {
+            Ok(()) => Some(handle),
+            Err(error) => {
+                // Not tried again: the writer learns of it when it seals.
+                tracing::error!(%error, "recording did not reach the disk");
+                self.alarm.raise(&error);
+                None
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Brings one recording to the disk; gives the handle back if there is more to
-/// come of it.
-fn sync(mut handle: SyncHandle) -> Option<SyncHandle> {
-    if handle.is_orphan() {
-        return None;
-    }
-    match handle.sync() {
-        Ok(()) => Some(handle),
-        Err(error) => {
-            // Not tried again: the writer learns of it when it seals.
-            tracing::error!(%error, "recording did not reach the disk");
-            None
-        }
     }
 }
 
@@ -147,59 +176,80 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Seals, or says what is wrong; the events still have to be flushed.
-fn settle(writer: Writer, seal: Seal) -> Events {
-    let Seal {
-        pipe,
-        kept,
-        announced,
-        samples,
-        error,
-        mut finished,
-        mut events,
-    } = seal;
-    let path = writer.path().to_path_buf();
-    let written = writer.written().min(samples);
-    let lost = Some(pipe.lost()).filter(|&samples| samples > 0);
-    let lost = lost.map(|samples| RecorderError::Lost {
-        path: path.clone(),
-        ms: samples / SAMPLES_PER_MS,
-    });
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let facts = Facts {
-        started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
-        announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
-        gaps: Some(finished.gaps.clone()),
-        pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
-        sealed_at: millis(now),
-        partial: lost.as_ref().map(ToString::to_string),
-        ..Facts::default()
-    };
-    let nothing = finished.started.is_none() || samples == 0;
-    let settled = match error {
-        // Nothing is to stay, whatever the disk did not take of it.
-        _ if nothing => writer.discard().map(|()| Outcome::Nothing),
-        Some(error) => Err(error),
-        None => kept.seal(writer, samples, &facts).map(|sealed| {
-            let (path, samples) = (sealed.path, sealed.samples);
-            match lost {
-                Some(error) => Outcome::Partial { path, samples, error },
-                None => Outcome::Sealed { path, samples },
-            }
-        }),
-    };
-    finished.outcome = settled.unwrap_or_else(|error| {
-        tracing::error!(%error, "recording is not whole");
-        // What there is shall be evidence all the same. Where the disk takes no manifest either, verification says that there
-        // is none.
-        let closed = kept.close(&error.to_string(), millis(now));
-        let written = closed.map_or(written, |closed| closed.samples);
-        Outcome::Partial {
-            path,
-            samples: written,
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Sealer {
+    /// Seals, or says what is wrong; the events still have to be flushed. None when that is still to be found out.
+    fn settle(&self, writer: Writer, seal: Seal, late: &mut Late) -> Option<Events> {
+        let Seal {
+            pipe,
+            kept,
+            announced,
+            samples,
             error,
-        }
-    });
-    events.send(MediaEvent::Finished(Box::new(finished)));
-    events
+            mut finished,
+            mut events,
+        } = seal;
+        let path = writer.path().to_path_buf();
+        let written = writer.written().min(samples);
+        let lost = Some(pipe.lost()).filter(|&samples| samples > 0);
+        let lost = lost.map(|samples| RecorderError::Lost {
+            path: path.clone(),
+            ms: samples / SAMPLES_PER_MS,
+        });
+        let now = since_1970();
+        let nothing = finished.started.is_none() || samples == 0;
+        let settled = match error {
+            // Nothing is to stay, whatever the disk did not take of it.
+            _ if nothing => writer.discard().map(|()| None),
+            Some(error) => Err(error),
+            None => writer.finish(samples).map(Some),
+        };
+        finished.outcome = match settled {
+            Ok(None) => Outcome::Nothing,
+            Ok(Some(sealed)) => {
+                let facts = Facts {
+                    started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
+                    announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
+                    gaps: Some(finished.gaps.clone()),
+                    pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
+                    sealed_at: millis(now),
+                    partial: lost.as_ref().map(ToString::to_string),
+                    ..Facts::default()
+                };
+                let (path, samples) = (sealed.path.clone(), sealed.samples);
+                let outcome = match lost {
+                    Some(error) => Outcome::Partial { path, samples, error },
+                    None => Outcome::Sealed { path, samples },
+                };
+                match kept.attest(&sealed, &facts) {
+                    Ok(()) => outcome,
+                    Err(error) => {
+                        self.alarm.raise(&error);
+                        late.whole(Whole {
+                            kept,
+                            sealed,
+                            facts,
+                            outcome,
+                            finished,
+                            events,
+                            since: Instant::now(),
+                        });
+                        return None;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "recording is not whole");
+                // What there is shall be evidence all the same.
+                let there = late.close(&kept, &error.to_string(), millis(now), &self.alarm);
+                let samples = there.unwrap_or(written);
+                Outcome::Partial { path, samples, error }
+            }
+        };
+        events.send(MediaEvent::Finished(Box::new(finished)));
+        Some(events)
+    }
 }

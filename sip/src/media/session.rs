@@ -24,6 +24,7 @@ use super::reports::Reports;
 use super::seal::Seal;
 use super::secure::Secure;
 use super::socket::{BATCH, Datagram, Receiver};
+use super::sources::Sources;
 use crate::dtmf::Digit;
 use crate::dtmf::both::Way;
 
@@ -47,6 +48,7 @@ pub(super) struct Session {
     outgoing: Outgoing,
     keyboard: Keyboard,
     latch: Latch,
+    sources: Sources,
     reports: Reports,
     secure: Secure,
     timeline: Timeline,
@@ -72,6 +74,8 @@ pub(super) struct Session {
     unheard: Option<Instant>,
     /// Samples that `activity` has heard.
     heard: u64,
+    /// The sample at which the last hold ended: silence counts from there.
+    resumed: u64,
     last_rtp: Instant,
     /// Since when the peer holds the call.
     held: Option<Instant>,
@@ -120,6 +124,7 @@ impl Session {
             outgoing,
             keyboard: Keyboard::new(call.peer.events),
             latch: Latch::new(call.peer.remote),
+            sources: Sources::new(call.peer.sources),
             reports,
             secure: Secure::new(call.peer.srtp.as_ref()),
             timeline: Timeline::new(call.codec, now),
@@ -139,6 +144,7 @@ impl Session {
             discarded: false,
             unheard: None,
             heard: 0,
+            resumed: 0,
             last_rtp: now,
             held: call.peer.holds.then_some(now),
             // What came before the ACK only tells the peer's clock.
@@ -257,13 +263,14 @@ impl Session {
     /// The peer is elsewhere, or has begun or ended to hold the call.
     fn moved(&mut self, peer: &Peer, now: Instant) {
         self.latch = Latch::new(peer.remote);
+        self.sources.moved(peer.sources);
         self.keyboard.events = peer.events;
         self.reports.moved(peer);
         self.secure.moved(peer.srtp.as_ref());
         if !peer.holds && self.held.is_some() {
             // Who was away has as long to say something as who has just been greeted.
             self.last_rtp = now;
-            self.activity.restart();
+            self.resumed = self.timeline.offset_of(now).unwrap_or(0).max(0) as u64;
         }
         self.held = peer.holds.then(|| self.held.unwrap_or(now));
     }
@@ -325,22 +332,36 @@ impl Session {
 
     fn hear(&mut self, datagram: &Datagram<'_>) {
         let arrival = datagram.arrival;
+        if !self.latch.considers(datagram.from) {
+            self.rejected += 1;
+            return;
+        }
+        let is_report = self.reports.is_report(datagram.octets);
+        let opened = if is_report {
+            self.secure.open_report(datagram.octets)
+        } else {
+            self.secure.open(datagram.octets)
+        };
+        // Before anything is learnt of it.
+        let Ok(opened) = opened else {
+            self.rejected += 1;
+            return;
+        };
         if !self.latch.accepts(datagram.from, arrival) {
             self.rejected += 1;
             return;
         }
-        if self.reports.is_report(datagram.octets) {
-            self.reports.hear(&mut self.secure, datagram.octets, arrival);
-            return;
+        if is_report {
+            return self.reports.hear(&opened, arrival);
         }
-        let Ok(opened) = self.secure.open(datagram.octets) else {
-            self.rejected += 1;
-            return;
-        };
         let Ok(packet) = Packet::parse(&opened) else {
             self.malformed += 1;
             return;
         };
+        if !self.sources.accepts(packet.ssrc, arrival) {
+            self.rejected += 1;
+            return;
+        }
         self.last_rtp = self.last_rtp.max(arrival);
         let presses = self.keyboard.hear(&packet, arrival, self.is_hushed(arrival));
         if self.timeline.source() == Some(packet.ssrc) {
@@ -365,11 +386,9 @@ impl Session {
                 // A pause ends no call by its silence, and after it there is as long to speak as after the beep.
                 self.activity.restart();
             }
-            let limit = if hushed || self.held.is_some() {
-                u64::MAX
-            } else {
-                self.limits.silence
-            };
+            // What the timeline held back of a hold is no silence of who has come back.
+            let away = hushed || self.held.is_some() || self.heard < self.resumed;
+            let limit = if away { u64::MAX } else { self.limits.silence };
             let (silent_at, length) = match &placed {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
                 Placed::Silence { samples, .. } => (self.activity.push_silence(*samples, limit), *samples),
@@ -388,6 +407,9 @@ impl Session {
                 });
             }
             self.heard += length;
+            if away {
+                self.activity.restart();
+            }
         }
         None
     }

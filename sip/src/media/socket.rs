@@ -57,8 +57,7 @@ impl Receiver {
 
     /// Reads the clocks, for the sweep that begins.
     pub(super) fn read_clocks(&mut self) -> Instant {
-        self.wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.now = Instant::now();
+        (self.now, self.wall) = clocks();
         self.now
     }
 
@@ -75,7 +74,12 @@ impl Receiver {
             Err(error) => return Err(error.into()),
         };
         for message in read {
-            let age = stamp(&message).and_then(|stamp| self.wall.checked_sub(stamp)).unwrap_or_default();
+            let stamp = stamp(&message);
+            if stamp.is_some_and(|stamp| stamp > self.wall) {
+                // It came while this sweep was under way, which may have been held up for long.
+                (self.now, self.wall) = clocks();
+            }
+            let age = stamp.and_then(|stamp| self.wall.checked_sub(stamp)).unwrap_or_default();
             let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
             self.came.push(Came {
                 from: message.address.as_ref().and_then(address).ok_or(io::ErrorKind::Unsupported)?,
@@ -103,6 +107,11 @@ impl std::fmt::Debug for Receiver {
     }
 }
 
+/// Both clocks, read together.
+fn clocks() -> (Instant, Duration) {
+    (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
 /// When the kernel took it in, by the wall clock.
 fn stamp(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Duration> {
     message.cmsgs().ok()?.find_map(|control| match control {
@@ -124,6 +133,23 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A leg that held the thread up (a disk did, for seconds) must not make what came meanwhile for the next one old, by the
+    /// clock that was read before: it would be placed where it does not belong.
+    #[test]
+    fn what_came_while_the_sweep_was_held_up_came_then() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true).unwrap();
+        let mut receiver = Receiver::new();
+        let begun = receiver.read_clocks();
+        std::thread::sleep(Duration::from_millis(80));
+        let sent = Instant::now();
+        socket.send_to(&[1], socket.local_addr().unwrap()).unwrap();
+        assert_eq!(receiver.fill(&socket, false, begun).unwrap(), 1);
+        let arrival = receiver.datagram(0).unwrap().arrival;
+        let apart = arrival.max(sent) - arrival.min(sent);
+        assert!(apart < Duration::from_millis(20), "{:?}", arrival - begun);
+    }
 
     #[test]
     fn all_that_waits_is_read_whatever_family_was_read_before() {

@@ -62,6 +62,7 @@ impl Bench {
                 remote,
                 rtcp: None,
                 muxed: false,
+                sources: crate::sdp::Sources::default(),
                 srtp: None,
                 holds: false,
                 events: Some(101),

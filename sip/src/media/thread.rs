@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use voxea_recorder::writer::Writer;
 
+use super::alarm::Alarm;
 use super::outgoing::PACKET;
 use super::scribe::Scribe;
 use super::seal::Sealer;
@@ -19,6 +20,7 @@ pub(super) struct Threads {
     lanes: Vec<Arc<Lane>>,
     scribe: Arc<Scribe>,
     sealer: Arc<Sealer>,
+    alarm: Arc<Alarm>,
     media: Mutex<Vec<JoinHandle<()>>>,
     disk: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -39,12 +41,14 @@ struct Inbox {
 
 impl Threads {
     pub(super) fn start(count: usize) -> std::io::Result<Self> {
-        let sealer = Arc::new(Sealer::default());
-        let scribe = Arc::new(Scribe::new(Arc::clone(&sealer)));
+        let alarm = Arc::new(Alarm::default());
+        let sealer = Arc::new(Sealer::new(Arc::clone(&alarm)));
+        let scribe = Arc::new(Scribe::new(Arc::clone(&sealer), Arc::clone(&alarm)));
         let threads = Self {
             lanes: (0..count).map(|_| Arc::default()).collect(),
             scribe,
             sealer,
+            alarm,
             media: Mutex::default(),
             disk: Mutex::default(),
         };
@@ -56,6 +60,11 @@ impl Threads {
             lock(&threads.media).push(spawn(format!("voxea-media-{index}"), move || lane.run(&scribe))?);
         }
         Ok(threads)
+    }
+
+    /// What the disk does.
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.alarm
     }
 
     /// Gives a leg to the thread with the fewest; false after the shutdown.

@@ -109,7 +109,9 @@ impl Reporter {
         if block.ssrc() != self.ssrc {
             return;
         }
-        self.remote = Some((block.cumulative_lost(), block.interarrival_jitter()));
+        // 24 bits with a sign (RFC 3550 §6.4.1): whom the network brings packets twice has lost less than none.
+        let lost = (block.cumulative_lost() << 8) as i32 >> 8;
+        self.remote = Some((lost.max(0).unsigned_abs(), block.interarrival_jitter()));
         let named = block.last_sender_report_timestamp();
         let Some((_, left)) = self.ours.iter().find(|(ours, _)| *ours == named) else {
             return;
@@ -300,6 +302,20 @@ mod tests {
         us.hear(&peer.report(&OURS, 0, now + Duration::from_secs(9)), now + Duration::from_secs(1))
             .unwrap();
         assert_eq!(us.summary().round_trip, None);
+    }
+
+    #[test]
+    fn packets_that_came_twice_are_no_loss() {
+        let now = Instant::now();
+        let mut reporter = reporter(1, now);
+        let lost = |count: [u8; 3]| {
+            let about = [0x81, 201, 0, 7, 0, 0, 0, 2, 0, 0, 0, 1, 0];
+            [&about[..], &count, &[0; 16]].concat()
+        };
+        for (count, expected) in [([0xFF, 0xFF, 0xFE], 0), ([0, 1, 4], 260), ([0x7F, 0xFF, 0xFF], 0x7F_FFFF)] {
+            reporter.hear(&lost(count), now).unwrap();
+            assert_eq!(reporter.summary().remote_lost, Some(expected));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Codec, Description, Direction, Media};
+use super::{Codec, Description, Direction, Media, Sources};
 use crate::srtp::{self, Keys, Policy, Security, Suite};
 
 /// The payload type that our offer gives to telephone events.
@@ -39,6 +39,8 @@ pub struct Negotiated {
     pub rtcp: Option<SocketAddr>,
     /// Whether reports share the port of sound.
     pub rtcp_mux: bool,
+    /// The sources by which the peer sends, where it names them (RFC 5576).
+    pub sources: Sources,
     /// The keys, when sound is encrypted, and the number of the line that was taken (RFC 4568 §5.1.2).
     pub srtp: Option<(Keys, u32)>,
 }
@@ -101,7 +103,8 @@ pub fn offer(local: &Local) -> String {
         events: Some(EVENTS),
         direction: Direction::BOTH,
         rtcp: None,
-        rtcp_mux: false,
+        rtcp_mux: true,
+        sources: Sources::default(),
         srtp: None,
     };
     let protocol = if secure { "RTP/SAVP" } else { "RTP/AVP" };
@@ -128,10 +131,13 @@ pub fn accept(answer: &Description, local: &Local, ours: &str) -> Result<Negotia
     };
     let agreed = answer.media.iter().find_map(|media| agree(media, None, &security));
     let agreed = agreed.ok_or(NotAcceptable)?;
+    // What was offered may be an earlier answer of ours, by which a session is refreshed.
+    let offered = Description::parse(ours).unwrap_or(Description { media: Vec::new() });
+    let offered = offered.media.iter().find(|media| media.port != 0);
     // RFC 3264 §5.1: what comes to us has the numbers of our offer, whatever those of the answer are.
-    let events = agreed.events.map(|_| EVENTS);
+    let events = agreed.events.and_then(|_| offered.and_then(Media::events));
     // RFC 5761 §5.1.1: nobody may take what was not offered.
-    let rtcp_mux = false;
+    let rtcp_mux = agreed.rtcp_mux && offered.is_some_and(|media| media.rtcp_mux);
     Ok(Negotiated {
         events,
         rtcp_mux,
@@ -182,6 +188,7 @@ fn agree(media: &Media, keep: Option<Codec>, security: &Security) -> Option<Nego
         direction,
         rtcp: media.reports(),
         rtcp_mux: media.rtcp_mux,
+        sources: media.sources(),
         // The offer's order is its wish (RFC 4568 §5.1.1).
         srtp: media.crypto.first().filter(|_| secure).map(|offered| {
             let ours = security.master(offered.master.suite());
@@ -359,8 +366,33 @@ mod tests {
             assert_eq!(found.media.rtcp, expected.map(|text| text.parse().unwrap()), "{attribute}");
         }
         let ours = offer(&local());
-        let back = accept(&Description::parse(&format!("{ours}a=rtcp-mux\r\n")).unwrap(), &local(), &ours).unwrap();
-        assert!(!back.rtcp_mux, "we had not offered it");
+        let apart = ours.replace("a=rtcp-mux\r\n", "");
+        let agreed = |theirs: &str, ours: &str| accept(&Description::parse(theirs).unwrap(), &local(), ours).unwrap().rtcp_mux;
+        assert_eq!([agreed(&ours, &ours), agreed(&apart, &ours)], [true, false]);
+        assert!(!agreed(&ours, &apart), "we had not offered it");
+    }
+
+    /// A session is refreshed by what was agreed before, which may be an answer of ours.
+    #[test]
+    fn a_refresh_keeps_what_was_agreed() {
+        let offered = "m=video 6000 RTP/AVP 31\r\nm=audio 5000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\na=rtcp-mux\r\n";
+        let ours = answered(offered).unwrap().sdp;
+        let theirs = format!(
+            "v=0\r\no=x 1 2 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{}",
+            offered.replace("6000", "0")
+        );
+        let agreed = accept(&Description::parse(&theirs).unwrap(), &local(), &ours).unwrap();
+        assert_eq!((agreed.events, agreed.rtcp_mux), (Some(96), true));
+    }
+
+    #[test]
+    fn sources_are_taken_as_they_are_named() {
+        let named = |lines: &str| answered(&format!("m=audio 5000 RTP/AVP 8\r\n{lines}")).unwrap().media.sources;
+        let some = [Some(7), Some(4_294_967_295), None, None];
+        assert_eq!(named("a=ssrc:7 cname:x\r\na=ssrc:7 msid:y\r\na=ssrc:4294967295\r\n"), some);
+        assert_eq!(named("a=ssrc:x\r\na=ssrc:4294967296 cname:x\r\na=ssrc:\r\n"), Sources::default());
+        let many: String = (0..9).map(|ssrc| format!("a=ssrc:{ssrc} cname:x\r\n")).collect();
+        assert_eq!(named(&many), Sources::default(), "more than can be meant");
     }
 
     fn with(policy: Policy, media: &str) -> Result<Answer, NotAcceptable> {

@@ -14,6 +14,12 @@ const MAX_MEDIA: usize = 32;
 /// Keys of one media line that are kept.
 const MAX_KEYS: usize = 8;
 
+/// Sources of one media line that are kept (RFC 5576): a stream, and what repeats or mends it.
+const MAX_SOURCES: usize = 4;
+
+/// The sources (SSRC) that a description names for a stream; none when it names none, or more than can be meant.
+pub type Sources = [Option<u32>; MAX_SOURCES];
+
 /// A codec that can be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
@@ -119,6 +125,8 @@ pub struct Media {
     pub rtcp_mux: bool,
     /// Where reports are wanted instead of on the next port (RFC 3605): a port, and an address if that differs too.
     rtcp: Option<(u16, Option<IpAddr>)>,
+    /// The sources that it names (RFC 5576 §4.1), each once.
+    named: Vec<u32>,
     /// The keys that are offered and that we can use, in their order.
     crypto: Vec<Offered>,
     /// Payload type and encoding of each `a=rtpmap`.
@@ -227,6 +235,16 @@ impl Media {
         Some(SocketAddr::new(address.or(self.address)?, port))
     }
 
+    /// The sources that are named. Of one that names more than a stream can have none is believed, so that nothing is dropped
+    /// for a list that was cut.
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        if self.named.len() <= MAX_SOURCES {
+            sources.iter_mut().zip(&self.named).for_each(|(place, &ssrc)| *place = Some(ssrc));
+        }
+        sources
+    }
+
     fn attribute(&mut self, value: &str) {
         if let Some(crypto) = value.strip_prefix("crypto:") {
             let offered = Offered::parse(crypto).filter(|_| self.crypto.len() < MAX_KEYS);
@@ -237,6 +255,10 @@ impl Media {
             let (port, address) = rtcp.trim().split_once(' ').unwrap_or((rtcp.trim(), ""));
             let address = address.split_whitespace().nth(2).and_then(|address| address.parse().ok());
             self.rtcp = port.parse().ok().map(|port| (port, address));
+        } else if let Some(named) = value.strip_prefix("ssrc:") {
+            let ssrc = named.split_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
+            let fresh = ssrc.filter(|ssrc| self.named.len() <= MAX_SOURCES && !self.named.contains(ssrc));
+            self.named.extend(fresh);
         }
         let mapping = value
             .strip_prefix("rtpmap:")
@@ -266,6 +288,7 @@ fn section(value: &str, address: Option<IpAddr>, direction: Option<Direction>) -
         direction,
         rtcp_mux: false,
         rtcp: None,
+        named: Vec::new(),
         crypto: Vec::new(),
         encodings: Vec::new(),
     })

@@ -25,6 +25,8 @@ pub(super) struct Deposit {
     pub(super) recording: String,
     /// The key of that file, where files are encrypted.
     pub(super) key: Option<Key>,
+    /// The codec that the store was told of.
+    pub(super) codec: Codec,
     /// The line's number as configured.
     pub(super) line: String,
     /// Whether the caller can hear something before an answer.
@@ -104,6 +106,7 @@ pub(super) fn peer(media: &Negotiated) -> media::Peer {
         remote: remote.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
         rtcp: media.rtcp,
         muxed: media.rtcp_mux,
+        sources: media.sources,
         srtp: media.srtp.map(|(keys, _)| keys),
         // The peer does not listen, by a=sendonly, a=inactive or no address (RFC 3264 §8.4).
         holds: !media.direction.sends,

@@ -239,6 +239,7 @@ impl Driver {
         for (event, words, times) in self.notices.due(now) {
             tracing::warn!(event, times, "again, in the last minute: {words}");
         }
+        self.reporter.alarm(self.media.trouble().as_deref());
         let held = self.endpoint.held();
         for (what, count) in [
             ("calls", held.calls),
@@ -252,6 +253,7 @@ impl Driver {
             ("legs", self.media.legs()),
             ("deposits", self.calls.len()),
             ("tasks", self.tasks.len()),
+            ("recordings_failing", self.media.failing()),
         ] {
             self.core.counters.set_level(&self.account, what, count as u64);
         }

@@ -68,8 +68,7 @@ pub(super) fn contact(
         diverted_from,
         signalling: signalling(call),
     });
-    // Without an offer the codec is the caller's to choose, in its ACK; the file itself says which it was.
-    let codec = call.codec.map_or(Codec::Pcma, Codec::from);
+    let codec = codec(call);
     contact.recording = Some(NewRecording {
         id: recording.to_owned(),
         path: format!("{FOLDER}/{recording}.{}", voxea_recorder::writer::EXTENSION),
@@ -79,6 +78,12 @@ pub(super) fn contact(
         keep_days,
     });
     contact
+}
+
+/// In what a call will be recorded. Without an offer the codec is the caller's to choose, in its ACK; until then it is the one
+/// that most choose.
+pub(super) fn codec(call: &IncomingCall) -> Codec {
+    call.codec.map_or(Codec::Pcma, Codec::from)
 }
 
 /// What the header fields said of the call, as the API shows it. Who wants to stay unknown is named by none of them.

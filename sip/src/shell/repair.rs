@@ -50,7 +50,26 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
             }
         }
     }
+    sign_late(core, account).await?;
     Ok(orphans)
+}
+
+/// Signs what the disk took no manifest of before the process ended.
+async fn sign_late(core: &Core, account: &Account) -> Result<()> {
+    for row in core.recordings.partial(account).await? {
+        // Who has no key any more has nothing that could be signed.
+        let Ok(key) = core.recordings.key(&row) else { continue };
+        let kept = evidence::kept(core, &row.id, key.as_ref().map(evidence::key));
+        let why = row.reason.unwrap_or_default();
+        let signed = spawn_blocking(move || kept.catch_up(&why, time::now())).await;
+        match signed {
+            Ok(Ok(true)) => tracing::info!(recording = row.id, "a recording has got its manifest"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, recording = row.id, "a recording has no manifest"),
+            Err(error) => tracing::warn!(%error, recording = row.id, "a recording has no manifest"),
+        }
+    }
+    Ok(())
 }
 
 /// Closes a call of which there is no sound.

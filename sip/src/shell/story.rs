@@ -6,6 +6,7 @@ use voxea_core::artefact::{CallEnd, Ending, RecordingOutcome};
 use voxea_core::base::id;
 use voxea_core::base::time;
 use voxea_core::contact::{Accepted, IntakeError, Outcome};
+use voxea_recorder::codec::Codec;
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver};
@@ -47,6 +48,7 @@ impl Driver {
             stage: Stage::Committing(leg),
             recording,
             key: key.as_ref().map(evidence::key),
+            codec: records::codec(call),
             line: call.line.clone(),
             reliable: call.reliable,
             local: place.shown,
@@ -151,11 +153,14 @@ impl Driver {
 
     /// The ACK came: sound may leave.
     pub(super) fn answered(&mut self, call: CallHandle, media: &Negotiated) {
-        let interaction = self.calls.get(&call).and_then(|deposit| deposit.interaction.clone());
+        let deposit = self.calls.get(&call);
+        let interaction = deposit.and_then(|deposit| deposit.interaction.clone());
+        let agreed = Codec::from(media.codec);
+        let codec = deposit.filter(|deposit| deposit.codec != agreed).map(|_| agreed.as_str());
         let (core, at) = (self.core.clone(), records::civil(self.moment));
         self.tasks.spawn(async move {
             if let Some(interaction) = interaction
-                && let Err(error) = core.recordings.answered(&interaction, at).await
+                && let Err(error) = core.recordings.answered(&interaction, at, codec).await
             {
                 tracing::warn!(%error, interaction, "the time of an answer could not be stored");
             }

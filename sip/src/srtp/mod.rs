@@ -4,6 +4,9 @@
 mod context;
 mod keys;
 mod sdes;
+mod transform;
+#[cfg(test)]
+mod vectors;
 mod window;
 
 pub use context::{Receiver, Refused, Sender};

@@ -28,10 +28,9 @@ impl Offered {
         if words.any(|parameter| !parameter.starts_with("WSH=")) {
             return None;
         }
-        // Of several keys they would change between them; the first and its lifetime are enough of one.
-        let mut parts = inline.split('|');
-        let text = parts.next()?;
-        if text.contains(';') || inline.contains(';') || parts.any(|part| part.contains(':')) {
+        // Of several keys they would change between them; the first is enough of one, with the time of its life or without.
+        let (text, life) = inline.split_once('|').map_or((inline, None), |(text, life)| (text, Some(life)));
+        if inline.contains(';') || life.is_some_and(|life| !is_lifetime(life)) {
             return None;
         }
         // Some leave out the padding that belongs there.
@@ -47,6 +46,13 @@ impl Offered {
             master: Master::new(suite, master),
         })
     }
+}
+
+/// Whether it is a number of packets, as `2^20` or in full (RFC 4568 §6.1). No call has so many that a key would end: the
+/// shortest that anybody writes are hours.
+fn is_lifetime(text: &str) -> bool {
+    let number = text.strip_prefix("2^").unwrap_or(text);
+    !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
 }
 
 /// A message in which no key can be read: what is kept of a call must not open what somebody on the way has kept of it.
@@ -104,6 +110,13 @@ mod tests {
     #[test]
     fn what_would_change_packets_is_passed_by() {
         for line in [
+            // The forms of RFC 4568 §6.1: an identifier (MKI) behind the lifetime, or without one.
+            "1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32".to_owned(),
+            "1 AES_CM_128_HMAC_SHA1_80 inline:YUJDZGVmZ2hpSktMbW9QUXJzVHVWd3l6MTIzNDU2|1066:4".to_owned(),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|soon"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|2^20"),
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4"),
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4;inline:{KEY}"),
             format!("1 AES_CM_128_HMAC_SHA1_32 inline:{KEY}"),
@@ -115,6 +128,10 @@ mod tests {
             String::new(),
         ] {
             assert_eq!(Offered::parse(&line), None, "{line}");
+        }
+        for life in ["", "|2^20", "|2^48", "|1048576"] {
+            let line = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{life}");
+            assert!(Offered::parse(&line).is_some(), "{line}");
         }
         let window = format!("2 aes_cm_128_hmac_sha1_80 inline:{KEY} WSH=128");
         assert_eq!(Offered::parse(&window).unwrap().tag, 2);

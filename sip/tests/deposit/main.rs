@@ -52,6 +52,36 @@ async fn a_message_becomes_a_request_with_its_recording() {
     assert_eq!(running.task.await.unwrap(), Exit::Stopped);
 }
 
+/// An INVITE without an offer: the codec is the one of its ACK, and reports share the port of sound where that agrees.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_codec_of_an_ack_is_the_recordings() {
+    let house = House::new().await;
+    let running = house.open("127.0.0.0/8", "46400-46419").await;
+    let caller = Caller::new(running.udp, "open").await;
+    caller.send(&caller.request("INVITE", 1, "", "")).await;
+    let ok = caller.hears("SIP/2.0 200").await;
+    assert!(ok.contains("RTP/AVP 8 0 9 101\r\n") && ok.contains("a=rtcp-mux\r\n"), "{ok}");
+    let answer = offer(caller.sound.local_addr().unwrap()).replace("RTP/AVP 8", "RTP/AVP 9");
+    let ack = caller.request("ACK", 1, &tag(&ok), &format!("{answer}a=rtcp-mux\r\n"));
+    caller.send(&ack).await;
+    let mut buffer = [0; 2_048];
+    let mut heard = Vec::new();
+    while !heard.contains(&200) {
+        let length = caller.sound.recv(&mut buffer).await.unwrap();
+        assert!(length > 12);
+        heard.push(buffer[1] & if buffer[1] < 192 { 0x7F } else { 0xFF });
+    }
+    assert_eq!(heard.first(), Some(&9), "G.722 is what we send: {heard:?}");
+    caller.send(&caller.request("BYE", 2, &tag(&ok), "")).await;
+    let call = house.settled().await;
+    let recording = call.recording.unwrap();
+    assert_eq!(recording.state, "sealed", "{recording:?}");
+    let row = house.core.recordings.get(&Actor::System, &recording.id).await.unwrap();
+    assert_eq!(row.codec, "g722");
+    running.stop.soft.cancel();
+    assert_eq!(running.task.await.unwrap(), Exit::Stopped);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_gives_up_during_the_commit_stays_as_a_contact() {
     let house = House::new().await;

@@ -6,6 +6,7 @@ mod receipt;
 mod udh;
 
 use bytes::Bytes;
+use voxea_rules::udh::shifts;
 use voxea_rules::{charset, gsm7};
 
 pub use receipt::{Receipt, ReceiptState};
@@ -42,13 +43,14 @@ pub enum Alphabet {
 pub struct Text {
     /// How `bytes` are read.
     pub alphabet: Alphabet,
-    /// The text alone: no user data header, no packing.
+    /// The text alone: no user data header, no packing, and no table of a national language.
     pub bytes: Bytes,
     /// The user data header as it came, empty without one.
     pub header: Bytes,
     /// Of a long text.
     pub part: Option<Part>,
-    /// The user data header runs over the end; `bytes` are then all that came.
+    /// The user data header runs over the end, and `bytes` are then all that came; or a language's table lacks what was
+    /// written by it.
     pub damaged: bool,
 }
 
@@ -109,9 +111,16 @@ fn text(delivery: &Delivery, default: DefaultAlphabet) -> Text {
             None => damaged = true,
         }
     }
-    let (alphabet, packed) = alphabet(delivery.data_coding, default);
+    let (mut alphabet, packed) = alphabet(delivery.data_coding, default);
     if packed {
-        bytes = gsm7::unpack(&bytes, fill(header.len())).into();
+        bytes = gsm7::unpack(&bytes, gsm7::fill(header.len())).into();
+    }
+    let shifts = shifts(&header);
+    if alphabet == Alphabet::Gsm7 && !shifts.is_default() {
+        // Each part names its language in its own header, which does not go on with it: what is kept can be read alone.
+        let decoded = gsm7::decode_national(&bytes, shifts);
+        (alphabet, bytes) = (Alphabet::Ucs2, charset::encode_ucs2(&decoded.text).into());
+        damaged |= decoded.damaged;
     }
     Text {
         alphabet,
@@ -120,12 +129,6 @@ fn text(delivery: &Delivery, default: DefaultAlphabet) -> Text {
         part,
         damaged,
     }
-}
-
-/// The bits between a header of so many bytes and the first septet (3GPP TS 23.040 §9.2.3.24).
-fn fill(header: usize) -> u8 {
-    let over = header * 8 % 7;
-    u8::try_from((7 - over) % 7).unwrap_or(0)
 }
 
 /// SMPP's data_coding where it has a meaning of its own, else 3GPP TS 23.038 §4; and whether septets are packed.
@@ -242,7 +245,7 @@ mod tests {
     #[test]
     fn packed_septets_after_a_header() {
         let mut body = vec![5, 0, 3, 42, 2, 1];
-        body.extend(gsm7::pack(b"hellohello", fill(6)));
+        body.extend(gsm7::pack(b"hellohello", gsm7::fill(6)));
         let text = text_of(&delivery(0x40, 0, &body), DefaultAlphabet::Gsm7Packed);
         assert_eq!(text.words(), sound("hellohello"));
         assert_eq!(
@@ -253,6 +256,24 @@ mod tests {
                 number: 1
             })
         );
+    }
+
+    #[test]
+    fn texts_by_the_tables_of_a_language() {
+        let turkish = b"\x03\x24\x01\x01kre\x1bs, 5 \x1be";
+        let text = text_of(&delivery(0x40, 0, turkish), DefaultAlphabet::Gsm7);
+        assert_eq!((text.words(), text.alphabet), (sound("kreş, 5 €"), Alphabet::Ucs2));
+        assert_eq!(&text.header[..], b"\x03\x24\x01\x01");
+        // A part, packed, with a locking shift beside its place.
+        let mut body = vec![8, 0, 3, 42, 2, 2, 0x25, 1, 3];
+        body.extend(gsm7::pack(b"informa\x09{o", gsm7::fill(9)));
+        let text = text_of(&delivery(0x40, 0, &body), DefaultAlphabet::Gsm7Packed);
+        assert_eq!((text.words(), text.part.map(|part| part.number)), (sound("informação"), Some(2)));
+        // A language that nobody knows is read as a handset does that does not know it; another alphabet has no tables.
+        let text = text_of(&delivery(0x40, 0, b"\x03\x24\x01\x7fcaf\x05"), DefaultAlphabet::Gsm7);
+        assert_eq!((text.words().text.as_deref(), text.words().undecodable), (Some("café"), true));
+        let text = text_of(&delivery(0x40, 8, b"\x03\x24\x01\x01\0\xe9"), DefaultAlphabet::Gsm7);
+        assert_eq!(text.words(), sound("é"));
     }
 
     #[test]

@@ -152,11 +152,9 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         for (at, (start, key)) in found.iter().enumerate() {
             let end = found.get(at + 1).map_or(text.len(), |(next, _)| *next);
-            let value = text.get(start + key.len()..end).and_then(|value| {
-                value
-                    .split(|char: char| char.is_whitespace() || char == ',' || char == ';')
-                    .find(|word| !word.is_empty())
-            });
+            let value = text
+                .get(start + key.len()..end)
+                .and_then(|value| value.split(parts).map(|word| word.trim_matches('"')).find(|word| !word.is_empty()));
             match *key {
                 "id:" => fields.id = fields.id.or(value),
                 "stat:" | "status:" | "state:" => fields.stat = fields.stat.or(value),
@@ -166,6 +164,11 @@ impl<'a> Fields<'a> {
         }
         fields
     }
+}
+
+/// What ends a value. U+FFFD is how a NUL reads, with which some SMSCs end the text as if it were a C string.
+fn parts(char: char) -> bool {
+    char.is_whitespace() || matches!(char, ',' | ';' | char::REPLACEMENT_CHARACTER)
 }
 
 /// Where a key begins, in any case, at the start or behind something that is neither letter nor digit.
@@ -225,6 +228,59 @@ mod tests {
         ] {
             assert_eq!(of_text(text), expected, "{text:?}");
         }
+    }
+
+    /// One message, as it is told by SMSCs that have read the appendix with more or less care.
+    #[test]
+    fn one_receipt_in_the_hands_of_many_vendors() {
+        for text in [
+            "id:x1 sub:001 dlvrd:001 submit date:2611240800 done date:2611240801 stat:DELIVRD err:000 text:Votre demande a ete",
+            "id:x1 sub:001 dlvrd:001 submit date:2611240800 done date:2611240801 stat:DELIVRD err:000 text:",
+            "id:x1 sub:001 dlvrd:001 submit date:261124080000 done date:261124080107 stat:DELIVRD err:000 Text:Votre",
+            "id:x1 sub:1 dlvrd:1 submit date:20261124080000 done date:20261124080107 stat:DELIVRD err:000",
+            "id:x1 submit date:2611240800 done date:2611240801 stat:DELIVRD err:000",
+            "id:x1 dlvrd:001 stat:DELIVRD err:000",
+            "id:x1 submit_date:2611240800 done_date:2611240801 stat:DELIVRD err:000",
+            "id:x1 submit date:26-11-24 08:00:01 done date:26-11-24 08:00:07 stat:DELIVRD err:000",
+            "stat:DELIVRD err:000 id:x1",
+            "err:000 done date:2611240801 stat:DELIVRD id:x1 text:",
+            "ID:x1 SUB:001 DLVRD:001 SUBMIT DATE:2611240800 DONE DATE:2611240801 STAT:DELIVRD ERR:000 TEXT:OUI",
+            "Id: x1 Sub: 001 Stat: DELIVRD Err: 000",
+            "id:x1,sub:001,dlvrd:001,stat:DELIVRD,err:000",
+            "id:x1; stat:DELIVRD; err:000;",
+            "id:x1\r\nsub:001\r\nstat:DELIVRD\r\nerr:000\r\ntext:",
+            "id:\"x1\" sub:\"001\" stat:\"DELIVRD\" err:\"000\"",
+            "  id:x1  sub:001   stat:DELIVRD  err:000  ",
+            "id:x1 stat:DELIVRD err:000\u{fffd}",
+            "stat:DELIVRD err:000 id:x1\u{fffd}",
+            "message id:x1 status:DELIVRD error:000",
+        ] {
+            assert_eq!(
+                of_text(text),
+                receipt(&["x1"], ReceiptState::Delivered, Some("DELIVRD err 000")),
+                "{text:?}"
+            );
+        }
+        for (word, state) in [
+            ("DELIVRD", ReceiptState::Delivered),
+            ("Delivered", ReceiptState::Delivered),
+            ("EXPIRED", ReceiptState::Failed),
+            ("DELETED", ReceiptState::Failed),
+            ("UNDELIV", ReceiptState::Failed),
+            ("undeliverable", ReceiptState::Failed),
+            ("REJECTD", ReceiptState::Failed),
+            ("REJECTED", ReceiptState::Failed),
+            ("SKIPPED", ReceiptState::Failed),
+            ("ACCEPTD", ReceiptState::OnTheWay),
+            ("ENROUTE", ReceiptState::OnTheWay),
+            ("SCHEDULED", ReceiptState::OnTheWay),
+            ("UNKNOWN", ReceiptState::Unknown),
+            ("BUFFERED", ReceiptState::Unknown),
+        ] {
+            let read = of_text(&format!("id:x1 sub:001 stat:{word} err:011"));
+            assert_eq!(read, receipt(&["x1"], state, Some(&format!("{word} err 011"))));
+        }
+        assert_eq!(of_text("id: sub:001 stat:DELIVRD").ids, [""; 0], "an empty id is none");
     }
 
     #[test]

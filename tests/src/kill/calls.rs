@@ -13,7 +13,7 @@ use crate::scratch::{Running, Scratch};
 use crate::sip::{Answer, Call, Impairment, Invite};
 
 /// Calls in one life of the daemon.
-const CALLS: usize = 5;
+const CALLS: usize = 50;
 /// Of the greeting that the line plays here.
 const GREETING: Duration = Duration::from_millis(200);
 /// What a recording may lack at its end.
@@ -30,6 +30,8 @@ pub struct Outcome {
     pub recordings: usize,
     /// Of these, how many lack more than a second, or cannot be fetched.
     pub short: usize,
+    /// Of these, how many have another voice than their caller's, or none.
+    pub strange: usize,
     /// The most that one lacked, in milliseconds.
     pub worst_ms: u64,
     /// Recordings that `voxea recording verify --all` found sound at the end.
@@ -44,7 +46,7 @@ impl Outcome {
     /// Whether every promise was kept.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
-        self.calls.is_sound() && self.short == 0 && self.unsound == 0
+        self.calls.is_sound() && self.short == 0 && self.strange == 0 && self.unsound == 0
     }
 }
 
@@ -80,9 +82,9 @@ pub async fn run(binary: &Path, store: &str, kills: u64, encrypted: bool) -> Res
         while let Some(joined) = talking.join_next().await {
             calls.extend(joined?);
         }
-        let speech = vec![0x2A; 8_000 * 5];
         let clean = Impairment::default();
-        let speak = calls.iter().map(|(_, call)| call.play(&speech, &clean));
+        let spoken: Vec<Vec<u8>> = calls.iter().map(|(caller, _)| vec![voice(caller); 8_000 * 5]).collect();
+        let speak = calls.iter().zip(&spoken).map(|((_, call), speech)| call.play(speech, &clean));
         let speaking = async {
             for played in join_all(speak).await {
                 played?;
@@ -150,10 +152,27 @@ async fn judge(running: &Running, answered: &BTreeMap<String, Duration>) -> Resu
         let audio = running.rest().call("GET", &target, None).await?;
         let whole = audio.status == 200 && audio.body.len() as u64 >= recording["duration_ms"].as_u64().unwrap_or(0) * 16;
         outcome.short += usize::from(lacks > LACK || recording["state"] != "partial" || !whole);
+        outcome.strange += usize::from(!is_of(&from, &audio.body));
     }
     outcome.calls = Tally::judge(answered.keys().map(String::as_str), &found);
     ensure!(outcome.recordings > 0, "no call lived long enough to be judged");
     Ok(outcome)
+}
+
+/// The one octet (A-law) that a caller says all the time: another one than those before and after.
+fn voice(caller: &str) -> u8 {
+    let number: usize = caller.trim_start_matches('0').parse().unwrap_or(0);
+    // Loud, and neither silence nor what differs from it by its sign.
+    0x20 | (number % 16) as u8
+}
+
+/// Whether the caller's channel of a WAV has this voice, and nothing but it and silence.
+fn is_of(caller: &str, wav: &[u8]) -> bool {
+    const SILENCE: u8 = 0xD5;
+    let data = wav.windows(4).position(|four| four == b"data");
+    let heard = data.and_then(|at| wav.get(at + 8..)).unwrap_or_default().iter().step_by(2);
+    let mut voices = heard.filter(|&&octet| octet != SILENCE).peekable();
+    voices.peek().is_some() && voices.all(|&octet| octet == voice(caller))
 }
 
 /// PCM16, mono, 8 kHz: a quiet tone.
@@ -188,3 +207,20 @@ greeting = "short.wav"
 beep = false
 silence_seconds = 60
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_is_known_and_another_is_not() {
+        let wav = |octets: &[u8]| {
+            let frames = octets.iter().flat_map(|&octet| [octet, 0xD5]);
+            b"RIFF....WAVEdata....".iter().copied().chain(frames).collect::<Vec<u8>>()
+        };
+        let (own, other) = (voice("0145000001"), voice("0145000002"));
+        assert!(is_of("0145000001", &wav(&[0xD5, own, own, 0xD5])));
+        assert!(!is_of("0145000001", &wav(&[own, other])));
+        assert!(!is_of("0145000001", &wav(&[0xD5])));
+    }
+}

@@ -52,6 +52,24 @@ pub struct Heard {
     pub packets: u64,
     /// Their payloads as they came, at most ten minutes.
     pub octets: Vec<u8>,
+    /// The longest stretch that it left out: timestamps that jumped from one number to the next.
+    pub hole: Duration,
+    /// Sequence number and timestamp of the last packet.
+    last: Option<(u16, u32)>,
+}
+
+impl Heard {
+    fn note(&mut self, packet: &[u8]) {
+        let [_, _, a, b, c, d, e, f, ..] = *packet else { return };
+        let (number, timestamp) = (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f]));
+        let last = self.last.replace((number, timestamp));
+        if let Some((before, at)) = last
+            && number == before.wrapping_add(1)
+        {
+            let step = timestamp.wrapping_sub(at).saturating_sub(FRAME as u32);
+            self.hole = self.hole.max(Duration::from_micros(u64::from(step) * 125));
+        }
+    }
 }
 
 /// One packet of a plan: when it is due, its number, and its octets.
@@ -181,6 +199,7 @@ async fn listen_to(socket: Arc<UdpSocket>, payload_type: u8, heard: Arc<Mutex<He
         {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             heard.packets += 1;
+            heard.note(&buffer[..length]);
             let room = KEPT - heard.octets.len();
             heard.octets.extend_from_slice(&payload[..payload.len().min(room)]);
         }
@@ -223,6 +242,19 @@ mod tests {
         let numbers: Vec<usize> = paused.iter().map(|(_, number, _)| *number).collect();
         assert_eq!(numbers[8..12], [8, 10, 9, 11]);
         assert!(paused.is_sorted_by_key(|(due, _, _)| *due));
+    }
+
+    #[test]
+    fn a_hole_is_what_timestamps_leave_out() {
+        let mut heard = Heard::default();
+        for packet in [rtp(8, 0, 7, &[]), rtp(8, 1, 7, &[]), rtp(8, 5, 7, &[])] {
+            heard.note(&packet);
+        }
+        assert_eq!(heard.hole, Duration::ZERO, "packets that are lost are no hole of the sender's");
+        let mut jumped = rtp(8, 6, 7, &[]);
+        jumped[4..8].copy_from_slice(&(9_u32 * 160).to_be_bytes());
+        heard.note(&jumped);
+        assert_eq!(heard.hole, Duration::from_millis(60));
     }
 
     #[test]

@@ -320,6 +320,12 @@ async fn health_needs_no_key_and_tells_no_stranger_much() {
     assert_eq!(ask("/livez").await.status, 200);
     assert_eq!(ask("/readyz").await.json(), json!({"ready": true}));
     let halted = town.core.channels.register(Account::new(AccountKind::Mailbox, "mairie"));
+    halted.alarm(Some("the disk is full"));
+    assert_eq!(ask("/readyz").await.json(), json!({"ready": true, "degraded": true}));
+    let shown = town.get("/v1/channels").await.json();
+    assert_eq!(shown["items"][0]["alarm"], "the disk is full");
+    halted.alarm(None);
+    assert_eq!(ask("/readyz").await.json(), json!({"ready": true}));
     halted.halted("wrong password", 0, 1);
     assert_eq!(ask("/readyz").await.json(), json!({"ready": true, "degraded": true}));
     let channels = town.get("/v1/channels").await.json();

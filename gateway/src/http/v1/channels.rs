@@ -38,6 +38,10 @@ pub(super) struct Channel {
     last_activity: Option<String>,
     /// What went wrong last.
     last_error: Option<String>,
+    /// What is wrong now although it works, such as a disk that takes no recordings; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "recordings cannot be written: No space left on device (os error 28)")]
+    alarm: Option<String>,
     /// When it is tried again.
     next_attempt: Option<String>,
     /// Work that waits.
@@ -102,6 +106,7 @@ impl From<Status> for Channel {
             addresses: status.addresses,
             last_activity: status.last_activity.map(rfc3339),
             last_error: status.last_error,
+            alarm: status.alarm,
             next_attempt: status.next_attempt.map(rfc3339),
             queue: status.queue,
             trunks: status.trunks.into_iter().map(Trunk::from).collect(),

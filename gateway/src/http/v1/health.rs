@@ -23,7 +23,7 @@ pub(super) struct Live {
 pub(super) struct Ready {
     /// Always `true`; a daemon that is not ready answers 503.
     ready: bool,
-    /// There, and `true`, when a channel is halted.
+    /// There, and `true`, when a channel is halted, or has an alarm.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     degraded: bool,
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
-use voxea_core::jobs::JobRow;
+use voxea_core::jobs::{JobRow, Step};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
@@ -35,6 +35,17 @@ pub(super) struct Job {
     attempts: i64,
     /// What went wrong last.
     last_error: Option<String>,
+    /// What it has still to do; null where nobody counts.
+    waiting: Option<Waiting>,
+}
+
+/// Files that are only on this machine yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Waiting {
+    /// How many.
+    files: u64,
+    /// Their octets.
+    bytes: u64,
 }
 
 impl From<JobRow> for Job {
@@ -46,6 +57,7 @@ impl From<JobRow> for Job {
             running: row.lease_until > 0,
             attempts: row.attempts,
             last_error: row.last_error,
+            waiting: None,
         }
     }
 }
@@ -55,7 +67,14 @@ impl From<JobRow> for Job {
     responses((status = 200, description = "Every job", body = Jobs), Keyed))]
 pub(super) async fn list(State(api): State<Api>, _caller: Caller<Read>) -> Result<Json<Jobs>, Problem> {
     let rows = api.core().jobs.list().await?;
-    Ok(Json(Jobs {
-        items: rows.into_iter().map(Job::from).collect(),
-    }))
+    let mut items: Vec<Job> = rows.into_iter().map(Job::from).collect();
+    if let Some(waiting) = api.core().uploads.waiting() {
+        for job in items.iter_mut().filter(|job| job.kind == Step::Upload.as_str()) {
+            job.waiting = Some(Waiting {
+                files: waiting.files,
+                bytes: waiting.bytes,
+            });
+        }
+    }
+    Ok(Json(Jobs { items }))
 }

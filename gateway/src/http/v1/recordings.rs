@@ -19,6 +19,7 @@ use crate::http::extract::{self, Id};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shape::may_see;
+use crate::sound;
 
 /// What is known of a recording.
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,7 +165,7 @@ pub(super) async fn release(State(api): State<Api>, caller: Caller<Admin>, Id(id
 /// Opens a recording that may be heard.
 ///
 /// # Errors
-/// 404; 409 before it is closed, and when there is no sound.
+/// 404; 409 before it is closed, and when there is no sound; 503 when it is in object storage and that does not answer.
 pub(super) async fn open(api: &Api, caller: &Caller<Read>, id: &str) -> Result<(RecordingRow, Arc<Reader>), Problem> {
     may_see(&caller.actor, "recording", "recording")?;
     let row = api.core().recordings.get(&caller.actor, id).await?;
@@ -178,12 +179,13 @@ pub(super) async fn open(api: &Api, caller: &Caller<Read>, id: &str) -> Result<(
         };
         return Err(Problem::new(Kind::CONFLICT, detail).with("state", row.state.into()));
     }
-    let path = api.core().blobs.path(&row.path);
+    let shelf = api.core().blobs.shelf();
+    let (path, source) = (shelf.path(&row.path), sound::source(shelf, &row.path).await?);
     let key = api.core().recordings.key(&row)?.map(|key| Key::new(key.octets()));
     // What was sealed whole is whole, or somebody has cut it.
     let promised = (state == Some(RecordingState::Sealed)).then_some(row.samples);
     let opened = blocking(move || {
-        let reader = Reader::open(&path, key.as_ref())?;
+        let reader = Reader::of(&path, source, key.as_ref())?;
         let there = i64::try_from(reader.samples()).ok();
         if promised.is_some_and(|promised| Some(promised) != there || !reader.is_whole()) {
             let problem = "it is not as long as when it was sealed";

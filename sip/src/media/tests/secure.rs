@@ -84,3 +84,41 @@ fn a_leg_in_counter_mode() {
 fn a_leg_in_galois_counter_mode() {
     talks(Suite::AesGcm, 47_370..=47_379);
 }
+
+/// What anybody can send from another port of the peer's host shall not turn our packets there, however long the peer is silent.
+#[test]
+fn what_is_not_authentic_turns_nothing() {
+    let mut bench = Bench::new(47_380..=47_389);
+    let mut leg = bench.engine.reserve().unwrap();
+    let caller = Caller::new(&leg);
+    let keys = Keys {
+        ours: Master::new(Suite::AesGcm, [1; 30]),
+        theirs: Master::new(Suite::AesGcm, [2; 30]),
+    };
+    let mut call = bench.call(caller.address(), "turned");
+    call.peer.srtp = Some(keys);
+    leg.start(&call).unwrap();
+    let begun = bench.begun();
+    let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    other.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let (mut seal, mut intruder) = (Sender::new(&keys.theirs), Sender::new(&Master::new(Suite::AesGcm, [3; 30])));
+    for number in 0..30 {
+        sleep_until(begun + Duration::from_millis(20) * u32::from(number));
+        other.send_to(&intruder.protect(&packet(number, 0xEE)).unwrap(), caller.to).unwrap();
+    }
+    other.set_nonblocking(true).unwrap();
+    assert!(other.recv(&mut [0; 2_048]).is_err(), "it is sent nothing");
+    other.set_nonblocking(false).unwrap();
+    // The peer itself behind an address that renumbers ports: its keys show that it is.
+    for number in 30..60 {
+        sleep_until(begun + Duration::from_millis(20) * u32::from(number));
+        other.send_to(&seal.protect(&packet(number, 0x2A)).unwrap(), caller.to).unwrap();
+    }
+    let mut open = Receiver::new(&keys.ours);
+    let mut buffer = [0; 2_048];
+    let length = other.recv(&mut buffer).unwrap();
+    assert!(open.open(&buffer[..length]).is_ok());
+    leg.stop(Instant::now());
+    let finished = bench.finished();
+    assert!((30..50).contains(&finished.rejected), "{finished:?}");
+}

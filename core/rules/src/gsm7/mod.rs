@@ -6,54 +6,18 @@
 //! septets, an escape and a code.
 //!
 //! `Ç` is in the alphabet, `ç` is not; neither are `â ê î ô û ë ï œ À È Ê`.
+//!
+//! Where a header names a language, its tables stand in place of these two: [`decode_national`].
+
+mod alphabet;
+mod national;
 
 use crate::charset::Decoded;
+pub use alphabet::ESCAPE;
+use alphabet::{Code, code};
+pub use national::{Language, Shifts};
 
-/// The escape to the extension table (§6.2.1, note 1).
-pub const ESCAPE: u8 = 0x1B;
-
-/// The default table by code; the place of the escape is never looked up.
-const DEFAULT: [char; 128] = [
-    '@', '£', '$', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', '\n', 'Ø', 'ø', '\r', 'Å', 'å', //
-    'Δ', '_', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ', 'Ξ', '\0', 'Æ', 'æ', 'ß', 'É', //
-    ' ', '!', '"', '#', '¤', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/', //
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ':', ';', '<', '=', '>', '?', //
-    '¡', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', //
-    'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 'Ä', 'Ö', 'Ñ', 'Ü', '§', //
-    '¿', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', //
-    'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 'ä', 'ö', 'ñ', 'ü', 'à',
-];
-
-/// The extension table (§6.2.1.1): code after the escape, character.
-const EXTENSION: [(u8, char); 10] = [
-    (0x0A, '\u{c}'),
-    (0x14, '^'),
-    (0x28, '{'),
-    (0x29, '}'),
-    (0x2F, '\\'),
-    (0x3C, '['),
-    (0x3D, '~'),
-    (0x3E, ']'),
-    (0x40, '|'),
-    (0x65, '€'),
-];
-
-/// No code for this character.
-const NONE: u8 = 0xFF;
-
-/// The default table turned round for Latin-1; the Greek capitals are searched for.
-const REVERSE: [u8; 256] = {
-    let mut reverse = [NONE; 256];
-    let mut code = 0;
-    while code < 128 {
-        let char = DEFAULT[code] as usize;
-        if char < 256 && code != ESCAPE as usize {
-            reverse[char] = code as u8;
-        }
-        code += 1;
-    }
-    reverse
-};
+const CARRIAGE_RETURN: u8 = 0x0D;
 
 /// A character that the alphabet does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,27 +35,6 @@ impl std::fmt::Display for Unencodable {
 }
 
 impl std::error::Error for Unencodable {}
-
-/// How a character is written: one septet, or the one after an escape.
-enum Code {
-    Plain(u8),
-    Escaped(u8),
-}
-
-fn code(char: char) -> Option<Code> {
-    if let Some(&plain) = REVERSE.get(char as usize).filter(|&&plain| plain != NONE) {
-        return Some(Code::Plain(plain));
-    }
-    if let Some(&(escaped, _)) = EXTENSION.iter().find(|(_, known)| *known == char) {
-        return Some(Code::Escaped(escaped));
-    }
-    // Below 256 the reversed table has spoken; what is left are the Greek capitals in 0x10..0x1A.
-    (char as u32 >= 256)
-        .then(|| DEFAULT.iter().position(|known| *known == char))
-        .flatten()
-        .and_then(|place| u8::try_from(place).ok())
-        .map(Code::Plain)
-}
 
 /// What a character costs in septets: 1, 2 for the extension table, `None` when the alphabet
 /// does not have it.
@@ -125,38 +68,33 @@ pub fn encode(text: &str) -> Result<Vec<u8>, Unencodable> {
 /// as a space, both as §6.2.1.1 asks of a handset. Each of the four is told by `damaged`.
 #[must_use]
 pub fn decode(unpacked: &[u8]) -> Decoded {
+    decode_national(unpacked, Shifts::default())
+}
+
+/// Reads unpacked septets by the tables of the languages that a header names; never fails.
+///
+/// What these tables do not have is read as [`decode`] does (§6.2.1.2.2: from the table in
+/// front), and told by `damaged`; so is a language that is not known.
+#[must_use]
+pub fn decode_national(unpacked: &[u8], shifts: Shifts) -> Decoded {
     let mut decoded = Decoded {
         text: String::with_capacity(unpacked.len()),
-        damaged: false,
+        damaged: shifts.unknown,
     };
     let mut septets = unpacked.iter().copied();
     while let Some(septet) = septets.next() {
-        let (char, sound) = match septet {
-            ESCAPE => match septets.next() {
-                Some(code) => escaped(code),
-                None => (char::REPLACEMENT_CHARACTER, false),
-            },
-            _ => plain(septet),
+        let read = match septet {
+            ESCAPE => septets.next().and_then(|code| {
+                let read = shifts.escaped(code);
+                decoded.damaged |= read.is_none();
+                read.or_else(|| if code == ESCAPE { Some(' ') } else { shifts.plain(code) })
+            }),
+            _ => shifts.plain(septet),
         };
-        decoded.text.push(char);
-        decoded.damaged |= !sound;
+        decoded.damaged |= read.is_none();
+        decoded.text.push(read.unwrap_or(char::REPLACEMENT_CHARACTER));
     }
     decoded
-}
-
-fn plain(septet: u8) -> (char, bool) {
-    match DEFAULT.get(usize::from(septet)) {
-        Some(char) => (*char, true),
-        None => (char::REPLACEMENT_CHARACTER, false),
-    }
-}
-
-fn escaped(code: u8) -> (char, bool) {
-    match EXTENSION.iter().find(|(known, _)| *known == code) {
-        Some((_, char)) => (*char, true),
-        None if code == ESCAPE => (' ', false),
-        None => (plain(code).0, false),
-    }
 }
 
 /// Packs septets, after `fill` zero bits (0 to 6: what a user data header needs to end on a
@@ -177,6 +115,27 @@ pub fn pack(septets: &[u8], fill: u8) -> Vec<u8> {
     packed
 }
 
+/// Packs the text of a message whose length will be known in bytes only, as SMPP's is: seven
+/// spare bits would read as an `@`, so a carriage return stands there, which no reader sees
+/// and [`unpack`] drops (the padding of §6.1.2.3.1).
+#[must_use]
+pub fn pack_text(septets: &[u8], fill: u8) -> Vec<u8> {
+    let spare = pack(septets, fill).len() * 8 - usize::from(fill % 7) - septets.len() * 7;
+    if spare == 7 {
+        pack(&[septets, &[CARRIAGE_RETURN]].concat(), fill)
+    } else {
+        pack(septets, fill)
+    }
+}
+
+/// The bits between a header of so many bytes (its length byte with it) and the first septet
+/// (3GPP TS 23.040 §9.2.3.24): 0 to 6.
+#[must_use]
+pub fn fill(header: usize) -> u8 {
+    // Less than 7, so nothing is cut.
+    ((7 - header * 8 % 7) % 7) as u8
+}
+
 /// Unpacks septets that stand after `fill` bits (0 to 6), as many as there are.
 ///
 /// SMPP gives a length in bytes, not in septets, so a text of 8n - 1 septets leaves seven
@@ -195,7 +154,7 @@ pub fn unpack(packed: &[u8], fill: u8) -> Vec<u8> {
             (u16::from_le_bytes([low, high]) >> (bit % 8) & 0x7F) as u8
         })
         .collect();
-    if fill + count * 7 == bits && matches!(septets.last(), Some(0 | 0x0D)) {
+    if fill + count * 7 == bits && matches!(septets.last(), Some(&0 | &CARRIAGE_RETURN)) {
         septets.pop();
     }
     septets
@@ -203,6 +162,7 @@ pub fn unpack(packed: &[u8], fill: u8) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::alphabet::{DEFAULT, EXTENSION};
     use super::*;
     use proptest::prelude::*;
 
@@ -283,6 +243,10 @@ mod tests {
         assert_eq!(pack(b"1234567", 0).len(), 7);
         assert_eq!(unpack(&pack(b"1234567", 0), 0), b"1234567", "padding is no @");
         assert_eq!(unpack(&pack(b"12345678", 0), 0), b"12345678");
+        assert_eq!(pack_text(b"1234567", 0), pack(b"1234567\r", 0));
+        assert_eq!(pack_text(b"123456", 0), pack(b"123456", 0));
+        // Headers of an 8-bit and of a 16-bit reference, of a language, and none.
+        assert_eq!([6, 7, 4, 9, 0].map(fill), [1, 0, 3, 5, 0]);
     }
 
     proptest! {
@@ -302,6 +266,17 @@ mod tests {
             if back.len() == septets.len() + 1 {
                 prop_assert_eq!(back.pop(), Some(0));
             }
+            if back.len() + 1 == septets.len() {
+                prop_assert!(matches!(septets.last(), Some(0 | 0x0D)));
+                back.extend(septets.last());
+            }
+            prop_assert_eq!(back, septets);
+        }
+
+        #[test]
+        fn a_text_that_is_packed_comes_back_but_for_a_last_return(text in in_alphabet(), fill in 0_u8..7) {
+            let septets = encode(&text).unwrap();
+            let mut back = unpack(&pack_text(&septets, fill), fill);
             if back.len() + 1 == septets.len() {
                 prop_assert!(matches!(septets.last(), Some(0 | 0x0D)));
                 back.extend(septets.last());
