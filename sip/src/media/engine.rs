@@ -222,9 +222,11 @@ impl Leg {
     pub fn pause(&self, paused: bool, at: Instant, answer: oneshot::Sender<Done>) {
         match &self.state {
             LegState::Started(control) => {
-                let pauses = &mut control.lock().pauses;
-                if pauses.len() < WANTED {
-                    pauses.push(Wanted { paused, at, answer });
+                let mut wishes = control.lock();
+                if wishes.over {
+                    drop(answer.send(Done::Ending));
+                } else if wishes.pauses.len() < WANTED {
+                    wishes.pauses.push(Wanted { paused, at, answer });
                 }
             }
             // Whoever asked may not wait any more.

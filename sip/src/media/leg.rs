@@ -204,6 +204,8 @@ pub(super) struct Wishes {
     pub(super) stored: bool,
     /// Pauses, and ends of pauses; bounded.
     pub(super) pauses: Vec<Wanted>,
+    /// The leg has ended: nobody reads this any more.
+    pub(super) over: bool,
     /// Nothing of the recording shall stay.
     pub(super) discarded: bool,
 }

@@ -214,6 +214,7 @@ impl Session {
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
     pub(super) fn into_seal(mut self, mut end: End, now: Instant) -> Seal {
+        self.ends();
         if self.refused {
             // However it ended: nothing was recorded, and nothing stays on the disk.
             end = End {

@@ -22,6 +22,15 @@ impl Session {
         let _ = answer.send(done);
     }
 
+    /// Whoever asks from now on is told that there is nothing to pause.
+    pub(super) fn ends(&self) {
+        let mut wishes = self.control.lock();
+        wishes.over = true;
+        for wanted in wishes.pauses.drain(..) {
+            let _ = wanted.answer.send(Done::Ending);
+        }
+    }
+
     fn pause(&mut self, paused: bool, offset: i64) -> Done {
         // What was handed out is in the file. That happens 200 ms after it was said, so only a thread that was held up comes
         // so late.

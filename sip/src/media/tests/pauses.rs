@@ -11,6 +11,7 @@ use crate::dtmf::Digit;
 fn pause(leg: &Leg, paused: bool, at: Instant) -> (Done, Duration) {
     let (answer, done) = oneshot::channel();
     leg.pause(paused, at, answer);
+    // Never unanswered: what is wanted is in force, or there is nothing to pause.
     (done.blocking_recv().unwrap(), at.elapsed())
 }
 
@@ -149,6 +150,17 @@ fn a_recording_that_is_none_is_not_paused_and_one_that_is_over_neither() {
     leg.stop(Instant::now());
     assert_eq!(pause(&leg, true, Instant::now()).0, Done::Ending);
     assert_eq!(bench.finished().pauses, []);
+    // One that has ended by itself, and of which its holder has not heard yet.
+    let mut leg = bench.engine.reserve().unwrap();
+    let short = Call {
+        max: Duration::from_millis(100),
+        ..bench.call(caller.address(), "short")
+    };
+    leg.start(&short).unwrap();
+    bench.begun();
+    assert_eq!(bench.ended(), MediaEnd::MaxLength);
+    bench.finished();
+    assert_eq!(pause(&leg, true, Instant::now()).0, Done::Ending);
 }
 
 /// Keys of a pause are not even counted: how many there were is the length of a code.
