@@ -224,7 +224,7 @@ impl Leg {
             LegState::Started(control) => {
                 let mut wishes = control.lock();
                 if wishes.over {
-                    drop(answer.send(Done::Ending));
+                    let _ = answer.send(Done::Ending);
                 } else if wishes.pauses.len() < WANTED {
                     wishes.pauses.push(Wanted { paused, at, answer });
                 }

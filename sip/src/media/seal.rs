@@ -217,7 +217,6 @@ impl Sealer {
                     pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
                     sealed_at: millis(now),
                     partial: lost.as_ref().map(ToString::to_string),
-                    ..Facts::default()
                 };
                 let (path, samples) = (sealed.path.clone(), sealed.samples);
                 let outcome = match lost {
