@@ -112,7 +112,7 @@ CREATE TABLE recording (
     codec          TEXT NOT NULL,        -- pcma, pcmu, g722
     rate           BIGINT NOT NULL,      -- octets a second of each channel; of g722 each is two samples
     samples        BIGINT NOT NULL,
-    reason         TEXT,                 -- why failed or partial
+    reason         TEXT,                 -- why failed or partial; of a sealed one, who stopped it
     started_at     BIGINT,
     sealed_at      BIGINT,
     keep_days      BIGINT NOT NULL DEFAULT 90,  -- kept so long after its request is closed
@@ -121,11 +121,24 @@ CREATE TABLE recording (
     held_at        BIGINT,
     held_by        TEXT,
     erased_at      BIGINT,               -- when its file was taken away
-    data_key       TEXT                  -- its file is encrypted under this, sealed; taken out when it is erased
+    data_key       TEXT,                 -- its file is encrypted under this, sealed; taken out when it is erased
+    discarded_by   TEXT                  -- who wanted nothing of it kept, while it was being made
 );
 CREATE INDEX recording_by_interaction ON recording (interaction_id);
 CREATE INDEX recording_by_state ON recording (state);
 CREATE INDEX recording_by_end ON recording (keep_until) WHERE keep_until IS NOT NULL;
+CREATE INDEX recording_discarded ON recording (id) WHERE discarded_by IS NOT NULL AND erased_at IS NULL;
+
+-- Stretches of a recording that were not to be recorded: the file has silence there.
+CREATE TABLE recording_pause (
+    recording_id   TEXT NOT NULL REFERENCES recording (id),
+    number         BIGINT NOT NULL,      -- in their order, from 0
+    first_sample   BIGINT NOT NULL,
+    samples        BIGINT,               -- NULL while it lasts, and when nobody knows
+    paused_by      TEXT,
+    resumed_by     TEXT,                 -- NULL too when the end of the recording ended it
+    PRIMARY KEY (recording_id, number)
+);
 
 -- Files that are in object storage: each was read back and found to be what was sent, before the local copy went. What has no
 -- row is in the blob folder.

@@ -48,8 +48,8 @@ pub struct Facts {
     pub announced_ms: Option<u64>,
     /// Where nothing was received; none when nobody knows.
     pub gaps: Option<Vec<Gap>>,
-    /// Where nothing was to be recorded.
-    pub pauses: Vec<Gap>,
+    /// Where nothing was to be recorded; none when nobody knows.
+    pub pauses: Option<Vec<Gap>>,
     /// When the recording was closed, milliseconds UTC.
     pub sealed_at: i64,
     /// Why it is not whole, when it is not.
@@ -87,8 +87,8 @@ pub struct Manifest {
     pub announced_ms: Option<u64>,
     /// Where nothing was received.
     pub gaps: Option<Vec<Stretch>>,
-    /// Where nothing was to be recorded.
-    pub pauses: Vec<Stretch>,
+    /// Where nothing was to be recorded: there is silence.
+    pub pauses: Option<Vec<Stretch>>,
     /// Its files, in order.
     pub segments: Vec<Segment>,
 }
@@ -120,7 +120,7 @@ impl Manifest {
             sealed_at: facts.sealed_at,
             announced_ms: facts.announced_ms,
             gaps: facts.gaps.as_deref().map(stretches),
-            pauses: stretches(&facts.pauses),
+            pauses: facts.pauses.as_deref().map(stretches),
             segments: vec![sealed.segment.clone()],
         }
     }

@@ -39,7 +39,7 @@ fn facts() -> Facts {
         started_at: Some(1_795_507_200_000),
         announced_ms: Some(4_200),
         gaps: Some(vec![Gap { offset: 160, samples: 320 }]),
-        pauses: Vec::new(),
+        pauses: Some(vec![Gap { offset: 9, samples: 3 }]),
         sealed_at: 1_795_507_201_000,
         partial: None,
     }
@@ -121,6 +121,7 @@ fn flipped_everywhere(key: Option<&Key>) {
     for (member, from, to) in [
         ("samples", "\"samples\":2100,\"started_at\"", "\"samples\":2101,\"started_at\""),
         ("gaps", "[160,320]", "[160,321]"),
+        ("pauses", "[9,3]", "[9,4]"),
         ("announced_ms", "4200", "4201"),
         ("started_at", "1795507200000", "1795507200001"),
         ("state", "\"sealed\"", "\"partial\""),

@@ -21,6 +21,7 @@ mod media;
 mod message;
 mod oddities;
 pub mod registrar;
+mod renegotiate;
 pub mod stream;
 
 use std::net::SocketAddr;
@@ -61,6 +62,8 @@ pub struct Invite {
     pub headers: Vec<String>,
     /// Further lines of the offer's sound, without CRLF; with `a=crypto:` it is offered encrypted.
     pub media: Vec<String>,
+    /// What the offer says of the caller: `sendrecv`, `sendonly` for one who does not listen, `inactive`.
+    pub direction: &'static str,
     /// Whether what comes back is listened to; without it [`Call::beep`] never returns, and the sockets can be taken.
     pub listen: bool,
     /// Where the sound is to go, when it is somebody else's to take; else to a socket of the call's own.
@@ -77,6 +80,7 @@ impl Invite {
             payload_type: 8,
             headers: Vec::new(),
             media: Vec::new(),
+            direction: "sendrecv",
             listen: true,
             sound: None,
         }
@@ -107,7 +111,7 @@ pub struct Call {
     dialog: Dialog,
     media: Media,
     progress: watch::Receiver<Progress>,
-    /// CSeq and status of the last INFO that was answered.
+    /// CSeq and status of the last INFO or INVITE in the dialog that was answered.
     informed: watch::Receiver<(u32, u16)>,
     cseq: AtomicU32,
     reader: JoinHandle<()>,
@@ -147,7 +151,8 @@ impl Call {
             target: format!("sip:{}@{server}", invite.dialled),
         };
         let branch = format!("z9hG4bK-i{number}-{}", local.port());
-        let mut sdp = offer(invite.sound.map_or_else(|| rtp.local_addr(), Ok)?, invite.payload_type);
+        let sound = invite.sound.map_or_else(|| rtp.local_addr(), Ok)?;
+        let mut sdp = offer(sound, invite.payload_type).replace("sendrecv", invite.direction);
         for line in &invite.media {
             if line.starts_with("a=crypto:") {
                 sdp = sdp.replace("RTP/AVP", "RTP/SAVP");
@@ -336,14 +341,17 @@ async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progr
         };
         let answer = match (message.status, message.method()) {
             // RFC 3261 §13.2.2.4: each repetition of the 2xx gets the ACK again.
-            (200..=299, "INVITE") => Some(ack.clone()),
+            (200..=299, "INVITE") => {
+                let number = number(&message);
+                answers.send_replace((number, message.status));
+                Some(message::acknowledgement(&ack, number))
+            }
             (200.., "BYE") => {
                 progress.send_replace(Progress::HungUp(message.status));
                 None
             }
-            (200.., "INFO") => {
-                let number = message.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
-                answers.send_replace((number.unwrap_or_default(), message.status));
+            (200.., "INFO") | (300.., "INVITE") => {
+                answers.send_replace((number(&message), message.status));
                 None
             }
             (0, "BYE") => {
@@ -358,6 +366,12 @@ async fn read(socket: Arc<UdpSocket>, ack: String, progress: watch::Sender<Progr
             drop(socket.send(answer.as_bytes()).await);
         }
     }
+}
+
+/// The number of CSeq.
+fn number(message: &Message) -> u32 {
+    let number = message.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
+    number.unwrap_or_default()
 }
 
 impl Dialog {

@@ -21,7 +21,7 @@ pub(crate) use objects::forget;
 pub use quality::Quality;
 pub use ranged::Ranged;
 pub use reader::BlobReader;
-pub use recording::{CallEnd, Ending, RecordingOutcome, RecordingRow, RecordingState};
+pub use recording::{CallEnd, Ending, Pause, PauseRow, RecordingOutcome, RecordingRow, RecordingState};
 pub use sealing::{finish, seal};
 pub use shelf::{Found, Shelf};
 pub use uploads::{Uploads, Waiting};

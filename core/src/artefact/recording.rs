@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::quality::Quality;
 use crate::base::account::Unknown;
+use crate::base::actor::Actor;
 use crate::base::time::Millis;
 
 /// How far a recording has come.
@@ -90,6 +91,30 @@ pub enum CallEnd {
     Crash,
 }
 
+/// A stretch of a recording that is not to be recorded; its file has silence there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Its place among the recording's pauses, from 0.
+    pub number: u32,
+    /// Its first sample.
+    pub first: u64,
+    /// Its length in samples; `None` while it lasts.
+    pub samples: Option<u64>,
+}
+
+/// A pause as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct PauseRow {
+    /// Its first sample.
+    pub first_sample: i64,
+    /// Its length in samples; `None` while it lasts, and when the daemon died before its end.
+    pub samples: Option<i64>,
+    /// Who wanted it, as history names them.
+    pub paused_by: Option<String>,
+    /// Who ended it; `None` when the end of the recording did.
+    pub resumed_by: Option<String>,
+}
+
 /// The end of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -101,6 +126,10 @@ pub struct Ending {
     pub reason: Option<String>,
     /// How well it was heard, when anything was.
     pub quality: Option<Quality>,
+    /// Where nothing was to be recorded.
+    pub pauses: Vec<Pause>,
+    /// Who stopped the recording, when somebody did.
+    pub stopped_by: Option<Actor>,
 }
 
 impl Ending {
@@ -112,6 +141,8 @@ impl Ending {
             at,
             reason: None,
             quality: None,
+            pauses: Vec::new(),
+            stopped_by: None,
         }
     }
 }
@@ -180,7 +211,7 @@ pub struct RecordingRow {
     pub rate: i64,
     /// Of each channel.
     pub samples: i64,
-    /// Why it is partial or failed.
+    /// Why it is partial or failed; of a sealed one, who stopped it.
     pub reason: Option<String>,
     /// When the first sample was heard.
     pub started_at: Option<Millis>,
@@ -200,12 +231,30 @@ pub struct RecordingRow {
     pub held_at: Option<Millis>,
     /// By whose word, as history names them.
     pub held_by: Option<String>,
+    /// Who wanted nothing of it kept, as history names them.
+    pub discarded_by: Option<String>,
+    /// Where nothing was to be recorded, in order; read by [`crate::contact::Recordings::get`] alone.
+    #[sqlx(skip)]
+    pub pauses: Vec<PauseRow>,
 }
 
 impl RecordingRow {
+    /// Whether it is being made, and nothing is recorded at the moment.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let last = self.pauses.last().is_some_and(|pause| pause.samples.is_none());
+        last && self.state == RecordingState::Recording.as_str()
+    }
+
+    /// A number of its samples in milliseconds.
+    #[must_use]
+    pub const fn millis(&self, samples: i64) -> i64 {
+        if self.rate > 0 { samples * 1000 / self.rate } else { 0 }
+    }
+
     /// Its length in milliseconds.
     #[must_use]
     pub const fn duration_ms(&self) -> i64 {
-        if self.rate > 0 { self.samples * 1000 / self.rate } else { 0 }
+        self.millis(self.samples)
     }
 }

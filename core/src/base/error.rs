@@ -39,6 +39,9 @@ pub enum CoreError {
         /// `kind/name`.
         account: String,
     },
+    /// What is asked for is in other hands, which did not answer in time; a later try may work.
+    #[error("{0}")]
+    Unanswered(String),
     /// The store cannot be reached or is full; nothing was stored and a later try may work.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -76,7 +79,7 @@ impl CoreError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Unanswered(_))
     }
 }
 

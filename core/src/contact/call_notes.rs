@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::artefact::{CallEnd, Ending, Quality, RecordingOutcome, RecordingState};
+use crate::artefact::{Ending, Quality, RecordingOutcome, RecordingState};
+use crate::audit;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, Feed, NewEvent};
@@ -55,9 +57,25 @@ static SEALED: LazyLock<SetSql> = LazyLock::new(|| {
         ("begun", Column::Integer),
     ])
     .statement(
-        "UPDATE recording SET state = r.new_state, samples = r.new_samples, reason = r.new_reason, sealed_at = r.now_at, \
-         started_at = COALESCE(r.begun, started_at) FROM {rows} AS r \
-         WHERE interaction_id = r.which AND state IN ('recording', 'sealing') RETURNING id, interaction_id",
+        // Of what was discarded nothing is kept, however its call ended.
+        "UPDATE recording SET sealed_at = r.now_at, started_at = COALESCE(r.begun, started_at), \
+         state = CASE WHEN discarded_by IS NULL THEN r.new_state ELSE 'failed' END, \
+         samples = CASE WHEN discarded_by IS NULL THEN r.new_samples ELSE 0 END, \
+         reason = CASE WHEN discarded_by IS NULL THEN r.new_reason ELSE 'discarded by ' || discarded_by END FROM {rows} AS r \
+         WHERE interaction_id = r.which AND state IN ('recording', 'sealing') RETURNING id, interaction_id, state",
+    )
+});
+static PAUSED: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[
+        ("which", Column::Text),
+        ("place", Column::Integer),
+        ("begins", Column::Integer),
+        ("lasts", Column::Integer),
+    ])
+    .statement(
+        "INSERT INTO recording_pause (recording_id, number, first_sample, samples) SELECT c.id, r.place, r.begins, r.lasts \
+         FROM {rows} AS r JOIN recording c ON c.interaction_id = r.which WHERE true ON CONFLICT (recording_id, number) \
+         DO UPDATE SET samples = excluded.samples WHERE recording_pause.samples IS NULL",
     )
 });
 static REQUESTS: LazyLock<SetSql> = LazyLock::new(|| {
@@ -79,7 +97,7 @@ pub(super) enum What {
     Answered { codec: Option<String> },
     /// It is over.
     Ended {
-        ending: Ending,
+        ending: Box<Ending>,
         /// The moment of sample 0.
         started_at: Option<Millis>,
         outcome: RecordingOutcome,
@@ -159,6 +177,13 @@ async fn run(store: Store, feed: Feed, mut queue: mpsc::Receiver<Note>) {
 struct Closed {
     id: String,
     interaction_id: String,
+    state: String,
+}
+
+impl Closed {
+    fn is_audible(&self) -> bool {
+        self.state.parse().is_ok_and(RecordingState::is_audible)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -170,7 +195,8 @@ struct Linked {
 /// One transaction.
 async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
     let now = time::now();
-    let (mut answered, mut coded, mut ended, mut sealed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut answered, mut coded, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sealed, mut paused) = (Vec::new(), Vec::new());
     let mut ends = BTreeMap::new();
     for note in notes {
         match &note.what {
@@ -186,7 +212,17 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
                 outcome,
             } => {
                 let (state, samples, reason) = parts(outcome);
-                ends.insert(note.interaction.as_str(), (ending.by, state));
+                let stopped = ending.stopped_by.as_ref().map(|by| format!("stopped by {by}"));
+                let reason = reason.cloned().or(stopped);
+                ends.insert(note.interaction.as_str(), &**ending);
+                paused.extend(ending.pauses.iter().map(|pause| {
+                    row!({
+                        "which": note.interaction,
+                        "place": pause.number,
+                        "begins": number(pause.first),
+                        "lasts": pause.samples.map(number),
+                    })
+                }));
                 ended.push(row!({
                     "which": note.interaction,
                     "moment": note.at,
@@ -197,7 +233,7 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
                 sealed.push(row!({
                     "which": note.interaction,
                     "new_state": state.as_str(),
-                    "new_samples": i64::try_from(samples).unwrap_or(i64::MAX),
+                    "new_samples": number(samples),
                     "new_reason": reason,
                     "now_at": now,
                     "begun": started_at,
@@ -209,11 +245,13 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
     execute(&mut tx, &ANSWERED, &answered).await?;
     execute(&mut tx, &CODED, &coded).await?;
     execute(&mut tx, &ENDED, &ended).await?;
+    execute(&mut tx, &PAUSED, &paused).await?;
     let mut events = Vec::new();
     if !sealed.is_empty() {
         let (sql, rows) = (SEALED.for_tx(&tx), Row::array(&sealed));
         let closed: Vec<Closed> = on!(Tx, &mut tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
         events = announce(&mut tx, &closed, &ends, now).await?;
+        audit::append(&mut tx, &stops(&closed, &ends, now)).await?;
     }
     if !events.is_empty() {
         let first = feed::next_positions(&mut tx, events.len()).await?;
@@ -227,7 +265,7 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
 }
 
 /// Raises the versions of the requests whose recordings were closed; what the feed tells of it.
-async fn announce(tx: &mut Tx, closed: &[Closed], ends: &BTreeMap<&str, (CallEnd, RecordingState)>, now: Millis) -> Result<Vec<NewEvent>> {
+async fn announce(tx: &mut Tx, closed: &[Closed], ends: &BTreeMap<&str, &Ending>, now: Millis) -> Result<Vec<NewEvent>> {
     if closed.is_empty() {
         return Ok(Vec::new());
     }
@@ -247,10 +285,10 @@ async fn announce(tx: &mut Tx, closed: &[Closed], ends: &BTreeMap<&str, (CallEnd
     let mut events = Vec::new();
     for recording in closed {
         let interaction = recording.interaction_id.as_str();
-        let (Some(request), Some((end, state))) = (request_of.get(interaction), ends.get(interaction)) else {
+        let (Some(request), Some(ending)) = (request_of.get(interaction), ends.get(interaction)) else {
             continue;
         };
-        let kind = if state.is_audible() {
+        let kind = if recording.is_audible() {
             EventKind::RecordingAvailable
         } else {
             EventKind::RecordingFailed
@@ -258,12 +296,22 @@ async fn announce(tx: &mut Tx, closed: &[Closed], ends: &BTreeMap<&str, (CallEnd
         let event = NewEvent::of_request(kind, request)
             .with("interaction_id", interaction)
             .with("recording_id", recording.id.as_str())
-            .with("state", state.as_str());
-        events.push(event.with("end", end.as_str()));
+            .with("state", recording.state.as_str());
+        events.push(event.with("end", ending.by.as_str()));
     }
     let updated = |(request, version): &(String, i64)| NewEvent::of_request(EventKind::RequestUpdated, request).with("version", *version);
     events.extend(versions.iter().map(updated));
     Ok(events)
+}
+
+/// What the trail is told of recordings that somebody stopped; who discarded one stands there already.
+fn stops(closed: &[Closed], ends: &BTreeMap<&str, &Ending>, now: Millis) -> Vec<audit::Entry> {
+    let entry = |recording: &Closed| {
+        let by = ends.get(recording.interaction_id.as_str())?.stopped_by.as_ref()?;
+        let entry = audit::Entry::new(by, "stopped", format!("recording/{}", recording.id)).at(now);
+        Some(entry.detail(&json!({"interaction_id": recording.interaction_id})))
+    };
+    closed.iter().filter_map(entry).collect()
 }
 
 async fn execute(tx: &mut Tx, sql: &SetSql, rows: &[Row]) -> Result<()> {
@@ -272,6 +320,10 @@ async fn execute(tx: &mut Tx, sql: &SetSql, rows: &[Row]) -> Result<()> {
     }
     let (sql, rows) = (sql.for_tx(tx), Row::array(rows));
     Ok(on!(Tx, tx, db => sqlx::query(sql).bind(rows).execute(db).await.map(|_| ()))?)
+}
+
+fn number(samples: u64) -> i64 {
+    i64::try_from(samples).unwrap_or(i64::MAX)
 }
 
 const fn parts(outcome: &RecordingOutcome) -> (RecordingState, u64, Option<&String>) {

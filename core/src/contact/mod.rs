@@ -11,6 +11,7 @@ mod cleanup;
 mod committer;
 #[expect(clippy::module_inception, reason = "the noun that this folder is about")]
 mod contact;
+mod control;
 mod deliveries;
 pub mod evidence;
 mod fence;
@@ -19,6 +20,7 @@ mod interaction;
 mod join;
 mod keys;
 mod ledger;
+mod live;
 mod marks;
 mod part;
 mod parts;
@@ -38,6 +40,7 @@ pub use contact::{
 };
 pub use intake::Intake;
 pub use interaction::{AttachmentOf, CallOf, InteractionRow, Interactions, RawRow, RecordingOf, Shown};
+pub use live::{Done, Entered, Live, Order, Wish};
 pub use part::{Coding, Part, PartAccepted};
 pub use recordings::Recordings;
 pub use redelivery::{DeliveryMark, Earlier, REMEMBERED, Redelivery};

@@ -1,6 +1,7 @@
 //! Recordings and the calls they belong to, from the answer to the sealed file.
 
 use super::call_notes::{CallNotes, What};
+use super::live::Live;
 use super::reached::{INTERACTION, reached};
 use crate::artefact::{Ending, RecordingOutcome, RecordingRow};
 use crate::base::account::Account;
@@ -15,7 +16,7 @@ use crate::store::on;
 use crate::vault::{DataKey, Vault};
 
 pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, keep_days, keep_until, \
-     hold_reason, held_at, held_by, \
+     hold_reason, held_at, held_by, discarded_by, \
      (SELECT answered_at FROM call_detail c WHERE c.interaction_id = recording.interaction_id) AS answered_at FROM recording";
 
 /// The door to recordings.
@@ -26,6 +27,7 @@ pub struct Recordings {
     pub(super) feed: Feed,
     catalogue: Catalogue,
     notes: CallNotes,
+    pub(super) live: Live,
 }
 
 impl Recordings {
@@ -39,6 +41,7 @@ impl Recordings {
             feed,
             catalogue,
             notes,
+            live: Live::default(),
         }
     }
 
@@ -47,7 +50,14 @@ impl Recordings {
     /// # Errors
     /// [`CoreError::NotFound`], also when the actor reaches no request of its call; the store's.
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<RecordingRow> {
-        self.reachable(actor, Operation::Read, id).await
+        self.shown(actor, Operation::Read, id).await
+    }
+
+    /// One recording with its pauses, for somebody who may do this with its request.
+    pub(super) async fn shown(&self, actor: &Actor, operation: Operation, id: &str) -> Result<RecordingRow> {
+        let mut row = self.reachable(actor, operation, id).await?;
+        row.pauses = self.pauses(id).await?;
+        Ok(row)
     }
 
     /// One recording, for somebody who may do this with its request.
@@ -111,7 +121,7 @@ impl Recordings {
     /// The store's.
     pub async fn ended(&self, interaction_id: &str, ending: &Ending, started_at: Option<Millis>, outcome: &RecordingOutcome) -> Result<()> {
         let what = What::Ended {
-            ending: ending.clone(),
+            ending: Box::new(ending.clone()),
             started_at,
             outcome: outcome.clone(),
         };

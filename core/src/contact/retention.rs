@@ -54,7 +54,7 @@ impl Recordings {
         let now = time::now();
         let mut tx = self.store.begin().await?;
         let sql = "UPDATE recording SET hold_reason = $2, held_at = CASE WHEN $2 IS NULL THEN NULL ELSE $3 END, \
-                   held_by = CASE WHEN $2 IS NULL THEN NULL ELSE $4 END WHERE id = $1 AND state <> 'purged'";
+                   held_by = CASE WHEN $2 IS NULL THEN NULL ELSE $4 END WHERE id = $1 AND state <> 'purged' AND discarded_by IS NULL";
         let changed = on!(Tx, &mut tx, db => sqlx::query(sql)
             .bind(id).bind(reason).bind(now).bind(actor.to_string()).execute(db).await.map(|done| done.rows_affected()))?;
         if changed == 0 {
@@ -122,24 +122,32 @@ impl Recordings {
 
     async fn take_away(&self, blobs: &Blobs, now: Millis) -> Result<()> {
         // What failed has a file at times, and is told of to nobody when that goes.
+        // What was discarded goes at the end of its call, and here when that failed.
         let sql = "SELECT id, path FROM recording WHERE erased_at IS NULL AND keep_until <= $1 AND hold_reason IS NULL \
-                   AND state IN ('purged', 'failed') ORDER BY keep_until, id LIMIT 1000";
+                   AND state IN ('purged', 'failed') \
+                   UNION SELECT id, path FROM recording WHERE erased_at IS NULL AND discarded_by IS NOT NULL AND state = 'failed' \
+                   ORDER BY id LIMIT 1000";
         let files: Vec<(String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(now).fetch_all(db).await)?;
         for (_, path) in &files {
             blobs.erase_here(path).await?;
             blobs.erase_here(&manifest(path)).await?;
         }
         for (id, path) in files {
-            blobs.erase(&path).await?;
-            blobs.erase(&manifest(&path)).await?;
-            let mut tx = self.store.begin().await?;
-            artefact::forget(&mut tx, &path).await?;
-            artefact::forget(&mut tx, &manifest(&path)).await?;
-            let sql = "UPDATE recording SET erased_at = $2, data_key = NULL WHERE id = $1";
-            on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).bind(now).execute(db).await.map(|_| ()))?;
-            tx.commit().await?;
+            self.erase(blobs, &id, &path, now).await?;
         }
         Ok(())
+    }
+
+    /// Takes away the files of a recording, and its key if it still has one.
+    pub(super) async fn erase(&self, blobs: &Blobs, id: &str, path: &str, now: Millis) -> Result<()> {
+        blobs.erase(path).await?;
+        blobs.erase(&manifest(path)).await?;
+        let mut tx = self.store.begin().await?;
+        artefact::forget(&mut tx, path).await?;
+        artefact::forget(&mut tx, &manifest(path)).await?;
+        let sql = "UPDATE recording SET erased_at = $2, data_key = NULL WHERE id = $1";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).bind(now).execute(db).await.map(|_| ()))?;
+        tx.commit().await
     }
 }
 

@@ -41,6 +41,7 @@ mod audit;
 mod calls;
 mod catalogue;
 mod citizens;
+mod control;
 mod dedup;
 mod fencing;
 mod joining;
@@ -101,6 +102,10 @@ stories! {
         an_address_is_once_with_a_citizen_and_often_among_them, earlier_requests_are_given_once_it_is_clear_whose_they_are,
         no_request_is_missed_while_an_address_is_added, a_person_decides_whose_a_request_is, a_change_names_its_version,
         a_stop_counts_for_an_address_of_nobody, one_that_was_merged_is_left_alone, citizens_are_listed_in_commit_order,
+    }
+    control {
+        a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
+        what_was_discarded_leaves_nothing,
     }
     dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
     fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }

@@ -155,6 +155,7 @@ impl From<CoreError> for Problem {
                 }
                 problem
             }
+            CoreError::Unanswered(detail) => Self::new(Kind::UNAVAILABLE, detail).retry_after(1),
             CoreError::Fenced { .. } | CoreError::Unavailable(_) => {
                 tracing::warn!(error = %error, "a door could not serve the API");
                 Self::new(Kind::UNAVAILABLE, "the database cannot be reached or is full; nothing was stored").retry_after(5)

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use voxea_core::contact::Done;
 
-use super::leg::{Call, Control, LegId, MediaEvent, Peer, StartError};
+use super::leg::{Call, Control, LegId, MediaEvent, Peer, StartError, Wanted};
 use super::outgoing;
 use super::ports::{NoPort, Pair, Ports};
 use super::session::Session;
@@ -21,6 +22,9 @@ const EVENTS: usize = 4_096;
 
 /// Keys of one call that may wait for its next tick.
 const KEYS: usize = 32;
+
+/// Pauses and ends of pauses of one call that may wait for its next tick.
+const WANTED: usize = 16;
 
 /// Where and with how much the engine works.
 #[derive(Debug, Clone)]
@@ -211,6 +215,32 @@ impl Leg {
                 keys.push((digit, at));
             }
         }
+    }
+
+    /// From `at` on nothing is recorded, or it is again. What was done goes to `answer` at the leg's next tick; of very many at
+    /// once the rest is not answered.
+    pub fn pause(&self, paused: bool, at: Instant, answer: oneshot::Sender<Done>) {
+        match &self.state {
+            LegState::Started(control) => {
+                let mut wishes = control.lock();
+                if wishes.over {
+                    drop(answer.send(Done::Ending));
+                } else if wishes.pauses.len() < WANTED {
+                    wishes.pauses.push(Wanted { paused, at, answer });
+                }
+            }
+            // Whoever asked may not wait any more.
+            LegState::Reserved(_) => drop(answer.send(Done::NotBegun)),
+            LegState::Stopped => drop(answer.send(Done::Ending)),
+        }
+    }
+
+    /// The call ends `at` that instant, and nothing of its recording stays.
+    pub fn discard(&mut self, at: Instant) {
+        if let LegState::Started(control) = &self.state {
+            control.lock().discarded = true;
+        }
+        self.stop(at);
     }
 
     /// What [`MediaEvent::Chosen`] told of is stored: the beep may follow.

@@ -29,10 +29,14 @@ impl Keyboard {
         }
     }
 
-    /// The presses of a packet of events; `None` for any other packet.
-    pub(super) fn hear(&mut self, packet: &Packet<'_>, arrival: Instant) -> Option<Vec<Press>> {
+    /// The presses of a packet of events; `None` for any other packet. One of a pause is heard by nobody: neither what was
+    /// pressed nor how often.
+    pub(super) fn hear(&mut self, packet: &Packet<'_>, arrival: Instant, paused: bool) -> Option<Vec<Press>> {
         if self.events != Some(packet.payload_type) {
             return None;
+        }
+        if paused {
+            return Some(Vec::new());
         }
         self.packets += 1;
         Some(self.decoder.push(&Heard {

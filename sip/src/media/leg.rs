@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+use voxea_core::contact::Done;
 use voxea_recorder::codec::Codec;
 use voxea_recorder::error::Error as RecorderError;
 use voxea_recorder::timeline::{Counts, Gap};
@@ -116,6 +118,9 @@ pub enum MediaEnd {
     Refused,
     /// All was said, and no message is taken.
     Said,
+    /// The announcement could not be played to its end: for `rtp_timeout`, or for `hold` while the peer held the call, the
+    /// network took no packet of it, or there was none.
+    Unheard,
 }
 
 /// What became of a leg.
@@ -129,6 +134,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Where nothing was received, in samples.
     pub gaps: Vec<Gap>,
+    /// Where nothing was to be recorded, in samples; all that there were, those of no length too.
+    pub pauses: Vec<Gap>,
     /// The caller's packets.
     pub counts: Counts,
     /// The caller's packets of telephone events (RFC 4733); no sound, and not counted as such.
@@ -195,6 +202,20 @@ pub(super) struct Wishes {
     pub(super) keys: Vec<(Digit, Instant)>,
     /// The choice is stored.
     pub(super) stored: bool,
+    /// Pauses, and ends of pauses; bounded.
+    pub(super) pauses: Vec<Wanted>,
+    /// The leg has ended: nobody reads this any more.
+    pub(super) over: bool,
+    /// Nothing of the recording shall stay.
+    pub(super) discarded: bool,
+}
+
+/// That a recording shall be paused from an instant on, or not.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) paused: bool,
+    pub(super) at: Instant,
+    pub(super) answer: oneshot::Sender<Done>,
 }
 
 impl Control {

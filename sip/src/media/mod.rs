@@ -11,6 +11,7 @@
 //! reserve() -> Leg        ports bound, nothing read or sent   (for the 200's SDP)
 //! leg.start(Call)         announcement, beep, then recording  (on the ACK)
 //! leg.press(key, at)      a key by INFO; those of RFC 4733 the leg hears itself
+//! leg.pause(..), .discard(at)    nothing is recorded from that instant on; nothing of it stays
 //! leg.stop(at)            the BYE came at that instant
 //! ```
 //!
@@ -20,6 +21,8 @@
 //! disk and the ports are free. Dropping a leg stops it.
 //!
 //! Where the description has keys, all of it is SRTP and SRTCP.
+//!
+//! A disk that takes nothing ends no call: what is said waits in memory, and [`MediaEngine::trouble`] tells of it.
 //!
 //! Absent on purpose: bridging.
 
@@ -32,6 +35,7 @@ mod latch;
 mod late;
 mod leg;
 mod outgoing;
+mod pause;
 mod pipe;
 mod ports;
 mod reports;

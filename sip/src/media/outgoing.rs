@@ -1,4 +1,7 @@
 //! What we send: the clips of the announcement, then silence, a packet every 20 ms.
+//!
+//! The announcement goes on with every packet of it that the network took, and by nothing else: one that was not taken is said
+//! again in the next one's place, and what a caller did not listen to begins again. So nobody is recorded who was not told.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -43,6 +46,10 @@ pub(super) struct Outgoing {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    /// Packets of sentences that were taken.
+    announced: u32,
+    /// The whole greeting was taken.
+    told: bool,
 }
 
 /// What the line says, in the codec.
@@ -53,9 +60,10 @@ struct Sounds {
     greeting: Arc<[u8]>,
 }
 
-/// One clip, whole packets of it, or silence.
+/// One clip, whole packets of it, or the silence that has no end.
 #[derive(Debug)]
 struct Playing {
+    clip: Option<Clip>,
     sound: Sound,
     /// Packets sent of it, and in all.
     sent: usize,
@@ -78,20 +86,13 @@ pub(super) enum Then {
     Record,
     /// The call is to be hung up.
     HangUp,
-}
-
-/// What [`Outgoing::next_packet`] made.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sent {
-    /// When the packet was due.
-    pub(super) due: Instant,
-    /// What comes after it.
-    pub(super) then: Then,
+    /// The message would begin, but there was nothing to say before it.
+    Untold,
 }
 
 impl Outgoing {
     /// `entropy` gives SSRC, first sequence number and timestamp, which must
-    /// not be guessable (RFC 3550 §5.1). Also says what comes before any packet: the recording, when there is nothing to say.
+    /// not be guessable (RFC 3550 §5.1). Also says what comes before any packet.
     pub(super) fn new(call: &Call, now: Instant, entropy: [u8; 10]) -> (Self, Then) {
         let [a, b, c, d, e, f, g, h, i, j] = entropy;
         let mut outgoing = Self {
@@ -102,17 +103,15 @@ impl Outgoing {
                 menu: Arc::clone(&call.menu),
                 greeting: Arc::clone(&call.greeting),
             },
-            playing: Playing {
-                sound: Sound::Silence,
-                sent: 0,
-                packets: 0,
-            },
+            playing: Playing::ENDLESS,
             next: now,
             marker: true,
             ssrc: u32::from_be_bytes([a, b, c, d]),
             timestamp: u32::from_be_bytes([e, f, g, h]),
             // Below half a turn: who misses the first packets would otherwise count one turn too few (RFC 3711 §3.3.1).
             sequence: u16::from_be_bytes([i, j]) >> 1,
+            announced: 0,
+            told: false,
         };
         let then = outgoing.go_on();
         (outgoing, then)
@@ -148,8 +147,28 @@ impl Outgoing {
         self.announcement.stored();
     }
 
-    /// Makes the next packet into `buf`, if one is due.
-    pub(super) fn next_packet(&mut self, now: Instant, buf: &mut [u8; PACKET_LEN]) -> Option<Sent> {
+    /// Whether there is something that the caller must hear.
+    pub(super) const fn is_announcing(&self) -> bool {
+        self.playing.clip.is_some()
+    }
+
+    /// How long sentences were played, with what was repeated; neither beeps nor silence.
+    pub(super) fn announced(&self) -> Duration {
+        PACKET * self.announced
+    }
+
+    /// The caller does not listen: time passes, and what was being said begins again when it does.
+    pub(super) fn wait(&mut self, now: Instant) {
+        while self.next <= now {
+            self.next += PACKET;
+            self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        }
+        self.marker = true;
+        self.playing.sent = 0;
+    }
+
+    /// Makes the next packet into `buf`, if one is due; when it was due. Once the network has it, [`taken`](Self::taken).
+    pub(super) fn next_packet(&mut self, now: Instant, buf: &mut [u8; PACKET_LEN]) -> Option<Instant> {
         if self.next > now {
             return None;
         }
@@ -175,9 +194,21 @@ impl Outgoing {
         self.next += PACKET;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        let over = self.playing.is_over_after_this();
-        let then = if over { self.go_on() } else { Then::More };
-        Some(Sent { due, then })
+        Some(due)
+    }
+
+    /// The network has the packet that was made last: what comes after it.
+    pub(super) fn taken(&mut self) -> Then {
+        let Some(clip) = self.playing.clip else { return Then::More };
+        if matches!(clip, Clip::Emergency | Clip::Menu | Clip::Greeting) {
+            self.announced = self.announced.saturating_add(1);
+        }
+        self.playing.sent += 1;
+        if self.playing.sent < self.playing.packets {
+            return Then::More;
+        }
+        self.told |= clip == Clip::Greeting;
+        self.go_on()
     }
 
     /// On to the next clip that has any sound.
@@ -185,8 +216,9 @@ impl Outgoing {
         loop {
             let (playing, then) = match self.announcement.step() {
                 Step::Play(clip) => (self.clip(clip), Then::More),
-                Step::Record => (Playing::of(Sound::Silence, 0), Then::Record),
-                Step::HangUp => (Playing::of(Sound::Silence, 0), Then::HangUp),
+                Step::Record if self.told => (Playing::ENDLESS, Then::Record),
+                Step::Record => (Playing::ENDLESS, Then::Untold),
+                Step::HangUp => (Playing::ENDLESS, Then::HangUp),
             };
             let silent = playing.packets == 0;
             self.playing = playing;
@@ -197,25 +229,41 @@ impl Outgoing {
     }
 
     fn clip(&self, clip: Clip) -> Playing {
-        let shared = |octets: &Arc<[u8]>| Playing::of(Sound::Shared(Arc::clone(octets)), octets.len().div_ceil(FRAME));
-        let built = |octets: &'static [u8]| Playing::of(Sound::Built(octets), octets.len().div_ceil(FRAME));
-        match clip {
+        let (sound, packets) = match clip {
             Clip::Emergency => shared(&self.sounds.emergency),
             Clip::Menu => shared(&self.sounds.menu),
             Clip::Greeting => shared(&self.sounds.greeting),
             Clip::Beep => built(beep(self.codec)),
             Clip::Refusal => built(refusal(self.codec)),
-            Clip::Pause => Playing::of(Sound::Silence, PAUSE),
-            Clip::Wait => Playing::of(Sound::Silence, WAIT),
-            Clip::Tail => Playing::of(Sound::Silence, TAIL),
+            Clip::Pause => (Sound::Silence, PAUSE),
+            Clip::Wait => (Sound::Silence, WAIT),
+            Clip::Tail => (Sound::Silence, TAIL),
+        };
+        Playing {
+            clip: Some(clip),
+            sound,
+            sent: 0,
+            packets,
         }
     }
 }
 
+fn shared(octets: &Arc<[u8]>) -> (Sound, usize) {
+    (Sound::Shared(Arc::clone(octets)), octets.len().div_ceil(FRAME))
+}
+
+fn built(octets: &'static [u8]) -> (Sound, usize) {
+    (Sound::Built(octets), octets.len().div_ceil(FRAME))
+}
+
 impl Playing {
-    const fn of(sound: Sound, packets: usize) -> Self {
-        Self { sound, sent: 0, packets }
-    }
+    /// What is sent when all is said.
+    const ENDLESS: Self = Self {
+        clip: None,
+        sound: Sound::Silence,
+        sent: 0,
+        packets: 0,
+    };
 
     /// The next frame; beyond the clip it is silence.
     fn frame(&self, silence: u8, out: &mut [u8; FRAME]) {
@@ -228,12 +276,6 @@ impl Playing {
         let count = rest.len().min(FRAME);
         out[..count].copy_from_slice(&rest[..count]);
         out[count..].fill(silence);
-    }
-
-    /// One more was sent; the silence after the announcement is never over.
-    const fn is_over_after_this(&mut self) -> bool {
-        self.sent = self.sent.saturating_add(1);
-        self.sent == self.packets
     }
 }
 
@@ -276,90 +318,4 @@ const fn place(codec: Codec) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use rtp_rs::RtpReader;
-
-    use super::*;
-    use crate::announcement::Plan;
-    use crate::dtmf::Keys;
-    use crate::media::Kept;
-    use crate::media::leg::Peer;
-
-    fn call(codec: Codec, greeting: Vec<u8>, beep: bool) -> Call {
-        Call {
-            peer: Peer {
-                remote: ([127, 0, 0, 1], 9).into(),
-                rtcp: None,
-                muxed: false,
-                sources: crate::sdp::Sources::default(),
-                srtp: None,
-                holds: false,
-                events: None,
-            },
-            codec,
-            plan: Plan {
-                emergency: false,
-                menu: Keys::default(),
-                records: true,
-                beep,
-            },
-            emergency: Arc::new([]),
-            menu: Arc::new([]),
-            greeting: greeting.into(),
-            max: Duration::ZERO,
-            silence: Duration::ZERO,
-            rtp_timeout: Duration::ZERO,
-            hold: Duration::ZERO,
-            kept: Kept {
-                folder: std::path::PathBuf::new(),
-                recording: String::new(),
-                key: None,
-                signer: None,
-            },
-        }
-    }
-
-    fn collect(outgoing: &mut Outgoing, now: Instant) -> Vec<(Vec<u8>, Sent)> {
-        let mut buf = [0; PACKET_LEN];
-        std::iter::from_fn(|| outgoing.next_packet(now, &mut buf).map(|sent| (buf.to_vec(), sent))).collect()
-    }
-
-    #[test]
-    fn greeting_then_beep_then_silence_without_a_seam() {
-        let start = Instant::now();
-        let call = call(Codec::Pcma, vec![1u8; FRAME * 2 + 10], true);
-        let (mut outgoing, then) = Outgoing::new(&call, start, [0xFF; 10]);
-        assert_eq!((announcement_length(&call), then), (Duration::from_millis(60 + 300), Then::More));
-        let mut packets = Vec::new();
-        for tick in 0..30 {
-            packets.extend(collect(&mut outgoing, start + PACKET * tick));
-        }
-        assert_eq!(packets.len(), 30, "one a tick");
-        for (index, (packet, sent)) in packets.iter().enumerate() {
-            let rtp = RtpReader::new(packet).unwrap();
-            assert_eq!(u16::from(rtp.sequence_number()), 0x7FFF + index as u16);
-            assert_eq!(rtp.timestamp(), u32::MAX.wrapping_add(index as u32 * 160));
-            assert_eq!((rtp.payload_type(), rtp.mark()), (8, index == 0));
-            assert_eq!(sent.then, if index == 17 { Then::Record } else { Then::More });
-            assert_eq!(sent.due, start + PACKET * index as u32);
-        }
-        let payload = |index: usize| RtpReader::new(&packets[index].0).unwrap().payload();
-        assert_eq!(payload(2)[..11], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0xD5]);
-        assert_eq!(payload(10), &beep(Codec::Pcma)[7 * FRAME..8 * FRAME]);
-        assert!(payload(18).iter().all(|&octet| octet == 0xD5));
-    }
-
-    #[test]
-    fn a_short_delay_is_made_up_for_and_a_long_one_moves_the_schedule() {
-        let start = Instant::now();
-        let (mut outgoing, then) = Outgoing::new(&call(Codec::Pcmu, Vec::new(), false), start, [0; 10]);
-        assert_eq!(then, Then::Record);
-        assert_eq!(collect(&mut outgoing, start).len(), 1);
-        assert_eq!(collect(&mut outgoing, start + PACKET * 5).len(), 5);
-        let late = collect(&mut outgoing, start + PACKET * 106);
-        assert_eq!(late.len(), 1, "no burst of a hundred packets");
-        let rtp = RtpReader::new(&late[0].0).unwrap();
-        assert_eq!((rtp.timestamp(), rtp.mark()), (106 * 160, true));
-        assert_eq!(u16::from(rtp.sequence_number()), 6);
-    }
-}
+mod tests;

@@ -29,7 +29,7 @@ pub(super) struct Seal {
     /// Where its sound went through.
     pub(super) pipe: Arc<Pipe>,
     pub(super) kept: Kept,
-    /// How long the announcement was played, when it was.
+    /// How long the caller was told of the recording, when it began.
     pub(super) announced: Option<Duration>,
     pub(super) samples: u64,
     /// Why its end could not be written, if so.
@@ -202,8 +202,9 @@ impl Sealer {
         let now = since_1970();
         let nothing = finished.started.is_none() || samples == 0;
         let settled = match error {
+            // Nothing is to stay, whatever the disk did not take of it.
+            _ if nothing => writer.discard().map(|()| None),
             Some(error) => Err(error),
-            None if nothing => writer.discard().map(|()| None),
             None => writer.finish(samples).map(Some),
         };
         finished.outcome = match settled {
@@ -213,6 +214,7 @@ impl Sealer {
                     started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
                     announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
                     gaps: Some(finished.gaps.clone()),
+                    pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
                     sealed_at: millis(now),
                     partial: lost.as_ref().map(ToString::to_string),
                     ..Facts::default()

@@ -1,5 +1,8 @@
 //! One leg on its media thread.
 
+mod playing;
+mod wanted;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +16,8 @@ use super::kept::Kept;
 use super::keys::Keyboard;
 use super::latch::Latch;
 use super::leg::{Call, Control, Finished, LegId, MediaEnd, MediaEvent, Outcome, Peer};
-use super::outgoing::{FRAME, Outgoing, PACKET, PACKET_LEN, Then};
+use super::outgoing::{Outgoing, Then};
+use super::pause::Pauses;
 use super::pipe::Pipe;
 use super::ports::Pair;
 use super::reports::Reports;
@@ -48,6 +52,8 @@ pub(super) struct Session {
     reports: Reports,
     secure: Secure,
     timeline: Timeline,
+    /// The octet of silence.
+    silence: u8,
     activity: Activity,
     pipe: Arc<Pipe>,
     kept: Kept,
@@ -56,13 +62,16 @@ pub(super) struct Session {
     tick: u64,
     /// So much came that the socket is read at every tick.
     crowded: bool,
-    /// When the announcement began.
-    opened: Instant,
     /// Sample 0, once the beep is out.
     begun: Option<Instant>,
+    pauses: Pauses,
     /// The announcement came to its end without a recording, or the caller refused one.
-    over: bool,
+    over: Option<MediaEnd>,
     refused: bool,
+    /// Nothing of the recording is to stay.
+    discarded: bool,
+    /// Since when the network takes nothing of the announcement, or the caller does not listen.
+    unheard: Option<Instant>,
     /// Samples that `activity` has heard.
     heard: u64,
     /// The sample at which the last hold ended: silence counts from there.
@@ -119,6 +128,7 @@ impl Session {
             reports,
             secure: Secure::new(call.peer.srtp.as_ref()),
             timeline: Timeline::new(call.codec, now),
+            silence: call.codec.silence(),
             activity: Activity::new(call.codec),
             pipe: Arc::default(),
             kept: call.kept.clone(),
@@ -127,10 +137,12 @@ impl Session {
             // Legs take turns at being swept.
             tick: id.0,
             crowded: false,
-            opened: now,
             begun: None,
-            over: false,
+            pauses: Pauses::default(),
+            over: None,
             refused: false,
+            discarded: false,
+            unheard: None,
             heard: 0,
             resumed: 0,
             last_rtp: now,
@@ -152,11 +164,15 @@ impl Session {
     /// Does what is due now. Some when the leg has ended.
     pub(super) fn tick(&mut self, receiver: &mut Receiver, now: Instant) -> Option<End> {
         self.events.flush();
-        let (stop, moved, keys, stored) = {
+        let (stop, moved, keys, stored, pauses) = {
             let mut wishes = self.control.lock();
-            let keys = std::mem::take(&mut wishes.keys);
-            (wishes.stop, wishes.moved.take(), keys, wishes.stored)
+            self.discarded = wishes.discarded;
+            let (keys, pauses) = (std::mem::take(&mut wishes.keys), std::mem::take(&mut wishes.pauses));
+            (wishes.stop, wishes.moved.take(), keys, wishes.stored, pauses)
         };
+        for wanted in pauses {
+            self.obey(wanted);
+        }
         if let Some(peer) = moved {
             self.moved(&peer, now);
         }
@@ -164,7 +180,9 @@ impl Session {
             self.outgoing.stored();
         }
         for (digit, at) in keys {
-            self.pressed(Way::Info, digit, at);
+            if !self.is_hushed(at) {
+                self.pressed(Way::Info, digit, at);
+            }
         }
         self.tick += 1;
         if let Some(at) = stop {
@@ -174,8 +192,8 @@ impl Session {
         self.send(now);
         self.report(now, false);
         self.reports.sweep(receiver, &self.pair, &mut self.secure, self.tick, now);
-        if self.over {
-            return Some(self.end_at(Some(MediaEnd::Said), now));
+        if let Some(end) = self.over.or_else(|| self.is_unheard(now)) {
+            return Some(self.end_at(Some(end), now));
         }
         if !self.crowded && !self.tick.is_multiple_of(SWEEP) {
             return None;
@@ -196,6 +214,7 @@ impl Session {
 
     /// Closes the sockets, and hands the recording to the thread that seals it.
     pub(super) fn into_seal(mut self, mut end: End, now: Instant) -> Seal {
+        self.ends();
         if self.refused {
             // However it ended: nothing was recorded, and nothing stays on the disk.
             end = End {
@@ -203,18 +222,24 @@ impl Session {
                 samples: 0,
             };
         }
+        if self.discarded {
+            end.samples = 0;
+        }
         if let Some(reason) = end.reason {
             self.events.send(MediaEvent::Ended { end: reason });
         }
         self.timeline.finish(end.samples);
-        while let Some(placed) = self.timeline.poll() {
+        while let Some(mut placed) = self.timeline.poll() {
+            self.pauses.hush(&mut placed, self.silence);
             self.pipe.push(placed);
         }
+        let announced = self.begun.map(|_| self.outgoing.announced());
         let finished = Finished {
             end: end.reason,
             started: self.begun,
             outcome: Outcome::Nothing,
             gaps: self.timeline.gaps().to_vec(),
+            pauses: std::mem::take(&mut self.pauses).finish(end.samples),
             counts: self.timeline.counts(),
             events: self.keyboard.packets,
             rejected: self.rejected,
@@ -227,7 +252,7 @@ impl Session {
         Seal {
             pipe: self.pipe,
             kept: self.kept,
-            announced: self.begun.map(|begun| begun.saturating_duration_since(self.opened)),
+            announced,
             samples: end.samples,
             error: None,
             finished,
@@ -256,33 +281,10 @@ impl Session {
         self.events.send(MediaEvent::RecordingStarted { at });
     }
 
-    fn send(&mut self, now: Instant) {
-        let mut packet = [0; PACKET_LEN];
-        while let Some(sent) = self.outgoing.next_packet(now, &mut packet) {
-            if let Some(target) = self.latch.target()
-                && let Ok(sealed) = self.secure.seal(&packet)
-            {
-                // A packet that the system does not take is lost like any other.
-                let _ = self.pair.rtp.send_to(&sealed, target);
-                self.reports.sent(FRAME);
-            }
-            self.then(sent.then, sent.due + PACKET);
-        }
-    }
-
     fn report(&mut self, now: Instant, last: bool) {
         let sockets = [&self.pair.rtp, &self.pair.rtcp];
         let clock = self.outgoing.clock(now);
         self.reports.send(sockets, &mut self.secure, self.latch.target(), clock, last, now);
-    }
-
-    /// What comes after a packet that was played up to then.
-    fn then(&mut self, then: Then, at: Instant) {
-        match then {
-            Then::More => {}
-            Then::Record => self.begin(at),
-            Then::HangUp => self.over = true,
-        }
     }
 
     /// A key was pressed. Sockets are read late: what counts is when it came. During the message it does nothing.
@@ -361,7 +363,7 @@ impl Session {
             return;
         }
         self.last_rtp = self.last_rtp.max(arrival);
-        let presses = self.keyboard.hear(&packet, arrival);
+        let presses = self.keyboard.hear(&packet, arrival, self.is_hushed(arrival));
         if self.timeline.source() == Some(packet.ssrc) {
             self.reports.hear_rtp(&packet, presses.is_none(), arrival);
         }
@@ -378,9 +380,14 @@ impl Session {
 
     /// Takes what the timeline has ready; some when the caller fell silent.
     fn drain(&mut self) -> Option<End> {
-        while let Some(placed) = self.timeline.poll() {
+        while let Some(mut placed) = self.timeline.poll() {
+            let hushed = self.pauses.hush(&mut placed, self.silence);
+            if hushed {
+                // A pause ends no call by its silence, and after it there is as long to speak as after the beep.
+                self.activity.restart();
+            }
             // What the timeline held back of a hold is no silence of who has come back.
-            let away = self.held.is_some() || self.heard < self.resumed;
+            let away = hushed || self.held.is_some() || self.heard < self.resumed;
             let limit = if away { u64::MAX } else { self.limits.silence };
             let (silent_at, length) = match &placed {
                 Placed::Octets { octets, .. } => (self.activity.push(octets, limit).map(|at| at as u64), octets.len() as u64),
@@ -420,7 +427,9 @@ impl Session {
             None => (self.last_rtp, self.limits.rtp_timeout),
         };
         let quiet = now.saturating_duration_since(since) >= limit;
-        quiet.then(|| self.end_at(Some(MediaEnd::RtpTimeout), now))
+        // Neither side's sound gets through: what matters is that nothing was recorded, and why.
+        let reason = self.unheard.map_or(MediaEnd::RtpTimeout, |_| MediaEnd::Unheard);
+        quiet.then(|| self.end_at(Some(reason), now))
     }
 
     fn end_at(&self, reason: Option<MediaEnd>, at: Instant) -> End {

@@ -21,8 +21,10 @@ use crate::dtmf::Keys;
 
 mod keys;
 mod limits;
+mod pauses;
 mod reports;
 mod secure;
+mod told;
 
 const FRAME: usize = 160;
 
@@ -378,10 +380,9 @@ fn shutdown_seals_what_runs() {
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "cut");
     call.plan.beep = false;
-    call.greeting = Arc::new([]);
     leg.start(&call).unwrap();
     bench.begun();
-    (0..15).for_each(|_| drop(caller.receive()));
+    (0..20).for_each(|_| drop(caller.receive()));
     bench.engine.shutdown();
     assert_eq!(bench.ended(), MediaEnd::Shutdown);
     let finished = bench.finished();

@@ -9,6 +9,7 @@ use voxea_core::artefact::{CallEnd, Quality, RecordingOutcome};
 use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
 
+use super::orders::Wanted;
 use super::said::Said;
 use crate::config::{Greeting, Line};
 use crate::dtmf::Digit;
@@ -50,6 +51,8 @@ pub(super) struct Deposit {
     pub(super) themes: Vec<(Digit, String)>,
     /// Closed when the caller's choice is stored.
     pub(super) storing: Option<oneshot::Receiver<()>>,
+    /// What others want of its recording.
+    pub(super) wanted: Wanted,
 }
 
 /// How far it has come. The leg is in every stage in which it is ours to hold.
@@ -121,6 +124,8 @@ pub(super) const fn call_end(end: MediaEnd) -> CallEnd {
         MediaEnd::Refused => CallEnd::RefusedRecording,
         // The town says that it takes no messages now.
         MediaEnd::Said => CallEnd::Operator,
+        // Its sound did not get through, in the other direction.
+        MediaEnd::Unheard => CallEnd::RtpTimeout,
     }
 }
 
@@ -129,9 +134,11 @@ pub(super) fn outcome(finished: &Finished, end: CallEnd) -> RecordingOutcome {
     match &finished.outcome {
         Outcome::Sealed { samples, .. } => RecordingOutcome::Sealed { samples: *samples },
         Outcome::Nothing => RecordingOutcome::Failed {
-            reason: match end {
-                CallEnd::RefusedRecording => "the caller refused to be recorded",
-                CallEnd::Operator => "the line was closed and takes no messages then",
+            reason: match (finished.end, end) {
+                (_, CallEnd::RefusedRecording) => "the caller refused to be recorded",
+                (Some(MediaEnd::Said), _) => "the line was closed and takes no messages then",
+                (Some(MediaEnd::Unheard), _) => "the announcement could not be played to the caller, so nothing was recorded",
+                _ if finished.started.is_some() => "the recording ended before a single sample",
                 _ => "the call ended before the beep",
             }
             .to_owned(),

@@ -20,6 +20,7 @@ use super::deposit::{Deposit, Stage};
 use super::keeping::Keeping;
 use super::net::Net;
 use super::notices::Notices;
+use super::orders::Orders;
 use super::paced::Paced;
 use super::repair::{self, Orphans};
 use super::traced;
@@ -77,6 +78,7 @@ pub(super) struct Driver {
     /// From where came what is being treated.
     peer: Option<IpAddr>,
     pub(super) keeping: Keeping,
+    pub(super) orders: Orders,
     pub(super) net: Net,
     /// When the levels of the tables are told next.
     levels_due: Instant,
@@ -117,6 +119,7 @@ impl Driver {
             notices: net.notices(),
             peer: None,
             keeping,
+            orders: Orders::default(),
             net,
             levels_due: now,
         }
@@ -153,6 +156,10 @@ impl Driver {
                     self.heard(leg, event);
                 }
                 Some(reached) = self.keeping.reached() => self.reached(reached),
+                Some(order) = self.orders.next() => {
+                    self.moment = Instant::now();
+                    self.ordered(order);
+                }
                 () = tokio::time::sleep_until(due) => {
                     self.moment = Instant::now();
                     self.keeping.handle_timeout(self.moment);
@@ -169,7 +176,7 @@ impl Driver {
                         self.moment = arrival.at;
                         self.peer = Some(arrival.flow.remote.ip());
                         self.reporter.activity();
-                        traced::message("in", &arrival.flow, &arrival.bytes);
+                        traced::message("in", &arrival.flow, &arrival.bytes, &self.orders.paused);
                         self.endpoint.handle_input(arrival.bytes, arrival.flow, Instant::now());
                     }
                 },
@@ -184,7 +191,7 @@ impl Driver {
             let kept = self.keep();
             match self.endpoint.poll_output() {
                 Output::Transmit { flow, bytes } => {
-                    traced::message("out", &flow, &bytes);
+                    traced::message("out", &flow, &bytes, &self.orders.paused);
                     if !self.net.send(&flow, bytes) && flow.transport.is_reliable() {
                         self.endpoint.transport_failed(flow, Instant::now());
                     }

@@ -13,6 +13,8 @@ mod keeping;
 mod keys;
 mod net;
 mod notices;
+mod ordered;
+mod orders;
 mod outgoing;
 mod paced;
 mod probe;

@@ -50,6 +50,7 @@ mod tests {
             started: None,
             outcome: Outcome::Nothing,
             gaps: Vec::new(),
+            pauses: Vec::new(),
             counts,
             events: 0,
             rejected: 0,

@@ -137,23 +137,25 @@ pub(super) fn apart(mut contact: Contact) -> Contact {
     contact
 }
 
-/// Notes the end of a call, and does not give up while there is hope: what is lost here is found at the next start.
+/// Notes the end of a call, and does not give up while there is hope: what is lost here is found at the next start. Says
+/// whether it was noted.
 pub(super) async fn ended(
-    core: Core,
+    core: &Core,
     interaction: String,
     ending: Ending,
     started_at: Option<Millis>,
     outcome: RecordingOutcome,
     stop: CancellationToken,
-) {
+) -> bool {
     let mut wait = Duration::from_millis(250);
     while let Err(error) = core.recordings.ended(&interaction, &ending, started_at, &outcome).await {
         tracing::warn!(%error, interaction, "the end of a call could not be stored; trying again");
         tokio::select! {
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return false,
         }
     }
+    true
 }
 
 /// The civil time of a moment that is over.

@@ -26,6 +26,12 @@ pub(super) type Orphans = HashMap<String, RecordingRow>;
 pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
     let mut orphans = Orphans::new();
     for row in core.recordings.unfinished(account).await? {
+        if row.discarded_by.is_some() {
+            // Nothing of it is to stay, and it has no key any more.
+            close(core, &row, &failed("it was discarded"), time::now()).await?;
+            core.recordings.erase_discarded(&core.blobs, &row.id).await?;
+            continue;
+        }
         let path = core.blobs.path(&row.path);
         let repaired = match core.recordings.key(&row) {
             Ok(key) => {

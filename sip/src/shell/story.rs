@@ -10,8 +10,9 @@ use voxea_recorder::codec::Codec;
 
 use super::deposit::{self, Deposit, Stage};
 use super::driver::{Done, Driver};
+use super::orders::Wanted;
 use super::sound::Sound;
-use super::{evidence, quality, records, said};
+use super::{evidence, orders, quality, records, said};
 use crate::call::{CallHandle, EndedBy, IncomingCall};
 use crate::config::KEEP_DAYS;
 use crate::media::{LegId, MediaEnd, MediaEvent};
@@ -60,6 +61,7 @@ impl Driver {
             early: Vec::new(),
             themes: Vec::new(),
             storing: None,
+            wanted: Wanted::new(&call.call_id),
         };
         self.legs.insert(deposit.leg, call.call);
         self.calls.insert(call.call, deposit);
@@ -106,6 +108,7 @@ impl Driver {
             deposit.key = key.as_ref().map(evidence::key);
             deposit.recording = orphan.id;
         }
+        deposit.wanted.entered = Some(self.core.recordings.enter(&deposit.recording, self.orders.sender()));
         deposit.interaction = Some(accepted.interaction_id);
         deposit.request = Some(accepted.request_id);
         if let Some((end, _)) = deposit.end {
@@ -265,11 +268,16 @@ impl Driver {
     pub(super) fn heard(&mut self, leg: LegId, event: MediaEvent) {
         let Some(&call) = self.legs.get(&leg) else { return };
         match event {
-            MediaEvent::RecordingStarted { .. } => {}
+            MediaEvent::RecordingStarted { .. } => {
+                if let Some(deposit) = self.calls.get_mut(&call) {
+                    deposit.wanted.begun = true;
+                }
+            }
             MediaEvent::Chosen { digit } => self.chosen(call, digit),
             MediaEvent::Ended { end } => self.hang_up(call, deposit::call_end(end)),
             MediaEvent::Finished(finished) => {
                 let Some(mut deposit) = self.drop_call(call) else { return };
+                deposit.wanted.pauses = orders::pauses(&finished.pauses);
                 deposit.quality = quality::of(&finished);
                 if finished.rejected > 0 {
                     self.core.counters.add(&self.account, "rtp_rejected", finished.rejected);
@@ -307,19 +315,31 @@ impl Driver {
             at,
             reason: deposit.reason,
             quality: deposit.quality,
+            pauses: deposit.wanted.pauses,
+            stopped_by: deposit.wanted.stopped_by,
         };
+        let waiting = deposit.wanted.waiting;
+        let discarded = deposit.wanted.discarded.then_some(deposit.recording);
         self.tasks.spawn(async move {
             if let Some(storing) = storing {
                 // It ends when the other task does, whatever came of it.
                 let _ = storing.await;
             }
-            records::ended(core, interaction, ending, started, outcome, stop).await;
+            if records::ended(&core, interaction, ending, started, outcome, stop).await {
+                if let Some(recording) = discarded
+                    && let Err(error) = core.recordings.erase_discarded(&core.blobs, &recording).await
+                {
+                    tracing::error!(%error, recording, "a discarded recording's file is taken away later");
+                }
+                orders::tell(waiting);
+            }
             Done::Noted
         });
     }
 
     fn drop_call(&mut self, call: CallHandle) -> Option<Deposit> {
         let deposit = self.calls.remove(&call)?;
+        self.orders.paused.remove(&deposit.wanted.call_id);
         self.legs.remove(&deposit.leg);
         Some(deposit)
     }

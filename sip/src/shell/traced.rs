@@ -1,5 +1,7 @@
 //! A line a message in the log, for who asks for it (`VOXEA_LOG=debug`): enough to follow a call, and nothing of who calls.
 
+use std::collections::HashSet;
+
 use crate::flow::Flow;
 use crate::wire::method::Method;
 
@@ -13,19 +15,30 @@ const CALL_ID: usize = 128;
 struct Summary<'m> {
     /// A method that we know, or a status.
     what: &'m str,
-    /// The number of CSeq.
+    /// The number of CSeq, and the method that it names.
     cseq: &'m str,
+    method: &'m str,
     call_id: &'m str,
 }
 
-/// Writes the line of a message that came (`in`) or goes (`out`).
-pub(super) fn message(way: &'static str, flow: &Flow, bytes: &[u8]) {
+/// Writes the line of a message that came (`in`) or goes (`out`). Of a call that is `paused` no INFO is told: each may be a
+/// key, and how many there were is a code's length.
+pub(super) fn message(way: &'static str, flow: &Flow, bytes: &[u8], paused: &HashSet<String>) {
     if tracing::enabled!(tracing::Level::DEBUG)
-        && let Some(Summary { what, cseq, call_id }) = summary(bytes)
+        && let Some(found) = summary(bytes)
+        && !is_hushed(&found, paused)
     {
+        let Summary { what, cseq, call_id, .. } = found;
         let peer = format_args!("{}:{}", flow.transport, flow.remote);
         tracing::debug!(way, %peer, what, cseq, call_id, "a SIP message");
     }
+}
+
+/// Whether a message may tell of a key in a pause. What cannot be told apart counts as such while there is any pause.
+fn is_hushed(found: &Summary<'_>, paused: &HashSet<String>) -> bool {
+    let may_be_key = found.what == "INFO" || matches!(found.method, "INFO" | "");
+    let may_be_paused = paused.contains(found.call_id) || (found.call_id.is_empty() && !paused.is_empty());
+    may_be_key && may_be_paused
 }
 
 /// Reads no more than it shows: what cannot be parsed has a line as well. `None` for a keep-alive.
@@ -53,7 +66,9 @@ fn summary(bytes: &[u8]) -> Option<Summary<'_>> {
         match name.trim_ascii() {
             name if name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i") => found.call_id = shown(value),
             name if name.eq_ignore_ascii_case(b"cseq") => {
-                found.cseq = digits(shown(value.split(|octet| *octet == b' ').next().unwrap_or_default()));
+                let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(shown);
+                found.cseq = digits(words.next().unwrap_or_default());
+                found.method = words.next().unwrap_or_default();
             }
             _ => {}
         }
@@ -86,6 +101,7 @@ mod tests {
         let expected = Summary {
             what: "INVITE",
             cseq: "7",
+            method: "INVITE",
             call_id: "abc@host",
         };
         assert_eq!(summary(invite), Some(expected));
@@ -94,5 +110,26 @@ mod tests {
         let strange = summary(b"0612345678 sip:h SIP/2.0\r\nCall-ID: \x1b[2J\r\n").unwrap();
         assert_eq!((strange.what, strange.call_id), ("unknown", ""));
         assert_eq!(summary(b"\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn no_line_tells_of_a_key_in_a_pause() {
+        let paused: HashSet<String> = ["a".to_owned()].into();
+        let hushed = |message: &[u8], paused: &HashSet<String>| is_hushed(&summary(message).unwrap(), paused);
+        for key in [
+            &b"INFO sip:h SIP/2.0\r\nCall-ID: a\r\nCSeq: 3 INFO\r\n\r\n"[..],
+            b"SIP/2.0 200 OK\r\ni: a\r\nCSeq:  3\tINFO\r\n\r\n",
+            b"INFO sip:h SIP/2.0\r\nCSeq: 3 INFO\r\n\r\n",
+            b"x\r\nCall-ID: a\r\n\r\n",
+        ] {
+            assert!(hushed(key, &paused) && !hushed(key, &HashSet::new()));
+        }
+        for other in [
+            &b"INFO sip:h SIP/2.0\r\nCall-ID: b\r\nCSeq: 3 INFO\r\n\r\n"[..],
+            b"BYE sip:h SIP/2.0\r\nCall-ID: a\r\nCSeq: 3 BYE\r\n\r\n",
+            b"SIP/2.0 200 OK\r\nCall-ID: a\r\nCSeq: 3 INVITE\r\n\r\n",
+        ] {
+            assert!(!hushed(other, &paused));
+        }
     }
 }

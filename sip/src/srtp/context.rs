@@ -1,7 +1,7 @@
 //! One direction of a leg: what leaves is protected, what comes is let through once, and only when it is authentic.
 
 use super::keys::{Master, Of, Session};
-use super::transform::{LAST_REPORT, RTCP, header, open_rtcp, open_rtp, seal_rtcp, seal_rtp, u16_at, u32_at};
+use super::transform::{LAST_REPORT, RTCP, Refused, header, open_rtcp, open_rtp, seal_rtcp, seal_rtp, u16_at, u32_at};
 use super::window::Window;
 
 /// The last index of a packet (RFC 3711 §9.2): 32 bits of rollover, 16 of number.
@@ -12,11 +12,6 @@ const SOURCES: usize = 32;
 
 /// Keys of before whose packets are remembered.
 const PAST: usize = 8;
-
-/// A packet is no packet, not authentic, or was there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an authentic packet")]
-pub struct Refused;
 
 /// Our direction. One source only: ours.
 #[derive(Debug)]

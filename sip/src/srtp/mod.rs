@@ -9,11 +9,12 @@ mod transform;
 mod vectors;
 mod window;
 
-pub use context::{Receiver, Refused, Sender};
+pub use context::{Receiver, Sender};
 pub use keys::{Master, Suite};
 #[cfg(feature = "shell")]
 pub(crate) use sdes::hidden;
 pub(crate) use sdes::{Offered, attribute};
+pub use transform::Refused;
 
 /// The keys of both directions of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,12 @@ use ctr::cipher::{KeyIvInit as _, StreamCipher as _};
 use ring::aead::{Aad, Nonce};
 use ring::hmac;
 
-use super::Refused;
 use super::keys::{Counter, Session, Suite};
+
+/// A packet is no packet, not authentic, or was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an authentic packet")]
+pub struct Refused;
 
 /// The shortest RTP header, and that of RTCP which stays readable.
 const RTP: usize = 12;

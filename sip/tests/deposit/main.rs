@@ -9,6 +9,7 @@ use std::time::Duration;
 use peer::{Caller, House, Stream, offer, request, sound_of, tag};
 use tokio::net::UdpSocket;
 use voxea_core::base::actor::Actor;
+use voxea_core::base::error::CoreError;
 use voxea_core::base::exit::Exit;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +179,35 @@ async fn a_crash_during_the_message_leaves_a_partial_recording() {
         second.stop.soft.cancel();
         second.task.await.unwrap();
     }
+}
+
+/// Goes red where the next start closes it like any other that a crash left.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_to_be_discarded_when_the_daemon_died_is_gone_after_it() {
+    let house = House::new().await;
+    let first = house.open("127.0.0.0/8", "46220-46239").await;
+    let caller = Caller::new(first.udp, "nine").await;
+    let (_, sound) = caller.call().await;
+    caller.speak(sound, 60).await;
+    let id = house.calls().await.remove(0).recording.unwrap().id;
+    // An order that is lost on its way: who makes the recording never hears of it.
+    let (orders, _lost) = tokio::sync::mpsc::channel(1);
+    let entered = house.core.recordings.enter(&id, orders);
+    let core = house.core.clone();
+    let discarding = tokio::spawn(async move { core.recordings.discard(&Actor::System, &id, &core.blobs).await });
+    let refused = discarding.await.unwrap();
+    assert!(matches!(refused, Err(CoreError::Unanswered(_))), "{refused:?}");
+    drop(entered);
+    first.task.abort();
+    let _ = first.task.await;
+    let files = || std::fs::read_dir(house.core.blobs.recordings_folder()).unwrap().count();
+    assert_eq!(files(), 2, "sound and manifest");
+
+    let second = house.open("127.0.0.0/8", "46220-46239").await;
+    let call = house.settled().await;
+    assert_eq!((call.recording.unwrap().state.as_str(), files()), ("failed", 0));
+    second.stop.soft.cancel();
+    second.task.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,7 +107,7 @@ pub fn plan<'a>(octets: &'a [u8], impairment: &Impairment) -> Vec<Planned<'a>> {
 pub(super) struct Media {
     pub(super) socket: Arc<UdpSocket>,
     pub(super) remote: SocketAddr,
-    payload_type: u8,
+    pub(super) payload_type: u8,
     /// Timestamp and sequence number are those of this instant, so that two plays keep their distance.
     origin: Instant,
     heard: Arc<Mutex<Heard>>,

@@ -67,6 +67,16 @@ impl Message {
     }
 }
 
+/// The ACK of an INVITE inside the dialog, made of that of the first.
+pub(super) fn acknowledgement(first: &str, number: u32) -> String {
+    if number == 1 {
+        return first.to_owned();
+    }
+    first
+        .replace("branch=z9hG4bK-a", &format!("branch=z9hG4bK-a{number}-"))
+        .replace("CSeq: 1 ACK", &format!("CSeq: {number} ACK"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +96,16 @@ mod tests {
             "SIP/2.0 200 OK\r\nVia: v\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n"
         );
         assert_eq!(Message::parse(b"\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn an_acknowledgement_has_the_number_of_its_invite() {
+        let first = "ACK sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK-a7-5060;rport\r\nCSeq: 1 ACK\r\n\r\n";
+        assert_eq!(acknowledgement(first, 1), first);
+        let later = acknowledgement(first, 4);
+        assert!(
+            later.contains("branch=z9hG4bK-a4-7-5060;") && later.contains("CSeq: 4 ACK\r\n"),
+            "{later}"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod catalogue;
 mod citizens;
 mod contract;
 mod contracts;
+mod control;
 mod evidence;
 mod rights;
 mod town;

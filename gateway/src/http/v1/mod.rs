@@ -9,6 +9,7 @@ mod channels;
 mod citizen;
 mod citizens;
 mod contact_points;
+mod control;
 mod health;
 mod history;
 mod intake;
@@ -49,6 +50,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(recordings::get))
         .routes(routes!(audio::get))
         .routes(routes!(recordings::hold, recordings::release))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::stop))
+        .routes(routes!(control::discard))
         .routes(routes!(waveform::get))
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use voxea_core::artefact::{RecordingRow, RecordingState};
+use voxea_core::artefact::{PauseRow, RecordingRow, RecordingState};
 use voxea_core::base::time::rfc3339;
 use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
@@ -39,7 +39,7 @@ pub(super) struct Recording {
     rate: i64,
     /// 0 is the caller, 1 is us.
     channels: u8,
-    /// Why it is partial or failed.
+    /// Why it is partial or failed; of a sealed one, who stopped it.
     reason: Option<String>,
     /// When its first sample was heard.
     started_at: Option<String>,
@@ -49,6 +49,10 @@ pub(super) struct Recording {
     keep_until: Option<String>,
     /// Who wants it kept all the same; null for nobody.
     hold: Option<Hold>,
+    /// Whether it is being made, and nothing is recorded at the moment.
+    paused: bool,
+    /// Where nothing was to be recorded: there is silence of that length.
+    pauses: Vec<Pause>,
     /// Where its sound is.
     audio: String,
     /// Where its outline is.
@@ -64,6 +68,19 @@ pub(super) struct Hold {
     since: String,
     /// By whose word: `agent:ID`, `key:ID`.
     by: String,
+}
+
+/// A stretch in which nothing was to be recorded.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pause {
+    /// Where it begins in the recording.
+    offset_ms: i64,
+    /// How long it is; null while it lasts, and when the daemon died before its end.
+    duration_ms: Option<i64>,
+    /// Who paused: `agent:ID`, `key:ID`.
+    paused_by: Option<String>,
+    /// Who resumed; null while it lasts, and when the recording ended before.
+    resumed_by: Option<String>,
 }
 
 /// Why a recording is to be kept beyond its time.
@@ -85,7 +102,15 @@ impl From<RecordingRow> for Recording {
                 by: row.held_by.clone()?,
             })
         };
+        let pause = |pause: &PauseRow| Pause {
+            offset_ms: row.millis(pause.first_sample),
+            duration_ms: pause.samples.map(|samples| row.millis(samples)),
+            paused_by: pause.paused_by.clone(),
+            resumed_by: pause.resumed_by.clone(),
+        };
         Self {
+            paused: row.is_paused(),
+            pauses: row.pauses.iter().map(pause).collect(),
             duration_ms: row.duration_ms(),
             keep_until: row.keep_until.map(rfc3339),
             hold: row.hold_reason.clone().and_then(hold),

@@ -22,7 +22,7 @@ impl Caller {
     }
 
     /// Presses a key for 60 ms: three updates and the end three times. Takes the numbers of six frames.
-    fn press(&self, number: u16, code: u8) {
+    pub(super) fn press(&self, number: u16, code: u8) {
         for update in 0..6_u16 {
             let [high, low] = (160 * (update + 1).min(4)).to_be_bytes();
             let end = if update < 3 { 0 } else { 0x80 };
