@@ -135,7 +135,10 @@ async fn meddled(ports: &str, mutant: Option<&str>) -> Result<()> {
     .await?;
     ensure!(meddler.changed() > 0, "nothing was changed");
     ensure!(file.exists(), "the local copy is gone, and the object is damaged: {said}");
-    ensure!(said["waiting"]["files"] == 1, "the manifest was not held up: {said}");
+    ensure!(
+        said["waiting"]["files"] == 2 && here(&scratch, &id, "vman").exists(),
+        "the manifest went without it: {said}"
+    );
     let (good, words) = verified(&scratch, &[&id]).await?;
     ensure!(good, "{words}");
     meddler.relent();

@@ -1,5 +1,8 @@
 //! Moving files from the local folder to object storage: sent, verified, noted, and only then removed here.
 //!
+//! A recording's sound goes first and what is signed of it last: whoever finds sound here without a manifest takes it for one
+//! that must be signed yet, and sound that must be signed yet stays.
+//!
 //! The folder itself is the queue. Whatever moment it is interrupted at, the next run goes on: what is not noted is sent
 //! again under the same name, and what is noted is removed.
 
@@ -23,8 +26,10 @@ const AT_ONCE: usize = 1_000;
 const FAILURES: usize = 3;
 /// Between two counts of what waits, while no run counts it.
 const COUNTING: Duration = Duration::from_secs(10);
-/// A recording's file and what is signed of it.
-const ENDINGS: [&str; 2] = ["vrec", "vman"];
+/// A recording's sound.
+const SOUND: &str = "vrec";
+/// What is signed of it.
+const MANIFEST: &str = "vman";
 
 /// What is on its way to object storage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,6 +122,9 @@ impl Uploads {
         let spooled = self.look().await?;
         let (mut first, mut in_a_row, mut moved) = (None, 0, 0);
         'files: for file in &spooled {
+            if file.ending() == Some(MANIFEST) && self.blobs.path(&file.beside(SOUND)).exists() {
+                continue;
+            }
             loop {
                 let done = match self.advance(&file.relative).await {
                     Ok(done) => done,
@@ -239,14 +247,18 @@ impl Uploads {
         let root = self.blobs.shelf().root().to_owned();
         let read = tokio::task::spawn_blocking(move || (contents(&root), recordings(&root)));
         let (mut all, recordings) = read.await.map_err(|error| CoreError::Store(error.to_string()))?;
-        let ids: HashSet<&str> = recordings.iter().filter_map(|file| id(&file.relative)).collect();
+        let ids: HashSet<&str> = recordings.iter().filter_map(Spooled::id).collect();
         let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
         let closed = objects::closed(&self.store, &ids, self.blobs.is_sealed()).await?;
-        all.extend(
-            recordings
-                .into_iter()
-                .filter(|file| id(&file.relative).is_some_and(|id| closed.contains(id))),
-        );
+        let signed: HashSet<String> = recordings.iter().map(|file| file.relative.clone()).collect();
+        for file in recordings {
+            let manifest = file.beside(MANIFEST);
+            if file.id().is_some_and(|id| closed.contains(id))
+                && (signed.contains(&manifest) || objects::noted(&self.store, &manifest).await?.is_some())
+            {
+                all.push(file);
+            }
+        }
         self.counts.files.store(all.len() as u64, Ordering::Relaxed);
         self.counts.bytes.store(all.iter().map(|file| file.size).sum(), Ordering::Relaxed);
         *self.counts.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -257,15 +269,26 @@ impl Uploads {
             .await
             .as_ref()
             .map(|transfer| transfer.relative().to_owned());
-        all.sort_by_key(|file| under_way.as_ref() != Some(&file.relative));
+        all.sort_by_key(|file| (under_way.as_ref() != Some(&file.relative), file.ending() == Some(MANIFEST)));
         all.truncate(AT_ONCE);
         Ok(all)
     }
 }
 
-/// Whose file this is.
-fn id(relative: &str) -> Option<&str> {
-    Path::new(relative).file_stem()?.to_str()
+impl Spooled {
+    /// Whose file it is.
+    fn id(&self) -> Option<&str> {
+        Path::new(&self.relative).file_stem()?.to_str()
+    }
+
+    fn ending(&self) -> Option<&str> {
+        Path::new(&self.relative).extension()?.to_str()
+    }
+
+    /// The other file of the same recording.
+    fn beside(&self, ending: &str) -> String {
+        Path::new(&self.relative).with_extension(ending).to_string_lossy().into_owned()
+    }
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> + use<> {
@@ -294,10 +317,7 @@ fn contents(root: &Path) -> Vec<Spooled> {
 
 /// Files of recordings, those of calls that go on among them.
 fn recordings(root: &Path) -> Vec<Spooled> {
-    let ours = |file: &Spooled| {
-        let ending = Path::new(&file.relative).extension().and_then(|ending| ending.to_str());
-        ending.is_some_and(|ending| ENDINGS.contains(&ending))
-    };
+    let ours = |file: &Spooled| matches!(file.ending(), Some(SOUND | MANIFEST));
     entries(&root.join(RECORDINGS))
         .filter_map(|entry| spooled(&entry, RECORDINGS))
         .filter(ours)

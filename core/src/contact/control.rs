@@ -97,7 +97,8 @@ impl Recordings {
         self.shown(actor, Operation::Reply, id).await
     }
 
-    /// Takes away the files of a recording that was discarded and of which the call is over, if it is. Says whether it was.
+    /// Takes away the files of a recording that was discarded and of which the call is over, if it is. Says whether it was. It was
+    /// never closed, and so never left this machine: no object storage is asked, which may be away.
     ///
     /// # Errors
     /// The store's; [`CoreError::File`].
@@ -105,7 +106,8 @@ impl Recordings {
         let sql = "SELECT path FROM recording WHERE id = $1 AND discarded_by IS NOT NULL AND state = 'failed'";
         let path: Option<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(id).fetch_optional(db).await)?;
         let Some(path) = path else { return Ok(false) };
-        self.erase(blobs, id, &path, time::now()).await?;
+        self.erase_here(blobs, &path).await?;
+        self.erased(id, &path, time::now()).await?;
         Ok(true)
     }
 

@@ -129,19 +129,24 @@ impl Recordings {
                    ORDER BY id LIMIT 1000";
         let files: Vec<(String, String)> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(now).fetch_all(db).await)?;
         for (_, path) in &files {
-            blobs.erase_here(path).await?;
-            blobs.erase_here(&manifest(path)).await?;
+            self.erase_here(blobs, path).await?;
         }
         for (id, path) in files {
-            self.erase(blobs, &id, &path, now).await?;
+            blobs.erase(&path).await?;
+            blobs.erase(&manifest(&path)).await?;
+            self.erased(&id, &path, now).await?;
         }
         Ok(())
     }
 
-    /// Takes away the files of a recording, and its key if it still has one.
-    pub(super) async fn erase(&self, blobs: &Blobs, id: &str, path: &str, now: Millis) -> Result<()> {
-        blobs.erase(path).await?;
-        blobs.erase(&manifest(path)).await?;
+    /// Takes away the files of a recording on this machine alone.
+    pub(super) async fn erase_here(&self, blobs: &Blobs, path: &str) -> Result<()> {
+        blobs.erase_here(path).await?;
+        blobs.erase_here(&manifest(path)).await
+    }
+
+    /// Notes that the files of a recording are gone, and takes its key if it still has one.
+    pub(super) async fn erased(&self, id: &str, path: &str, now: Millis) -> Result<()> {
         let mut tx = self.store.begin().await?;
         artefact::forget(&mut tx, path).await?;
         artefact::forget(&mut tx, &manifest(path)).await?;
