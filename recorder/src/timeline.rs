@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use crate::codec::Codec;
 use crate::packet::{COMFORT_NOISE, Packet};
-use crate::ring::{LEN, Ring};
+use crate::ring::{LEN, Ring, Run};
 pub use stream::HOLD;
 use stream::{Candidate, Fit, Stream};
 
@@ -103,6 +103,7 @@ pub struct Timeline {
     ready: VecDeque<Placed>,
     /// What the ring hands out, on its way to `ready`.
     taken: Vec<u8>,
+    runs: Vec<Run>,
     emitted: u64,
     gaps: Vec<Gap>,
     counts: Counts,
@@ -123,6 +124,7 @@ impl Timeline {
             quiet_from: None,
             ready: VecDeque::new(),
             taken: Vec::new(),
+            runs: Vec::new(),
             emitted: 0,
             gaps: Vec::new(),
             counts: Counts::default(),
@@ -325,11 +327,12 @@ impl Timeline {
             if let Some(quiet) = self.quiet_from {
                 self.ring.place_silence(quiet, until);
             }
-            let (mut octets, mut runs) = (std::mem::take(&mut self.taken), Vec::new());
+            let (mut octets, mut runs) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.runs));
             octets.clear();
+            runs.clear();
             self.ring.take(until, &mut octets, |run| runs.push(run));
             self.emit(from, &octets, &runs);
-            self.taken = octets;
+            (self.taken, self.runs) = (octets, runs);
             if until < to {
                 // The whole ring was taken: the rest is silence, however long.
                 let silent = to - self.start.unwrap_or(to).clamp(until, to);
@@ -341,7 +344,7 @@ impl Timeline {
         }
     }
 
-    fn emit(&mut self, from: i64, octets: &[u8], runs: &[crate::ring::Run]) {
+    fn emit(&mut self, from: i64, octets: &[u8], runs: &[Run]) {
         let Some(start) = self.start else { return };
         let before = (start - from).clamp(0, octets.len() as i64) as usize;
         let octets = &octets[before..];
