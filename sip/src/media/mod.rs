@@ -5,7 +5,7 @@
 //! what came: the wake-up is the cost, not the packet. The kernel's own time of
 //! arrival places what is read late. Two more threads write recordings and bring
 //! them to the disk, so that no call waits for it. Reports (RTCP) are sent about every five
-//! seconds and read twice a second, on their own port or on that of sound.
+//! seconds and read every two, on their own port or on that of sound.
 //!
 //! ```text
 //! reserve() -> Leg        ports bound, nothing read or sent   (for the 200's SDP)

@@ -12,8 +12,9 @@ use super::socket::{BATCH, Receiver};
 use crate::rtcp::{Reporter, Sent, Summary};
 use crate::srtp::Refused;
 
-/// Ticks of 20 ms from one look at the leg's reports to the next: half a second. The kernel says when they came.
-const SWEEP: u64 = 25;
+/// Ticks of 20 ms from one look at the leg's reports to the next: two seconds, as they come every five or so. The kernel says
+/// when they came.
+const SWEEP: u64 = 100;
 
 /// How often the system is asked for reports in one look at most.
 const SWEEP_BATCHES: usize = 2;
@@ -78,9 +79,13 @@ impl Reports {
     /// Reads what came on the port of reports, now and then. Every port of the peer's host is believed: what is said there is
     /// only counted, and answered to nobody.
     pub(super) fn sweep(&mut self, receiver: &mut Receiver, pair: &Pair, secure: &mut Secure, tick: u64, now: Instant) {
-        if !tick.is_multiple_of(SWEEP) {
-            return;
+        if tick.is_multiple_of(SWEEP) {
+            self.read(receiver, pair, secure, now);
         }
+    }
+
+    /// The same at once.
+    pub(super) fn read(&mut self, receiver: &mut Receiver, pair: &Pair, secure: &mut Secure, now: Instant) {
         for _ in 0..SWEEP_BATCHES {
             let came = match receiver.fill(&pair.rtcp, pair.v6, self.emptied) {
                 Ok(came) => came,

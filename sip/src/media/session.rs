@@ -187,6 +187,7 @@ impl Session {
         self.tick += 1;
         if let Some(at) = stop {
             self.sweep(receiver, now);
+            self.reports.read(receiver, &self.pair, &mut self.secure, now);
             return Some(self.end_at(None, at));
         }
         self.send(now);
