@@ -91,14 +91,16 @@ pub async fn run(binary: &Path, store: &str, kills: u64, encrypted: bool) -> Res
             }
             Ok::<(), anyhow::Error>(())
         };
+        let begun = Instant::now();
         let _ = tokio::time::timeout(dice.time(Duration::from_millis(300), Duration::from_millis(2500)), speaking).await;
         running.kill().await?;
         let killed = Instant::now();
-        answered.extend(
-            calls
-                .iter()
-                .map(|(caller, call)| (caller.clone(), killed.saturating_duration_since(call.answered))),
-        );
+        answered.extend(calls.iter().map(|(caller, call)| {
+            (
+                caller.clone(),
+                [call.answered, begun].map(|since| killed.saturating_duration_since(since)),
+            )
+        }));
     }
     let running = scratch.run().await?;
     let outcome = judge(&running, &answered).await;
@@ -124,13 +126,13 @@ async fn verify(scratch: &Scratch) -> Result<(usize, usize, String)> {
     Ok((sound, wrong, if wrong > 0 { words } else { String::new() }))
 }
 
-async fn judge(running: &Running, answered: &BTreeMap<String, Duration>) -> Result<Outcome> {
+async fn judge(running: &Running, answered: &BTreeMap<String, [Duration; 2]>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     for request in requests(running, "channel=voicemail").await? {
         let from = request["from"].as_str().unwrap_or_default().replace("+33", "0");
         *found.entry(from.clone()).or_default() += 1;
-        let Some(lived) = answered.get(&from) else { continue };
+        let Some([lived, spoken]) = answered.get(&from) else { continue };
         let id = request["id"].as_str().unwrap_or_default();
         let ended = |shown: &Value| shown["items"][0]["call"]["end"].is_string();
         let shown = running
@@ -152,7 +154,7 @@ async fn judge(running: &Running, answered: &BTreeMap<String, Duration>) -> Resu
         let audio = running.rest().call("GET", &target, None).await?;
         let whole = audio.status == 200 && audio.body.len() as u64 >= recording["duration_ms"].as_u64().unwrap_or(0) * 16;
         outcome.short += usize::from(lacks > LACK || recording["state"] != "partial" || !whole);
-        outcome.strange += usize::from(!is_of(&from, &audio.body));
+        outcome.strange += usize::from(!is_of(&from, *spoken > LACK, &audio.body));
     }
     outcome.calls = Tally::judge(answered.keys().map(String::as_str), &found);
     ensure!(outcome.recordings > 0, "no call lived long enough to be judged");
@@ -166,13 +168,14 @@ fn voice(caller: &str) -> u8 {
     0x20 | (number % 16) as u8
 }
 
-/// Whether the caller's channel of a WAV has this voice, and nothing but it and silence.
-fn is_of(caller: &str, wav: &[u8]) -> bool {
+/// Whether the caller's channel of a WAV has nothing but this voice and silence, and the voice where it `must` be there: who began
+/// to speak less than what may be lacking before the end is not in it.
+fn is_of(caller: &str, must: bool, wav: &[u8]) -> bool {
     const SILENCE: u8 = 0xD5;
     let data = wav.windows(4).position(|four| four == b"data");
     let heard = data.and_then(|at| wav.get(at + 8..)).unwrap_or_default().iter().step_by(2);
     let mut voices = heard.filter(|&&octet| octet != SILENCE).peekable();
-    voices.peek().is_some() && voices.all(|&octet| octet == voice(caller))
+    (voices.peek().is_some() || !must) && voices.all(|&octet| octet == voice(caller))
 }
 
 /// PCM16, mono, 8 kHz: a quiet tone.
@@ -219,8 +222,9 @@ mod tests {
             b"RIFF....WAVEdata....".iter().copied().chain(frames).collect::<Vec<u8>>()
         };
         let (own, other) = (voice("0145000001"), voice("0145000002"));
-        assert!(is_of("0145000001", &wav(&[0xD5, own, own, 0xD5])));
-        assert!(!is_of("0145000001", &wav(&[own, other])));
-        assert!(!is_of("0145000001", &wav(&[0xD5])));
+        assert!(is_of("0145000001", true, &wav(&[0xD5, own, own, 0xD5])));
+        assert!(!is_of("0145000001", false, &wav(&[own, other])));
+        assert!(!is_of("0145000001", true, &wav(&[0xD5])));
+        assert!(is_of("0145000001", false, &wav(&[0xD5])));
     }
 }
