@@ -252,6 +252,7 @@ CREATE TABLE reply (
     settled_at     BIGINT,
     due_at         BIGINT NOT NULL,
     lease_until    BIGINT NOT NULL DEFAULT 0,
+    holder         TEXT,                 -- which connection of its account leased it last
     attempts       BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';

@@ -1,27 +1,33 @@
 //! One `[[smpp]]` of the configuration.
 
+mod outbind;
+mod security;
+
 use std::time::Duration;
 
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::secret::Secret;
 use voxea_core::base::settings::Section;
 use voxea_core::outbox::Sender;
+use voxea_rules::sender::SenderId;
 
 use crate::content::DefaultAlphabet;
 use crate::pdu::{self, Address, Bind, Credentials};
 use crate::session::Settings;
+use crate::tls::Tls;
+
+pub use outbind::Outbind;
 
 /// SMPP's port by IANA.
 const PORT: u16 = 2775;
 /// The SMSC's texts that may wait for their commit; beyond, nothing more is read.
 const INBOUND_WINDOW: usize = 1000;
+/// By whose rules a sender is checked (ISO 3166).
+const COUNTRY: &str = "FR";
+/// The most connections of a kind to one SMSC.
+const MOST_BINDS: i64 = 8;
 
-/// The longest source_addr (SMPP 3.4 §5.2.8).
-const LONGEST_NUMBER: usize = 20;
-/// The longest name that a telephone shows in a number's place (3GPP TS 23.040 §9.1.2.5).
-const LONGEST_NAME: usize = 11;
-
-/// A bind to an SMSC.
+/// An account at an SMSC.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Its name, as `/v1/channels` shows it.
@@ -38,8 +44,16 @@ pub struct Config {
     pub system_type: String,
     /// 0x34 or 0x50.
     pub version: u8,
-    /// In which directions texts pass.
+    /// In which directions texts pass; of `bind = "separate"` only half of it, see [`Config::separate`].
     pub bind: Bind,
+    /// Whether each bind is two connections, a transmitter and a receiver.
+    pub separate: bool,
+    /// How many of them; 0 when only the SMSC connects.
+    pub binds: usize,
+    /// How connections are encrypted; `None`: they are not.
+    pub tls: Option<Tls>,
+    /// Where the SMSC connects to, when it does.
+    pub outbind: Option<Outbind>,
     /// The number that citizens text to and see, with what SMPP says of it.
     pub number: Address,
     /// Texts of ours in flight at once.
@@ -65,16 +79,13 @@ impl Config {
     #[must_use]
     pub fn read(section: &mut Section<'_>) -> Self {
         let name = section.required_string("name", "short-number");
-        let (host, port) = address(section);
-        let number = section.required_string("number", "36123");
-        if !number.is_empty() && !is_number(&number) {
-            section.problem(
-                "number",
-                format!("{number:?} is no number of ours: digits alone (\"36123\"), an international number (\"+33612345678\"), or a name of at most {LONGEST_NAME} letters and digits (\"MAIRIE\")"),
-            );
-        }
-        let (ton, npi) = kind_of(&number);
-        let bind = match section.one_of("bind", &["transceiver", "transmitter", "receiver"], "transceiver") {
+        let binds = binds(section);
+        let (host, port) = address(section, binds > 0);
+        let tls = security::read(section, &host);
+        let outbind = outbind::read(section, tls.is_some());
+        let number = number(section);
+        let kind = section.one_of("bind", &["transceiver", "transmitter", "receiver", "separate"], "transceiver");
+        let bind = match kind {
             "transmitter" => Bind::Transmitter,
             "receiver" => Bind::Receiver,
             _ => Bind::Transceiver,
@@ -99,10 +110,14 @@ impl Config {
             system_type: section.string_or("system_type", ""),
             version,
             bind,
+            separate: kind == "separate",
+            binds,
+            tls,
+            outbind,
             number: Address {
-                ton: small(section.int_or("number_ton", i64::from(ton), 0..=6)),
-                npi: small(section.int_or("number_npi", i64::from(npi), 0..=18)),
-                number: number.trim_start_matches('+').to_owned(),
+                ton: small(section.int_or("number_ton", number.as_ref().map_or(0, |number| i64::from(number.ton())), 0..=6)),
+                npi: small(section.int_or("number_npi", number.as_ref().map_or(0, |number| i64::from(number.npi())), 0..=18)),
+                number: number.map(|number| number.as_str().to_owned()).unwrap_or_default(),
             },
             window: usize::try_from(section.int_or("window", 64, 1..=1000)).unwrap_or(64),
             redelivery_seconds: u32::try_from(section.int_or("redelivery_seconds", 60, 0..=86_400)).unwrap_or(60),
@@ -129,16 +144,17 @@ impl Config {
         config
     }
 
-    /// The account that this bind is.
+    /// The account that its binds are.
     #[must_use]
     pub fn account(&self) -> Account {
         Account::new(Kind::Smpp, &self.name)
     }
 
-    /// What the outbox must know to send by this bind; `None` when it only receives.
+    /// What the outbox must know to send by this account; `None` when it only receives.
     #[must_use]
     pub fn sender(&self) -> Option<Sender> {
-        let sends = self.bind != Bind::Receiver;
+        let guest = self.outbind.as_ref().is_some_and(|outbind| outbind.bind != Bind::Receiver);
+        let sends = guest || self.binds > 0 && self.bind != Bind::Receiver;
         sends.then(|| Sender {
             channel: Channel::Sms,
             account: self.account(),
@@ -155,10 +171,22 @@ impl Config {
         }
     }
 
-    /// How the session behaves.
-    pub(crate) fn settings(&self) -> Settings {
+    /// The connections that we make: the name of each within the account, and its kind.
+    pub(crate) fn slots(&self) -> Vec<(String, Bind)> {
+        let kinds = |number| match self.separate {
+            false => vec![(format!("{number}"), self.bind)],
+            true => vec![
+                (format!("{number}-transmitter"), Bind::Transmitter),
+                (format!("{number}-receiver"), Bind::Receiver),
+            ],
+        };
+        (1..=self.binds).flat_map(kinds).collect()
+    }
+
+    /// How a session of one of its binds behaves.
+    pub(crate) fn settings(&self, bind: Bind) -> Settings {
         Settings {
-            bind: self.bind,
+            bind,
             credentials: self.credentials(),
             window: self.window,
             inbound_window: INBOUND_WINDOW,
@@ -180,8 +208,33 @@ fn password(section: &Section<'_>) -> Secret {
     })
 }
 
-fn address(section: &Section<'_>) -> (String, u16) {
-    let text = section.required_string("address", "192.0.2.1:2775");
+/// How many connections, or pairs of them, we make.
+fn binds(section: &Section<'_>) -> usize {
+    let binds = section.int_or("binds", 1, 0..=MOST_BINDS);
+    if binds == 0 && !section.has("outbind_listen") {
+        section.problem(
+            "binds",
+            format!("is 0, and the SMSC connects to nothing of ours either: 1 to {MOST_BINDS}, or outbind_listen"),
+        );
+    }
+    usize::try_from(binds).unwrap_or(1)
+}
+
+/// The number that citizens text to and see, checked by the rules of the country's operators.
+fn number(section: &Section<'_>) -> Option<SenderId> {
+    let text = section.required_string("number", "36123");
+    if text.is_empty() {
+        return None;
+    }
+    let checked = SenderId::new(&text, COUNTRY);
+    checked.map_err(|wrong| section.problem("number", format!("{text:?} {wrong}"))).ok()
+}
+
+fn address(section: &Section<'_>, required: bool) -> (String, u16) {
+    let text = match required {
+        true => section.required_string("address", "192.0.2.1:2775"),
+        false => section.string_or("address", ""),
+    };
     let (host, port) = match text.rsplit_once(':') {
         // An IPv6 address without brackets has no port.
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
@@ -199,31 +252,6 @@ fn address(section: &Section<'_>) -> (String, u16) {
             }
             (String::new(), PORT)
         }
-    }
-}
-
-/// Whether SMPP has room for it, and an SMSC a meaning.
-fn is_number(number: &str) -> bool {
-    let digits = number.strip_prefix('+').unwrap_or(number);
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits.len() <= LONGEST_NUMBER;
-    }
-    let fits = number.len() <= LONGEST_NAME && number == number.trim();
-    fits && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_.&".contains(&byte))
-        && number.bytes().any(|byte| byte.is_ascii_alphabetic())
-}
-
-/// Type and plan of a number of ours, as SMSCs mostly want them.
-fn kind_of(number: &str) -> (u8, u8) {
-    let digits = number.trim_start_matches('+');
-    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Letters: alphanumeric.
-        false => (5, 0),
-        // A short code: network specific.
-        true if digits.len() <= 8 => (3, 0),
-        // A national number is the SMSC's to read; an international one says so.
-        true if number.starts_with('0') => (2, 1),
-        true => (1, 1),
     }
 }
 
@@ -280,30 +308,95 @@ mod tests {
 
     #[test]
     fn numbers_say_what_they_are() {
-        for (number, kind) in [
-            ("36123", (3, 0)),
-            ("+33612345678", (1, 1)),
-            ("33937000000", (1, 1)),
-            ("0937000000", (2, 1)),
-            ("MAIRIE", (5, 0)),
+        for (number, written, kind) in [
+            ("36123", "36123", (3, 0)),
+            ("+33937000000", "33937000000", (1, 1)),
+            ("0937000000", "33937000000", (1, 1)),
+            ("MAIRIE", "MAIRIE", (5, 0)),
         ] {
-            assert_eq!(kind_of(number), kind, "{number}");
-            assert!(is_number(number), "{number}");
+            let (config, problems) = read(&SOUND.replace("36123", number));
+            assert_eq!(problems, [""; 0]);
+            assert_eq!(
+                (config.number.number.as_str(), (config.number.ton, config.number.npi)),
+                (written, kind)
+            );
         }
-        for number in [
-            "36 123",
-            "+",
-            "numéro",
-            "+33 6 12 34 56 78",
-            "UNE MAIRIE TROP LONGUE",
-            "123456789012345678901",
-            "36123;",
+        for (number, why) in [
+            ("36 123", "is no number"),
+            ("+33612345678", "begins with 06 or 07"),
+            ("0712345678", "begins with 06 or 07"),
+            ("0140205050", "is of a range that cannot text"),
+            ("UNEMAIRIELONGUE", "has 15 characters"),
+            ("Mairie-Ville", "has '-' in it"),
         ] {
             let (_, problems) = read(&SOUND.replace("36123", number));
             assert!(
-                problems.len() == 1 && problems[0].starts_with("line 6: number: "),
+                problems.len() == 1 && problems[0].starts_with("line 6: number: ") && problems[0].contains(why),
                 "{number}: {problems:?}"
             );
+        }
+    }
+
+    #[test]
+    fn several_binds_of_one_account() {
+        let names = |text: &str| {
+            let (config, problems) = read(&format!("{}{text}", SOUND.replace("bind = \"transceiver\"\n", "")));
+            assert_eq!(problems, [""; 0]);
+            let slots = config.slots().into_iter();
+            slots.map(|(name, bind)| format!("{name} {bind:?}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(names(""), "1 Transceiver");
+        assert_eq!(names("binds = 2\nbind = \"receiver\"\n"), "1 Receiver, 2 Receiver");
+        let separate = "1-transmitter Transmitter, 1-receiver Receiver, 2-transmitter Transmitter, 2-receiver Receiver";
+        assert_eq!(names("binds = 2\nbind = \"separate\"\n"), separate);
+        for (text, why) in [
+            ("binds = 9\n", "binds: "),
+            ("binds = 0\n", "is 0, and the SMSC connects to nothing"),
+        ] {
+            assert!(read(&format!("{SOUND}{text}")).1[0].contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_smsc_that_connects_to_us_proves_who_it_is() {
+        let outbind = "outbind_listen = \"127.0.0.1:0\"\noutbind_allow = [\"127.0.0.0/8\"]\noutbind_system_id = \"smsc\"\n\
+                       outbind_password = \"guest\"\n";
+        let (config, problems) = read(&format!("{SOUND}{outbind}"));
+        assert_eq!(problems, [""; 0]);
+        assert!(!format!("{config:?}").contains("guest"));
+        assert_eq!(config.outbind.unwrap().bind, Bind::Receiver);
+        let alone = SOUND.replace("address = \"127.0.0.1:2775\"\n", "binds = 0\n");
+        let (config, problems) = read(&format!("{alone}{outbind}"));
+        assert_eq!((problems, config.slots().len(), config.sender()), (vec![], 0, None));
+        for (text, why) in [
+            (outbind.replace("[\"127.0.0.0/8\"]", "[]"), "names nobody who may connect"),
+            (outbind.replace("127.0.0.0/8", "everybody"), "outbind_allow: \"everybody\""),
+            (outbind.replace("\"guest\"", "\"\""), "one to eight characters"),
+            (outbind.replace("127.0.0.1:0", "here"), "outbind_listen"),
+            (format!("{outbind}security = \"tls\"\n"), "does not go with security"),
+            (
+                "outbind_allow = [\"127.0.0.1\"]\n".to_owned(),
+                "says nothing without outbind_listen",
+            ),
+        ] {
+            let all = read(&format!("{SOUND}{text}")).1.join("\n");
+            assert!(all.contains(why), "{why}: {all}");
+        }
+    }
+
+    #[test]
+    fn tls_is_checked_at_the_start() {
+        let (config, problems) = read(&format!("{SOUND}security = \"tls\"\n"));
+        assert_eq!((problems, config.tls.map(|tls| tls.name)), (vec![], Some("127.0.0.1".to_owned())));
+        for (text, why) in [
+            ("ca_file = \"ca.pem\"\n", "line 10: ca_file: says nothing without security"),
+            ("security = \"tls\"\nca_file = \"none.pem\"\n", "line 11: ca_file: "),
+            ("security = \"tls\"\ncertificate = \"none.pem\"\n", "needs its key beside it"),
+            ("security = \"tls\"\ntls_name = \"a b\"\n", "tls_name: \"a b\" is no name"),
+            ("security = \"starttls\"\n", "must be one of none, tls"),
+        ] {
+            let all = read(&format!("{SOUND}{text}")).1.join("\n");
+            assert!(all.contains(why), "{text}: {all}");
         }
     }
 

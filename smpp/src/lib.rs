@@ -7,21 +7,30 @@
 //! | [`frame`] | PDUs cut out of a byte stream by their command_length |
 //! | [`pdu`] | PDUs read and written, with rusmpp's types underneath |
 //! | [`session`] | one bind: states, windows, timers, exactly one answer to every request |
+//! | [`signals`] | what an SMSC says beside messages: who can be reached again, how loaded it is |
+//! | [`capture`] | PDUs with numbers, texts and passwords masked, for support |
 //! | [`content`] | what a message says: alphabets, user data headers, delivery receipts |
 //!
 //! Behind the feature `shell` stand the connection, and the way into and out of the core.
 
+pub mod capture;
 pub mod content;
+mod cursor;
 pub mod frame;
 pub mod pdu;
 pub mod session;
+pub mod signals;
 
 #[cfg(feature = "shell")]
 mod config;
 #[cfg(feature = "shell")]
 mod shell;
+#[cfg(feature = "shell")]
+mod tls;
 
 #[cfg(feature = "shell")]
-pub use config::Config;
+pub use config::{Config, Outbind};
 #[cfg(feature = "shell")]
 pub use shell::{probe, run};
+#[cfg(feature = "shell")]
+pub use tls::Tls;

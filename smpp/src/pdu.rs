@@ -15,12 +15,15 @@ use rusmpp::values::{
 };
 use rusmpp::{Command, CommandStatus, Pdu};
 
+use crate::cursor::Cursor;
 use crate::frame::{Frame, HEADER};
 
 /// command_id (SMPP 3.4 §5.1.2.1) of what this side must know by number.
 pub mod command {
     /// generic_nack.
     pub const GENERIC_NACK: u32 = 0x8000_0000;
+    /// submit_sm.
+    pub const SUBMIT_SM: u32 = 0x0000_0004;
     /// submit_sm_resp.
     pub const SUBMIT_SM_RESP: u32 = 0x8000_0004;
     /// deliver_sm.
@@ -161,42 +164,18 @@ struct Walked {
     end: Option<usize>,
 }
 
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn word(&mut self) -> Option<u16> {
-        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().position(|byte| *byte == 0)?;
-        let text = self.take(end)?;
-        self.take(1)?;
-        Some(text)
-    }
-
-    fn address(&mut self) -> Option<Address> {
-        let (ton, npi) = (self.byte()?, self.byte()?);
-        let number = String::from_utf8_lossy(self.text()?).chars().take(64).collect();
-        Some(Address { ton, npi, number })
-    }
+/// TON, NPI and number; of a number longer than any, its beginning.
+pub(crate) fn read_address(cursor: &mut Cursor<'_>) -> Option<Address> {
+    let (ton, npi) = (cursor.byte()?, cursor.byte()?);
+    let number = String::from_utf8_lossy(cursor.text()?).chars().take(64).collect();
+    Some(Address { ton, npi, number })
 }
 
 fn walk(body: &[u8], data_sm: bool) -> Walked {
     fn step(cursor: &mut Cursor<'_>, data_sm: bool, walked: &mut Walked) -> Option<()> {
         cursor.text()?;
-        walked.source = Some(cursor.address()?);
-        walked.destination = Some(cursor.address()?);
+        walked.source = Some(read_address(cursor)?);
+        walked.destination = Some(read_address(cursor)?);
         walked.esm_class = Some(cursor.byte()?);
         if data_sm {
             cursor.take(2)?;
@@ -209,9 +188,9 @@ fn walk(body: &[u8], data_sm: bool) -> Walked {
         let length = cursor.byte()?;
         cursor.take(usize::from(length)).map(|_| ())
     }
-    let (mut cursor, mut walked) = (Cursor(body), Walked::default());
+    let (mut cursor, mut walked) = (Cursor::new(body), Walked::default());
     if step(&mut cursor, data_sm, &mut walked).is_some() {
-        walked.end = Some(body.len() - cursor.0.len());
+        walked.end = Some(body.len() - cursor.left());
     }
     walked
 }
@@ -285,8 +264,8 @@ fn tlvs(bytes: &Bytes, start: usize) -> Result<(Tlvs, Option<Bytes>), &'static s
     const CUT: &str = "an optional parameter is cut off";
     let (mut tlvs, mut payload) = (Tlvs::default(), None);
     let (mut reference, mut total, mut number) = (None, None, None);
-    let mut cursor = Cursor(bytes.get(start..).unwrap_or_default());
-    while !cursor.0.is_empty() {
+    let mut cursor = Cursor::new(bytes.get(start..).unwrap_or_default());
+    while cursor.left() > 0 {
         let tag = cursor.word().ok_or(CUT)?;
         let length = usize::from(cursor.word().ok_or(CUT)?);
         let value = cursor.take(length).ok_or(CUT)?;
@@ -328,6 +307,9 @@ pub fn message_id(frame: &Frame) -> Option<String> {
     };
     (!id.is_empty()).then_some(id)
 }
+
+/// interface_version of SMPP 5.0 (§4.7.13 there).
+pub const VERSION_5: u8 = 0x50;
 
 /// In which directions a bind carries messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@
 //! | [`receipt`] | the French acknowledgement by e-mail |
 //! | [`password`] | what makes a password good enough |
 //! | [`redact`] | personal data as it may stand in a log |
+//! | [`network`] | ranges of addresses, as a configuration names who may connect |
 //! | [`visible`] | what a name must not have, because nobody sees it |
 
 pub mod answerable;
@@ -32,6 +33,7 @@ pub mod command;
 pub mod gsm7;
 pub mod keyword;
 pub mod moment;
+pub mod network;
 pub mod notice;
 pub mod password;
 pub mod phone;

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod actor;
+pub mod backoff;
 pub mod count;
 pub mod error;
 pub mod exit;

@@ -1,7 +1,13 @@
 //! What each channel is doing: the states that operators see, and where a mailbox stands.
 
+mod binds;
+mod capture;
 mod mailboxes;
 mod registry;
+mod state;
 
+pub use binds::{BindStatus, Meter};
+pub use capture::{Capture, Captured};
 pub use mailboxes::{MailboxPlace, Mailboxes};
-pub use registry::{Channels, Reporter, State, Status, TrunkState, TrunkStatus};
+pub use registry::{Channels, Reporter, Status, TrunkState, TrunkStatus};
+pub use state::State;

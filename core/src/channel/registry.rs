@@ -3,38 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::binds::{BindStatus, Meter};
+use super::capture::Capture;
+use super::state::State;
 use crate::base::account::Account;
 use crate::base::time::{self, Millis};
 use crate::base::wake::{Listener, Wake};
-
-/// What a channel's task is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is reaching for its peer.
-    Connecting,
-    /// It works.
-    Up,
-    /// Its peer failed; it will try again soon.
-    Retrying,
-    /// Its peer refused it; it tries again slowly, and an operator should look.
-    Halted,
-    /// It is closing.
-    Stopping,
-}
-
-impl State {
-    /// The name that the API uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Up => "up",
-            Self::Retrying => "retrying",
-            Self::Halted => "halted",
-            Self::Stopping => "stopping",
-        }
-    }
-}
 
 /// What is known of one channel.
 #[derive(Debug, Clone)]
@@ -62,6 +36,8 @@ pub struct Status {
     pub attempts: u32,
     /// The peers of a channel that has several, in the order of the configuration: the trunks of the telephone.
     pub trunks: Vec<TrunkStatus>,
+    /// The connections of a channel that may have several, in their order: the binds of an SMPP account.
+    pub binds: Vec<BindStatus>,
 }
 
 /// Whether a trunk's peer is there.
@@ -119,6 +95,9 @@ pub struct TrunkStatus {
 #[derive(Debug, Default)]
 struct Shared {
     channels: Mutex<BTreeMap<Account, Status>>,
+    /// What is measured of connections; read with the rest, written without it.
+    meters: Mutex<BTreeMap<Account, Vec<Meter>>>,
+    captures: Mutex<BTreeMap<Account, Capture>>,
     changed: Wake,
 }
 
@@ -146,6 +125,7 @@ impl Channels {
             queue: 0,
             attempts: 0,
             trunks: Vec::new(),
+            binds: Vec::new(),
         };
         self.lock().insert(account.clone(), status);
         Reporter {
@@ -157,7 +137,19 @@ impl Channels {
     /// Every channel, by kind and name.
     #[must_use]
     pub fn list(&self) -> Vec<Status> {
-        self.lock().values().cloned().collect()
+        let mut list: Vec<Status> = self.lock().values().cloned().collect();
+        let meters = self.0.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        for status in &mut list {
+            let mine = meters.get(&status.account).into_iter().flatten();
+            status.binds = mine.map(Meter::status).collect();
+        }
+        list
+    }
+
+    /// The capture of an account that keeps one.
+    #[must_use]
+    pub fn capture(&self, account: &Account) -> Option<Capture> {
+        self.0.captures.lock().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
     }
 
     /// Hears every change of state from now on.
@@ -267,6 +259,19 @@ impl Reporter {
         }
     }
 
+    /// The connections that it has, or reaches for. What each does is read from its meter.
+    pub fn binds(&self, meters: Vec<Meter>) {
+        let mut all = self.channels.0.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(self.account.clone(), meters);
+    }
+
+    /// Where its protocol units are kept, the same one for each of its lives.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        let mut all = self.channels.0.captures.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(self.account.clone()).or_default().clone()
+    }
+
     /// How much work waits.
     pub fn queue(&self, waiting: u64) {
         if let Some(status) = self.channels.lock().get_mut(&self.account) {
@@ -293,6 +298,10 @@ mod tests {
         let status = channels.list().remove(0);
         assert_eq!((status.state, status.next_attempt), (State::Up, None));
         assert_eq!(status.last_error.as_deref(), Some("refused again"));
+        let meter = Meter::new("1", "transceiver", 64);
+        reporter.binds(vec![meter.clone()]);
+        meter.up("tcp:127.0.0.1:2775");
+        assert_eq!(channels.list()[0].binds[0].state, State::Up, "as it is now");
         for alarm in [Some("the disk is full"), None] {
             reporter.alarm(alarm);
             let status = channels.list().remove(0);

@@ -94,16 +94,26 @@ impl Outbox {
     /// # Errors
     /// The store's.
     pub async fn lease(&self, account: &Account, limit: usize, hold: Duration) -> Result<Vec<Outbound>> {
+        self.lease_for(account, "", limit, hold).await
+    }
+
+    /// As [`Outbox::lease`], for one of several connections of the account: `holder` names it, so that its end touches no
+    /// lease of the others. Connections of one account must not call it at the same time, or an earlier text to a number
+    /// may be overtaken on PostgreSQL.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn lease_for(&self, account: &Account, holder: &str, limit: usize, hold: Duration) -> Result<Vec<Outbound>> {
         let now = time::now();
         let until = now + i64::try_from(hold.as_millis()).unwrap_or(i64::MAX / 2);
         let skip = match &self.store {
             Store::Sqlite(_) => "",
             Store::Postgres(_) => " FOR UPDATE SKIP LOCKED",
         };
-        let sql = format!("UPDATE reply SET lease_until = $3, attempts = attempts + 1 WHERE id IN ({DUE}{skip}) {RETURNING}");
+        let sql = format!("UPDATE reply SET lease_until = $3, holder = $5, attempts = attempts + 1 WHERE id IN ({DUE}{skip}) {RETURNING}");
         let mut tx = self.store.begin().await?;
         let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(db).await)?;
+            .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(holder).fetch_all(db).await)?;
         let references = references(&mut tx, &leased).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);

@@ -1,6 +1,7 @@
 //! The way out: a reply is queued, leased by its channel, submitted, and settled by what the peer says of it.
 
 mod door;
+mod holder;
 mod lease;
 mod parking;
 mod receipt;

@@ -119,7 +119,7 @@ stories! {
         content_is_moved_and_read_and_may_come_again, what_is_erased_is_erased_there_too,
     }
     outgoing {
-        a_text_goes_out_and_its_receipt_settles_it, a_receipt_may_come_before_its_response, many_leasers_share_without_overlap, a_text_whose_channel_died_is_unknown_and_a_mail_is_due_again, nobody_overtakes_an_earlier_text_to_the_same_number, what_cannot_be_sent_is_refused_with_the_reason, a_patch_needs_the_version_it_was_made_from, of_many_patches_from_one_version_one_wins, a_list_pages_in_commit_order,
+        a_text_goes_out_and_its_receipt_settles_it, a_receipt_may_come_before_its_response, many_leasers_share_without_overlap, each_connection_holds_its_own_leases, a_phone_that_is_back_is_tried_at_once, a_text_whose_channel_died_is_unknown_and_a_mail_is_due_again, nobody_overtakes_an_earlier_text_to_the_same_number, what_cannot_be_sent_is_refused_with_the_reason, a_patch_needs_the_version_it_was_made_from, of_many_patches_from_one_version_one_wins, a_list_pages_in_commit_order,
     }
     parts {
         every_order_makes_one_text, a_reference_that_is_reused_begins_another, parts_of_a_text_come_again, what_came_is_delivered_in_the_end,

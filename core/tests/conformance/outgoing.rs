@@ -211,6 +211,53 @@ pub(crate) async fn many_leasers_share_without_overlap(place: &Place) {
     assert_eq!(taken, wanted);
 }
 
+pub(crate) async fn each_connection_holds_its_own_leases(place: &Place) {
+    let core = open(place);
+    let mut texts = Vec::new();
+    for number in ["+33612345671", "+33612345672", "+33612345673"] {
+        let request = request(&core, Channel::Sms, number).await;
+        texts.push(reply(&core, &request, "Oui").await);
+    }
+    let lease_one = async |holder| {
+        let mut leased = core.outbox.lease_for(&short_number(), holder, 1, HOLD).await.unwrap();
+        assert_eq!(leased.len(), 1);
+        leased.remove(0).reply_id
+    };
+    assert_eq!((lease_one("1").await, lease_one("2").await), (texts[0].clone(), texts[1].clone()));
+    // The first connection is made anew: what it held may have been sent, what the second holds is under way.
+    core.outbox.take_over_from(&short_number(), "1").await.unwrap();
+    assert_eq!(
+        (state(&core, &texts[0]).await, state(&core, &texts[1]).await),
+        ("unknown".to_owned(), "queued".to_owned())
+    );
+    assert_eq!(lease_one("1").await, texts[2], "and is nobody else's");
+    submit(&core, &texts[1], "7").await;
+    assert_eq!(state(&core, &texts[1]).await, "submitted");
+    // The account is taken over as a whole: nobody of before is left.
+    core.outbox.take_over(&short_number()).await.unwrap();
+    assert_eq!(state(&core, &texts[2]).await, "unknown");
+}
+
+pub(crate) async fn a_phone_that_is_back_is_tried_at_once(place: &Place) {
+    let core = open(place);
+    let mut texts = Vec::new();
+    for number in ["+33612345671", "+33612345672"] {
+        let request = request(&core, Channel::Sms, number).await;
+        texts.push(reply(&core, &request, "Oui").await);
+    }
+    let leased = lease(&core).await;
+    let later = time::now() + 3_600_000;
+    let retry = |outbound: &Outbound| {
+        let reason = "ESME_RSYSERR".to_owned();
+        (outbound.reply_id.clone(), Settlement::Retry { at: later, reason })
+    };
+    core.outbox.settle(leased.iter().map(retry).collect()).await.unwrap();
+    assert!(lease(&core).await.is_empty());
+    core.outbox.hasten(&short_number(), "+33612345672").await.unwrap();
+    let due: Vec<String> = lease(&core).await.into_iter().map(|outbound| outbound.reply_id).collect();
+    assert_eq!(due, texts[1..], "and nobody else");
+}
+
 pub(crate) async fn a_text_whose_channel_died_is_unknown_and_a_mail_is_due_again(place: &Place) {
     let core = open(place);
     let by_text = request(&core, Channel::Sms, "+33612345678").await;

@@ -15,6 +15,9 @@ use voxea_core::Core;
 use voxea_core::base::time;
 use voxea_core::channel::{State as ChannelState, TrunkState};
 
+use super::bind_metrics;
+use super::families::Families;
+
 /// Counters of the API. Without a registry they count all the same and nobody reads them.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -87,6 +90,7 @@ impl Metrics {
     async fn text(&self, core: &Core) -> Result<String, prometheus::Error> {
         let mut families = self.0.registry.gather();
         families.extend(channels(core)?);
+        families.extend(bind_metrics::binds(&core.channels.list())?);
         families.extend(events(core)?);
         families.extend(audit(core).await?);
         families.extend(gauges(core).await?);
@@ -94,8 +98,6 @@ impl Metrics {
         written(families)
     }
 }
-
-type Families = Vec<prometheus::proto::MetricFamily>;
 
 /// The text format 0.0.4. What has no series yet is left out: the encoder takes an empty family for an error.
 fn written(mut families: Families) -> Result<String, prometheus::Error> {

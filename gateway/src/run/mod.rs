@@ -1,8 +1,9 @@
 //! The running daemon: starting, watching, stopping.
 
 mod announce;
-mod backoff;
+mod bind_metrics;
 pub(crate) mod channels;
+mod families;
 pub(crate) mod health;
 mod jobs;
 mod lifecycle;

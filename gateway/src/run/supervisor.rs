@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
+use voxea_core::base::backoff::{Backoff, HALT, RETRY, STABLE, random};
 use voxea_core::base::count::Counters;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time;
 use voxea_core::channel::{Channels, Reporter, State};
-
-use super::backoff::{Backoff, random};
 
 /// Runs a channel once, until it ends.
 pub(crate) type Start = Arc<dyn Fn(Reporter, Stop) -> BoxFuture<'static, Exit> + Send + Sync>;
@@ -33,9 +32,9 @@ pub(crate) struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            retry: (Duration::from_secs(1), Duration::from_secs(60)),
-            halt: (Duration::from_secs(60), Duration::from_secs(15 * 60)),
-            stable: Duration::from_secs(60),
+            retry: RETRY,
+            halt: HALT,
+            stable: STABLE,
         }
     }
 }

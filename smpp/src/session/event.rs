@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::pdu::{Bind, Credentials, Delivery, Unreadable};
+use crate::pdu::{Address, Bind, Credentials, Delivery, Unreadable};
 
 /// Names a message while it is under way, in either direction; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +81,11 @@ pub enum Event {
     Unanswered {
         /// Which submit.
         handle: Handle,
+    },
+    /// A phone that could not be reached can be again (SMPP 3.4 §4.12).
+    Alert {
+        /// Whose; `None` when it cannot be read.
+        source: Option<Address>,
     },
     /// A request was refused as unknown or out of place; for counting.
     Odd {

@@ -4,7 +4,9 @@
 //! before the bytes, and the bytes of many acknowledgements come as one piece.
 
 mod event;
+mod outbind;
 mod state;
+mod submits;
 #[cfg(test)]
 mod tests;
 
@@ -16,16 +18,23 @@ use rusmpp::Pdu;
 use rusmpp::pdus::{DataSmResp, DeliverSmResp};
 
 pub use event::{End, Event, Handle, Settings, SubmitError};
+pub use outbind::{Doorman, Verdict};
 pub use state::State;
 
 use crate::frame::{Frame, Framer, Unframed};
 use crate::pdu::{self, Bind, Submission, Unwritable, command, status};
+use crate::signals;
 use state::Cause;
+use submits::Submits;
 
 /// The last sequence number; the next is 1 (SMPP 3.4 §5.1.4).
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 /// How long an unbind, ours or theirs, may keep a link open.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// PDUs that are kept for [`Session::take_seen`]; who never asks holds no more.
+const SEEN: usize = 8192;
+/// From here on an SMSC calls itself nearly congested, and congested (SMPP 5.0 §4.8.4.18).
+const CONGESTION: (u8, u8) = (90, 100);
 
 /// What a session wants done.
 #[derive(Debug)]
@@ -54,13 +63,15 @@ pub struct Session {
     sequence: u32,
     handles: u64,
     inbound: HashMap<Handle, Owed>,
-    submits: HashMap<u32, Handle>,
-    /// When each submit is overdue, the earliest first. Answered ones go when they come to the front.
-    overdue: VecDeque<(Instant, u32, Handle)>,
+    submits: Submits,
+    seen: Vec<Frame>,
+    /// How loaded the SMSC said last that it is.
+    congestion: Option<u8>,
     /// The bind or unbind that waits for its response, or the SMSC's unbind that waits for us.
     step: Option<(u32, Instant)>,
     /// The enquire_link that waits for its response.
     probe: Option<(u32, Instant)>,
+    probed: Instant,
     heard: Instant,
     paused: bool,
     /// While nothing is read, no silence is the SMSC's fault before this time.
@@ -83,10 +94,12 @@ impl Session {
             sequence: 0,
             handles: 0,
             inbound: HashMap::new(),
-            submits: HashMap::new(),
-            overdue: VecDeque::new(),
+            submits: Submits::default(),
+            seen: Vec::new(),
+            congestion: None,
             step: None,
             probe: None,
+            probed: now,
             heard: now,
             paused: false,
             grace: None,
@@ -126,14 +139,36 @@ impl Session {
         self.submits.len()
     }
 
-    /// How many texts may be submitted now.
+    /// How many texts may be submitted now. Of an SMSC that says that it is nearly congested we want half of what the window
+    /// allows, of one that is congested one text at a time (SMPP 5.0 §4.8.4.18).
     #[must_use]
     pub fn room(&self) -> usize {
-        if self.state == State::Bound && self.settings.bind != Bind::Receiver {
-            self.settings.window.saturating_sub(self.submits.len())
-        } else {
-            0
+        if self.state != State::Bound || self.settings.bind == Bind::Receiver {
+            return 0;
         }
+        let window = match self.congestion {
+            Some(state) if state >= CONGESTION.1 => 1,
+            Some(state) if state >= CONGESTION.0 => self.settings.window.div_ceil(2),
+            _ => self.settings.window,
+        };
+        window.saturating_sub(self.submits.len())
+    }
+
+    /// From a request of ours to its response, smoothed; `None` before the first.
+    #[must_use]
+    pub const fn round_trip(&self) -> Option<Duration> {
+        self.submits.round_trip()
+    }
+
+    /// How loaded the SMSC said last that it is, 0 to 100; `None`: it does not say (SMPP 5.0 §4.8.4.18).
+    #[must_use]
+    pub const fn congestion(&self) -> Option<u8> {
+        self.congestion
+    }
+
+    /// The PDUs that came since the last call, for a capture.
+    pub fn take_seen(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.seen)
     }
 
     /// Takes bytes as they came from the connection.
@@ -185,20 +220,15 @@ impl Session {
         if self.probe.is_some_and(|(_, until)| self.excused(until) <= now) {
             return self.end(End::Deaf);
         }
-        while let Some((until, sequence, handle)) = self.overdue.front().copied() {
-            let waits = self.submits.get(&sequence) == Some(&handle);
-            if waits && self.excused(until) > now {
-                break;
-            }
-            self.overdue.pop_front();
-            if waits {
-                self.submits.remove(&sequence);
-                self.events.push_back(Event::Unanswered { handle });
-            }
+        while self.submits.deadline().is_some_and(|until| self.excused(until) <= now)
+            && let Some(given_up) = self.submits.give_up()
+        {
+            self.events.extend(given_up.map(|handle| Event::Unanswered { handle }));
         }
         if self.enquire_at().is_some_and(|at| at <= now) {
             let sequence = self.request(Pdu::EnquireLink);
             self.probe = Some((sequence, now + self.settings.response_timeout));
+            self.probed = now;
         }
     }
 
@@ -227,8 +257,7 @@ impl Session {
         let request = pdu::submit(submission)?;
         let sequence = self.request(request);
         let handle = self.next_handle();
-        self.submits.insert(sequence, handle);
-        self.overdue.push_back((now + self.settings.response_timeout, sequence, handle));
+        self.submits.sent(sequence, handle, now, self.settings.response_timeout);
         Ok(handle)
     }
 
@@ -270,11 +299,18 @@ impl Session {
 
     fn handle_frame(&mut self, frame: &Frame, now: Instant) {
         self.heard = now;
-        self.probe = None;
+        if let Some((sequence, _)) = self.probe.take()
+            && (frame.id(), frame.sequence()) == (command::ENQUIRE_LINK_RESP, sequence)
+        {
+            self.submits.took(now.saturating_duration_since(self.probed));
+        }
+        if self.seen.len() < SEEN {
+            self.seen.push(frame.clone());
+        }
         if frame.id() & command::RESPONSE == 0 {
             self.handle_request(frame, now);
         } else {
-            self.handle_response(frame);
+            self.handle_response(frame, now);
         }
     }
 
@@ -285,7 +321,11 @@ impl Session {
             command::UNBIND => self.handle_unbind(sequence, now),
             command::DELIVER_SM | command::DATA_SM => self.handle_delivery(frame),
             // Neither has a response (§4.1.7, §4.12).
-            command::OUTBIND | command::ALERT_NOTIFICATION => {}
+            command::OUTBIND => {}
+            command::ALERT_NOTIFICATION => {
+                let source = signals::alerted(frame);
+                self.events.push_back(Event::Alert { source });
+            }
             command => {
                 pdu::write(&mut self.out, status::INVALID_COMMAND, sequence, Pdu::GenericNack);
                 self.events.push_back(Event::Odd { command });
@@ -301,6 +341,10 @@ impl Session {
             }
             Some(State::Unbinding) => {
                 pdu::write(&mut self.out, status::OK, sequence, Pdu::UnbindResp);
+            }
+            // Asked again while the first still waits for what we owe: each is answered, and the first ends it.
+            _ if self.state == State::Leaving => {
+                pdu::write(&mut self.out, status::INVALID_BIND_STATE, sequence, Pdu::UnbindResp);
             }
             _ => self.leave(sequence),
         }
@@ -328,9 +372,14 @@ impl Session {
         });
     }
 
-    fn handle_response(&mut self, frame: &Frame) {
+    fn handle_response(&mut self, frame: &Frame, now: Instant) {
         let sequence = frame.sequence();
         let nack = frame.id() == command::GENERIC_NACK;
+        if self.settings.credentials.version >= pdu::VERSION_5
+            && let Some(state) = signals::congestion(frame)
+        {
+            self.congestion = Some(state);
+        }
         match (self.state, self.step) {
             (State::Binding, Some((ours, _))) if ours == sequence && (nack || frame.id() == self.settings.bind.response()) => {
                 if !nack && frame.status() == status::OK {
@@ -344,20 +393,15 @@ impl Session {
             (State::Unbinding, Some((ours, _))) if ours == sequence && (nack || frame.id() == command::UNBIND_RESP) => {
                 self.end(End::Asked);
             }
-            _ if nack || frame.id() == command::SUBMIT_SM_RESP => self.handle_submit_response(frame, nack),
+            _ if nack || frame.id() == command::SUBMIT_SM_RESP => self.handle_submit_response(frame, nack, now),
             _ => {}
         }
     }
 
-    fn handle_submit_response(&mut self, frame: &Frame, nack: bool) {
-        let Some(handle) = self.submits.remove(&frame.sequence()) else {
+    fn handle_submit_response(&mut self, frame: &Frame, nack: bool, now: Instant) {
+        let Some(handle) = self.submits.answered(frame.sequence(), now) else {
             return;
         };
-        while let Some((_, sequence, handle)) = self.overdue.front()
-            && self.submits.get(sequence) != Some(handle)
-        {
-            self.overdue.pop_front();
-        }
         // A nack with status 0 would be nonsense, and certainly no acceptance.
         let status = if nack && frame.status() == status::OK {
             status::INVALID_COMMAND
@@ -390,10 +434,8 @@ impl Session {
         }
         self.enter(Cause::Over);
         (self.step, self.probe) = (None, None);
-        self.overdue.clear();
         self.inbound.clear();
-        let mut unanswered: Vec<Handle> = self.submits.drain().map(|(_, handle)| handle).collect();
-        unanswered.sort_unstable();
+        let unanswered = self.submits.drain();
         self.events
             .extend(unanswered.into_iter().map(|handle| Event::Unanswered { handle }));
         self.events.push_back(Event::Ended(end));
@@ -403,7 +445,7 @@ impl Session {
     fn request(&mut self, pdu: Pdu) -> u32 {
         loop {
             self.sequence = if self.sequence >= LAST_SEQUENCE { 1 } else { self.sequence + 1 };
-            if !self.submits.contains_key(&self.sequence) {
+            if !self.submits.has(self.sequence) {
                 break;
             }
         }
@@ -428,7 +470,7 @@ impl Session {
     fn next_timeout(&self) -> Option<Instant> {
         let step = self.step.map(|(_, until)| until);
         let probe = self.probe.map(|(_, until)| self.excused(until));
-        let submit = self.overdue.front().map(|(until, ..)| self.excused(*until));
+        let submit = self.submits.deadline().map(|until| self.excused(until));
         [step, probe, submit, self.enquire_at()].into_iter().flatten().min()
     }
 }

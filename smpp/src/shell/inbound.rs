@@ -250,7 +250,8 @@ impl Entrance {
     }
 }
 
-fn normal(address: &Address) -> String {
+/// One spelling for a number, E.164 where it can be.
+pub(super) fn normal(address: &Address) -> String {
     phone::normalise_smpp(&address.number, address.ton, COUNTRY).into_string()
 }
 

@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use voxea_core::Core;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::{failpoint, mutant, time};
 use voxea_core::channel::Reporter;
 
-use super::inbound::{Came, Done, Entrance, Taken};
+use super::connect::Stream;
+use super::inbound::{Came, Done, Entrance, Taken, normal};
 use super::outbound::Outgoing;
-use super::postbox::{Mail, Postbox};
+use super::place::{Account, Place};
+use super::postbox::{Holder, Mail, Postbox};
 use super::status;
+use super::tap::Tap;
 use super::wire::{Moved, Wire};
-use crate::config::Config;
-use crate::pdu;
+use crate::pdu::{self, Address};
 use crate::session::{End, Event, Handle, Output, Session, State};
 
 /// With the store away for so long, the bind is closed: the SMSC keeps its texts, and knows it.
@@ -34,16 +35,21 @@ const IN_HAND: Duration = Duration::from_secs(3);
 const LAST_BYTES: Duration = Duration::from_secs(1);
 /// Each of the last words to the outbox may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Replies are hastened for so many phones at once; what is said of others is only counted.
+const HASTENED: usize = 8;
 
 pub(super) struct Link {
     core: Core,
     reporter: Reporter,
     stop: Stop,
     peer: String,
+    place: Place,
+    tap: Tap,
     entrance: Arc<Entrance>,
     session: Session,
     wire: Wire,
     taking: FuturesUnordered<BoxFuture<'static, Done>>,
+    hastening: FuturesUnordered<BoxFuture<'static, ()>>,
     /// What waits for the store to come back.
     parked: Vec<(Handle, Came)>,
     store_away: Option<(Instant, String)>,
@@ -65,34 +71,33 @@ enum Turn {
     Soft,
     Taken(Done),
     Mail(Mail),
+    Hastened,
     Moved(Moved),
     Timer,
 }
 
 impl Link {
-    pub(super) fn new(
-        config: &Config,
-        core: Core,
-        reporter: Reporter,
-        stop: Stop,
-        stream: TcpStream,
-        entrance: Entrance,
-    ) -> Result<Self, pdu::Unwritable> {
-        let peer = stream
-            .peer_addr()
-            .map_or_else(|_| config.host.clone(), |address| address.to_string());
-        let account = config.account();
+    pub(super) fn new(account: &Account, place: Place, stream: Stream, entrance: Entrance) -> Result<Self, pdu::Unwritable> {
+        let (config, core) = (&account.config, account.core.clone());
+        let holder = Holder {
+            account: config.account(),
+            name: Arc::clone(&place.name),
+            turn: Arc::clone(&account.turn),
+        };
         Ok(Self {
-            session: Session::new(config.settings(), Instant::now())?,
+            session: Session::new(config.settings(place.bind), Instant::now())?,
             outgoing: Outgoing::new(config.number.clone(), config.default_alphabet),
-            postbox: Postbox::new(core.outbox.clone(), account, config.response + Duration::from_secs(60)),
+            postbox: Postbox::new(core.outbox.clone(), holder, config.response + Duration::from_secs(60)),
             core,
-            reporter,
-            stop,
-            peer,
+            reporter: account.reporter.clone(),
+            stop: account.stop.clone(),
+            peer: stream.peer.clone(),
+            tap: Tap::new(place.meter.clone(), account.reporter.capture()),
+            place,
             entrance: Arc::new(entrance),
             wire: Wire::new(stream),
             taking: FuturesUnordered::new(),
+            hastening: FuturesUnordered::new(),
             parked: Vec::new(),
             store_away: None,
             again: None,
@@ -113,6 +118,7 @@ impl Link {
                 Turn::Soft => self.leave(Exit::Stopped),
                 Turn::Taken(done) => self.taken_all(done),
                 Turn::Mail(mail) => self.mail(mail),
+                Turn::Hastened => {}
                 Turn::Moved(moved) => self.moved(moved),
                 Turn::Timer => self.timer(),
             }
@@ -138,6 +144,7 @@ impl Link {
             () = timer => Turn::Timer,
             Some(done) = self.taking.next() => Turn::Taken(done),
             mail = self.postbox.next() => Turn::Mail(mail),
+            Some(()) = self.hastening.next() => Turn::Hastened,
             moved = self.wire.moves(reads) => Turn::Moved(moved),
         }
     }
@@ -198,6 +205,10 @@ impl Link {
             let waiting = self.postbox.settle(settlements, now);
             self.outgoing.unsettled(waiting);
         }
+        let session = &self.session;
+        self.place
+            .meter
+            .under_way(session.unanswered(), session.round_trip(), session.congestion());
         if self.taking.is_empty() || self.tally.values().sum::<u64>() > 1000 {
             self.count();
         }
@@ -220,6 +231,7 @@ impl Link {
             self.exit = Some(exit);
             self.session.pause(false);
             if self.stop.soft.is_cancelled() {
+                self.place.meter.stopping();
                 self.reporter.stopping();
             }
         }
@@ -235,7 +247,9 @@ impl Link {
             }
             Moved::Read(Ok(count)) if count > 0 => {
                 self.reporter.activity();
-                if let Err(error) = self.session.handle_input(self.wire.inbox(count), Instant::now()) {
+                let handled = self.session.handle_input(self.wire.inbox(count), Instant::now());
+                self.tap.came(&self.session.take_seen());
+                if let Err(error) = handled {
                     tracing::warn!(account = %self.reporter.account(), %error, "the SMSC is out of step");
                 }
             }
@@ -274,6 +288,9 @@ impl Link {
         match taken {
             Taken::Safe { status, mark, event } => {
                 self.tally(event);
+                if event.starts_with("receipts") {
+                    self.place.meter.receipt(time::now());
+                }
                 if mark.is_some() {
                     failpoint::hit("smpp.after_commit");
                 }
@@ -322,7 +339,10 @@ impl Link {
         loop {
             match self.session.poll_output() {
                 Output::Event(event) => self.event(event),
-                Output::Transmit(bytes) => self.wire.queue(&bytes),
+                Output::Transmit(bytes) => {
+                    self.tap.leaves(&bytes);
+                    self.wire.queue(&bytes);
+                }
                 Output::Timeout(deadline) => {
                     self.deadline = deadline;
                     return self.wire.queued_all();
@@ -334,8 +354,9 @@ impl Link {
     fn event(&mut self, event: Event) {
         match event {
             Event::Bound => {
-                tracing::info!(account = %self.reporter.account(), peer = self.peer, "bound to the SMSC");
-                self.reporter.up(vec![format!("tcp:{}", self.peer)]);
+                tracing::info!(account = %self.reporter.account(), bind = &*self.place.name, peer = self.peer, "bound to the SMSC");
+                self.place.meter.up(&self.peer);
+                self.place.board.refresh();
                 self.postbox.seek(self.session.room(), Instant::now());
             }
             // Left unanswered: the SMSC keeps what comes once the end has begun.
@@ -350,19 +371,43 @@ impl Link {
                 status,
                 message_id,
             } => {
+                if status != pdu::status::OK {
+                    self.place.meter.refused(&status::name(status));
+                }
                 let event = self.outgoing.answered(handle, status, message_id, Instant::now());
                 self.tally(event);
             }
             Event::Unanswered { handle } => {
                 self.tally("texts_unanswered");
+                self.place.meter.refused("no response");
                 self.outgoing.unanswered(handle);
             }
+            Event::Alert { source } => self.alerted(source),
             Event::Odd { command } => {
                 tracing::warn!(account = %self.reporter.account(), command = format_args!("{command:#010x}"), "the SMSC sent a request that is refused");
                 self.tally("requests_odd");
             }
-            Event::Ended(end) => self.ended = Some(end),
+            Event::Ended(end) => {
+                if let End::Refused { status } = end {
+                    self.place.meter.refused(&status::name(status));
+                }
+                self.ended = Some(end);
+            }
         }
+    }
+
+    /// A phone is back (SMPP 3.4 §4.12): what was put off for it is due now.
+    fn alerted(&mut self, source: Option<Address>) {
+        self.tally("alerts");
+        let Some(source) = source.filter(|_| self.hastening.len() < HASTENED) else {
+            return;
+        };
+        let (outbox, account, number) = (self.core.outbox.clone(), self.entrance.account.clone(), normal(&source));
+        self.hastening.push(Box::pin(async move {
+            if let Err(error) = outbox.hasten(&account, &number).await {
+                tracing::warn!(%account, %error, "what waits for a phone that is back could not be hastened");
+            }
+        }));
     }
 
     async fn finish(mut self) -> Exit {

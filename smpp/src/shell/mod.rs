@@ -1,80 +1,71 @@
 //! The connection to an SMSC, and the way between it and the core.
 
+mod account;
+mod board;
+mod connect;
+mod door;
 mod inbound;
 mod link;
 mod outbound;
+mod place;
 mod postbox;
+mod serving;
 mod status;
+mod tap;
 mod wire;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::net::TcpStream;
 use voxea_core::Core;
 use voxea_core::base::exit::Exit;
-use voxea_core::base::id;
 use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 
 use crate::config::Config;
 use crate::session::{Event, Output, Session};
-use inbound::Entrance;
-use link::Link;
+use account::Keeper;
+use connect::{CONNECT, connect};
+use door::Door;
+use place::Account;
 use wire::{Moved, Wire};
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Binds once and serves until the bind ends. Reconnecting is the supervisor's.
+/// Makes the account's binds and serves until none is left. Beginning anew is the supervisor's then.
 pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
     if let Some(sender) = config.sender() {
         core.outbox.register(sender);
     }
     let stopped = stop.clone();
     let opened = tokio::select! {
-        opened = open(&config, core, reporter, stop) => opened,
+        opened = open(&config, &core) => opened,
         () = stopped.soft.cancelled() => return Exit::Stopped,
     };
-    match opened {
-        Ok(link) => link.run().await,
-        Err(exit) => exit,
-    }
+    let door = match opened {
+        Ok(door) => door,
+        Err(reason) => return Exit::Retry(reason),
+    };
+    let turn = Arc::default();
+    let account = Account {
+        config,
+        core,
+        reporter,
+        stop,
+        turn,
+    };
+    Keeper::new(account, door).run().await
 }
 
-async fn open(config: &Config, core: Core, reporter: Reporter, stop: Stop) -> Result<Link, Exit> {
-    let account = config.account();
-    let store = |error: voxea_core::base::error::CoreError| Exit::Retry(format!("the store is away: {error}"));
-    let epoch = core.intake.register(&account).await.map_err(store)?;
+async fn open(config: &Config, core: &Core) -> Result<Option<Door>, String> {
     // No other task serves this account: what its predecessor left leased is of unknown fate.
-    core.outbox.take_over(&account).await.map_err(store)?;
-    let stream = connect(config).await.map_err(Exit::Retry)?;
-    let entrance = Entrance {
-        intake: core.intake.clone(),
-        outbox: core.outbox.clone(),
-        account,
-        epoch,
-        link: id::new(),
-        alphabet: config.default_alphabet,
-        redelivery_seconds: config.redelivery_seconds,
-        parts: i64::try_from(config.parts.as_millis()).unwrap_or(i64::MAX),
-        theme: config.theme.clone(),
-        busy_status: config.busy_status,
-    };
-    Link::new(config, core, reporter, stop, stream, entrance).map_err(|error| Exit::Halt(error.to_string()))
-}
-
-async fn connect(config: &Config) -> Result<TcpStream, String> {
-    let (host, port) = (config.host.as_str(), config.port);
-    let connecting = tokio::time::timeout(CONNECT, TcpStream::connect((host, port)));
-    let stream = match connecting.await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{host}:{port} cannot be reached: {error}")),
-        Err(_) => return Err(format!("{host}:{port} does not answer within {} s", CONNECT.as_secs())),
-    };
-    // Responses are gathered here; the kernel must not wait for more.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    let taken = core.outbox.take_over(&config.account()).await;
+    taken.map_err(|error| format!("the store is away: {error}"))?;
+    match &config.outbind {
+        None => Ok(None),
+        Some(outbind) => match Door::open(outbind).await {
+            Ok(door) => Ok(Some(door)),
+            Err(error) => Err(format!("outbind_listen {}: {error}", outbind.listen)),
+        },
+    }
 }
 
 /// Binds and unbinds, for `voxea doctor`. `Ok` says what was found, `Err` what failed and what to do.
@@ -82,11 +73,14 @@ async fn connect(config: &Config) -> Result<TcpStream, String> {
 /// # Errors
 /// A sentence for the operator.
 pub async fn probe(config: &Config) -> Result<String, String> {
+    let Some((_, bind)) = config.slots().into_iter().next() else {
+        return Ok("the SMSC connects to us; nothing to be tried".to_owned());
+    };
     let stream = connect(config)
         .await
         .map_err(|error| format!("{error}; check address and firewall"))?;
     let mut wire = Wire::new(stream);
-    let mut session = Session::new(config.settings(), Instant::now()).map_err(|error| error.to_string())?;
+    let mut session = Session::new(config.settings(bind), Instant::now()).map_err(|error| error.to_string())?;
     let mut bound = false;
     loop {
         let deadline = loop {
@@ -97,8 +91,9 @@ pub async fn probe(config: &Config) -> Result<String, String> {
                 }
                 Output::Event(Event::Ended(_)) if bound => {
                     let _ = tokio::time::timeout(CONNECT, wire.flush()).await;
+                    let by = if config.tls.is_some() { " by TLS" } else { "" };
                     return Ok(format!(
-                        "bound to {}:{} as {} and unbound",
+                        "bound to {}:{}{by} as {} and unbound",
                         config.host, config.port, config.system_id
                     ));
                 }

@@ -1,8 +1,10 @@
 //! The outbox as a link uses it: at most one look, one lease and one settlement at a time, each kept alive across turns.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 use voxea_core::base::account::Account;
 use voxea_core::base::error::Result;
 use voxea_core::base::wake::Listener;
@@ -29,9 +31,19 @@ pub(super) enum Mail {
     Failed,
 }
 
+/// What is leased for: one of several connections of an account.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) account: Account,
+    /// Of the connection, the same each time it is made anew.
+    pub(super) name: Arc<str>,
+    /// One connection at a time leases, so that no text overtakes an earlier one to the same number.
+    pub(super) turn: Arc<Mutex<()>>,
+}
+
 pub(super) struct Postbox {
     outbox: Outbox,
-    account: Account,
+    holder: Holder,
     hold: Duration,
     listener: Option<Listener>,
     looking: Option<BoxFuture<'static, (Listener, Result<()>)>>,
@@ -56,11 +68,11 @@ async fn slot<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 
 impl Postbox {
     /// `hold` is how long a lease must last: longer than any response may take.
-    pub(super) fn new(outbox: Outbox, account: Account, hold: Duration) -> Self {
+    pub(super) fn new(outbox: Outbox, holder: Holder, hold: Duration) -> Self {
         let listener = Some(outbox.listen());
         Self {
             outbox,
-            account,
+            holder,
             hold,
             listener,
             looking: None,
@@ -78,17 +90,19 @@ impl Postbox {
         if room == 0 || self.leasing.is_some() || later(self.seek_after, now).is_some() {
             return;
         }
-        let (outbox, account, hold) = (self.outbox.clone(), self.account.clone(), self.hold);
+        let (outbox, holder, hold) = (self.outbox.clone(), self.holder.clone(), self.hold);
         if self.due {
             self.room = room;
             self.leasing = Some(Box::pin(async move {
-                let leased = outbox.lease(&account, room, hold).await?;
-                let waiting = outbox.waiting(&account).await?;
+                let turn = holder.turn.lock().await;
+                let leased = outbox.lease_for(&holder.account, &holder.name, room, hold).await?;
+                drop(turn);
+                let waiting = outbox.waiting(&holder.account).await?;
                 Ok((leased, waiting))
             }));
         } else if let Some(mut listener) = self.listener.take() {
             self.looking = Some(Box::pin(async move {
-                let due = outbox.due(&account, &mut listener).await;
+                let due = outbox.due(&holder.account, &mut listener).await;
                 (listener, due)
             }));
         }
@@ -99,7 +113,7 @@ impl Postbox {
         if self.settling.is_some() || later(self.settle_after, now).is_some() || settlements.is_empty() {
             return settlements;
         }
-        let (outbox, account) = (self.outbox.clone(), self.account.clone());
+        let (outbox, account) = (self.outbox.clone(), self.holder.account.clone());
         self.settling = Some(Box::pin(async move {
             let settled = outbox.settle(settlements.clone()).await;
             let counted = match settled {
@@ -191,7 +205,8 @@ mod tests {
         };
         core.outbox.reply(&Actor::System, &request, &reply).await.unwrap();
 
-        let mut postbox = Postbox::new(core.outbox.clone(), account, Duration::from_secs(60));
+        let (name, turn) = (Arc::from("1"), Arc::default());
+        let mut postbox = Postbox::new(core.outbox.clone(), Holder { account, name, turn }, Duration::from_secs(60));
         let leased = loop {
             postbox.seek(8, Instant::now());
             if let Mail::Leased(leased, waiting) = postbox.next().await {

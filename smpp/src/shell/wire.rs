@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use voxea_core::contact::DeliveryMark;
+
+use super::connect::Stream;
 
 /// Bytes a read.
 const READ: usize = 64 * 1024;
@@ -21,10 +21,12 @@ pub(super) enum Moved {
 }
 
 pub(super) struct Wire {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     inbox: Vec<u8>,
     out: BytesMut,
+    /// Bytes of `out` that were written, but may not have left yet: TLS holds them until it is flushed.
+    unflushed: usize,
     queued: u64,
     written: u64,
     /// Marks of responses that are not in `out` yet.
@@ -34,13 +36,13 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
-            reader,
-            writer,
+            reader: stream.reader,
+            writer: stream.writer,
             inbox: vec![0; READ],
             out: BytesMut::new(),
+            unflushed: 0,
             queued: 0,
             written: 0,
             coming: Vec::new(),
@@ -68,9 +70,21 @@ impl Wire {
     /// Waits until something could be written or, when `reads`, was read. Cancelling it loses nothing.
     pub(super) async fn moves(&mut self, reads: bool) -> Moved {
         let reads = reads && self.out.len() < CONGESTED;
+        let writes = !self.out.is_empty();
+        let (writer, out, unflushed) = (&mut self.writer, &self.out, &mut self.unflushed);
+        let write = async {
+            if *unflushed == 0 {
+                *unflushed = writer.write(out).await?;
+            }
+            if *unflushed == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            writer.flush().await?;
+            Ok(std::mem::take(unflushed))
+        };
         tokio::select! {
             biased;
-            wrote = self.writer.write(&self.out), if !self.out.is_empty() => Moved::Wrote(wrote),
+            wrote = write, if writes => Moved::Wrote(wrote),
             read = self.reader.read(&mut self.inbox), if reads => Moved::Read(read),
             else => std::future::pending().await,
         }
@@ -91,7 +105,13 @@ impl Wire {
 
     /// Writes what is left.
     pub(super) async fn flush(&mut self) -> io::Result<Vec<DeliveryMark>> {
-        self.writer.write_all(&self.out).await?;
-        Ok(self.wrote(self.out.len()))
+        let rest = self.out.get(self.unflushed..).unwrap_or_default();
+        self.writer.write_all(rest).await?;
+        self.writer.flush().await?;
+        self.unflushed = 0;
+        let marks = self.wrote(self.out.len());
+        // TLS says goodbye; whether that arrives changes nothing.
+        let _ = self.writer.shutdown().await;
+        Ok(marks)
     }
 }

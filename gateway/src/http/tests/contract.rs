@@ -35,6 +35,7 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/interactions/{id}/raw"),
         ("get", "/v1/changes"),
         ("get", "/v1/channels"),
+        ("get", "/v1/channels/{kind}/{name}/capture"),
         ("get", "/v1/jobs"),
         ("get", "/v1/audit"),
         ("get", "/v1/requests/{id}/history"),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
-use voxea_core::channel::{Status, TrunkStatus};
+use voxea_core::channel::{BindStatus, Status, TrunkStatus};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
@@ -49,6 +49,89 @@ pub(super) struct Channel {
     /// The trunks of the telephone, in the order of the configuration; absent for other kinds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trunks: Vec<Trunk>,
+    /// The binds of an SMPP account: those of the configuration in their order, then those that the SMSC made by outbind;
+    /// absent for other kinds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    binds: Vec<Bind>,
+}
+
+/// A connection of an SMPP account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Bind {
+    /// `1` to `8`, with `-transmitter` and `-receiver` where they are separate; `outbind-1` when the SMSC connected.
+    #[schema(example = "1")]
+    name: String,
+    /// `transceiver`, `transmitter`, `receiver`.
+    #[schema(example = "transceiver")]
+    kind: &'static str,
+    /// `connecting`, `up`, `retrying`, `halted`, `stopping`.
+    #[schema(example = "up")]
+    state: &'static str,
+    /// Since when it is in this state.
+    since: String,
+    /// The SMSC that was reached last, by `tcp:` or `tls:`.
+    #[schema(example = "tcp:192.0.2.1:2775")]
+    address: Option<String>,
+    /// What went wrong last.
+    last_error: Option<String>,
+    /// When it is tried again; null also where the whole account is.
+    next_attempt: Option<String>,
+    /// Texts of ours that may wait for their response at once.
+    window: u64,
+    /// Of these, how many do.
+    window_used: u64,
+    /// Texts and receipts that came since the start.
+    received: u64,
+    /// Texts that were sent since the start.
+    sent: u64,
+    /// Texts and receipts that come a second, mean of the last ten.
+    in_per_second: f64,
+    /// Texts that go out a second, mean of the last ten.
+    out_per_second: f64,
+    /// From a request of ours to its response, in milliseconds, smoothed; null before the first.
+    round_trip_ms: Option<f64>,
+    /// How loaded the SMSC says it is, 0 to 100; from 90 on it gets less. Null when it does not say (SMPP 3.4).
+    #[schema(minimum = 0, maximum = 100)]
+    congestion: Option<u8>,
+    /// What the SMSC refused since the start, by its error.
+    errors: Vec<BindError>,
+    /// When the last receipt came.
+    last_receipt: Option<String>,
+}
+
+/// How often an SMSC refused something for one reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BindError {
+    /// The standard's name and number; `no response` for what was not answered, `other` for all beyond the first 32.
+    #[schema(example = "ESME_RTHROTTLED (0x58)")]
+    error: String,
+    /// How often.
+    count: u64,
+}
+
+impl From<BindStatus> for Bind {
+    fn from(status: BindStatus) -> Self {
+        let error = |(error, count)| BindError { error, count };
+        Self {
+            name: status.name.to_string(),
+            kind: status.kind,
+            state: status.state.as_str(),
+            since: rfc3339(status.since),
+            address: status.address,
+            last_error: status.last_error,
+            next_attempt: status.next_attempt.map(rfc3339),
+            window: status.window,
+            window_used: status.in_use,
+            received: status.received,
+            sent: status.sent,
+            in_per_second: status.in_per_second,
+            out_per_second: status.out_per_second,
+            round_trip_ms: status.round_trip_ms,
+            congestion: status.congestion,
+            errors: status.errors.into_iter().map(error).collect(),
+            last_receipt: status.last_receipt.map(rfc3339),
+        }
+    }
 }
 
 /// A peer that may call us.
@@ -110,6 +193,7 @@ impl From<Status> for Channel {
             next_attempt: status.next_attempt.map(rfc3339),
             queue: status.queue,
             trunks: status.trunks.into_iter().map(Trunk::from).collect(),
+            binds: status.binds.into_iter().map(Bind::from).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod agents;
 mod attachments;
 mod audio;
 mod audit;
+mod captures;
 mod changes;
 mod channels;
 mod citizen;
@@ -58,6 +59,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))
         .routes(routes!(channels::list))
+        .routes(routes!(captures::get))
         .routes(routes!(jobs::list))
         .routes(routes!(audit::list))
         .routes(routes!(services::whole))

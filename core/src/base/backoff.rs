@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+/// Waits after a failure of peer or network: the first and the longest.
+pub const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Waits after a refusal, which an operator must see to: the first and the longest.
+pub const HALT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+/// What worked for this long starts anew.
+pub const STABLE: Duration = Duration::from_secs(60);
+
 /// Doubling waits with jitter, so that a hundred town halls do not knock at one SMSC in step.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     last: Duration,
     failures: u32,
@@ -12,17 +19,18 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Waits from `first`, doubling up to `last`.
-    pub(crate) const fn new(first: Duration, last: Duration) -> Self {
+    #[must_use]
+    pub const fn new(first: Duration, last: Duration) -> Self {
         Self { first, last, failures: 0 }
     }
 
     /// The channel worked for a while: the next failure starts anew.
-    pub(crate) const fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// The next wait; `random` lies in 0.0..1.0 and takes up to half of it away.
-    pub(crate) fn next(&mut self, random: f64) -> Duration {
+    pub fn next(&mut self, random: f64) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1).min(30);
         doubled.min(self.last).mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
@@ -30,7 +38,8 @@ impl Backoff {
 }
 
 /// A number in 0.0..1.0 from the system's source; the middle when there is none.
-pub(crate) fn random() -> f64 {
+#[must_use]
+pub fn random() -> f64 {
     use ring::rand::SecureRandom;
     let mut bytes = [0_u8; 4];
     match ring::rand::SystemRandom::new().fill(&mut bytes) {

@@ -1,10 +1,11 @@
 //! A session against hand-written bytes, on virtual time.
 
+mod measured;
+
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::pdu::{Address, Credentials};
-use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -348,6 +349,17 @@ fn unbind_of_theirs_waits_for_what_we_owe() {
 }
 
 #[test]
+fn a_second_unbind_is_answered_and_the_first_still_waits() {
+    let mut bench = Bench::bound();
+    let (_, events) = bench.feed(&[deliver(1, b"1"), pdu(6, 0, 2, b""), pdu(6, 0, 3, b"")].concat());
+    assert_eq!(ended(&events), None);
+    assert!(bench.session.acknowledge(handles(&events)[0], 0), "what was owed still is");
+    let (bytes, events) = bench.drain();
+    assert_eq!(bytes, [pdu(0x8000_0005, 0, 1, b"\0"), pdu(0x8000_0006, 0, 2, b"")].concat());
+    assert_eq!(ended(&events), Some(End::PeerUnbound));
+}
+
+#[test]
 fn unbinds_that_cross() {
     let mut bench = Bench::bound();
     bench.session.close(bench.now);
@@ -369,8 +381,8 @@ fn sequence_numbers_wrap_to_one_and_skip_what_is_open() {
     let mut bench = Bench::bound();
     let first = bench.session.submit(&text_out(), bench.now).unwrap();
     bench.drain();
-    bench.session.submits.clear();
-    bench.session.submits.insert(1, first);
+    bench.session.submits.drain();
+    bench.session.submits.sent(1, first, bench.now, 20 * SECOND);
     bench.session.sequence = LAST_SEQUENCE - 1;
     let last = bench.session.submit(&text_out(), bench.now).unwrap();
     assert_eq!(bench.drain().0[12..16], LAST_SEQUENCE.to_be_bytes());
@@ -392,42 +404,4 @@ fn data_sm_is_a_delivery_too() {
     assert_eq!((&delivery.body[..], delivery.data_coding), (&[0x00, 0xE9][..], 8));
     bench.session.acknowledge(*handle, 0);
     assert_eq!(bench.drain().0, pdu(0x8000_0103, 0, 6, b"\0"));
-}
-
-proptest! {
-    /// Whatever stands in a frame: no panic, and each request is answered exactly once in the end.
-    #[test]
-    fn every_request_is_answered_once(
-        frames in proptest::collection::vec((
-            prop_oneof![Just(5_u32), Just(0x103), Just(0x15), Just(4), Just(0x8000_0004), any::<u32>()],
-            proptest::collection::vec(any::<u8>(), 0..80),
-        ), 1..30),
-        cut in 1_usize..200,
-    ) {
-        let mut bench = Bench::bound_with(Settings { inbound_window: 1000, ..settings() });
-        let frames: Vec<_> = frames.into_iter().filter(|(id, _)| *id != 6).collect();
-        let stream: Vec<u8> = frames.iter().zip(100_u32..).flat_map(|((id, body), sequence)| pdu(*id, 0, sequence, body)).collect();
-        let (mut answers, mut owed) = (Vec::new(), Vec::new());
-        for piece in stream.chunks(cut) {
-            let (bytes, events) = bench.feed(piece);
-            answers.extend(bytes);
-            owed.extend(handles(&events));
-        }
-        for handle in owed {
-            prop_assert!(bench.session.acknowledge(handle, 0));
-        }
-        answers.extend(bench.drain().0);
-        let (mut framer, mut answered) = (Framer::default(), Vec::new());
-        framer.push(&answers);
-        while let Some(frame) = framer.next_frame().unwrap() {
-            answered.push(frame.sequence());
-        }
-        let mut requests: Vec<u32> = frames.iter().zip(100_u32..)
-            .filter(|((id, _), _)| id & command::RESPONSE == 0 && *id != command::OUTBIND && *id != command::ALERT_NOTIFICATION)
-            .map(|(_, sequence)| sequence)
-            .collect();
-        answered.sort_unstable();
-        requests.sort_unstable();
-        prop_assert_eq!(answered, requests);
-    }
 }
