@@ -165,9 +165,13 @@ async fn reply(running: &Running, to: &str, text: &str) -> Result<String> {
     Ok(answered.json()?["id"].as_str().context("no id")?.to_owned())
 }
 
+/// Long before the silence of half a minute after which something is said in any case: red when what the SMSC answers is
+/// settled only with the next thing that happens.
+const SOON: Duration = Duration::from_secs(10);
+
 async fn state(running: &Running, reply: &str, wanted: &str) -> Result<()> {
     let target = format!("/v1/replies/{reply}");
-    running.rest().until(&target, PATIENCE, |reply| reply["state"] == wanted).await?;
+    running.rest().until(&target, SOON, |reply| reply["state"] == wanted).await?;
     Ok(())
 }
 

@@ -122,6 +122,8 @@ impl Link {
                 Turn::Moved(moved) => self.moved(moved),
                 Turn::Timer => self.timer(),
             }
+            // What the SMSC said is settled now, not when it says something again; and what that makes us say leaves at once.
+            self.drain();
             self.care();
             self.drain();
         }
