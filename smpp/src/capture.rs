@@ -57,11 +57,13 @@ enum Field {
 
 use Field::{Address, Number, Secret, Shown, Text, Time};
 
+/// Its values are digits and letters: 0x34 and 0x50. No text stands in a bind.
+const VERSION: &str = "interface_version";
 const BIND: &[Field] = &[
     Shown("system_id", ID),
     Secret("password"),
     Shown("system_type", 12),
-    Number("interface_version"),
+    Number(VERSION),
     Address("address_range"),
 ];
 const MESSAGE: &[Field] = &[
@@ -193,6 +195,7 @@ pub fn describe(masked: &[u8]) -> Described {
     walk(masked, |_, octets, seen| match seen {
         Seen::Structure => {}
         Seen::Shown(name) => fields.push((name.to_owned(), octets.escape_ascii().to_string())),
+        Seen::Integer(name) if octets == [MASK] => fields.push((name.to_owned(), "(1 octets)".to_owned())),
         Seen::Integer(name) => fields.push((name.to_owned(), hexadecimal(octets))),
         Seen::Address(name) => fields.push((name.to_owned(), redact::Number(&String::from_utf8_lossy(octets)).to_string())),
         Seen::Hidden(name) => fields.push((name.to_owned(), format!("({} octets)", octets.len()))),
@@ -293,8 +296,8 @@ impl<F: FnMut(usize, &[u8], Seen)> Walk<'_, F> {
             Number(name) => {
                 let at = self.at();
                 let octet = self.cursor.take(1)?;
-                // No value of these fields is a letter or a digit: a text stands here that is out of step.
-                let out_of_step = octet.iter().all(u8::is_ascii_alphanumeric);
+                // No value of a message's fields is a letter or a digit: a text stands here that is out of step.
+                let out_of_step = name != VERSION && octet.iter().all(u8::is_ascii_alphanumeric);
                 (self.found)(at, octet, if out_of_step { Seen::Hidden(name) } else { Seen::Integer(name) });
                 Some(())
             }
@@ -404,7 +407,10 @@ mod tests {
         for (id, body) in [(9, &b"voxea\0secret\0\0\x34\0\0\0"[..]), (0x0B, b"smsc\0secret\0")] {
             let masked = mask(&pdu(id, body));
             assert!(!masked.windows(6).any(|six| six == b"secret"));
-            assert_eq!(describe(&masked).fields[1], ("password".to_owned(), "(6 octets)".to_owned()));
+            let fields = describe(&masked).fields;
+            assert_eq!(fields[1], ("password".to_owned(), "(6 octets)".to_owned()));
+            let version = ("interface_version".to_owned(), "0x34".to_owned());
+            assert_eq!(fields.get(3), (id == 9).then_some(&version));
         }
         assert_eq!(describe(&pdu(0x8000_0000, b"")).command, "generic_nack");
         assert_eq!(
