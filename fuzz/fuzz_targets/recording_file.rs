@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
             let _ = Waveform::of(&reader, 100);
             let view = Pcm16::of(&reader).expect("it is short");
             let _ = view.read_at(3, &mut wav);
-            let left = repair(&path.parent().expect("a folder"), "r", key.as_ref()).expect("it was read");
+            let left = repair(&path.parent().expect("a folder"), "r", key.as_ref(), 0).expect("it was read");
             assert!(left.samples <= reader.samples(), "repair adds nothing");
             let again = Reader::open(&path, key.as_ref()).expect("it was repaired");
             assert_eq!(again.samples(), left.samples);

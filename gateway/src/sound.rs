@@ -28,7 +28,7 @@ impl Source for Object {
 /// The file of a recording, for threads that may block.
 ///
 /// # Errors
-/// [`CoreError::File`] when it is nowhere; [`CoreError::Unavailable`] when the object storage does not answer.
+/// [`CoreError::File`] when it is nowhere; [`CoreError::Away`] when the object storage does not answer.
 pub(crate) async fn source(shelf: &Shelf, path: &str) -> Result<Box<dyn Source>> {
     match shelf.find(path).await? {
         Some(Found::Here(file)) => Ok(Box::new(file)),
@@ -40,28 +40,51 @@ pub(crate) async fn source(shelf: &Shelf, path: &str) -> Result<Box<dyn Source>>
     }
 }
 
+/// Why a recording was not found to be sound.
+#[derive(Debug)]
+pub(crate) enum Doubt {
+    /// The first thing that is wrong with it.
+    Wrong(String),
+    /// It cannot be had now, and nothing is known of it.
+    Away(String),
+}
+
+impl From<CoreError> for Doubt {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::Away(words) => Self::Away(words),
+            other => Self::Wrong(other.to_string()),
+        }
+    }
+}
+
 /// Holds a recording against its manifest, wherever they are.
 ///
 /// # Errors
-/// The first thing that is wrong; of what cannot be had, why.
+/// [`Doubt`].
 pub(crate) async fn verify(
     shelf: &Shelf,
     row: &RecordingRow,
     key: Option<Key>,
     trusted: Arc<[[u8; 32]]>,
-) -> std::result::Result<Sound, String> {
+) -> std::result::Result<Sound, Doubt> {
     let manifest = Path::new(&row.path).with_extension(EXTENSION);
-    let manifest = shelf
-        .whole(&manifest.to_string_lossy(), LARGEST)
-        .await
-        .map_err(|error| error.to_string())?;
-    let file = match source(shelf, &row.path).await {
+    let manifest = shelf.whole(&manifest.to_string_lossy(), LARGEST).await?;
+    let (file, far) = match shelf.find(&row.path).await? {
+        Some(Found::Here(file)) => (Ok(Box::new(file) as Box<dyn Source>), false),
+        Some(Found::There(object)) => (Ok(Box::new(Object(object)) as Box<dyn Source>), true),
         // The recorder says in which words a file is missing.
-        Err(CoreError::File { source, .. }) => Err(source),
-        other => Ok(other.map_err(|error| error.to_string())?),
+        None => (
+            Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", row.path))),
+            false,
+        ),
     };
     let id = row.id.clone();
     let held = tokio::task::spawn_blocking(move || hold(&id, manifest.as_deref(), || file, key.as_ref(), &trusted));
-    let held = held.await.map_err(|error| error.to_string())?;
-    held.map_err(|fault: Fault| fault.to_string())
+    let held = held.await.map_err(|error| Doubt::Wrong(error.to_string()))?;
+    held.map_err(|fault| match fault {
+        // The server went away while it was read.
+        Fault::File { what } if far => Doubt::Away(what),
+        fault => Doubt::Wrong(fault.to_string()),
+    })
 }

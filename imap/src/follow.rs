@@ -396,7 +396,9 @@ impl Follower<'_> {
             match ask().await {
                 Ok(answer) => return Ok(answer),
                 // A full disk shows as a file error first, and passes too.
-                Err(error @ (CoreError::Unavailable(_) | CoreError::File { .. })) => self.away(&error.to_string(), &mut pause).await?,
+                Err(error @ (CoreError::Unavailable(_) | CoreError::Away(_) | CoreError::File { .. })) => {
+                    self.away(&error.to_string(), &mut pause).await?
+                }
                 Err(CoreError::Fenced { .. }) => return Err(End::Fenced),
                 Err(error) => return Err(End::Store(error.to_string())),
             }

@@ -122,11 +122,13 @@ CREATE TABLE recording (
     held_by        TEXT,
     erased_at      BIGINT,               -- when its file was taken away
     data_key       TEXT,                 -- its file is encrypted under this, sealed; taken out when it is erased
-    discarded_by   TEXT                  -- who wanted nothing of it kept, while it was being made
+    discarded_by   TEXT,                 -- who wanted nothing of it kept, while it was being made
+    to_sign        BIGINT NOT NULL DEFAULT 0  -- 1 while it has no manifest, as the disk took none when it was closed
 );
 CREATE INDEX recording_by_interaction ON recording (interaction_id);
 CREATE INDEX recording_by_state ON recording (state);
 CREATE INDEX recording_by_end ON recording (keep_until) WHERE keep_until IS NOT NULL;
+CREATE INDEX recording_to_sign ON recording (id) WHERE to_sign = 1;
 CREATE INDEX recording_discarded ON recording (id) WHERE discarded_by IS NOT NULL AND erased_at IS NULL;
 
 -- Stretches of a recording that were not to be recorded: the file has silence there.

@@ -39,6 +39,16 @@ pub enum Error {
         /// How much was lost, in ms.
         ms: u64,
     },
+    /// What was heard last never reached the disk.
+    #[error("{}: its last {ms} ms are missing: {why}", path.display())]
+    Cut {
+        /// The recording.
+        path: PathBuf,
+        /// How much is missing, in ms.
+        ms: u64,
+        /// What the disk said.
+        why: String,
+    },
     /// The file is there, but is not one of our recordings.
     #[error("{}: not a recording: {problem}", path.display())]
     NotARecording {
@@ -71,6 +81,19 @@ pub enum Error {
         /// What does not fit.
         fault: Box<crate::fault::Fault>,
     },
+    /// It holds less than it did when it was closed, so somebody changed it since: it is left as it is.
+    #[error(
+        "{}: {samples} samples of it can be read, and it had {least} when it was closed: it was changed since, is left as it is, and is not signed",
+        path.display()
+    )]
+    Shorter {
+        /// The recording.
+        path: PathBuf,
+        /// Samples that can be read.
+        samples: u64,
+        /// Samples that there were.
+        least: u64,
+    },
     /// A recording cannot be given in this form.
     #[error("{}: {problem}", path.display())]
     Export {
@@ -99,6 +122,32 @@ pub enum Error {
 }
 
 impl Error {
+    /// What it says, without the path: for people who have no business with the machine's folders.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let text = self.to_string();
+        let Some(path) = self.path() else { return text };
+        text.strip_prefix(&format!("{}: ", path.display()))
+            .map_or(text.clone(), str::to_owned)
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. }
+            | Self::Unsafe { path }
+            | Self::Lost { path, .. }
+            | Self::Cut { path, .. }
+            | Self::NotARecording { path, .. }
+            | Self::Locked { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Evidence { path, .. }
+            | Self::Shorter { path, .. }
+            | Self::Export { path, .. }
+            | Self::Backlog { path, .. } => Some(path),
+            Self::Prompt { .. } | Self::NoRandom | Self::BadId(_) => None,
+        }
+    }
+
     pub(crate) fn unsafe_(path: &Path) -> Self {
         Self::Unsafe { path: path.to_path_buf() }
     }
@@ -109,5 +158,24 @@ impl Error {
             doing,
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_no_folder() {
+        let path = PathBuf::from("/var/lib/voxea/blobs/r.vrec");
+        let full = Error::file(&path, "write", std::io::ErrorKind::StorageFull.into());
+        assert_eq!(full.words(), "cannot write: no storage space");
+        let cut = Error::Cut {
+            path,
+            ms: 18_200,
+            why: full.words(),
+        };
+        assert_eq!(cut.words(), "its last 18200 ms are missing: cannot write: no storage space");
+        assert_eq!(Error::NoRandom.words(), Error::NoRandom.to_string());
     }
 }

@@ -143,7 +143,11 @@ impl Manifest {
     /// # Errors
     /// The first member that is wrong.
     pub fn open(content: &[u8], trusted: &[[u8; 32]]) -> Result<Self, Fault> {
-        let document: Document = serde_json::from_slice(content).map_err(|error| Fault::member("text", error.to_string()))?;
+        if content.is_empty() {
+            return Err(Fault::member("text", "the file is empty"));
+        }
+        let unreadable = |error| Fault::member("text", format!("it is not as it was written: {error}"));
+        let document: Document = serde_json::from_slice(content).map_err(unreadable)?;
         // One spelling only: what is not as we write it was written by somebody else.
         let ours = written(&document);
         if ours != content {

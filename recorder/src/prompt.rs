@@ -50,7 +50,7 @@ impl Prompt {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, Error> {
-        let (rate, samples) = decode(bytes).map_err(|problem| Error::Prompt {
+        let (rate, samples) = decode(bytes).and_then(audible).map_err(|problem| Error::Prompt {
             name: name.to_owned(),
             problem,
         })?;
@@ -85,6 +85,23 @@ impl Prompt {
             Some(wide) => codec.encode_all(wide),
             None => codec.encode_all(&resample::double(&self.samples)),
         }
+    }
+}
+
+/// Refuses what nobody hears: who is to be told of the recording is not told by silence. It is heard when 20 ms of it, anywhere,
+/// swing about their mean by more than 1/300 of full scale (-50 dBFS).
+fn audible((rate, samples): (u32, Vec<i16>)) -> Result<(u32, Vec<i16>), String> {
+    const QUIETEST: i64 = 100;
+    let heard = samples.chunks((rate / 50).max(1) as usize).any(|part| {
+        let count = part.len() as i64;
+        let sum: i64 = part.iter().map(|&sample| i64::from(sample)).sum();
+        let squares: i64 = part.iter().map(|&sample| i64::from(sample).pow(2)).sum();
+        squares * count - sum.pow(2) > (QUIETEST * count).pow(2)
+    });
+    if heard {
+        Ok((rate, samples))
+    } else {
+        Err(format!("is silent: callers would hear nothing; {WANTED}"))
     }
 }
 
@@ -247,7 +264,7 @@ mod tests {
 
     #[test]
     fn sixteen_kilohertz_is_halved() {
-        let pcm = vec![0u8; 2 * 16_000];
+        let pcm = [0_u8, 16, 0, 240].repeat(8_000);
         let prompt = Prompt::parse(&wav(1, 1, 16_000, 16, &pcm), "x").unwrap();
         assert_eq!((prompt.samples().len(), prompt.encoded(Codec::G722).len()), (8_000, 8_000));
         assert_eq!(beep().encoded(Codec::G722).len(), 2_400, "as long as in any other codec");
@@ -261,6 +278,8 @@ mod tests {
             (wav(1, 1, 8_000, 8, &[0; 8]), "8 bits"),
             (wav(85, 1, 8_000, 0, &[0; 8]), "WAV format 85"),
             (wav(6, 1, 8_000, 8, &[]), "no sound"),
+            (wav(6, 1, 8_000, 8, &[0xD5; 16_000]), "is silent"),
+            (wav(1, 1, 16_000, 16, &[60, 0, 196, 255].repeat(8_000)), "is silent"),
             (b"ID3\x03 an mp3, in fact".to_vec(), "not a WAV file"),
         ];
         for (bytes, expected) in cases {

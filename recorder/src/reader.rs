@@ -289,7 +289,7 @@ mod tests {
         for content in [&b""[..], b"RIFF", &[0; 64]] {
             std::fs::write(&path, content).unwrap();
             assert!(matches!(Reader::open(&path, None), Err(Error::NotARecording { .. })));
-            assert!(matches!(repair(folder.path(), "x", None), Err(Error::NotARecording { .. })));
+            assert!(matches!(repair(folder.path(), "x", None, 0), Err(Error::NotARecording { .. })));
         }
         assert!(matches!(
             Reader::open(&folder.path().join("none"), None),

@@ -19,11 +19,13 @@ const PIECE: usize = 16;
 
 /// Cuts what was written by half off the recording of an id: a sample of a plain file, a chunk of an encrypted one, or all
 /// from the first chunk on that does not open, as a power cut may leave it. Brings the file to the disk. Nothing is sealed
-/// anew, so no nonce is used twice.
+/// anew, so no nonce is used twice. `least` are the samples that it is known to have had: where fewer can be read, nothing is
+/// cut.
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::NotARecording`] if not even the header was written; [`Error::Locked`]; [`Error::BadId`].
-pub fn repair(folder: &Path, id: &str, key: Option<&Key>) -> Result<Sealed, Error> {
+/// [`Error::File`]; [`Error::NotARecording`] if not even the header was written; [`Error::Shorter`]; [`Error::Locked`];
+/// [`Error::BadId`].
+pub fn repair(folder: &Path, id: &str, key: Option<&Key>, least: u64) -> Result<Sealed, Error> {
     let path = path_of(folder, id)?;
     let failed = |doing| {
         let path = &path;
@@ -37,10 +39,13 @@ pub fn repair(folder: &Path, id: &str, key: Option<&Key>) -> Result<Sealed, Erro
         body -= body % FRAME;
     }
     let (kept, audio, chain) = walk(&file, &header, cipher.as_ref(), body).map_err(failed("read"))?;
+    let samples = audio / FRAME;
+    if samples < least {
+        return Err(Error::Shorter { path, samples, least });
+    }
     file.set_len(header.len() + kept).map_err(failed("cut"))?;
     file.sync_all().map_err(failed("bring to the disk"))?;
     sync_folder(&path)?;
-    let samples = audio / FRAME;
     Ok(Sealed {
         samples,
         codec: header.codec,
@@ -59,11 +64,19 @@ pub struct Closed {
 }
 
 /// Closes a recording whose writer is gone: repairs the file and says in a manifest that it is partial, because of `why`, at
-/// `now` (milliseconds UTC). One that has a manifest was closed before, and stays as it is.
+/// `now` (milliseconds UTC). One that has a manifest was closed before, and stays as it is. `least` as for [`repair`].
 ///
 /// # Errors
 /// As [`repair`]; [`Error::Evidence`] when the manifest that is there does not fit: then nothing was changed.
-pub fn close(folder: &Path, id: &str, key: Option<&Key>, signer: Option<&dyn Sign>, why: &str, now: i64) -> Result<Closed, Error> {
+pub fn close(
+    folder: &Path,
+    id: &str,
+    key: Option<&Key>,
+    signer: Option<&dyn Sign>,
+    why: &str,
+    now: i64,
+    least: u64,
+) -> Result<Closed, Error> {
     if let Some(signer) = signer
         && manifest_path(folder, id)?.exists()
     {
@@ -76,7 +89,7 @@ pub fn close(folder: &Path, id: &str, key: Option<&Key>, signer: Option<&dyn Sig
         let Manifest { samples, reason, .. } = sound.manifest;
         return Ok(Closed { samples, partial: reason });
     }
-    let left = repair(folder, id, key)?;
+    let left = repair(folder, id, key, least)?;
     if let Some(signer) = signer
         && left.samples > 0
     {
@@ -145,7 +158,7 @@ mod tests {
         for key in [None, Some(Key::new([1; 32]))] {
             let folder = tempfile::tempdir().unwrap();
             drop(writer(folder.path(), key.as_ref(), 9_000));
-            let left = repair(folder.path(), "cut", key.as_ref()).unwrap();
+            let left = repair(folder.path(), "cut", key.as_ref(), 0).unwrap();
             assert!((9_000 - 2_047..=9_000).contains(&left.samples), "{left:?}");
             let reader = Reader::open(&left.path, key.as_ref()).unwrap();
             assert_eq!((reader.samples(), reader.started()), (left.samples, 42));
@@ -164,8 +177,25 @@ mod tests {
         let hole = 64 + 3 * (CHUNK + TAG);
         octets[hole..hole + 512].fill(0);
         std::fs::write(&path, octets).unwrap();
-        assert_eq!(repair(folder.path(), "cut", Some(&key)).unwrap().samples, 3 * 2_048);
+        assert_eq!(repair(folder.path(), "cut", Some(&key), 0).unwrap().samples, 3 * 2_048);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), hole as u64);
+    }
+
+    #[test]
+    fn what_had_more_samples_is_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new([1; 32]);
+        let path = writer(folder.path(), Some(&key), 20_000).path().to_path_buf();
+        let had = repair(folder.path(), "cut", Some(&key), 0).unwrap().samples;
+        let mut octets = std::fs::read(&path).unwrap();
+        octets[64 + 2 * (CHUNK + TAG) + 7] ^= 1;
+        std::fs::write(&path, &octets).unwrap();
+        let refused = repair(folder.path(), "cut", Some(&key), had);
+        assert!(
+            matches!(refused, Err(Error::Shorter { samples: 4_096, least, .. }) if least == had),
+            "{refused:?}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), octets, "as it was");
     }
 
     proptest! {
@@ -182,13 +212,13 @@ mod tests {
             let length = cut.min(file.metadata().unwrap().len());
             let all = length == file.metadata().unwrap().len();
             file.set_len(length).unwrap();
-            match repair(folder.path(), "cut", key.as_ref()) {
+            match repair(folder.path(), "cut", key.as_ref(), 0) {
                 Ok(left) => {
                     let body = length - if sealed { 64 } else { 32 };
                     let samples = if !sealed { body / 2 } else { body / (CHUNK + TAG) as u64 * 2_048 };
                     prop_assert_eq!(left.samples, if all && finished { 12_345 } else { samples });
                     // Once more changes nothing.
-                    prop_assert_eq!(repair(folder.path(), "cut", key.as_ref()).unwrap(), left);
+                    prop_assert_eq!(repair(folder.path(), "cut", key.as_ref(), 0).unwrap(), left);
                 }
                 Err(error) => prop_assert!(length < 64 && matches!(error, Error::NotARecording { .. }), "{}", error),
             }

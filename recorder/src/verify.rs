@@ -103,7 +103,12 @@ fn walk(file: &mut impl Read, manifest: &Manifest, segment: &Segment, key: Optio
         chain.push(&chunk);
         chain.end();
         if mark(&segment.marks, number) != Some(&chain.last_mark()) {
-            return wrong("it was changed");
+            let cut = chunk.len() < header.stride() && number + 1 < segment.chunks;
+            return wrong(if cut {
+                "the file ends in it, and was longer"
+            } else {
+                "it was changed"
+            });
         }
         let short = chunk.len() < header.stride();
         octets += chunk.len() - if segment.encrypted { TAG.min(chunk.len()) } else { 0 };

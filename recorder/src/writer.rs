@@ -5,6 +5,8 @@
 //! the disk from another thread, so that no call waits for it.
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -220,6 +222,15 @@ impl SyncHandle {
             self.disk.failed.store(true, Ordering::Release);
             return Err(Error::file(&self.path, "bring to the disk", source));
         }
+        // What is written to a file that was taken away is kept nowhere.
+        if file.metadata().is_ok_and(|file| file.nlink() == 0) {
+            self.disk.failed.store(true, Ordering::Release);
+            return Err(Error::file(
+                &self.path,
+                "keep what was taken away meanwhile",
+                ErrorKind::NotFound.into(),
+            ));
+        }
         if !self.folder_synced {
             sync_folder(&self.path)?;
             self.folder_synced = true;
@@ -359,7 +370,7 @@ mod tests {
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(HEADER + 151).unwrap();
         assert_eq!(Reader::open(&path, None).unwrap().samples(), 75);
-        assert_eq!(repair(folder.path(), "crashed", None).unwrap().samples, 75);
+        assert_eq!(repair(folder.path(), "crashed", None, 0).unwrap().samples, 75);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), HEADER + 150);
         assert_eq!(Reader::open(&path, None).unwrap().started(), 42);
     }

@@ -241,7 +241,7 @@ fn one_that_was_closed_before_the_crash_stays_whole() {
     let folder = tempfile::tempdir().unwrap();
     let sealed = write(folder.path(), "r", None, 3_000, 3_000);
     attest(folder.path(), "r", &sealed, &facts());
-    let close = || close(folder.path(), "r", None, Some(&Signer::new(1)), "the daemon died", 9);
+    let close = || close(folder.path(), "r", None, Some(&Signer::new(1)), "the daemon died", 9, 0);
     let whole = Closed {
         samples: 3_000,
         partial: None,
@@ -308,7 +308,7 @@ proptest! {
         let path = write(folder.path(), "r", key.as_ref(), 16_000, 16_000).path;
         let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(cut.min(file.metadata().unwrap().len())).unwrap();
-        let close = || close(folder.path(), "r", key.as_ref(), Some(&Signer::new(1)), "the daemon died", 9);
+        let close = || close(folder.path(), "r", key.as_ref(), Some(&Signer::new(1)), "the daemon died", 9, 0);
         let left = close().unwrap();
         prop_assert_eq!(left.partial.as_deref(), Some("the daemon died"));
         let judged = verify(folder.path(), "r", key.as_ref(), &trusted());

@@ -96,7 +96,7 @@ fn all_but_the_last_second_survives_a_kill() {
 
         let path = path_of(folder.path(), "killed").unwrap();
         let key = key(sealed);
-        let samples = repair(folder.path(), "killed", key.as_ref()).unwrap().samples;
+        let samples = repair(folder.path(), "killed", key.as_ref(), 0).unwrap().samples;
         assert!(samples + 8_000 >= received, "{samples} of {received} samples are there");
         let reader = Reader::open(&path, key.as_ref()).unwrap();
         let mut wav = vec![0; reader.wav_len() as usize];

@@ -192,7 +192,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`CoreError::NotFound`] when the hash is none of ours, [`CoreError::File`] when the file cannot be opened,
-    /// [`CoreError::Unavailable`] when the object storage does not answer, [`CoreError::Sealed`] when it is not what was sealed.
+    /// [`CoreError::Away`] when the object storage does not answer, [`CoreError::Sealed`] when it is not what was sealed.
     pub async fn read(&self, sha256: &str, size: u64) -> Result<BlobReader> {
         let missing = CoreError::NotFound { what: "blob" };
         let plausible = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -258,7 +258,7 @@ impl Blobs {
     /// error.
     ///
     /// # Errors
-    /// [`CoreError::File`]; [`CoreError::Unavailable`] when the object storage does not answer: the local copy is gone then.
+    /// [`CoreError::File`]; [`CoreError::Away`] when the object storage does not answer: the local copy is gone then.
     pub async fn erase(&self, relative: &str) -> Result<()> {
         // What is moved at this moment would come again.
         let mut moving = self.moving.lock().await;

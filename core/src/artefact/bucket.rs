@@ -69,7 +69,7 @@ impl Bucket {
     /// Keeps, reads and removes a small object. For `voxea doctor`.
     ///
     /// # Errors
-    /// [`CoreError::Unavailable`], with what could not be done.
+    /// [`CoreError::Away`], with what could not be done.
     pub async fn probe(&self) -> Result<()> {
         let name = format!(".doctor-{}", id::new());
         let content = Bytes::from_static(b"voxea doctor");
@@ -155,7 +155,7 @@ impl Bucket {
 
     /// What to say when something is not as it should be with an object.
     pub(super) fn failed(&self, doing: &str, relative: &str, words: &str) -> CoreError {
-        CoreError::Unavailable(format!("object storage {}, {doing} {relative}: {words}", self.name))
+        CoreError::Away(format!("object storage {}, {doing} {relative}: {words}", self.name))
     }
 
     fn key(&self, relative: &str) -> Key {

@@ -186,6 +186,8 @@ pub enum RecordingOutcome {
         samples: u64,
         /// What happened.
         reason: String,
+        /// Whether there is a manifest of it; the disk may have had no room for one yet.
+        signed: bool,
     },
     /// There is no audio.
     Failed {

@@ -55,7 +55,7 @@ impl Shelf {
     /// The file of a relative path that a row of ours holds; `None` when it is in neither place.
     ///
     /// # Errors
-    /// [`CoreError::File`]; [`CoreError::Unavailable`] when the object storage does not answer.
+    /// [`CoreError::File`]; [`CoreError::Away`] when the object storage does not answer.
     pub async fn find(&self, relative: &str) -> Result<Option<Found>> {
         if let Some(file) = self.here(relative)? {
             return Ok(Some(Found::Here(file)));

@@ -75,7 +75,7 @@ impl Transfer {
     /// Sends or reads back one piece; at the end, what is there, which is what was sent.
     ///
     /// # Errors
-    /// [`CoreError::Unavailable`] also when something else is there than was sent; [`CoreError::File`]. It must be given up then.
+    /// [`CoreError::Away`] also when something else is there than was sent; [`CoreError::File`]. It must be given up then.
     pub(super) async fn step(&mut self, bucket: &Bucket) -> Result<Option<Kept>> {
         match self.sent.take() {
             None => self.send(bucket).await.map(|()| None),

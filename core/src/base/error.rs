@@ -45,6 +45,9 @@ pub enum CoreError {
     /// The store cannot be reached or is full; nothing was stored and a later try may work.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What is in object storage cannot be had now; a later try may work.
+    #[error("{0}")]
+    Away(String),
     /// The store refused, and trying again will not help.
     #[error("the store refused: {0}")]
     Store(String),
@@ -79,7 +82,7 @@ impl CoreError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unanswered(_))
+        matches!(self, Self::Unavailable(_) | Self::Unanswered(_) | Self::Away(_))
     }
 }
 

@@ -55,12 +55,14 @@ static SEALED: LazyLock<SetSql> = LazyLock::new(|| {
         ("new_reason", Column::Text),
         ("now_at", Column::Integer),
         ("begun", Column::Integer),
+        ("sign_later", Column::Integer),
     ])
     .statement(
         // Of what was discarded nothing is kept, however its call ended.
         "UPDATE recording SET sealed_at = r.now_at, started_at = COALESCE(r.begun, started_at), \
          state = CASE WHEN discarded_by IS NULL THEN r.new_state ELSE 'failed' END, \
          samples = CASE WHEN discarded_by IS NULL THEN r.new_samples ELSE 0 END, \
+         to_sign = CASE WHEN discarded_by IS NULL THEN r.sign_later ELSE 0 END, \
          reason = CASE WHEN discarded_by IS NULL THEN r.new_reason ELSE 'discarded by ' || discarded_by END FROM {rows} AS r \
          WHERE interaction_id = r.which AND state IN ('recording', 'sealing') RETURNING id, interaction_id, state",
     )
@@ -237,6 +239,7 @@ async fn write(store: &Store, feed: &Feed, notes: &[Note]) -> Result<()> {
                     "new_reason": reason,
                     "now_at": now,
                     "begun": started_at,
+                    "sign_later": i64::from(matches!(outcome, RecordingOutcome::Partial { signed: false, .. })),
                 }));
             }
         }
@@ -329,7 +332,7 @@ fn number(samples: u64) -> i64 {
 const fn parts(outcome: &RecordingOutcome) -> (RecordingState, u64, Option<&String>) {
     match outcome {
         RecordingOutcome::Sealed { samples } => (RecordingState::Sealed, *samples, None),
-        RecordingOutcome::Partial { samples, reason } => (RecordingState::Partial, *samples, Some(reason)),
+        RecordingOutcome::Partial { samples, reason, .. } => (RecordingState::Partial, *samples, Some(reason)),
         RecordingOutcome::Failed { reason } => (RecordingState::Failed, 0, Some(reason)),
     }
 }

@@ -13,7 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
-use crate::vault::{DataKey, Vault};
+use crate::vault::{DataKey, Place, Vault};
 
 pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec, rate, samples, reason, started_at, sealed_at, data_key, keep_days, keep_until, \
      hold_reason, held_at, held_by, discarded_by, \
@@ -23,7 +23,7 @@ pub(super) const COLUMNS: &str = "SELECT id, interaction_id, state, path, codec,
 #[derive(Debug, Clone)]
 pub struct Recordings {
     pub(super) store: Store,
-    vault: Vault,
+    pub(super) vault: Vault,
     pub(super) feed: Feed,
     catalogue: Catalogue,
     notes: CallNotes,
@@ -65,9 +65,10 @@ impl Recordings {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
         let row: Option<RecordingRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let missing = CoreError::NotFound { what: "recording" };
-        let Some(row) = row else { return Err(missing) };
+        let Some(mut row) = row else { return Err(missing) };
         let reach = self.catalogue.reach(actor, operation);
         let reached = reached(&self.store, &reach, INTERACTION, &row.interaction_id).await?;
+        self.vault.opening(id).some(Place::RecordingHold, &mut row.hold_reason).strict()?;
         reached.map(|_| row).ok_or(missing)
     }
 
@@ -91,17 +92,28 @@ impl Recordings {
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).fetch_all(db).await)?)
     }
 
-    /// Recordings of `account` that are not whole, the latest thousand: one whose manifest the disk did not take may be among
-    /// them.
+    /// Recordings of `account` of which the disk took no manifest when they were closed, at most a thousand. Only these may
+    /// still be signed: of any other a missing manifest was taken away.
     ///
     /// # Errors
     /// The store's.
-    pub async fn partial(&self, account: &Account) -> Result<Vec<RecordingRow>> {
+    pub async fn to_sign(&self, account: &Account) -> Result<Vec<RecordingRow>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} WHERE state = 'partial' \
-             AND interaction_id IN (SELECT id FROM interaction WHERE account = $1) ORDER BY id DESC LIMIT 1000"
+            "{COLUMNS} WHERE to_sign = 1 AND state = 'partial' \
+             AND interaction_id IN (SELECT id FROM interaction WHERE account = $1) ORDER BY id LIMIT 1000"
         ));
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(account.key()).fetch_all(db).await)?)
+    }
+
+    /// A recording has got its manifest.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn signed(&self, id: &str) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let sql = "UPDATE recording SET to_sign = 0 WHERE id = $1";
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
+        tx.commit().await
     }
 
     /// The caller confirmed our 200 and hears the greeting. `codec` (`pcma`, `pcmu`, `g722`) where another one was agreed on

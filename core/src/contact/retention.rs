@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use voxea_rules::visible::turns_direction;
 
 use super::recordings::Recordings;
 use crate::artefact::{self, Blobs, RecordingRow};
@@ -13,6 +14,7 @@ use crate::base::grant::Operation;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::on;
+use crate::vault::Place;
 
 /// Recordings of one transaction.
 const BATCH: i64 = 100;
@@ -35,8 +37,8 @@ impl Recordings {
     /// [`CoreError::Conflict`] when there is no sound any more; the store's.
     pub async fn hold(&self, actor: &Actor, id: &str, reason: &str) -> Result<RecordingRow> {
         let reason = reason.trim();
-        if reason.is_empty() || reason.chars().count() > REASON_CHARS {
-            return Err(CoreError::invalid("/reason", "must say why, in 1 to 500 characters"));
+        if reason.is_empty() || reason.chars().count() > REASON_CHARS || reason.contains(turns_direction) {
+            return Err(CoreError::invalid("/reason", "must say why, in 1 to 500 visible characters"));
         }
         self.set_hold(actor, id, Some(reason)).await
     }
@@ -52,11 +54,12 @@ impl Recordings {
     async fn set_hold(&self, actor: &Actor, id: &str, reason: Option<&str>) -> Result<RecordingRow> {
         self.reachable(actor, Operation::Admin, id).await?;
         let now = time::now();
+        let sealed = self.vault.seal_some(Place::RecordingHold, id, reason)?;
         let mut tx = self.store.begin().await?;
         let sql = "UPDATE recording SET hold_reason = $2, held_at = CASE WHEN $2 IS NULL THEN NULL ELSE $3 END, \
                    held_by = CASE WHEN $2 IS NULL THEN NULL ELSE $4 END WHERE id = $1 AND state <> 'purged' AND discarded_by IS NULL";
         let changed = on!(Tx, &mut tx, db => sqlx::query(sql)
-            .bind(id).bind(reason).bind(now).bind(actor.to_string()).execute(db).await.map(|done| done.rows_affected()))?;
+            .bind(id).bind(sealed.as_deref()).bind(now).bind(actor.to_string()).execute(db).await.map(|done| done.rows_affected()))?;
         if changed == 0 {
             return Err(CoreError::Conflict("the recording was erased".to_owned()));
         }

@@ -80,7 +80,11 @@ const VALUES: [(&str, &str, Columns); 13] = [
         ],
     ),
     // There is none yet: files that began plain get theirs when they are encrypted.
-    ("recording", "id", &[("data_key", Text(P::RecordingKey))]),
+    (
+        "recording",
+        "id",
+        &[("data_key", Text(P::RecordingKey)), ("hold_reason", Text(P::RecordingHold))],
+    ),
     (
         "reply",
         "id",

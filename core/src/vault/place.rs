@@ -42,6 +42,7 @@ named! {
         CallDivertedFrom = "call_detail.diverted_from",
         CallSignalling = "call_detail.signalling",
         RecordingKey = "recording.data_key",
+        RecordingHold = "recording.hold_reason",
         PartDetail = "part.detail",
         PartRaw = "part.raw",
         ReplyRecipient = "reply.recipient",

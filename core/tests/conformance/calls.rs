@@ -33,6 +33,7 @@ pub(crate) async fn many_calls_end_at_once(place: &Place) {
                 1 => RecordingOutcome::Partial {
                     samples: 80,
                     reason: "cut".to_owned(),
+                    signed: true,
                 },
                 _ => RecordingOutcome::Failed {
                     reason: "nothing".to_owned(),

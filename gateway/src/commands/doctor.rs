@@ -169,7 +169,7 @@ fn disk(blobs: &Path) -> Result<String, String> {
 async fn objects(bucket: &Bucket) -> Result<String, String> {
     match bucket.probe().await {
         Ok(()) => Ok(format!("{} takes, gives and removes objects", bucket.name())),
-        Err(CoreError::Unavailable(words)) => Err(words),
+        Err(CoreError::Unavailable(words) | CoreError::Away(words)) => Err(words),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -18,8 +18,10 @@ use super::audit::own_key;
 use super::common::say;
 use crate::config::{Config, ConfigError};
 use crate::failure::Failure;
-use crate::sound;
+use crate::sound::{self, Doubt};
 
+/// The exit code when nothing was found wrong, and not all could be reached.
+const AWAY: u8 = 3;
 /// Recordings between two words on how far it is.
 const STRIDE: u64 = 1_000;
 
@@ -27,7 +29,8 @@ const STRIDE: u64 = 1_000;
 #[derive(Debug, Subcommand)]
 pub(super) enum RecordingCommand {
     /// Hold recordings against the manifests that were signed when they were closed, and name the first chunk or member that
-    /// was changed since. Needs no daemon, no network but for what is in object storage, and writes nothing; exit 0 when all is sound, 1 when not.
+    /// was changed since. Needs no daemon, no network but for what is in object storage, and writes nothing; exit 0 when all is sound, 1
+    /// when not, 3 when nothing was found wrong, but object storage could not be reached.
     Verify(Verify),
 }
 
@@ -105,10 +108,11 @@ async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8
                 report(id, &sound);
                 ExitCode::SUCCESS
             }
-            Err(fault) => broken(id, &fault),
+            Err(Doubt::Wrong(fault)) => broken(id, &fault),
+            Err(Doubt::Away(words)) => away(id, &words),
         });
     }
-    let (mut after, mut sound, mut wrong) = (String::new(), 0_u64, 0_u64);
+    let (mut after, mut sound, mut wrong, mut unreached) = (String::new(), 0_u64, 0_u64, 0_u64);
     loop {
         let rows = evidence::audible(store, &after).await?;
         let Some(last) = rows.last() else { break };
@@ -116,39 +120,57 @@ async fn stored(store: &Store, config: &Config, id: Option<&str>, trusted: &[[u8
         for row in rows {
             match judge(&vault, &shelf, &row, &trusted).await {
                 Ok(_) => sound += 1,
-                Err(fault) => {
+                Err(Doubt::Wrong(fault)) => {
                     wrong += 1;
                     broken(&row.id, &fault);
                 }
+                Err(Doubt::Away(words)) => {
+                    unreached += 1;
+                    away(&row.id, &words);
+                }
             }
-            if (sound + wrong).is_multiple_of(STRIDE) && std::io::stderr().is_terminal() {
-                let _ = writeln!(std::io::stderr().lock(), "{} recordings", sound + wrong);
+            let seen = sound + wrong + unreached;
+            if seen.is_multiple_of(STRIDE) && std::io::stderr().is_terminal() {
+                let _ = writeln!(std::io::stderr().lock(), "{seen} recordings");
             }
         }
     }
-    say(format_args!("sound: {sound} recordings; not sound: {wrong}"));
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let reached = match unreached {
+        0 => String::new(),
+        some => format!("; could not be reached: {some}"),
+    };
+    say(format_args!("sound: {sound} recordings; not sound: {wrong}{reached}"));
+    Ok(match (wrong, unreached) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(AWAY),
+        _ => {
+            say(format_args!(
+                "Keep what is not sound and its manifest as they are, and compare with the copies of a back-up (docs/recordings.md)"
+            ));
+            ExitCode::FAILURE
+        }
+    })
 }
 
 /// The file and its manifest, and both against the row.
-async fn judge(vault: &Vault, shelf: &Shelf, row: &RecordingRow, trusted: &Arc<[[u8; 32]]>) -> Result<Sound, String> {
+async fn judge(vault: &Vault, shelf: &Shelf, row: &RecordingRow, trusted: &Arc<[[u8; 32]]>) -> Result<Sound, Doubt> {
     let key = vault
         .open_data_key(&row.id, row.data_key.as_deref())
-        .map_err(|error| format!("database, {error}"))?
+        .map_err(|error| Doubt::Wrong(format!("database, {error}")))?
         .map(|key| Key::new(key.octets()));
     let sound = sound::verify(shelf, row, key, Arc::clone(trusted)).await?;
     let said = &sound.manifest;
     if said.state != row.state {
-        return Err(format!(
+        return Err(Doubt::Wrong(format!(
             "database, state: it is {}, and was {} when it was closed",
             row.state, said.state
-        ));
+        )));
     }
     if u64::try_from(row.samples).ok() != Some(said.samples) {
-        return Err(format!(
-            "database, samples: they are {}, and were {} when it was closed",
+        return Err(Doubt::Wrong(format!(
+            "database, samples: they are {}, and the manifest says {}",
             row.samples, said.samples
-        ));
+        )));
     }
     Ok(sound)
 }
@@ -156,6 +178,11 @@ async fn judge(vault: &Vault, shelf: &Shelf, row: &RecordingRow, trusted: &Arc<[
 fn broken(id: &str, fault: &impl std::fmt::Display) -> ExitCode {
     say(format_args!("NOT SOUND: {id}: {fault}"));
     ExitCode::FAILURE
+}
+
+fn away(id: &str, words: &str) -> ExitCode {
+    say(format_args!("could not be verified: {id}: {words}"));
+    ExitCode::from(AWAY)
 }
 
 fn report(id: &str, sound: &Sound) {

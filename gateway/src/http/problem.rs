@@ -156,6 +156,14 @@ impl From<CoreError> for Problem {
                 problem
             }
             CoreError::Unanswered(detail) => Self::new(Kind::UNAVAILABLE, detail).retry_after(1),
+            CoreError::Away(_) => {
+                tracing::warn!(error = %error, "object storage could not serve the API");
+                Self::new(
+                    Kind::UNAVAILABLE,
+                    "the file is in object storage, which cannot be reached now; try again later",
+                )
+                .retry_after(5)
+            }
             CoreError::Fenced { .. } | CoreError::Unavailable(_) => {
                 tracing::warn!(error = %error, "a door could not serve the API");
                 Self::new(Kind::UNAVAILABLE, "the database cannot be reached or is full; nothing was stored").retry_after(5)

@@ -43,8 +43,11 @@ impl Alarm {
         let mut state = self.lock();
         if state.trouble.is_none() {
             let words = format!("recordings cannot be written: {source}");
-            tracing::error!("{words}; calls go on, and what they say waits in memory for a while");
             let folder = path.parent().unwrap_or(path).to_path_buf();
+            tracing::error!(
+                folder = %folder.display(),
+                "{words}; make room there, or let the daemon's user write there: calls go on meanwhile, and what they say waits in memory for a while"
+            );
             state.trouble = Some(Trouble { folder, words });
         }
     }

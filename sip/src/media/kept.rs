@@ -45,21 +45,26 @@ impl Kept {
     /// Samples that are left of one whose writer is gone, once what was written by half is cut off; none when nothing can be
     /// read.
     pub(super) fn left(&self) -> Option<u64> {
-        let left = repair::repair(&self.folder, &self.recording, self.key.as_ref());
+        let left = repair::repair(&self.folder, &self.recording, self.key.as_ref(), 0);
         left.ok().map(|left| left.samples)
     }
 
-    /// Closes one that was told of as not whole, because of `why`, and has no manifest yet: the disk took none then. Whether
-    /// it has one now that it had not.
+    /// Closes one that was told of with so many `samples` as not whole, because of `why`, and of which the disk took no manifest
+    /// then; it may have taken one later. Whether it is signed now; it is not when there is nothing of it any more.
     ///
     /// # Errors
     /// As [`repair::close`].
-    pub fn catch_up(&self, why: &str, now: i64) -> Result<bool, Error> {
-        let there = manifest::manifest_path(&self.folder, &self.recording)?.exists();
-        if there || self.signer.is_none() || !self.is_there() {
+    pub fn catch_up(&self, why: &str, now: i64, samples: u64) -> Result<bool, Error> {
+        if self.signer.is_none() || !self.is_there() {
             return Ok(false);
         }
-        self.close(why, now).map(|closed| closed.samples > 0)
+        let signer = self.signer.as_deref();
+        repair::close(&self.folder, &self.recording, self.key.as_ref(), signer, why, now, samples).map(|closed| closed.samples > 0)
+    }
+
+    /// Whether it has a manifest.
+    pub(super) fn is_signed(&self) -> bool {
+        self.signer.is_none() || manifest::manifest_path(&self.folder, &self.recording).is_ok_and(|path| path.exists())
     }
 
     /// Whether there is a file of it.
@@ -72,6 +77,14 @@ impl Kept {
     /// # Errors
     /// As [`repair::close`].
     pub fn close(&self, why: &str, now: i64) -> Result<Closed, Error> {
-        repair::close(&self.folder, &self.recording, self.key.as_ref(), self.signer.as_deref(), why, now)
+        repair::close(
+            &self.folder,
+            &self.recording,
+            self.key.as_ref(),
+            self.signer.as_deref(),
+            why,
+            now,
+            0,
+        )
     }
 }

@@ -88,8 +88,14 @@ impl Late {
                 }
                 Err(error) => {
                     let (path, samples) = (whole.sealed.path.clone(), whole.sealed.samples);
-                    self.close(&whole.kept, &error.to_string(), now, alarm);
-                    whole.finished.outcome = Outcome::Partial { path, samples, error };
+                    self.close(&whole.kept, &error.words(), now, alarm);
+                    let signed = whole.kept.is_signed();
+                    whole.finished.outcome = Outcome::Partial {
+                        path,
+                        samples,
+                        error,
+                        signed,
+                    };
                 }
             }
             whole.events.send(MediaEvent::Finished(Box::new(whole.finished)));

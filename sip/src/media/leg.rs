@@ -170,6 +170,8 @@ pub enum Outcome {
         samples: u64,
         /// What failed.
         error: RecorderError,
+        /// Whether it has a manifest; the disk may have taken none yet.
+        signed: bool,
     },
 }
 

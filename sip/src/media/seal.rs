@@ -199,7 +199,7 @@ impl Sealer {
             path: path.clone(),
             ms: samples / SAMPLES_PER_MS,
         });
-        let now = since_1970();
+        let (now, here) = (since_1970(), Instant::now());
         let nothing = finished.started.is_none() || samples == 0;
         let settled = match error {
             // Nothing is to stay, whatever the disk did not take of it.
@@ -211,16 +211,23 @@ impl Sealer {
             Ok(None) => Outcome::Nothing,
             Ok(Some(sealed)) => {
                 let facts = Facts {
-                    started_at: finished.started.map(|started| millis(now.saturating_sub(started.elapsed()))),
+                    started_at: finished
+                        .started
+                        .map(|started| millis(now.saturating_sub(here.saturating_duration_since(started)))),
                     announced_ms: announced.map(|announced| millis(announced).unsigned_abs()),
                     gaps: Some(finished.gaps.clone()),
                     pauses: Some(finished.pauses.iter().copied().filter(|pause| pause.samples > 0).collect()),
-                    sealed_at: millis(now),
-                    partial: lost.as_ref().map(ToString::to_string),
+                    sealed_at: millis(since_1970()),
+                    partial: lost.as_ref().map(RecorderError::words),
                 };
                 let (path, samples) = (sealed.path.clone(), sealed.samples);
                 let outcome = match lost {
-                    Some(error) => Outcome::Partial { path, samples, error },
+                    Some(error) => Outcome::Partial {
+                        path,
+                        samples,
+                        error,
+                        signed: true,
+                    },
                     None => Outcome::Sealed { path, samples },
                 };
                 match kept.attest(&sealed, &facts) {
@@ -243,9 +250,23 @@ impl Sealer {
             Err(error) => {
                 tracing::warn!(%error, "recording is not whole");
                 // What there is shall be evidence all the same.
-                let there = late.close(&kept, &error.to_string(), millis(now), &self.alarm);
-                let samples = there.unwrap_or(written);
-                Outcome::Partial { path, samples, error }
+                let there = late.close(&kept, &error.words(), millis(now), &self.alarm);
+                let left = if kept.is_there() { there.unwrap_or(written) } else { 0 };
+                let (heard, samples) = (samples, left);
+                let missing = heard.saturating_sub(samples) / SAMPLES_PER_MS;
+                let error = if missing == 0 {
+                    error
+                } else {
+                    let (path, why) = (path.clone(), error.words());
+                    RecorderError::Cut { path, ms: missing, why }
+                };
+                let signed = kept.is_signed();
+                Outcome::Partial {
+                    path,
+                    samples,
+                    error,
+                    signed,
+                }
             }
         };
         events.send(MediaEvent::Finished(Box::new(finished)));

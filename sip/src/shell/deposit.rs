@@ -143,10 +143,13 @@ pub(super) fn outcome(finished: &Finished, end: CallEnd) -> RecordingOutcome {
             }
             .to_owned(),
         },
-        Outcome::Partial { samples: 0, error, .. } => RecordingOutcome::Failed { reason: error.to_string() },
-        Outcome::Partial { samples, error, .. } => RecordingOutcome::Partial {
+        Outcome::Partial { samples: 0, error, .. } => RecordingOutcome::Failed { reason: error.words() },
+        Outcome::Partial {
+            samples, error, signed, ..
+        } => RecordingOutcome::Partial {
             samples: *samples,
-            reason: error.to_string(),
+            reason: error.words(),
+            signed: *signed,
         },
     }
 }

@@ -54,19 +54,24 @@ pub(super) async fn repair(core: &Core, account: &Account) -> Result<Orphans> {
     Ok(orphans)
 }
 
-/// Signs what the disk took no manifest of before the process ended.
+/// Signs what the disk took no manifest of before the process ended, and what it took one of too late to be told. Nothing else:
+/// who can take a manifest away must not have another one made for what he put in the sound's place.
 async fn sign_late(core: &Core, account: &Account) -> Result<()> {
-    for row in core.recordings.partial(account).await? {
+    for row in core.recordings.to_sign(account).await? {
         // Who has no key any more has nothing that could be signed.
         let Ok(key) = core.recordings.key(&row) else { continue };
         let kept = evidence::kept(core, &row.id, key.as_ref().map(evidence::key));
         let why = row.reason.unwrap_or_default();
-        let signed = spawn_blocking(move || kept.catch_up(&why, time::now())).await;
+        let samples = u64::try_from(row.samples).unwrap_or(0);
+        let signed = spawn_blocking(move || kept.catch_up(&why, time::now(), samples)).await;
         match signed {
-            Ok(Ok(true)) => tracing::info!(recording = row.id, "a recording has got its manifest"),
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, recording = row.id, "a recording has no manifest"),
-            Err(error) => tracing::warn!(%error, recording = row.id, "a recording has no manifest"),
+            Ok(Ok(true)) => {
+                core.recordings.signed(&row.id).await?;
+                tracing::info!(recording = row.id, "a recording has got its manifest");
+            }
+            Ok(Ok(false)) => tracing::error!(recording = row.id, "a recording's file is gone before it had a manifest"),
+            Ok(Err(error)) => tracing::error!(%error, recording = row.id, "a recording has no manifest"),
+            Err(error) => tracing::error!(%error, recording = row.id, "a recording has no manifest"),
         }
     }
     Ok(())
@@ -102,10 +107,14 @@ fn repair_file(path: &Path, kept: &Kept) -> Option<(RecordingOutcome, Millis)> {
         Ok(Closed {
             samples,
             partial: Some(reason),
-        }) => RecordingOutcome::Partial { samples, reason },
+        }) => RecordingOutcome::Partial {
+            samples,
+            reason,
+            signed: true,
+        },
         // It had been closed, and only the store did not know.
         Ok(Closed { samples, partial: None }) => RecordingOutcome::Sealed { samples },
-        Err(error) => failed(&error.to_string()),
+        Err(error) => failed(&error.words()),
     };
     Some((outcome, last.unwrap_or_else(time::now)))
 }
