@@ -18,11 +18,11 @@ use voxea_core::channel::Reporter;
 use super::inbound::{Came, Done, Entrance, Taken};
 use super::outbound::Outgoing;
 use super::postbox::{Mail, Postbox};
-use super::status;
 use super::wire::{Moved, Wire};
 use crate::config::Config;
 use crate::pdu;
 use crate::session::{End, Event, Handle, Output, Session, State};
+use crate::status;
 
 /// With the store away for so long, the bind is closed: the SMSC keeps its texts, and knows it.
 const STORE_PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ impl Link {
         let account = config.account();
         Ok(Self {
             session: Session::new(config.settings(), Instant::now())?,
-            outgoing: Outgoing::new(config.number.clone(), config.default_alphabet),
+            outgoing: Outgoing::new(config),
             postbox: Postbox::new(core.outbox.clone(), account, config.response + Duration::from_secs(60)),
             core,
             reporter,
@@ -116,6 +116,8 @@ impl Link {
                 Turn::Moved(moved) => self.moved(moved),
                 Turn::Timer => self.timer(),
             }
+            // What the SMSC said is settled in this turn, and not when something else happens; then what follows is written.
+            self.drain();
             self.care();
             self.drain();
         }
@@ -155,7 +157,7 @@ impl Link {
             self.again,
             store,
             leaving,
-            self.outgoing.paused_until(now),
+            self.outgoing.wakes_at(now).filter(|_| self.leaving.is_none()),
             self.postbox.wakes_at(now),
         ]
         .into_iter()
@@ -186,12 +188,14 @@ impl Link {
     fn care(&mut self) {
         let now = Instant::now();
         if let Some(until) = self.leaving {
+            self.outgoing.give_up();
             let idle = self.taking.is_empty() && self.parked.is_empty() && self.session.unanswered() == 0;
             if idle || until <= now {
                 self.session.close(now);
             }
-        } else if self.outgoing.paused_until(now).is_none() {
-            self.postbox.seek(self.session.room(), now);
+        } else {
+            self.outgoing.pump(&mut self.session, now);
+            self.postbox.seek(self.outgoing.room(&self.session, now), now);
         }
         if self.outgoing.has_settlements() {
             let settlements = self.outgoing.settlements();
@@ -252,7 +256,7 @@ impl Link {
                 }
                 let now = Instant::now();
                 for reply in leased {
-                    self.outgoing.send(&mut self.session, reply, now);
+                    self.outgoing.send(reply, now);
                 }
             }
             Mail::Unsettled(settlements) => self.outgoing.unsettled(settlements),
@@ -336,7 +340,8 @@ impl Link {
             Event::Bound => {
                 tracing::info!(account = %self.reporter.account(), peer = self.peer, "bound to the SMSC");
                 self.reporter.up(vec![format!("tcp:{}", self.peer)]);
-                self.postbox.seek(self.session.room(), Instant::now());
+                let now = Instant::now();
+                self.postbox.seek(self.outgoing.room(&self.session, now), now);
             }
             // Left unanswered: the SMSC keeps what comes once the end has begun.
             Event::Delivery { .. } | Event::Undecodable { .. } if self.leaving.is_some() => {}
@@ -385,6 +390,7 @@ impl Link {
     }
 
     async fn settle_all(&mut self) {
+        self.outgoing.give_up();
         loop {
             let now = Instant::now();
             let settlements = self.outgoing.settlements();

@@ -4,7 +4,6 @@ mod inbound;
 mod link;
 mod outbound;
 mod postbox;
-mod status;
 mod wire;
 
 use std::sync::Arc;
@@ -30,6 +29,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
     if let Some(sender) = config.sender() {
         core.outbox.register(sender);
+        core.outbox.set_texting(&config.account(), config.sending.texting);
     }
     let stopped = stop.clone();
     let opened = tokio::select! {
@@ -56,6 +56,7 @@ async fn open(config: &Config, core: Core, reporter: Reporter, stop: Stop) -> Re
         epoch,
         link: id::new(),
         alphabet: config.default_alphabet,
+        receipt_ids: config.sending.receipt_ids,
         redelivery_seconds: config.redelivery_seconds,
         parts: i64::try_from(config.parts.as_millis()).unwrap_or(i64::MAX),
         theme: config.theme.clone(),
