@@ -185,7 +185,7 @@ fn what_else_a_submit_may_say() {
         sar: None,
     };
     bench.session.submit(&Submission { extras, ..text_out() }, bench.now).unwrap();
-    let body = b"\0\x03\x0036123\0\x01\x0133612345678\0\x40\x00\x02\0000002000000000R\0\x01\x00\x00\x00\x07Bonjour";
+    let body = b"\0\x03\x0036123\0\x01\x0133612345678\0\x40\x00\x02\x00000002000000000R\0\x01\x00\x00\x00\x07Bonjour";
     assert_eq!(bench.drain().0, pdu(4, 0, 2, body));
     let sar = Some(Part {
         reference: 0x1234,
