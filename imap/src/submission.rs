@@ -363,6 +363,10 @@ mod tests {
             in_reply_to: None,
             references: Vec::new(),
             attempts: 1,
+            expires_at: 0,
+            priority: 0,
+            split: None,
+            forget: Vec::new(),
             created_at: 0,
         };
         assert_eq!(

@@ -255,14 +255,38 @@ CREATE TABLE reply (
     due_at         BIGINT NOT NULL,
     lease_until    BIGINT NOT NULL DEFAULT 0,
     holder         TEXT,                 -- which connection of its account leased it last
-    attempts       BIGINT NOT NULL DEFAULT 0
+    attempts       BIGINT NOT NULL DEFAULT 0,
+    -- Of texts.
+    send_at        BIGINT NOT NULL DEFAULT 0,  -- not before; 0: at once
+    expires_at     BIGINT,                     -- after this it is not sent any more; NULL: two days after created_at
+    priority       BIGINT NOT NULL DEFAULT 0,  -- 0 to 3
+    segments       BIGINT NOT NULL DEFAULT 1,  -- of more than one, reply_part has a row each
+    joined         TEXT,                       -- of more than one, how they are held together: udh8, udh16, sar
+    receipts       BIGINT NOT NULL DEFAULT 1,  -- so many segments must be said to have arrived
+    cancel_at      BIGINT                      -- when the peer is to be asked to forget it; NULL: it is not
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
 CREATE INDEX reply_in_order ON reply (account, recipient_key, position) WHERE state = 'queued';
-CREATE INDEX reply_submitted ON reply (submitted_at) WHERE state = 'submitted' AND settled_at IS NULL;
+CREATE INDEX reply_submitted ON reply (expires_at) WHERE state = 'submitted' AND settled_at IS NULL;
 CREATE INDEX reply_by_request ON reply (request_id);
 CREATE INDEX reply_by_native_key ON reply (account, native_key);
 CREATE INDEX reply_by_message_id ON reply (message_id);
+CREATE INDEX reply_cancel ON reply (account, cancel_at) WHERE cancel_at IS NOT NULL;
+-- A receipt whose id is not known may be theirs.
+CREATE INDEX reply_unknown ON reply (account, recipient_key) WHERE state = 'unknown';
+
+-- The segments of a text that goes out as several. A reply of one segment has no row: its own says it all.
+CREATE TABLE reply_part (
+    reply_id       TEXT NOT NULL REFERENCES reply (id),
+    number         BIGINT NOT NULL,      -- from 1
+    account        TEXT NOT NULL,
+    state          TEXT NOT NULL,        -- queued, submitted, delivered, rejected, unknown
+    native_id      TEXT,
+    native_key     TEXT,
+    submitted_at   BIGINT,
+    PRIMARY KEY (reply_id, number)
+) WITHOUT ROWID;
+CREATE INDEX reply_part_by_native_key ON reply_part (account, native_key);
 
 -- Receipts that came before the response that tells their id.
 CREATE TABLE receipt_parked (

@@ -13,6 +13,7 @@ use voxea_rules::sender::SenderId;
 
 use crate::content::DefaultAlphabet;
 use crate::pdu::{self, Address, Bind, Credentials};
+use crate::sending::Sending;
 use crate::session::Settings;
 use crate::tls::Tls;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub busy_status: Option<u32>,
     /// The theme of what names none.
     pub theme: Option<String>,
+    /// How texts go out.
+    pub sending: Sending,
 }
 
 impl Config {
@@ -127,6 +130,7 @@ impl Config {
             default_alphabet,
             busy_status: u32::try_from(busy).ok().filter(|status| *status != 0),
             theme: section.string("theme"),
+            sending: Sending::read(section),
         };
         // What SMPP has no room for is said now, not at the first bind.
         if let Err(error) = pdu::bind(config.bind, &config.credentials()) {

@@ -7,12 +7,9 @@
 use bytes::{Bytes, BytesMut};
 use rusmpp::decode::DecodeWithLength;
 use rusmpp::encode::{Length, owned::Encode};
-use rusmpp::pdus::{BindReceiver, BindTransceiver, BindTransmitter, SubmitSm};
-use rusmpp::types::{COctetString, OctetString};
-use rusmpp::values::{
-    Ansi41Specific, EsmClass, GsmFeatures, InterfaceVersion, IntermediateNotification, MCDeliveryReceipt, MessageType, MessagingMode,
-    RegisteredDelivery, SmeOriginatedAcknowledgement,
-};
+use rusmpp::pdus::{BindReceiver, BindTransceiver, BindTransmitter};
+use rusmpp::types::COctetString;
+use rusmpp::values::InterfaceVersion;
 use rusmpp::{Command, CommandStatus, Pdu};
 
 use crate::cursor::Cursor;
@@ -26,6 +23,8 @@ pub mod command {
     pub const SUBMIT_SM: u32 = 0x0000_0004;
     /// submit_sm_resp.
     pub const SUBMIT_SM_RESP: u32 = 0x8000_0004;
+    /// cancel_sm_resp.
+    pub const CANCEL_SM_RESP: u32 = 0x8000_0008;
     /// deliver_sm.
     pub const DELIVER_SM: u32 = 0x0000_0005;
     /// unbind.
@@ -358,7 +357,8 @@ impl std::fmt::Debug for Credentials {
 #[error("{0} is longer than SMPP allows, or not ASCII")]
 pub struct Unwritable(pub &'static str);
 
-fn text<const MAX: usize>(name: &'static str, text: &str) -> Result<COctetString<1, MAX>, Unwritable> {
+/// A field that ends with a NUL.
+pub(crate) fn text<const MAX: usize>(name: &'static str, text: &str) -> Result<COctetString<1, MAX>, Unwritable> {
     let mut bytes = Vec::with_capacity(text.len() + 1);
     bytes.extend_from_slice(text.as_bytes());
     bytes.push(0);
@@ -409,52 +409,6 @@ pub fn bind(bind: Bind, credentials: &Credentials) -> Result<Pdu, Unwritable> {
         )
         .into(),
     })
-}
-
-/// A text to send.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Submission {
-    /// Our number.
-    pub source: Address,
-    /// The citizen's.
-    pub destination: Address,
-    /// 0 for GSM 7-bit, 8 for UCS-2.
-    pub data_coding: u8,
-    /// At most 254 bytes, coded as `data_coding` says.
-    pub message: Vec<u8>,
-}
-
-/// A submit_sm (§4.4.1): esm_class 0, registered_delivery 1.
-///
-/// # Errors
-/// [`Unwritable`].
-pub fn submit(submission: &Submission) -> Result<Pdu, Unwritable> {
-    let message = OctetString::from_slice(&submission.message).map_err(|_| Unwritable("the message"))?;
-    let pdu = SubmitSm::builder()
-        .source_addr_ton(submission.source.ton.into())
-        .source_addr_npi(submission.source.npi.into())
-        .source_addr(text("the source number", &submission.source.number)?)
-        .dest_addr_ton(submission.destination.ton.into())
-        .dest_addr_npi(submission.destination.npi.into())
-        .destination_addr(text("the destination number", &submission.destination.number)?)
-        // By hand: rusmpp's default is 0x08, a delivery acknowledgement.
-        .esm_class(EsmClass::new(
-            MessagingMode::Default,
-            MessageType::Default,
-            Ansi41Specific::Other(0),
-            GsmFeatures::NotSelected,
-        ))
-        // By hand: rusmpp's request_all asks the handset's owner to confirm as well.
-        .registered_delivery(RegisteredDelivery::new(
-            MCDeliveryReceipt::McDeliveryReceiptRequestedWhereFinalDeliveryOutcomeIsSuccessOrFailure,
-            SmeOriginatedAcknowledgement::NoReceiptSmeAcknowledgementRequested,
-            IntermediateNotification::NoIntermediaryNotificationRequested,
-            0,
-        ))
-        .data_coding(submission.data_coding.into())
-        .short_message(message)
-        .build();
-    Ok(pdu.into())
 }
 
 /// Appends a whole PDU to what is to be sent.

@@ -39,8 +39,8 @@ const SECOND: Millis = 1000;
 const HOUR: Millis = 3600 * SECOND;
 
 steps! {
-    ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown.";
-    ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard become unknown.";
+    ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown, and those that waited longer than they live are rejected.";
+    ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard an hour after the end of their validity become unknown.";
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
     PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
     PurgeRecordings = "recordings.purge" every HOUR, "Recordings whose time is over are erased, with an event each, unless they are held.";
@@ -59,8 +59,6 @@ pub enum Lane {
 
 /// Of a run of uploads; the piece that is under way then is ended.
 const UPLOADING: Duration = Duration::from_secs(30);
-/// How long a receipt may take: three days, the longest validity that French SMSCs grant.
-const RECEIPT_MS: Millis = 72 * HOUR;
 /// How long an answer is remembered for its Idempotency-Key.
 const ANSWER_MS: Millis = 48 * HOUR;
 
@@ -132,8 +130,11 @@ impl Runner {
     async fn step(&self, step: Step) -> Result<bool> {
         let now = time::now();
         match step {
-            Step::ExpireLeases => self.outbox.expire_leases().await.map(|_| false),
-            Step::ExpireReceipts => self.outbox.expire_receipts(now - RECEIPT_MS).await.map(|_| false),
+            Step::ExpireLeases => {
+                self.outbox.expire_queued(now).await?;
+                self.outbox.expire_leases().await.map(|_| false)
+            }
+            Step::ExpireReceipts => self.outbox.expire_receipts(now).await.map(|_| false),
             Step::ExpireParts => self.intake.expire_parts(now).await.map(|_| false),
             Step::Forget => {
                 self.idempotency.forget(now - ANSWER_MS).await?;

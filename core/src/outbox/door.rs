@@ -1,9 +1,13 @@
 //! The door itself, and who can send on which channel.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use voxea_rules::sms::{self, Preview};
+
 use super::row::{COLUMNS, ReplyRow};
+use super::texting::Texting;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -36,6 +40,7 @@ pub struct Outbox {
     pub(super) catalogue: Catalogue,
     wake: Wake,
     senders: Arc<Mutex<Vec<Sender>>>,
+    texting: Arc<Mutex<HashMap<String, Texting>>>,
 }
 
 /// How long a reply waits at most before its channel looks again, should a wake-up of another node be missed.
@@ -52,6 +57,7 @@ impl Outbox {
             catalogue,
             wake,
             senders: Arc::default(),
+            texting: Arc::default(),
         }
     }
 
@@ -60,6 +66,29 @@ impl Outbox {
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         senders.retain(|known| known.account != sender.account || known.channel != sender.channel);
         senders.push(sender);
+    }
+
+    /// Says how an account treats texts. Called once at start for each, before any reply is taken; without it, the default.
+    pub fn set_texting(&self, account: &Account, texting: Texting) {
+        self.with_texting(|all| all.insert(account.key(), texting));
+    }
+
+    /// How an account treats texts.
+    #[must_use]
+    pub fn texting(&self, account: &Account) -> Texting {
+        self.with_texting(|all| all.get(&account.key()).copied()).unwrap_or_default()
+    }
+
+    /// What a text would cost in the account that sends texts when no other is asked for.
+    #[must_use]
+    pub fn preview(&self, text: &str, split: bool) -> Preview {
+        let sender = self.sender(Channel::Sms, None);
+        let texting = sender.map_or_else(Texting::default, |sender| self.texting(&sender.account));
+        sms::preview_by(text, &texting.policy(split))
+    }
+
+    fn with_texting<T>(&self, look: impl FnOnce(&mut HashMap<String, Texting>) -> T) -> T {
+        look(&mut self.texting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The account that sends on a channel: the preferred one when it can, else the first that was entered.
@@ -134,6 +163,8 @@ impl Outbox {
 
     async fn next_due(&self, account: &Account) -> Result<Option<Millis>> {
         let sql = "SELECT MIN(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM reply WHERE account = $1 AND state = 'queued'";
-        Ok(on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?)
+        let queued: Option<Millis> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?;
+        let cancelled = self.next_cancelled(account).await?;
+        Ok([queued, cancelled].into_iter().flatten().min())
     }
 }

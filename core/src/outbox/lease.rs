@@ -4,14 +4,28 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::door::Outbox;
-use super::row::ReplyKind;
+use super::row::{LIFE_MS, ReplyKind};
 use super::settle::Settlement;
+use super::texting::Joined;
 use crate::base::account::Account;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::store::on;
 use crate::store::{Store, Tx};
 use crate::vault::{Opening, Place, Vault};
+
+/// What is left to send of a text of several segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// How they are held together.
+    pub joined: Joined,
+    /// What tells them from another text's to the same number; of an 8-bit reference the low 8 bits.
+    pub reference: u16,
+    /// How many there are.
+    pub total: u8,
+    /// Which have no end yet, from 1, in order.
+    pub left: Vec<u8>,
+}
 
 /// A reply in the hands of its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +56,14 @@ pub struct Outbound {
     pub attempts: i64,
     /// When it was queued.
     pub created_at: Millis,
+    /// Of a text: after this it is not to be sent any more.
+    pub expires_at: Millis,
+    /// Of a text: 0 to 3.
+    pub priority: u8,
+    /// Of a text of several segments.
+    pub split: Option<Split>,
+    /// It is not to be sent: it was, and the peer is to be asked to forget what it calls so.
+    pub forget: Vec<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -59,9 +81,17 @@ struct Leased {
     mail_references: Option<String>,
     attempts: i64,
     created_at: Millis,
+    expires_at: Option<Millis>,
+    priority: i64,
+    segments: i64,
+    joined: Option<String>,
 }
 
 impl Leased {
+    fn ends(&self) -> Millis {
+        self.expires_at.unwrap_or(self.created_at + LIFE_MS)
+    }
+
     fn open<'a>(&'a mut self, vault: &'a Vault) -> Opening<'a> {
         let mut opening = vault.opening(&self.id);
         opening
@@ -75,14 +105,14 @@ impl Leased {
 }
 
 const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
-                         attempts, created_at";
+                         attempts, created_at, expires_at, priority, segments, joined";
 
 /// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
-/// leased before and never settled is not leased again: it may have been sent.
+/// leased before and never settled is not leased again: it may have been sent. One whose hour has not come holds up none.
 const DUE: &str = "SELECT r.id FROM reply r WHERE r.account = $1 AND r.state = 'queued' AND r.due_at <= $2 AND r.lease_until <= $2 \
                    AND (r.channel <> 'sms' OR r.lease_until = 0) \
                    AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
-                   AND e.position < r.position AND (e.due_at > $2 OR e.lease_until > 0)) \
+                   AND e.position < r.position AND e.send_at <= $2 AND (e.due_at > $2 OR e.lease_until > 0)) \
                    ORDER BY r.position LIMIT $4";
 
 impl Outbox {
@@ -115,13 +145,18 @@ impl Outbox {
         let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(holder).fetch_all(db).await)?;
         let references = references(&mut tx, &leased).await?;
+        let mut splits = splits(&mut tx, &leased).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);
         let (mut able, mut broken) = (Vec::new(), Vec::new());
         for mut row in leased {
             let opened = row.open(&self.vault).strict();
             match opened {
-                Ok(()) => able.push(outbound(row, &references)),
+                Ok(()) if row.channel == "sms" && row.ends() <= now => broken.push((row.id, Settlement::overdue())),
+                Ok(()) => {
+                    let split = splits.remove(&row.id);
+                    able.push(outbound(row, &references, split));
+                }
                 Err(error) => {
                     tracing::error!(%error, "a reply cannot be read and is not sent");
                     let reason = "what was stored of it cannot be decrypted; the daemon's log says more".to_owned();
@@ -131,6 +166,8 @@ impl Outbox {
         }
         // Nobody can send it, and the others must not wait for it.
         self.settle(broken).await?;
+        let room = limit.saturating_sub(able.len());
+        able.extend(self.lease_cancelled(account, room, now, until).await?);
         Ok(able)
     }
 
@@ -175,8 +212,30 @@ async fn references(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, St
     Ok(found)
 }
 
-fn outbound(row: Leased, references: &HashMap<String, String>) -> Outbound {
+/// What is left of those that are of several segments; mostly there are none.
+async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>> {
+    let mut found = HashMap::new();
+    for row in leased.iter().filter(|row| row.segments > 1) {
+        let sql = "SELECT number FROM reply_part WHERE reply_id = $1 AND state = 'queued' ORDER BY number";
+        let left: Vec<i64> = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(&row.id).fetch_all(db).await)?;
+        let [.., high, low] = row.position.to_be_bytes();
+        let split = Split {
+            joined: row.joined.as_deref().unwrap_or_default().parse().unwrap_or_default(),
+            reference: u16::from_be_bytes([high, low]),
+            total: u8::try_from(row.segments).unwrap_or(u8::MAX),
+            left: left.into_iter().filter_map(|number| u8::try_from(number).ok()).collect(),
+        };
+        found.insert(row.id.clone(), split);
+    }
+    Ok(found)
+}
+
+fn outbound(row: Leased, references: &HashMap<String, String>, split: Option<Split>) -> Outbound {
     Outbound {
+        expires_at: row.ends(),
+        priority: u8::try_from(row.priority).unwrap_or(0),
+        split,
+        forget: Vec::new(),
         reference: references.get(&row.request_id).cloned().unwrap_or_default(),
         kind: row.kind.parse().unwrap_or(ReplyKind::Reply),
         reply_id: row.id,

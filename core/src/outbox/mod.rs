@@ -1,17 +1,24 @@
 //! The way out: a reply is queued, leased by its channel, submitted, and settled by what the peer says of it.
 
+mod cancel;
 mod door;
 mod holder;
+mod late;
 mod lease;
 mod parking;
+mod part;
 mod receipt;
 mod reply;
 mod row;
 mod settle;
+mod states;
+mod texting;
 
 pub use door::{Outbox, Sender};
-pub use lease::Outbound;
+pub use lease::{Outbound, Split};
 pub use parking::{ReceiptIn, ReceiptState};
+pub use part::{PartEnd, PartRow};
 pub use reply::NewReply;
 pub use row::{ReplyKind, ReplyRow, ReplyState};
 pub use settle::Settlement;
+pub use texting::{Joined, Sending, Texting};

@@ -29,6 +29,8 @@ impl From<ReceiptState> for ReplyState {
 /// A receipt as the channel understood it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptIn {
+    /// Whom the text was for: the number that the receipt comes from, in the form in which replies keep it.
+    pub from: Option<String>,
     /// Every way in which the peer may have written the id before: as it is, hexadecimal for decimal and back.
     pub ids: Vec<String>,
     /// The end it speaks of. Receipts on the way ("accepted", "en route") are none.

@@ -1,21 +1,27 @@
 //! Receipts: what the peer says later of a message that it took.
 
 use super::door::Outbox;
+use super::late::{self, Meant};
 use super::parking::{ReceiptIn, ReceiptState, key, park};
-use super::settle::{Settlement, settled};
+use super::part;
+use super::row::{LIFE_MS, MEMORY_MS};
+use super::settle::Settlement;
+use super::states::settled;
 use crate::base::account::Account;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::store::on;
+use crate::feed::NewEvent;
+use crate::store::{Tx, on};
 
-/// Ids are used again by some peers: an older message than this is not meant.
-const MEMORY_MS: Millis = 15 * 24 * 3600 * 1000;
 /// A receipt that waits longer for its message than this waits in vain.
 const PARKED_MS: Millis = 24 * 3600 * 1000;
+/// After the end of a text's life its receipt may take so long.
+const GRACE_MS: Millis = 3600 * 1000;
 
 impl Outbox {
     /// Takes a receipt in. One that comes before the response with its id is parked until that comes. Repeating it
-    /// changes nothing. The channel may acknowledge it when this has returned.
+    /// changes nothing. One whose id nobody knows counts for the one text to its number that it can only be about; see
+    /// `late`. The channel may acknowledge it when this has returned.
     ///
     /// # Errors
     /// The store's.
@@ -24,31 +30,36 @@ impl Outbox {
         let mut keys: Vec<String> = receipt.ids.iter().map(|id| key(id)).collect();
         keys.dedup();
         let mut tx = self.store.begin().await?;
-        let mut found = None;
+        let mut events = Vec::new();
+        let mut meant = None;
         for key in &keys {
-            let sql = "SELECT id FROM reply WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY position DESC LIMIT 1";
-            found = on!(Tx, &mut tx, db => sqlx::query_scalar::<_, String>(sql)
-                .bind(account.key()).bind(key).bind(now - MEMORY_MS).fetch_optional(db).await)?;
-            if found.is_some() {
+            meant = named(&mut tx, &account.key(), key, now - MEMORY_MS).await?;
+            if meant.is_some() {
                 break;
             }
         }
-        let mut events = Vec::new();
-        if let Some(reply_id) = found {
-            settled(
-                &mut tx,
-                &self.vault,
-                receipt.at,
-                &reply_id,
-                receipt.state.into(),
-                receipt.reason.as_deref(),
-                &mut events,
-            )
-            .await?;
-        } else {
-            park(&mut tx, &self.vault, account, &keys, receipt, now).await?;
+        if meant.is_none()
+            && let Some(from) = &receipt.from
+            && let ([key, ..], [native_id, ..]) = (&keys[..], &receipt.ids[..])
+        {
+            meant = late::only_unknown(&mut tx, &account.key(), &self.vault.address(from), now).await?;
+            if let Some(meant) = &meant {
+                late::learn(&mut tx, meant, native_id, key, now).await?;
+            }
+        }
+        match meant {
+            Some(meant) => self.heard(&mut tx, &meant, receipt, &mut events).await?,
+            None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
         }
         self.finish(tx, now, &events).await
+    }
+
+    async fn heard(&self, tx: &mut Tx, meant: &Meant, receipt: &ReceiptIn, events: &mut Vec<NewEvent>) -> Result<()> {
+        let (at, state, reason) = (receipt.at, receipt.state, receipt.reason.as_deref());
+        match meant.number {
+            Some(number) => part::heard(tx, &self.vault, at, &meant.reply_id, number, state, reason, events).await,
+            None => settled(tx, &self.vault, at, &meant.reply_id, state.into(), reason, events).await,
+        }
     }
 
     /// What a delivery status notification says of one of our mails (RFC 3464). Returns whether it was one of ours.
@@ -67,28 +78,51 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Gives up on receipts: parked ones whose message never came are dropped, and texts submitted before `before` of
-    /// which nothing was heard become unknown. Returns how many did.
+    /// Gives up on receipts: parked ones whose message never came are dropped, and texts of which nothing was heard an
+    /// hour after the end of their lives become unknown. Returns how many did.
     ///
     /// # Errors
     /// The store's.
-    pub async fn expire_receipts(&self, before: Millis) -> Result<u64> {
+    pub async fn expire_receipts(&self, now: Millis) -> Result<u64> {
         let mut tx = self.store.begin().await?;
         let sql = "DELETE FROM receipt_parked WHERE at < $1";
-        on!(Tx, &mut tx, db => sqlx::query(sql).bind(time::now() - PARKED_MS).execute(db).await.map(|_| ()))?;
+        on!(Tx, &mut tx, db => sqlx::query(sql).bind(now - PARKED_MS).execute(db).await.map(|_| ()))?;
         tx.commit().await?;
-        let sql = "SELECT id FROM reply WHERE state = 'submitted' AND settled_at IS NULL AND submitted_at < $1 LIMIT 1000";
-        let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(before).fetch_all(db).await)?;
+        let sql = "SELECT id FROM reply WHERE state = 'submitted' AND settled_at IS NULL \
+                   AND (expires_at < $1 OR expires_at IS NULL AND created_at < $2) LIMIT 1000";
+        let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql)
+            .bind(now - GRACE_MS).bind(now - GRACE_MS - LIFE_MS).fetch_all(db).await)?;
         let count = ids.len() as u64;
-        let unknown = |id| {
-            (
-                id,
-                Settlement::Unknown {
-                    reason: "no receipt came".to_owned(),
-                },
-            )
-        };
-        self.settle(ids.into_iter().map(unknown).collect()).await?;
+        self.settle(ids.into_iter().map(|id| (id, Settlement::Unheard)).collect()).await?;
         Ok(count)
     }
+
+    /// Rejects texts whose life ended while they waited to be sent, and returns how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn expire_queued(&self, now: Millis) -> Result<u64> {
+        let sql = "SELECT id FROM reply WHERE state = 'queued' AND channel = 'sms' AND lease_until = 0 \
+                   AND (expires_at <= $1 OR expires_at IS NULL AND created_at <= $2) LIMIT 1000";
+        let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(now).bind(now - LIFE_MS).fetch_all(db).await)?;
+        let count = ids.len() as u64;
+        self.settle(ids.into_iter().map(|id| (id, Settlement::overdue())).collect()).await?;
+        Ok(count)
+    }
+}
+
+/// What an id names: the latest text, or segment of one, that the SMSC gave it to.
+async fn named(tx: &mut Tx, account: &str, key: &str, since: Millis) -> Result<Option<Meant>> {
+    let sql = "SELECT id FROM reply WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY position DESC LIMIT 1";
+    let whole: Option<String> =
+        on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
+    if let Some(reply_id) = whole {
+        return Ok(Some(Meant { reply_id, number: None }));
+    }
+    let sql = "SELECT reply_id, number FROM reply_part WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY submitted_at DESC LIMIT 1";
+    let part: Option<(String, i64)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
+    Ok(part.map(|(reply_id, number)| Meant {
+        reply_id,
+        number: Some(number),
+    }))
 }

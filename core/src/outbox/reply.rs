@@ -1,10 +1,11 @@
 //! Queueing an answer.
 
 use serde_json::json;
-use voxea_rules::sms;
 
 use super::door::{Outbox, Sender};
+use super::part;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
+use super::texting::{Joined, Sending, Shape};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -53,13 +54,22 @@ struct Thread {
 }
 
 impl Outbox {
+    /// Queues an answer to a request that asks for nothing in particular: [`Outbox::reply_with`].
+    ///
+    /// # Errors
+    /// Of [`Outbox::reply_with`].
+    pub async fn reply(&self, actor: &Actor, request_id: &str, reply: &NewReply) -> Result<ReplyRow> {
+        self.reply_with(actor, request_id, reply, &Sending::default()).await
+    }
+
     /// Queues an answer to a request.
     ///
     /// # Errors
-    /// [`CoreError::NotFound`] for the request, also when the actor may not answer it; [`CoreError::TextTooLong`] for a text message of more than one segment;
+    /// [`CoreError::NotFound`] for the request, also when the actor may not answer it; [`CoreError::TextTooLong`] for a
+    /// text message of more segments than it may take;
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
-    pub async fn reply(&self, actor: &Actor, request_id: &str, reply: &NewReply) -> Result<ReplyRow> {
+    pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
@@ -70,15 +80,11 @@ impl Outbox {
             return Err(CoreError::NotFound { what: "request" });
         }
         let (sender, recipient) = self.address(&demand, reply)?;
-        match sender.channel {
-            Channel::Sms => {
-                sms::check_reply(&reply.text).map_err(|refused| CoreError::TextTooLong(Box::new(refused.preview)))?;
-            }
-            _ if reply.text.len() > MAIL_BYTES => {
-                return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
-            }
-            _ => (),
+        if reply.text.len() > MAIL_BYTES {
+            return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
         }
+        let now = time::now();
+        let shape = sending.shape(sender.channel, &self.texting(&sender.account), &reply.text, now)?;
         let thread = match sender.channel {
             Channel::Email => thread(&mut tx, request_id, &sender.from, &self.vault).await?,
             _ => Thread::default(),
@@ -87,8 +93,11 @@ impl Outbox {
             Channel::Email => reply.subject.clone().or(demand.subject),
             _ => None,
         };
-        let row = new_row(request_id, &sender, recipient, subject, reply.text.clone());
+        let joined = shape.joined;
+        let receipts = shape.receipts;
+        let row = new_row(request_id, &sender, recipient, subject, shape, now);
         write(&mut tx, actor, &row, &sender, &thread, &self.vault).await?;
+        shaped(&mut tx, &row, joined, receipts).await?;
         tx.commit().await?;
         self.feed.committed();
         self.ring();
@@ -201,8 +210,7 @@ pub(crate) fn message_id(from: &str) -> String {
     format!("<{}@{domain}>", id::new())
 }
 
-fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option<String>, text: String) -> ReplyRow {
-    let now = time::now();
+fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option<String>, shape: Shape, now: Millis) -> ReplyRow {
     ReplyRow {
         id: id::new(),
         request_id: request_id.to_owned(),
@@ -212,15 +220,20 @@ fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option
         account: sender.account.key(),
         recipient,
         subject,
-        text,
+        text: shape.text,
         state: ReplyState::Queued.as_str().to_owned(),
         reason: None,
         native_id: None,
         created_at: now,
         submitted_at: None,
         settled_at: None,
-        due_at: now,
+        due_at: now.max(shape.send_at),
         attempts: 0,
+        send_at: shape.send_at,
+        expires_at: shape.expires_at,
+        priority: shape.priority,
+        segments: shape.segments,
+        cancel_at: None,
     }
 }
 
@@ -249,8 +262,8 @@ async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thre
     on!(Tx, &mut *tx, db => sqlx::query(sql)
         .bind(&row.request_id).bind(&row.interaction_id).bind(position).execute(db).await.map(|_| ()))?;
     let sql = "INSERT INTO reply (id, position, request_id, interaction_id, kind, channel, account, recipient, recipient_key, subject, text, \
-               message_id, in_reply_to, mail_references, state, created_at, due_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)";
+               message_id, in_reply_to, mail_references, state, created_at, due_at, send_at, expires_at, priority, segments) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
     let recipient = vault.seal(Place::ReplyRecipient, &row.id, &row.recipient)?;
     let subject = vault.seal_some(Place::ReplySubject, &row.id, row.subject.as_deref())?;
     let text = vault.seal(Place::ReplyText, &row.id, &row.text)?;
@@ -260,6 +273,7 @@ async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thre
         .bind(&row.id).bind(position).bind(&row.request_id).bind(&row.interaction_id).bind(&row.kind).bind(&row.channel)
         .bind(&row.account).bind(recipient.as_ref()).bind(vault.address(&row.recipient)).bind(subject.as_deref()).bind(text.as_ref())
         .bind(&thread.message_id).bind(in_reply_to.as_deref()).bind(references.as_deref()).bind(&row.state).bind(row.created_at)
+        .bind(row.due_at).bind(row.send_at).bind(row.expires_at).bind(row.priority).bind(row.segments)
         .execute(db).await.map(|_| ()))?;
     let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
         .with("reply_id", row.id.as_str())
@@ -267,6 +281,14 @@ async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thre
         .with("channel", row.channel.as_str())
         .with("state", row.state.as_str());
     feed::append(tx, position + 1, row.created_at, &[event]).await
+}
+
+/// What only a text of several segments has.
+async fn shaped(tx: &mut Tx, row: &ReplyRow, joined: Option<Joined>, receipts: i64) -> Result<()> {
+    let Some(joined) = joined else { return Ok(()) };
+    let sql = "UPDATE reply SET joined = $2, receipts = $3 WHERE id = $1";
+    on!(Tx, &mut *tx, db => sqlx::query(sql).bind(&row.id).bind(joined.as_str()).bind(receipts).execute(db).await.map(|_| ()))?;
+    part::queue(tx, &row.id, &row.account, row.segments).await
 }
 
 async fn remember(tx: &mut Tx, message_id: &str, request_id: &str, at: Millis) -> Result<()> {

@@ -4,6 +4,12 @@ use crate::base::account::Unknown;
 use crate::base::time::Millis;
 use crate::vault::{Opening, Place, Vault};
 
+/// How long a text may be under way that does not say: two days.
+pub(super) const LIFE_MS: Millis = 2 * 24 * 3600 * 1000;
+
+/// Ids are used again by some peers: an older message than this is not meant.
+pub(super) const MEMORY_MS: Millis = 15 * 24 * 3600 * 1000;
+
 /// How far a reply has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyState {
@@ -87,7 +93,7 @@ pub struct ReplyRow {
     pub recipient: String,
     /// Of a mail.
     pub subject: Option<String>,
-    /// As it was written.
+    /// As it goes out: typography is replaced in a text, and letters where its account says so.
     pub text: String,
     /// See [`ReplyState`].
     pub state: String,
@@ -105,6 +111,16 @@ pub struct ReplyRow {
     pub due_at: Millis,
     /// Tries so far.
     pub attempts: i64,
+    /// Not before this; 0 when it was to go at once.
+    pub send_at: Millis,
+    /// Of a text: after this it is not sent any more.
+    pub expires_at: Option<Millis>,
+    /// Of a text: 0 to 3.
+    pub priority: i64,
+    /// Of a text: in how many it goes out.
+    pub segments: i64,
+    /// Its peer is asked to forget it, from then on; `None` when nobody wants that, or it has answered.
+    pub cancel_at: Option<Millis>,
 }
 
 impl ReplyRow {
@@ -122,4 +138,4 @@ impl ReplyRow {
 
 /// The columns of [`ReplyRow`], for a `SELECT`.
 pub(super) const COLUMNS: &str = "id, request_id, interaction_id, kind, channel, account, recipient, subject, text, state, reason, native_id, \
-                                  created_at, submitted_at, settled_at, due_at, attempts";
+                                  created_at, submitted_at, settled_at, due_at, attempts, send_at, expires_at, priority, segments, cancel_at";

@@ -1,16 +1,12 @@
 //! What became of a reply.
 
-use serde_json::json;
-
 use super::door::Outbox;
-use super::parking;
+use super::part::{self, PartEnd};
 use super::row::ReplyState;
-use crate::base::account::Account;
-use crate::base::actor::Actor;
+use super::states::{settled, submitted};
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
-use crate::feed::{self, EventKind, NewEvent};
-use crate::request::record;
+use crate::feed::{self, NewEvent};
 use crate::store::Tx;
 use crate::store::on;
 use crate::vault::{Place, Vault};
@@ -40,7 +36,23 @@ pub enum Settlement {
         /// What happened.
         reason: String,
     },
-    /// It was not sent, and shall be tried again.
+    /// One of several segments has an end; the others go on.
+    Part {
+        /// Which, from 1.
+        number: u8,
+        /// What became of it.
+        end: PartEnd,
+    },
+    /// The peer has forgotten it, as it was asked to.
+    Cancelled,
+    /// The peer will not forget it; it stays submitted.
+    NotCancelled {
+        /// The peer's reason.
+        reason: String,
+    },
+    /// No receipt came in all its life and a while longer. A later one still counts.
+    Unheard,
+    /// It was not sent, and shall be tried again; of several segments, those that have no end.
     Retry {
         /// When, milliseconds UTC.
         at: Millis,
@@ -51,12 +63,13 @@ pub enum Settlement {
     Return,
 }
 
-#[derive(sqlx::FromRow)]
-struct Settled {
-    request_id: String,
-    interaction_id: String,
-    channel: String,
-    account: String,
+impl Settlement {
+    /// Of what waited longer than it lives.
+    pub(super) fn overdue() -> Self {
+        Self::Rejected {
+            reason: "its validity ended before it could be sent".to_owned(),
+        }
+    }
 }
 
 impl Outbox {
@@ -110,74 +123,32 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             submitted(tx, vault, now, id, native_id.as_deref(), *last_word, events).await?;
         }
         Settlement::Delivered { at } => settled(tx, vault, *at, id, ReplyState::Delivered, None, events).await?,
-        Settlement::Rejected { reason } => settled(tx, vault, now, id, ReplyState::Rejected, Some(reason), events).await?,
-        Settlement::Unknown { reason } => settled(tx, vault, now, id, ReplyState::Unknown, Some(reason), events).await?,
+        Settlement::Rejected { reason } => {
+            part::end_all(tx, id, ReplyState::Queued, ReplyState::Rejected).await?;
+            settled(tx, vault, now, id, ReplyState::Rejected, Some(reason), events).await?;
+        }
+        Settlement::Unknown { reason } => {
+            part::end_all(tx, id, ReplyState::Queued, ReplyState::Unknown).await?;
+            settled(tx, vault, now, id, ReplyState::Unknown, Some(reason), events).await?;
+        }
+        Settlement::Unheard => {
+            part::end_all(tx, id, ReplyState::Submitted, ReplyState::Unknown).await?;
+            settled(tx, vault, now, id, ReplyState::Unknown, Some("no receipt came"), events).await?;
+        }
+        Settlement::Cancelled => {
+            settled(tx, vault, now, id, ReplyState::Cancelled, None, events).await?;
+            kept(tx, vault, id, None).await?;
+        }
+        Settlement::NotCancelled { reason } => kept(tx, vault, id, Some(reason)).await?,
+        Settlement::Part { number, end } => part::settle(tx, vault, now, id, *number, end, events).await?,
     }
     Ok(())
 }
 
-async fn submitted(
-    tx: &mut Tx,
-    vault: &Vault,
-    now: Millis,
-    id: &str,
-    native_id: Option<&str>,
-    last_word: bool,
-    events: &mut Vec<NewEvent>,
-) -> Result<()> {
-    let sql = "UPDATE reply SET state = 'submitted', submitted_at = $2, settled_at = $3, native_id = $4, native_key = $5, reason = NULL \
-               WHERE id = $1 AND state IN ('queued', 'unknown') RETURNING request_id, interaction_id, channel, account";
-    let key = native_id.map(parking::key);
-    let settled_at = last_word.then_some(now);
-    let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
-        .bind(id).bind(now).bind(settled_at).bind(native_id).bind(&key).fetch_optional(db).await)?;
-    let Some(row) = row else { return Ok(()) };
-    events.push(event(EventKind::InteractionSent, &row, id, ReplyState::Submitted));
-    if last_word {
-        note(tx, vault, now, &row, id, ReplyState::Submitted, None).await?;
-        events.push(event(EventKind::ReplySettled, &row, id, ReplyState::Submitted));
-    }
-    if let Some(key) = key
-        && let Some((state, reason, at)) = parking::unpark(tx, vault, &row.account, &key).await?
-    {
-        settled(tx, vault, at, id, state.into(), reason.as_deref(), events).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn settled(
-    tx: &mut Tx,
-    vault: &Vault,
-    at: Millis,
-    id: &str,
-    state: ReplyState,
-    reason: Option<&str>,
-    events: &mut Vec<NewEvent>,
-) -> Result<()> {
-    // Forward only: what is delivered or rejected stays so; unknown may still be settled by a late receipt.
-    let sql = "UPDATE reply SET state = $2, settled_at = $3, reason = $4 \
-               WHERE id = $1 AND state IN ('queued', 'submitted', 'unknown') AND state <> $2 \
-               RETURNING request_id, interaction_id, channel, account";
+/// Nobody asks the peer any more to forget it.
+async fn kept(tx: &mut Tx, vault: &Vault, id: &str, reason: Option<&str>) -> Result<()> {
+    let sql = "UPDATE reply SET cancel_at = NULL, reason = $2 WHERE id = $1 AND cancel_at IS NOT NULL";
     let sealed = vault.seal_some(Place::ReplyReason, id, reason)?;
-    let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
-        .bind(id).bind(state.as_str()).bind(at).bind(sealed.as_deref()).fetch_optional(db).await)?;
-    let Some(row) = row else { return Ok(()) };
-    note(tx, vault, at, &row, id, state, reason).await?;
-    events.push(event(EventKind::InteractionDelivery, &row, id, state));
-    events.push(event(EventKind::ReplySettled, &row, id, state));
+    on!(Tx, tx, db => sqlx::query(sql).bind(id).bind(sealed.as_deref()).execute(db).await.map(|_| ()))?;
     Ok(())
-}
-
-async fn note(tx: &mut Tx, vault: &Vault, at: Millis, row: &Settled, id: &str, state: ReplyState, reason: Option<&str>) -> Result<()> {
-    let actor = Account::parse(&row.account).map_or(Actor::System, Actor::Channel);
-    let detail = json!({"reply_id": id, "state": state.as_str(), "reason": reason});
-    record(tx, vault, &row.request_id, at, &actor, "settled", &detail).await
-}
-
-fn event(kind: EventKind, row: &Settled, id: &str, state: ReplyState) -> NewEvent {
-    NewEvent::of_request(kind, &row.request_id)
-        .with("reply_id", id)
-        .with("interaction_id", row.interaction_id.as_str())
-        .with("channel", row.channel.as_str())
-        .with("state", state.as_str())
 }

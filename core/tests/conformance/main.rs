@@ -54,6 +54,7 @@ mod positions;
 mod postgres;
 mod redelivery;
 mod rights;
+mod texting;
 mod vault;
 
 macro_rules! stories {
@@ -134,6 +135,11 @@ stories! {
     redelivery {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,
+    }
+    texting {
+        a_split_text_is_what_its_segments_are, a_throttled_segment_alone_is_sent_again, a_death_between_segments_sends_none_twice,
+        one_receipt_may_count_for_all, a_silent_segment_makes_it_unknown, a_text_lives_no_longer_than_it_may,
+        a_scheduled_text_waits_and_holds_up_none, a_reply_is_taken_back_in_time, a_peer_is_asked_to_forget_what_it_has, an_unknown_id_counts_where_it_can_only_be_one,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

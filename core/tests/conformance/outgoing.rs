@@ -18,14 +18,14 @@ const HOLD: Duration = Duration::from_secs(60);
 
 /// The doors that the way out needs.
 #[derive(Clone)]
-struct Core {
+pub(crate) struct Core {
     intake: voxea_core::contact::Intake,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     desk: Desk,
     feed: Feed,
 }
 
-fn open(place: &Place) -> Core {
+pub(crate) fn open(place: &Place) -> Core {
     let outbox = Outbox::new(
         place.store.clone(),
         place.vault.clone(),
@@ -41,7 +41,7 @@ fn open(place: &Place) -> Core {
     }
 }
 
-fn short_number() -> Account {
+pub(crate) fn short_number() -> Account {
     Account::new(Kind::Smpp, "short-number")
 }
 
@@ -50,7 +50,7 @@ fn mailbox() -> Account {
 }
 
 /// A request by text from a number, and one by mail, with both channels able to answer.
-async fn request(core: &Core, channel: Channel, from: &str) -> String {
+pub(crate) async fn request(core: &Core, channel: Channel, from: &str) -> String {
     core.outbox.register(Sender {
         channel: Channel::Sms,
         account: short_number(),
@@ -89,11 +89,11 @@ async fn reply(core: &Core, request: &str, text: &str) -> String {
     core.outbox.reply(&agent(), request, &new).await.unwrap().id
 }
 
-async fn lease(core: &Core) -> Vec<Outbound> {
+pub(crate) async fn lease(core: &Core) -> Vec<Outbound> {
     core.outbox.lease(&short_number(), 10, HOLD).await.unwrap()
 }
 
-async fn state(core: &Core, id: &str) -> String {
+pub(crate) async fn state(core: &Core, id: &str) -> String {
     core.outbox.get(&agent(), id).await.unwrap().state
 }
 
@@ -107,6 +107,7 @@ async fn submit(core: &Core, id: &str, native: &str) {
 
 async fn receipt(core: &Core, id: &str, state: ReceiptState) {
     let receipt = ReceiptIn {
+        from: None,
         ids: vec![id.to_owned()],
         state,
         reason: None,
@@ -160,6 +161,7 @@ pub(crate) async fn a_receipt_may_come_before_its_response(place: &Place) {
     let id = reply(&core, &request, "Oui").await;
     lease(&core).await;
     let early = ReceiptIn {
+        from: None,
         ids: vec!["161".to_owned(), "a1".to_owned()],
         state: ReceiptState::Rejected,
         reason: Some("UNDELIV".to_owned()),

@@ -18,7 +18,8 @@ pub(super) struct Preview {
     segments: usize,
     /// What forces UCS-2.
     offending: Vec<Offending>,
-    /// A text that fits and says the same, when there is one.
+    /// A text that fits and says the same, when there is one. Where the account replaces letters on the way out, the text
+    /// that goes out in place of the one that was written.
     suggestion: Option<String>,
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
         // Before the API takes replies, so that none is refused for want of a sender.
         if let Some(sender) = smpp.sender() {
             core.outbox.register(sender);
+            core.outbox.set_texting(&smpp.account(), smpp.sending.texting);
         }
         let (smpp, core) = (Arc::clone(smpp), core.clone());
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_smpp::run(Arc::clone(&smpp), core.clone(), reporter, stop)));

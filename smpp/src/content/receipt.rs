@@ -15,6 +15,35 @@ pub enum ReceiptState {
     Unknown,
 }
 
+/// How an SMSC writes in its receipts the ids that it gave in its responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ids {
+    /// Nobody says: as it comes, and turned between decimal and hexadecimal where that is no guess.
+    #[default]
+    Any,
+    /// In the same way.
+    Same,
+    /// In decimal what its responses write in hexadecimal.
+    Decimal,
+    /// In hexadecimal what its responses write in decimal.
+    Hexadecimal,
+}
+
+impl Ids {
+    /// What the response may have said, of a receipt that names `spelled` (the first as it came).
+    #[must_use]
+    pub fn of(self, spelled: &[String]) -> Vec<String> {
+        let Some(id) = spelled.first() else { return Vec::new() };
+        let turned = match self {
+            Self::Any => return spelled.to_vec(),
+            Self::Same => None,
+            Self::Decimal => id.parse::<u128>().ok().map(|number| format!("{number:x}")),
+            Self::Hexadecimal => u128::from_str_radix(id, 16).ok().map(|number| number.to_string()),
+        };
+        vec![turned.unwrap_or_else(|| id.clone())]
+    }
+}
+
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -314,6 +343,21 @@ mod tests {
         ] {
             assert_eq!(spellings(id), all, "{id}");
         }
+    }
+
+    #[test]
+    fn an_account_may_say_how_ids_are_written() {
+        for (how, id, expected) in [
+            (Ids::Any, "2591", &["2591", "a1f"][..]),
+            (Ids::Same, "2591", &["2591"]),
+            (Ids::Decimal, "16", &["10"]),
+            (Ids::Decimal, "xyz", &["xyz"]),
+            (Ids::Hexadecimal, "10", &["16"]),
+            (Ids::Hexadecimal, "0A1F", &["2591"]),
+        ] {
+            assert_eq!(how.of(&spellings(id)), expected, "{how:?} {id}");
+        }
+        assert_eq!(Ids::Decimal.of(&[]), [""; 0]);
     }
 
     proptest! {

@@ -22,8 +22,9 @@ pub use outbind::{Doorman, Verdict};
 pub use state::State;
 
 use crate::frame::{Frame, Framer, Unframed};
-use crate::pdu::{self, Bind, Submission, Unwritable, command, status};
+use crate::pdu::{self, Bind, Unwritable, command, status};
 use crate::signals;
+use crate::submit::{self, Cancellation, Submission};
 use state::Cause;
 use submits::Submits;
 
@@ -248,13 +249,24 @@ impl Session {
     /// # Errors
     /// [`SubmitError`]; nothing was sent.
     pub fn submit(&mut self, submission: &Submission, now: Instant) -> Result<Handle, SubmitError> {
+        self.ask(submit::submit(submission)?, now)
+    }
+
+    /// Asks the SMSC to forget a text. It takes a place in the window, and ends as [`Session::submit`] does.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing was sent.
+    pub fn cancel(&mut self, cancellation: &Cancellation, now: Instant) -> Result<Handle, SubmitError> {
+        self.ask(submit::cancel(cancellation)?, now)
+    }
+
+    fn ask(&mut self, request: Pdu, now: Instant) -> Result<Handle, SubmitError> {
         if self.state != State::Bound || self.settings.bind == Bind::Receiver {
             return Err(SubmitError::NotBound);
         }
         if self.room() == 0 {
             return Err(SubmitError::WindowFull);
         }
-        let request = pdu::submit(submission)?;
         let sequence = self.request(request);
         let handle = self.next_handle();
         self.submits.sent(sequence, handle, now, self.settings.response_timeout);
@@ -393,7 +405,9 @@ impl Session {
             (State::Unbinding, Some((ours, _))) if ours == sequence && (nack || frame.id() == command::UNBIND_RESP) => {
                 self.end(End::Asked);
             }
-            _ if nack || frame.id() == command::SUBMIT_SM_RESP => self.handle_submit_response(frame, nack, now),
+            _ if nack || matches!(frame.id(), command::SUBMIT_SM_RESP | command::CANCEL_SM_RESP) => {
+                self.handle_submit_response(frame, nack, now);
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use voxea_core::contact::{Coding, Contact, Dedup, DeliveryMark, Flag, Intake, In
 use voxea_core::outbox::{self, Outbox, ReceiptIn};
 use voxea_rules::{phone, reference};
 
-use crate::content::{self, Alphabet, Content, DefaultAlphabet, Receipt, ReceiptState, Text};
+use crate::content::{self, Alphabet, Content, DefaultAlphabet, Ids, Receipt, ReceiptState, Text};
 use crate::pdu::{self, Address, Delivery, Unreadable, status};
 use crate::session::Handle;
 
@@ -30,6 +30,7 @@ pub(super) struct Entrance {
     /// Of this connection; never used again.
     pub(super) link: String,
     pub(super) alphabet: DefaultAlphabet,
+    pub(super) receipt_ids: Ids,
     pub(super) redelivery_seconds: u32,
     pub(super) parts: Millis,
     pub(super) theme: Option<String>,
@@ -69,7 +70,7 @@ impl Entrance {
         let taken = match &came {
             Came::Read(delivery) => match content::read(delivery, self.alphabet) {
                 Content::Text(text) => self.text(delivery, text).await,
-                Content::Receipt(receipt) => self.receipt(receipt).await,
+                Content::Receipt(receipt) => self.receipt(delivery, receipt).await,
             },
             Came::Unread { raw, unreadable } => self.unread(raw, unreadable).await,
         };
@@ -217,7 +218,7 @@ impl Entrance {
         })
     }
 
-    async fn receipt(&self, receipt: Receipt) -> Result<Taken, IntakeError> {
+    async fn receipt(&self, delivery: &Delivery, receipt: Receipt) -> Result<Taken, IntakeError> {
         let state = match receipt.state {
             ReceiptState::Delivered => Some(outbox::ReceiptState::Delivered),
             ReceiptState::Failed => Some(outbox::ReceiptState::Rejected),
@@ -227,8 +228,10 @@ impl Entrance {
             Some(state) if !receipt.ids.is_empty() => {
                 let rejected = state == outbox::ReceiptState::Rejected;
                 let reason = receipt.reason.filter(|_| rejected);
+                let from = phone::normalise_smpp(&delivery.source.number, delivery.source.ton, COUNTRY);
                 let receipt = ReceiptIn {
-                    ids: receipt.ids,
+                    from: (!from.is_withheld()).then(|| from.into_string()),
+                    ids: self.receipt_ids.of(&receipt.ids),
                     state,
                     reason,
                     at: time::now(),

@@ -19,11 +19,11 @@ use super::inbound::{Came, Done, Entrance, Taken, normal};
 use super::outbound::Outgoing;
 use super::place::{Account, Place};
 use super::postbox::{Holder, Mail, Postbox};
-use super::status;
 use super::tap::Tap;
 use super::wire::{Moved, Wire};
 use crate::pdu::{self, Address};
 use crate::session::{End, Event, Handle, Output, Session, State};
+use crate::status;
 
 /// With the store away for so long, the bind is closed: the SMSC keeps its texts, and knows it.
 const STORE_PATIENCE: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ impl Link {
         };
         Ok(Self {
             session: Session::new(config.settings(place.bind), Instant::now())?,
-            outgoing: Outgoing::new(config.number.clone(), config.default_alphabet),
+            outgoing: Outgoing::new(config),
             postbox: Postbox::new(core.outbox.clone(), holder, config.response + Duration::from_secs(60)),
             core,
             reporter: account.reporter.clone(),
@@ -164,7 +164,7 @@ impl Link {
             self.again,
             store,
             leaving,
-            self.outgoing.paused_until(now),
+            self.outgoing.wakes_at(now).filter(|_| self.leaving.is_none()),
             self.postbox.wakes_at(now),
         ]
         .into_iter()
@@ -195,12 +195,14 @@ impl Link {
     fn care(&mut self) {
         let now = Instant::now();
         if let Some(until) = self.leaving {
+            self.outgoing.give_up();
             let idle = self.taking.is_empty() && self.parked.is_empty() && self.session.unanswered() == 0;
             if idle || until <= now {
                 self.session.close(now);
             }
-        } else if self.outgoing.paused_until(now).is_none() {
-            self.postbox.seek(self.session.room(), now);
+        } else {
+            self.outgoing.pump(&mut self.session, now);
+            self.postbox.seek(self.outgoing.room(&self.session, now), now);
         }
         if self.outgoing.has_settlements() {
             let settlements = self.outgoing.settlements();
@@ -268,7 +270,7 @@ impl Link {
                 }
                 let now = Instant::now();
                 for reply in leased {
-                    self.outgoing.send(&mut self.session, reply, now);
+                    self.outgoing.send(reply, now);
                 }
             }
             Mail::Unsettled(settlements) => self.outgoing.unsettled(settlements),
@@ -359,7 +361,8 @@ impl Link {
                 tracing::info!(account = %self.reporter.account(), bind = &*self.place.name, peer = self.peer, "bound to the SMSC");
                 self.place.meter.up(&self.peer);
                 self.place.board.refresh();
-                self.postbox.seek(self.session.room(), Instant::now());
+                let now = Instant::now();
+                self.postbox.seek(self.outgoing.room(&self.session, now), now);
             }
             // Left unanswered: the SMSC keeps what comes once the end has begun.
             Event::Delivery { .. } | Event::Undecodable { .. } if self.leaving.is_some() => {}
@@ -432,6 +435,7 @@ impl Link {
     }
 
     async fn settle_all(&mut self) {
+        self.outgoing.give_up();
         loop {
             let now = Instant::now();
             let settlements = self.outgoing.settlements();

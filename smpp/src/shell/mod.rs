@@ -10,7 +10,6 @@ mod outbound;
 mod place;
 mod postbox;
 mod serving;
-mod status;
 mod tap;
 mod wire;
 
@@ -34,6 +33,7 @@ use wire::{Moved, Wire};
 pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
     if let Some(sender) = config.sender() {
         core.outbox.register(sender);
+        core.outbox.set_texting(&config.account(), config.sending.texting);
     }
     let stopped = stop.clone();
     let opened = tokio::select! {

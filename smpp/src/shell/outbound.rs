@@ -1,47 +1,99 @@
-//! From a leased reply to its settlement.
+//! From leased replies to their settlement.
+//!
+//! A reply becomes one PDU or several. Of the texts to one number only one is in flight, so that a refusal that will pass
+//! does not let a later one overtake; the segments of one text go together. What cannot go at once waits here, but no
+//! longer than a lease lasts, and is handed back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use voxea_core::base::time::{self, Millis};
-use voxea_core::outbox::{Outbound, Settlement};
-use voxea_rules::{charset, gsm7, phone, sms};
+use voxea_core::outbox::{Joined, Outbound, PartEnd, Settlement};
+use voxea_rules::sms::{Letters, Policy};
 
-use super::status;
+use crate::config::Config;
 use crate::content::DefaultAlphabet;
-use crate::pdu::{self, Address, Submission};
+use crate::outgoing::{Joining, Text, submissions};
+use crate::pdu::{self, Address};
+use crate::sending::Sending;
 use crate::session::{Handle, Session, SubmitError};
+use crate::status::{self, Meaning};
+use crate::submit::{Cancellation, Submission};
+use crate::validity;
 
-/// The first pause after the SMSC said that it has enough, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// A text that an SMSC in trouble refuses is tried so often.
-const TRIES: i64 = 5;
+/// What was leased and could not be sent for so long is handed back; well below what a lease lasts.
+const WAIT: Duration = Duration::from_secs(15);
+/// Before the second try of a text that an SMSC in trouble refused; twice as long before each further one, up to the last.
+const AGAIN: (Millis, Millis) = (2_000, 300_000);
+
+/// The replies in hand, by the order of their leases.
+type Key = u64;
+
+/// A reply in hand.
+struct Job {
+    reply: Outbound,
+    /// Not sent yet; with its number when there are several.
+    unsent: VecDeque<(Option<u8>, Submission)>,
+    in_flight: usize,
+    since: Instant,
+    /// How it is to be settled when nothing of it is in flight any more; nothing more of it is sent then.
+    end: Option<Settlement>,
+}
 
 /// Texts of ours on one link.
 pub(super) struct Outgoing {
     number: Address,
     alphabet: DefaultAlphabet,
-    under_way: HashMap<Handle, Outbound>,
+    sending: Sending,
+    jobs: BTreeMap<Key, Job>,
+    next: Key,
+    /// Those with something unsent, in order.
+    waiting: VecDeque<Key>,
+    /// Whose text is in flight, by number.
+    busy: HashMap<String, Key>,
+    under_way: HashMap<Handle, (Key, Option<u8>)>,
+    /// What the SMSC is to be asked to forget: reply and id.
+    to_forget: VecDeque<(String, String)>,
+    /// What it is being asked to.
+    forgetting: HashMap<Handle, String>,
     settlements: Vec<(String, Settlement)>,
-    pause: Duration,
-    paused_until: Option<Instant>,
 }
 
 impl Outgoing {
-    pub(super) fn new(number: Address, alphabet: DefaultAlphabet) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            number,
-            alphabet,
+            number: config.number.clone(),
+            alphabet: config.default_alphabet,
+            sending: config.sending.clone(),
+            jobs: BTreeMap::new(),
+            next: 0,
+            waiting: VecDeque::new(),
+            busy: HashMap::new(),
             under_way: HashMap::new(),
+            to_forget: VecDeque::new(),
+            forgetting: HashMap::new(),
             settlements: Vec::new(),
-            pause: PAUSE.0,
-            paused_until: None,
         }
     }
 
-    /// When sending may go on; `None` when it may.
-    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
-        self.paused_until.filter(|until| *until > now)
+    /// When something can be sent, or is to be handed back, that waits now.
+    pub(super) fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let tired = self.waiting.front().and_then(|key| self.jobs.get(key)).map(|job| job.since + WAIT);
+        [self.sending.ready_at(now), tired.filter(|at| *at > now)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// How many more replies may be leased.
+    pub(super) fn room(&self, session: &Session, now: Instant) -> usize {
+        let unsent: usize = self
+            .waiting
+            .iter()
+            .filter_map(|key| self.jobs.get(key))
+            .map(|job| job.unsent.len())
+            .sum();
+        self.sending.pace().allowed(session.room().saturating_sub(unsent), now)
     }
 
     /// What is to be settled; what fails to be is given back by [`Outgoing::unsettled`].
@@ -64,270 +116,279 @@ impl Outgoing {
             .extend(leased.into_iter().map(|reply| (reply.reply_id, Settlement::Return)));
     }
 
-    /// Submits a leased reply.
-    pub(super) fn send(&mut self, session: &mut Session, reply: Outbound, now: Instant) {
-        if self.paused_until(now).is_some() {
-            return self.give_back(vec![reply]);
+    /// Takes a leased reply in hand. [`Outgoing::pump`] sends it.
+    pub(super) fn send(&mut self, reply: Outbound, now: Instant) {
+        if !reply.forget.is_empty() {
+            let ids = reply.forget.into_iter().map(|id| (reply.reply_id.clone(), id));
+            return self.to_forget.extend(ids);
         }
-        let sent = self
-            .submission(&reply)
-            .and_then(|submission| match session.submit(&submission, now) {
-                Ok(handle) => Ok(handle),
-                Err(SubmitError::NotBound | SubmitError::WindowFull) => Err(Settlement::Return),
-                Err(SubmitError::Unwritable(error)) => Err(Settlement::Rejected { reason: error.to_string() }),
-            });
-        match sent {
-            Ok(handle) => drop(self.under_way.insert(handle, reply)),
-            Err(settlement) => self.settlements.push((reply.reply_id, settlement)),
+        match self.submissions(&reply) {
+            Ok(unsent) => {
+                let key = self.next;
+                self.next += 1;
+                self.waiting.push_back(key);
+                let job = Job {
+                    reply,
+                    unsent,
+                    in_flight: 0,
+                    since: now,
+                    end: None,
+                };
+                self.jobs.insert(key, job);
+            }
+            Err(reason) => {
+                let reason = reason.to_owned();
+                self.settlements.push((reply.reply_id, Settlement::Rejected { reason }));
+            }
+        }
+    }
+
+    /// Sends what may go now.
+    pub(super) fn pump(&mut self, session: &mut Session, now: Instant) {
+        while session.room() > 0
+            && let Some((reply_id, message_id)) = self.to_forget.pop_front()
+        {
+            let source = self.number.clone();
+            match session.cancel(&Cancellation { source, message_id }, now) {
+                Ok(handle) => drop(self.forgetting.insert(handle, reply_id)),
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.settlements.push((reply_id, Settlement::NotCancelled { reason }));
+                }
+            }
+        }
+        for _ in 0..self.waiting.len() {
+            let Some(key) = self.waiting.pop_front() else { return };
+            self.push(key, session, now);
+        }
+    }
+
+    /// Hands back whatever has not been sent: no more is sent on this link.
+    pub(super) fn give_up(&mut self) {
+        // They come again.
+        self.to_forget.clear();
+        for key in std::mem::take(&mut self.waiting) {
+            self.stop(key, Settlement::Return);
+        }
+    }
+
+    fn push(&mut self, key: Key, session: &mut Session, now: Instant) {
+        if self.sending.pace().paused_until(now).is_some() {
+            return self.stop(key, Settlement::Return);
+        }
+        loop {
+            let Some(job) = self.jobs.get_mut(&key) else { return };
+            if job.end.is_some() || job.unsent.is_empty() {
+                return self.close(key);
+            }
+            let others = self.busy.get(&job.reply.to).is_some_and(|holder| *holder != key);
+            // One look at the pace, so that two binds do not take the same token.
+            let mut pace = self.sending.pace();
+            let may = !others && session.room() > 0 && pace.allowed(1, now) == 1;
+            if !may {
+                drop(pace);
+                return match now.saturating_duration_since(job.since) < WAIT {
+                    true => self.waiting.push_back(key),
+                    false => self.stop(key, Settlement::Return),
+                };
+            }
+            let Some((number, submission)) = job.unsent.pop_front() else {
+                return;
+            };
+            match session.submit(&submission, now) {
+                Ok(handle) => {
+                    pace.take(now);
+                    job.in_flight += 1;
+                    self.busy.insert(job.reply.to.clone(), key);
+                    self.under_way.insert(handle, (key, number));
+                }
+                Err(SubmitError::NotBound | SubmitError::WindowFull) => {
+                    drop(pace);
+                    return self.stop(key, Settlement::Return);
+                }
+                Err(SubmitError::Unwritable(error)) => {
+                    drop(pace);
+                    let reason = error.to_string();
+                    return self.stop(key, Settlement::Rejected { reason });
+                }
+            }
         }
     }
 
     /// The SMSC answered.
     pub(super) fn answered(&mut self, handle: Handle, code: u32, message_id: Option<String>, now: Instant) -> &'static str {
-        let Some(reply) = self.under_way.remove(&handle) else {
+        let Some((key, number)) = self.under_way.remove(&handle) else {
+            return self.forgot(handle, code);
+        };
+        let Some(job) = self.jobs.get_mut(&key) else {
             return "responses_odd";
         };
-        let busy = matches!(code, pdu::status::THROTTLED | pdu::status::QUEUE_FULL);
-        let (settlement, event) = if code == pdu::status::OK {
-            self.pause = PAUSE.0;
-            (
-                Settlement::Submitted {
+        job.in_flight -= 1;
+        if code == pdu::status::OK {
+            self.sending.pace().eased();
+            let settlement = match number {
+                None => Settlement::Submitted {
                     native_id: message_id,
                     last_word: false,
                 },
-                "texts_out",
-            )
-        } else if busy || (status::is_passing(code) && reply.attempts < TRIES) {
-            (
-                Settlement::Retry {
-                    at: self.back_off(now),
-                    reason: status::name(code),
+                Some(number) => Settlement::Part {
+                    number,
+                    end: PartEnd::Submitted { native_id: message_id },
                 },
-                "texts_throttled",
-            )
-        } else {
-            (
-                Settlement::Rejected {
-                    reason: status::name(code),
-                },
-                "texts_rejected",
-            )
+            };
+            self.settlements.push((job.reply.reply_id.clone(), settlement));
+            self.close(key);
+            return "texts_out";
+        }
+        let reason = status::name(code);
+        let (settlement, event) = match self.sending.meaning(code) {
+            Meaning::Throttled => {
+                let until = self.sending.pace().throttled(now);
+                let at = time::now() + i64::try_from((until - now).as_millis()).unwrap_or(0);
+                (Settlement::Retry { at, reason }, "texts_throttled")
+            }
+            Meaning::Passing => {
+                let at = time::now() + again(job.reply.attempts);
+                (Settlement::Retry { at, reason }, "texts_put_off")
+            }
+            Meaning::Final => (Settlement::Rejected { reason }, "texts_rejected"),
         };
-        self.settlements.push((reply.reply_id, settlement));
+        self.stop(key, settlement);
         event
     }
 
     /// Nobody knows what became of it.
     pub(super) fn unanswered(&mut self, handle: Handle) {
-        if let Some(reply) = self.under_way.remove(&handle) {
-            let reason = "the SMSC did not answer; it may have been sent".to_owned();
-            self.settlements.push((reply.reply_id, Settlement::Unknown { reason }));
+        // The outbox hands it out again after a while.
+        self.forgetting.remove(&handle);
+        let Some((key, number)) = self.under_way.remove(&handle) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        job.in_flight -= 1;
+        let reason = "the SMSC did not answer; it may have been sent".to_owned();
+        let settlement = match number {
+            None => Settlement::Unknown { reason },
+            Some(number) => Settlement::Part {
+                number,
+                end: PartEnd::Unknown { reason },
+            },
+        };
+        self.settlements.push((job.reply.reply_id.clone(), settlement));
+        self.close(key);
+    }
+
+    /// The SMSC has forgotten a message, or will not. Of several segments the last answer counts when all forget, and the
+    /// first that does not otherwise.
+    fn forgot(&mut self, handle: Handle, code: u32) -> &'static str {
+        let Some(reply_id) = self.forgetting.remove(&handle) else {
+            return "responses_odd";
+        };
+        if code != pdu::status::OK {
+            self.forgetting.retain(|_, other| *other != reply_id);
+            self.to_forget.retain(|(other, _)| *other != reply_id);
+            let reason = format!("it could not be taken back: {}", status::name(code));
+            self.settlements.push((reply_id, Settlement::NotCancelled { reason }));
+            return "texts_not_cancelled";
+        }
+        let more = self
+            .forgetting
+            .values()
+            .chain(self.to_forget.iter().map(|(other, _)| other))
+            .any(|other| *other == reply_id);
+        if !more {
+            self.settlements.push((reply_id, Settlement::Cancelled));
+        }
+        "texts_cancelled"
+    }
+
+    /// Nothing more of it is sent; `end` settles it once nothing is in flight. A refusal for good outweighs what was
+    /// decided before.
+    fn stop(&mut self, key: Key, end: Settlement) {
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        job.unsent.clear();
+        let is_final = matches!(end, Settlement::Rejected { .. });
+        if job.end.is_none() || is_final && !matches!(job.end, Some(Settlement::Rejected { .. })) {
+            job.end = Some(end);
+        }
+        self.close(key);
+    }
+
+    /// Lets a reply go of which nothing is unsent and nothing in flight.
+    fn close(&mut self, key: Key) {
+        let over = self.jobs.get(&key).is_some_and(|job| job.unsent.is_empty() && job.in_flight == 0);
+        if !over {
+            return;
+        }
+        let Some(job) = self.jobs.remove(&key) else { return };
+        if self.busy.get(&job.reply.to) == Some(&key) {
+            self.busy.remove(&job.reply.to);
+        }
+        // Those behind it must not go before it comes again.
+        if matches!(job.end, Some(Settlement::Retry { .. } | Settlement::Return)) {
+            self.hold_behind(&job.reply.to);
+        }
+        if let Some(end) = job.end {
+            self.settlements.push((job.reply.reply_id, end));
         }
     }
 
-    /// Nothing is sent for a while; longer each time. What was in flight together backs off once.
-    fn back_off(&mut self, now: Instant) -> Millis {
-        let until = self.paused_until(now).unwrap_or_else(|| {
-            let until = now + self.pause;
-            self.pause = (self.pause * 2).min(PAUSE.1);
-            until
-        });
-        self.paused_until = Some(until);
-        time::now() + i64::try_from((until - now).as_millis()).unwrap_or(0)
-    }
-
-    fn submission(&self, reply: &Outbound) -> Result<Submission, Settlement> {
-        let reject = |reason: &str| Settlement::Rejected { reason: reason.to_owned() };
-        let encoded = sms::check_reply(&reply.text).map_err(|_| reject("the text is empty or longer than one message"))?;
-        let (data_coding, message) = if encoded.data_coding != 0 {
-            (encoded.data_coding, encoded.bytes)
-        } else {
-            match self.alphabet {
-                DefaultAlphabet::Gsm7 => (0, encoded.bytes),
-                DefaultAlphabet::Gsm7Packed => (0, gsm7::pack(&encoded.bytes, 0)),
-                DefaultAlphabet::Latin1 => latin1(&gsm7::decode(&encoded.bytes).text),
+    fn hold_behind(&mut self, to: &str) {
+        let jobs = &self.jobs;
+        let behind = |key: &Key| jobs.get(key).is_some_and(|job| job.reply.to == to);
+        let behind: Vec<Key> = self.waiting.iter().copied().filter(behind).collect();
+        self.waiting.retain(|key| !behind.contains(key));
+        for key in behind {
+            if let Some(job) = self.jobs.remove(&key) {
+                self.settlements.push((job.reply.reply_id, Settlement::Return));
             }
-        };
-        if message.len() > 254 {
-            return Err(reject("the text does not fit the SMSC's alphabet"));
         }
-        let to = phone::normalise(&reply.to, "FR");
-        let destination = match to.international_digits() {
-            Some(digits) => Address {
-                ton: 1,
-                npi: 1,
-                number: digits.to_owned(),
+    }
+
+    fn submissions(&self, reply: &Outbound) -> Result<VecDeque<(Option<u8>, Submission)>, &'static str> {
+        let now = time::now();
+        let validity = self.sending.validity.map(|form| validity::period(form, reply.expires_at, now));
+        let text = |policy, joined, reference| Text {
+            source: &self.number,
+            to: &reply.to,
+            text: &reply.text,
+            policy,
+            joining: if joined == Joined::Sar {
+                Joining::Parameters
+            } else {
+                Joining::Header
             },
-            None if to.is_withheld() => return Err(reject("the citizen's number is not known")),
-            None => Address {
-                ton: 0,
-                npi: 1,
-                number: to.into_string(),
-            },
+            reference,
+            alphabet: self.alphabet,
+            priority: reply.priority,
+            validity: validity.as_deref().unwrap_or_default(),
         };
-        Ok(Submission {
-            source: self.number.clone(),
-            destination,
-            data_coding,
-            message,
-        })
+        let Some(split) = &reply.split else {
+            let texting = &self.sending.texting;
+            let whole = submissions(&text(texting.policy(false), texting.joined, 0))?;
+            return Ok(whole.into_iter().map(|submission| (None, submission)).collect());
+        };
+        // It was made ready when it was queued, whatever the configuration says by now.
+        let policy = Policy {
+            letters: Letters::Keep,
+            most_segments: split.total,
+            width: split.joined.width(),
+        };
+        let all = submissions(&text(policy, split.joined, split.reference))?;
+        if all.len() != usize::from(split.total) {
+            return Err("what is stored of it does not make its segments");
+        }
+        let numbered = (1..=split.total).zip(all).filter(|(number, _)| split.left.contains(number));
+        Ok(numbered.map(|(number, submission)| (Some(number), submission)).collect())
     }
 }
 
-/// In an account whose data_coding 0 is Latin-1: so where every character is in it, else UCS-2.
-fn latin1(text: &str) -> (u8, Vec<u8>) {
-    let bytes: Result<Vec<u8>, _> = text.chars().map(|char| u8::try_from(u32::from(char))).collect();
-    bytes.map_or_else(|_| (8, charset::encode_ucs2(text)), |bytes| (0, bytes))
+/// How long a text waits that was tried so often.
+fn again(attempts: i64) -> Millis {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
+    AGAIN.0.saturating_mul(1 << doublings).min(AGAIN.1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pdu::{Bind, Credentials};
-    use crate::session::{Event, Output, Settings};
-    use voxea_core::outbox::ReplyKind;
-
-    fn reply(id: &str, text: &str, attempts: i64) -> Outbound {
-        Outbound {
-            reply_id: id.to_owned(),
-            request_id: String::new(),
-            reference: String::new(),
-            kind: ReplyKind::Reply,
-            channel: "sms".to_owned(),
-            to: "+33612345678".to_owned(),
-            subject: None,
-            text: text.to_owned(),
-            message_id: None,
-            in_reply_to: None,
-            references: Vec::new(),
-            attempts,
-            created_at: 0,
-        }
-    }
-
-    fn outgoing() -> Outgoing {
-        Outgoing::new(
-            Address {
-                ton: 3,
-                npi: 0,
-                number: "36123".to_owned(),
-            },
-            DefaultAlphabet::Gsm7,
-        )
-    }
-
-    fn bound(now: Instant) -> Session {
-        let credentials = Credentials {
-            system_id: "v".into(),
-            password: "p".into(),
-            system_type: String::new(),
-            version: 0x34,
-        };
-        let (second, window) = (Duration::from_secs(1), 4);
-        let settings = Settings {
-            bind: Bind::Transceiver,
-            credentials,
-            window,
-            inbound_window: 1,
-            enquire_interval: 30 * second,
-            response_timeout: 20 * second,
-        };
-        let mut session = Session::new(settings, now).unwrap();
-        session
-            .handle_input(&[0, 0, 0, 16, 0x80, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1], now)
-            .unwrap();
-        assert!(matches!(session.poll_output(), Output::Event(Event::Bound)));
-        session
-    }
-
-    fn send(outgoing: &mut Outgoing, session: &mut Session, reply: Outbound, now: Instant) -> Handle {
-        outgoing.send(session, reply, now);
-        *outgoing.under_way.keys().max().unwrap()
-    }
-
-    #[test]
-    fn answers_become_settlements() {
-        let now = Instant::now();
-        let (mut outgoing, mut session) = (outgoing(), bound(now));
-        for (code, tries, expected) in [
-            (
-                0,
-                1,
-                Settlement::Submitted {
-                    native_id: Some("7".to_owned()),
-                    last_word: false,
-                },
-            ),
-            (
-                0x0B,
-                1,
-                Settlement::Rejected {
-                    reason: "ESME_RINVDSTADR (0x0B)".to_owned(),
-                },
-            ),
-            (
-                0x08,
-                5,
-                Settlement::Rejected {
-                    reason: "ESME_RSYSERR (0x08)".to_owned(),
-                },
-            ),
-        ] {
-            let handle = send(&mut outgoing, &mut session, reply("r", "Bonjour", tries), now);
-            outgoing.answered(handle, code, Some("7".to_owned()), now);
-            assert_eq!(outgoing.settlements(), [("r".to_owned(), expected)]);
-        }
-        let handle = send(&mut outgoing, &mut session, reply("r", "Bonjour", 1), now);
-        outgoing.unanswered(handle);
-        assert!(matches!(&outgoing.settlements()[..], [(_, Settlement::Unknown { .. })]));
-    }
-
-    #[test]
-    fn a_throttling_smsc_is_left_alone_and_the_order_is_kept() {
-        let now = Instant::now();
-        let (mut outgoing, mut session) = (outgoing(), bound(now));
-        let first = send(&mut outgoing, &mut session, reply("1", "a", 1), now);
-        let second = send(&mut outgoing, &mut session, reply("2", "b", 1), now);
-        outgoing.answered(first, 0x58, None, now);
-        outgoing.answered(second, 0x14, None, now);
-        outgoing.send(&mut session, reply("3", "c", 1), now);
-        let settled = outgoing.settlements();
-        let [
-            (_, Settlement::Retry { at: a, .. }),
-            (_, Settlement::Retry { at: b, .. }),
-            (_, Settlement::Return),
-        ] = &settled[..]
-        else {
-            panic!("{settled:?}")
-        };
-        assert!((b - a).abs() < 500, "one pause for both");
-        assert_eq!(outgoing.paused_until(now), Some(now + Duration::from_secs(1)));
-        let later = now + Duration::from_secs(1);
-        let again = send(&mut outgoing, &mut session, reply("1", "a", 2), later);
-        outgoing.answered(again, 0x58, None, later);
-        assert_eq!(outgoing.paused_until(later), Some(later + Duration::from_secs(2)), "twice as long");
-    }
-
-    #[test]
-    fn what_a_reply_becomes() {
-        let submission = outgoing().submission(&reply("1", "Votre dossier est prêt.", 1)).unwrap();
-        assert_eq!((submission.destination.ton, submission.destination.npi), (1, 1));
-        assert_eq!((submission.destination.number.as_str(), submission.data_coding), ("33612345678", 8));
-        assert_eq!(outgoing().submission(&reply("1", "déjà", 1)).unwrap().message, b"d\x05j\x7f");
-        assert!(outgoing().submission(&reply("1", &"a".repeat(161), 1)).is_err());
-        let latin = Outgoing {
-            alphabet: DefaultAlphabet::Latin1,
-            ..outgoing()
-        };
-        assert_eq!(latin.submission(&reply("1", "déjà", 1)).unwrap().message, b"d\xE9j\xE0");
-        assert_eq!(latin.submission(&reply("1", "5 €", 1)).unwrap().data_coding, 8);
-        assert!(
-            outgoing()
-                .submission(&Outbound {
-                    to: "anonymous".to_owned(),
-                    ..reply("1", "a", 1)
-                })
-                .is_err()
-        );
-    }
-}
+#[path = "outbound_tests.rs"]
+mod tests;

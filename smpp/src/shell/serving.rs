@@ -39,6 +39,7 @@ async fn open(account: &Account, place: Place, given: Option<Stream>) -> Result<
         epoch,
         link: id::new(),
         alphabet: config.default_alphabet,
+        receipt_ids: config.sending.receipt_ids,
         redelivery_seconds: config.redelivery_seconds,
         parts: i64::try_from(config.parts.as_millis()).unwrap_or(i64::MAX),
         theme: config.theme.clone(),

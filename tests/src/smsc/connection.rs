@@ -170,6 +170,11 @@ impl Connection {
                 self.respond(id, 0, sequence, b"");
             }
             pdu::SUBMIT_SM => self.submit(sequence, body),
+            pdu::CANCEL_SM => {
+                let id = body.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+                self.shared.ledger().cancels.push(String::from_utf8_lossy(id).into_owned());
+                self.respond(pdu::CANCEL_SM, manner.refuse_cancel.unwrap_or(0), sequence, b"");
+            }
             _ => {
                 self.shared.ledger().others.push([id, status, sequence]);
                 self.out.extend_from_slice(&pdu::pdu(pdu::GENERIC_NACK, 3, sequence, b""));

@@ -62,6 +62,8 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// Every submit_sm.
     pub submits: Vec<Submit>,
+    /// The id of every cancel_sm.
+    pub cancels: Vec<String>,
     /// How many binds were accepted.
     pub binds: u32,
     /// Whether one is up now.
@@ -83,6 +85,7 @@ impl Ledger {
         Self {
             entries: Vec::new(),
             submits: Vec::new(),
+            cancels: Vec::new(),
             binds: 0,
             bound: false,
             unbinds: 0,

@@ -4,6 +4,8 @@
 pub const DELIVER_SM: u32 = 0x05;
 /// submit_sm.
 pub const SUBMIT_SM: u32 = 0x04;
+/// cancel_sm.
+pub const CANCEL_SM: u32 = 0x08;
 /// unbind.
 pub const UNBIND: u32 = 0x06;
 /// enquire_link.
@@ -135,12 +137,18 @@ pub struct Submit {
     pub destination: (u8, u8, String),
     /// esm_class.
     pub esm_class: u8,
+    /// priority_flag.
+    pub priority: u8,
+    /// validity_period.
+    pub validity: String,
     /// registered_delivery.
     pub registered_delivery: u8,
     /// data_coding.
     pub data_coding: u8,
     /// short_message.
     pub message: Vec<u8>,
+    /// Optional parameters, as they came.
+    pub tlvs: Vec<u8>,
     /// The id that this SMSC gave, and the one that its receipts bear.
     pub ids: (String, String),
 }
@@ -154,21 +162,24 @@ impl Submit {
         let source = (byte(&mut rest)?, byte(&mut rest)?, text(&mut rest)?);
         let destination = (byte(&mut rest)?, byte(&mut rest)?, text(&mut rest)?);
         let esm_class = byte(&mut rest)?;
-        let (_protocol, _priority) = (byte(&mut rest)?, byte(&mut rest)?);
-        let (_schedule, _validity) = (text(&mut rest)?, text(&mut rest)?);
+        let (_protocol, priority) = (byte(&mut rest)?, byte(&mut rest)?);
+        let (_schedule, validity) = (text(&mut rest)?, text(&mut rest)?);
         let registered_delivery = byte(&mut rest)?;
         let _replace = byte(&mut rest)?;
         let data_coding = byte(&mut rest)?;
         let _canned = byte(&mut rest)?;
         let length = usize::from(byte(&mut rest)?);
-        let message = rest.get(..length)?.to_vec();
+        let (message, tlvs) = (rest.get(..length)?.to_vec(), rest.get(length..)?.to_vec());
         Some(Self {
             source,
             destination,
             esm_class,
+            priority,
+            validity,
             registered_delivery,
             data_coding,
             message,
+            tlvs,
             ids: Default::default(),
         })
     }

@@ -19,6 +19,8 @@ pub struct Manner {
     pub lose_one_in: Option<u32>,
     /// Answer nothing, enquire_link included: a half-open link.
     pub mute: bool,
+    /// Answer cancel_sm with this command_status.
+    pub refuse_cancel: Option<u32>,
     /// What follows a submit_sm.
     pub receipts: Receipts,
     /// Write message ids in hexadecimal in the response and in decimal in the receipt.
@@ -33,6 +35,7 @@ impl Default for Manner {
             deaf: false,
             lose_one_in: None,
             mute: false,
+            refuse_cancel: None,
             receipts: Receipts::Delivered,
             hexadecimal_ids: false,
         }

@@ -21,6 +21,7 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/requests/{id}/interactions"),
         ("post", "/v1/requests/{id}/replies"),
         ("get", "/v1/replies/{id}"),
+        ("delete", "/v1/replies/{id}"),
         ("post", "/v1/sms:preview"),
         ("get", "/v1/recordings/{id}"),
         ("put", "/v1/recordings/{id}/hold"),

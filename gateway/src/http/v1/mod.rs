@@ -46,7 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(interactions::of_request))
         .routes(routes!(interactions::raw))
         .routes(routes!(replies::post))
-        .routes(routes!(replies::get))
+        .routes(routes!(replies::get, replies::cancel))
         .routes(routes!(sms::preview))
         .routes(routes!(recordings::get))
         .routes(routes!(audio::get))

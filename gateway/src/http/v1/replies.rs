@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use voxea_core::base::account::Channel;
-use voxea_core::base::time::rfc3339;
-use voxea_core::outbox::{NewReply, ReplyRow};
+use voxea_core::base::time::{parse_rfc3339, rfc3339};
+use voxea_core::outbox::{NewReply, PartRow, ReplyRow, Sending};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
@@ -24,10 +24,59 @@ pub(super) struct Answer {
     /// `sms` or `email`; the request's preferred one when left out.
     #[schema(example = "sms")]
     channel: Option<String>,
-    /// As the citizen will read it. An SMS must fit one message.
+    /// As the citizen will read it. An SMS must fit one message, unless it may be split; it is never cut.
     text: String,
     /// Of a mail; the request's when left out.
     subject: Option<String>,
+    /// Of an SMS: it may take as many segments as its account allows, each billed.
+    #[serde(default)]
+    split: bool,
+    /// Of an SMS: how long it may be under way, 60 to 604800; the account's when left out.
+    validity_seconds: Option<i64>,
+    /// Not before this time, RFC 3339, within a year.
+    #[schema(example = "2026-12-01T08:00:00+01:00")]
+    send_at: Option<String>,
+    /// Of an SMS: 0 to 3, for its operator to heed.
+    #[serde(default)]
+    priority: u8,
+}
+
+impl Answer {
+    fn sending(&self) -> Result<Sending, Problem> {
+        let send_at = match &self.send_at {
+            Some(text) => {
+                Some(parse_rfc3339(text).ok_or_else(|| Problem::invalid("/send_at", "is no time; an example: 2026-12-01T08:00:00+01:00"))?)
+            }
+            None => None,
+        };
+        Ok(Sending {
+            split: self.split,
+            life: self.validity_seconds.map(|seconds| seconds.saturating_mul(1000)),
+            send_at,
+            priority: self.priority,
+        })
+    }
+}
+
+/// One segment of an SMS that goes out as several.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Segment {
+    /// From 1.
+    number: i64,
+    /// `queued`, `submitted`, `delivered`, `rejected`, `unknown`.
+    state: String,
+    /// The peer's id of it.
+    native_id: Option<String>,
+}
+
+impl From<PartRow> for Segment {
+    fn from(row: PartRow) -> Self {
+        Self {
+            number: row.number,
+            state: row.state,
+            native_id: row.native_id,
+        }
+    }
 }
 
 /// An answer and how far it has come.
@@ -45,7 +94,7 @@ pub(super) struct Reply {
     to: String,
     /// Of a mail.
     subject: Option<String>,
-    /// As it was written.
+    /// As it goes out: in an SMS typography is replaced, and letters where the account says so.
     text: String,
     /// `queued`, `submitted`, `delivered`, `rejected`, `unknown`, `cancelled`.
     #[schema(example = "queued")]
@@ -62,11 +111,24 @@ pub(super) struct Reply {
     settled_at: Option<String>,
     /// Tries so far.
     attempts: i64,
+    /// Not before this; null when it goes at once.
+    send_at: Option<String>,
+    /// Of an SMS: after this it is not sent any more, and its receipt is not awaited much longer.
+    expires_at: Option<String>,
+    /// Of an SMS: 0 to 3.
+    priority: i64,
+    /// In how many segments it goes out.
+    segments: i64,
+    /// Of several segments, each one's state.
+    parts: Vec<Segment>,
+    /// Its operator is being asked to forget it.
+    cancelling: bool,
 }
 
-impl From<ReplyRow> for Reply {
-    fn from(row: ReplyRow) -> Self {
+impl Reply {
+    fn new(row: ReplyRow, parts: Vec<PartRow>) -> Self {
         Self {
+            cancelling: row.cancel_at.is_some() && row.state == "submitted",
             id: row.id,
             request_id: row.request_id,
             interaction_id: row.interaction_id,
@@ -81,6 +143,11 @@ impl From<ReplyRow> for Reply {
             submitted_at: row.submitted_at.map(rfc3339),
             settled_at: row.settled_at.map(rfc3339),
             attempts: row.attempts,
+            send_at: (row.send_at > 0).then(|| rfc3339(row.send_at)),
+            expires_at: row.expires_at.map(rfc3339),
+            priority: row.priority,
+            segments: row.segments,
+            parts: parts.into_iter().map(Segment::from).collect(),
         }
     }
 }
@@ -97,7 +164,10 @@ pub(super) async fn post(
     Id(id): Id,
     answer: Body<Answer>,
 ) -> Result<impl IntoResponse, Problem> {
-    let Answer { channel, text, subject } = answer.value;
+    let sending = answer.value.sending()?;
+    let Answer {
+        channel, text, subject, ..
+    } = answer.value;
     let channel = match channel.as_deref() {
         Some(name) => Some(
             name.parse::<Channel>()
@@ -105,13 +175,16 @@ pub(super) async fn post(
         ),
         None => None,
     };
-    let row = api
-        .core()
-        .outbox
-        .reply(&caller.actor, &id, &NewReply { channel, text, subject })
-        .await?;
+    let outbox = &api.core().outbox;
+    let new = NewReply { channel, text, subject };
+    let row = outbox.reply_with(&caller.actor, &id, &new, &sending).await?;
+    let parts = outbox.parts(&row).await?;
     let location = format!("/v1/replies/{}", row.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], shape(&caller.actor, Reply::from(row))))
+    Ok((
+        StatusCode::ACCEPTED,
+        [(LOCATION, location)],
+        shape(&caller.actor, Reply::new(row, parts)),
+    ))
 }
 
 /// One reply and its state.
@@ -119,5 +192,23 @@ pub(super) async fn post(
     responses((status = 200, description = "The reply", body = Reply), Keyed, One))]
 pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id) -> Result<Shaped<Reply>, Problem> {
     let row = api.core().outbox.get(&caller.actor, &id).await?;
-    Ok(shape(&caller.actor, Reply::from(row)))
+    let parts = api.core().outbox.parts(&row).await?;
+    Ok(shape(&caller.actor, Reply::new(row, parts)))
+}
+
+/// Takes a reply back that has not been sent. Of an SMS that was, its operator is asked to forget it where the account says
+/// `cancel = true`: its `state` tells whether that succeeded. Whatever else was sent is not taken back.
+#[utoipa::path(delete, path = "/v1/replies/{id}", tag = "replies", security(("key" = ["reply"])), params(("id" = String, Path)),
+    responses((status = 200, description = "It is cancelled, or was before", body = Reply), Keyed, One,
+        (status = 202, description = "Its operator is asked", body = Reply),
+        (status = 409, description = "It is being sent, or was sent", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn cancel(State(api): State<Api>, caller: Caller<MayReply>, Id(id): Id) -> Result<impl IntoResponse, Problem> {
+    let row = api.core().outbox.cancel(&caller.actor, &id).await?;
+    let parts = api.core().outbox.parts(&row).await?;
+    let status = if row.cancel_at.is_some() {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, shape(&caller.actor, Reply::new(row, parts))))
 }

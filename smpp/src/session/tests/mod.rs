@@ -5,7 +5,8 @@ mod measured;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::pdu::{Address, Credentials};
+use crate::pdu::{Address, Credentials, Part};
+use crate::submit::{Cancellation, Extras};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -59,6 +60,7 @@ fn text_out() -> Submission {
         },
         data_coding: 0,
         message: b"Bonjour".to_vec(),
+        extras: Extras::default(),
     }
 }
 
@@ -172,6 +174,58 @@ fn what_is_on_the_wire_of_a_submit() {
     // service_type, source 3:0, destination 1:1, esm_class 0, protocol, priority, times, registered_delivery 1, …
     let body = b"\0\x03\x0036123\0\x01\x0133612345678\0\x00\x00\x00\0\0\x01\x00\x00\x00\x07Bonjour";
     assert_eq!(bytes, pdu(4, 0, 2, body));
+}
+
+#[test]
+fn what_else_a_submit_may_say() {
+    let mut bench = Bench::bound();
+    let extras = Extras {
+        has_header: true,
+        priority: 2,
+        validity: "000002000000000R".to_owned(),
+        sar: None,
+    };
+    bench.session.submit(&Submission { extras, ..text_out() }, bench.now).unwrap();
+    let body = b"\0\x03\x0036123\0\x01\x0133612345678\0\x40\x00\x02\x00000002000000000R\0\x01\x00\x00\x00\x07Bonjour";
+    assert_eq!(bench.drain().0, pdu(4, 0, 2, body));
+    let sar = Some(Part {
+        reference: 0x1234,
+        total: 3,
+        number: 2,
+    });
+    let extras = Extras { sar, ..Extras::default() };
+    bench.session.submit(&Submission { extras, ..text_out() }, bench.now).unwrap();
+    let body = b"\0\x03\x0036123\0\x01\x0133612345678\0\x00\x00\x00\0\0\x01\x00\x00\x00\x07Bonjour\
+                 \x02\x0C\x00\x02\x12\x34\x02\x0E\x00\x01\x03\x02\x0F\x00\x01\x02";
+    assert_eq!(bench.drain().0, pdu(4, 0, 3, body));
+    let odd = Extras {
+        validity: "tomorrow".to_owned(),
+        ..Extras::default()
+    };
+    assert!(bench.session.submit(&Submission { extras: odd, ..text_out() }, bench.now).is_err());
+}
+
+#[test]
+fn a_text_is_asked_back() {
+    let mut bench = Bench::bound();
+    let cancellation = Cancellation {
+        source: text_out().source,
+        message_id: "7".to_owned(),
+    };
+    let handle = bench.session.cancel(&cancellation, bench.now).unwrap();
+    // service_type, message_id, source 3:0, no destination.
+    assert_eq!(bench.drain().0, pdu(8, 0, 2, b"\0\x37\0\x03\x0036123\0\x00\x00\0"));
+    assert_eq!(bench.session.room(), 1, "it takes a place in the window");
+    let (_, events) = bench.feed(&pdu(0x8000_0008, 0x11, 2, b""));
+    let [
+        Event::Answered {
+            handle: answered, status, ..
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((*answered, *status), (handle, 0x11));
 }
 
 #[test]
