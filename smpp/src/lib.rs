@@ -17,10 +17,14 @@ pub mod pdu;
 pub mod session;
 
 #[cfg(feature = "shell")]
+mod automatic;
+#[cfg(feature = "shell")]
 mod config;
 #[cfg(feature = "shell")]
 mod shell;
 
+#[cfg(feature = "shell")]
+pub use automatic::automatic;
 #[cfg(feature = "shell")]
 pub use config::Config;
 #[cfg(feature = "shell")]
