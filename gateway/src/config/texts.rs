@@ -80,3 +80,69 @@ impl Texts {
         (settled, hints)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use voxea_core::base::settings::{Problems, parse};
+
+    const BIND: &str = "address = \"127.0.0.1:2775\"\nsystem_id = \"voxea\"\npassword = \"x\"\n";
+
+    /// What is answered, and what is said, of these binds; each has the lines of [`BIND`] too.
+    fn read(organisation: &str, binds: &[&str]) -> (Vec<(Account, AutomaticTexts)>, Vec<String>) {
+        let lists: String = binds.iter().map(|bind| format!("[[smpp]]\n{bind}{BIND}")).collect();
+        let node = parse(&format!("[organisation]\n{organisation}{lists}")).unwrap();
+        let problems = Problems::new();
+        let root = Section::root(&node, Path::new("/nowhere"), &problems);
+        let organisation = Organisation::read(root.sub("organisation").as_ref());
+        let mut texts = Texts::default();
+        for mut section in root.list("smpp") {
+            let smpp = voxea_smpp::Config::read(&mut section);
+            texts.read(&section, &smpp, &organisation);
+        }
+        drop(root);
+        let (settled, hints) = texts.settle(&organisation);
+        let said = problems.into_sorted().into_iter().chain(hints);
+        (settled, said.map(|problem| problem.to_string()).collect())
+    }
+
+    #[test]
+    fn a_bind_that_only_receives_answers_by_another_one() {
+        let (receives, sends) = (
+            "name = \"in\"\nnumber = \"36123\"\nbind = \"receiver\"\nacknowledge = true\n",
+            "name = \"out\"\nnumber = \"36123\"\nbind = \"transmitter\"\n",
+        );
+        let phone = "phone = \"01 40 20 50 50\"\n";
+        let (texts, said) = read(phone, &[receives, sends]);
+        assert_eq!(said, [""; 0]);
+        assert_eq!(texts[0].1.sender, Some(Account::new(Kind::Smpp, "out")));
+        assert_eq!(texts[0].1.ours, ["01 40 20 50 50"]);
+        let (texts, said) = read(phone, &[receives]);
+        assert!(texts[0].1.sender.is_none() && said.len() == 1, "{said:?}");
+        assert!(
+            said[0].starts_with("warning: line 7: smpp[0].acknowledge: is true, but"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn what_contact_and_operators_need_is_said() {
+        let bind = |number: &str| format!("name = \"a\"\nnumber = \"{number}\"\n");
+        let (_, said) = read("", &[&bind("36123")]);
+        assert!(
+            said.len() == 1 && said[0].contains("CONTACT") && said[0].contains("[organisation]"),
+            "{said:?}"
+        );
+        let phone = "phone = \"01 40 20 50 50\"\n";
+        assert_eq!(read(phone, &[&bind("36123")]).1, [""; 0]);
+        let (_, said) = read(phone, &[&bind("+33612345678")]);
+        assert!(
+            said.len() == 1 && said[0].starts_with("warning: ") && said[0].contains("0937"),
+            "{said:?}"
+        );
+        let (_, said) = read("phone = \"mairie\"\n", &[]);
+        assert!(said.len() == 1 && said[0].starts_with("line 2: organisation.phone: "), "{said:?}");
+    }
+}
