@@ -103,17 +103,18 @@ impl Automatic {
             contact.joining = Joining::New;
         }
         let Some(sender) = &texts.sender else { return };
+        // Most texts end here, before anybody asks what their number is.
+        let text = match (contact.command, &texts.commands, &texts.acknowledgement) {
+            (Some(command), Some(answers), _) => answers.to(command).text().to_owned(),
+            (None, _, Some(acknowledgement)) => acknowledgement.with_placeholder(REFERENCE),
+            _ => return,
+        };
         // What was read of a sender begins with a plus when it is a number that can be dialled, and only then.
         let address = phone::normalise(&contact.from, COUNTRY);
         let ours = known.ours.iter().map(String::as_str);
         if !contact.from.starts_with('+') || may_be_answered(&address, ours).is_err() || contact.flags.contains(&Flag::Quarantined) {
             return;
         }
-        let text = match (contact.command, &texts.commands, &texts.acknowledgement) {
-            (Some(command), Some(answers), _) => answers.to(command).text().to_owned(),
-            (None, _, Some(acknowledgement)) => acknowledgement.with_placeholder(REFERENCE),
-            _ => return,
-        };
         contact.acknowledgement = Some(NewAcknowledgement {
             account: sender.clone(),
             channel: Channel::Sms,

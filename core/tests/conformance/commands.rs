@@ -1,4 +1,8 @@
 //! STOP, CONTACT and AIDE, and acknowledgements by text.
+//!
+//! Red when a command may join (`joining` left as it was), when its window is no day (`DAY` = 0), when a known delivery is
+//! answered (entries of `Verdict::Known`), when a STOP of the same batch is not seen (`opted_out.extend` taken out), and when the
+//! opt-out's `ON CONFLICT` is.
 
 use futures_util::future::join_all;
 use voxea_core::base::account::{Account, Kind};

@@ -1,4 +1,7 @@
 //! Contacts that a rule has put with the wrong request, and a person moves.
+//!
+//! Red when the version is not compared, when requests are locked in the order of the call, when the Message-ID stays behind
+//! (`answers_follow` taken out), and when the request that is left keeps the time of the contact that left it.
 
 use voxea_core::base::error::CoreError;
 use voxea_core::request::{Moved, Moving, Patch, RequestRow, Status};
@@ -142,26 +145,37 @@ pub(crate) async fn of_many_moves_from_one_version_one_is_made(place: &Place) {
     assert_eq!(done.iter().filter(|one| one.is_ok()).count(), 1, "{done:?}");
     assert_eq!(place.number("SELECT COUNT(*) FROM request").await, 2);
     assert_eq!(place.number("SELECT COUNT(*) FROM request_interaction").await, 2);
-    // Two that exchange contacts do not wait for each other.
-    let third = place.intake.accept(alone("trois", NOW + 2)).await.unwrap();
-    let fourth = place.intake.accept(text("quatre", NOW + 3)).await.unwrap();
-    assert_eq!(fourth.request_id, third.request_id);
-    for n in 0..10 {
-        let (here, there) = (&first.request_id, &third.request_id);
-        let (one, other) = if n % 2 == 0 { (here, there) } else { (there, here) };
-        let extra = place.intake.accept(alone(&format!("extra {n}"), NOW + 10 + n)).await.unwrap();
+    // Two requests that exchange contacts do not wait for each other. Each keeps one, so that none is merged.
+    let mut sides = Vec::new();
+    for n in 0..2 {
+        let opened = place.intake.accept(alone(&format!("stays {n}"), NOW + 10 + n)).await.unwrap();
+        let travels = place.intake.accept(text(&format!("travels {n}"), NOW + 20 + n)).await.unwrap();
+        sides.push((opened.request_id, travels));
+    }
+    let [(here, one), (there, other)] = &sides[..] else {
+        panic!("two sides")
+    };
+    for contact in [one, other] {
+        let _ = moved(place, &contact.interaction_id, Some(here)).await;
+    }
+    moved(place, &other.interaction_id, Some(there)).await.unwrap();
+    let mut exchanged = 0;
+    for n in 0..40 {
+        let (left, right) = if n % 2 == 0 { (here, there) } else { (there, here) };
         let (a, b) = tokio::join!(
-            moved(place, &extra.interaction_id, Some(one)),
-            moved(place, &fourth.interaction_id, Some(other)),
+            moved(place, &one.interaction_id, Some(right)),
+            moved(place, &other.interaction_id, Some(left)),
         );
-        for done in [a, b] {
-            assert!(
-                matches!(
-                    done,
-                    Ok(_) | Err(CoreError::Invalid { .. } | CoreError::Stale { .. } | CoreError::NotFound { .. })
-                ),
-                "{done:?}"
-            );
+        for done in [&a, &b] {
+            assert!(matches!(done, Ok(_) | Err(CoreError::Stale { .. })), "{done:?}");
+        }
+        exchanged += usize::from(a.is_ok()) + usize::from(b.is_ok());
+        // Who lost the race goes alone.
+        for (done, contact, to) in [(a, one, right), (b, other, left)] {
+            if done.is_err() {
+                moved(place, &contact.interaction_id, Some(to)).await.unwrap();
+            }
         }
     }
+    assert!(exchanged >= 40, "{exchanged}");
 }
