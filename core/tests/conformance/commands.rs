@@ -1,8 +1,7 @@
 //! STOP, CONTACT and AIDE, and acknowledgements by text.
 //!
-//! Red when a command may join (`joining` left as it was), when its window is no day (`DAY` = 0), when a known delivery is
-//! answered (entries of `Verdict::Known`), when a STOP of the same batch is not seen (`opted_out.extend` taken out), and when the
-//! opt-out's `ON CONFLICT` is.
+//! Red when a command may join (`joining` left as it was), when its window is no day (`DAY` = 0), when a STOP of the same batch is
+//! not seen (`opted_out.extend` taken out), and when the opt-out's `ON CONFLICT` is.
 
 use futures_util::future::join_all;
 use voxea_core::base::account::{Account, Kind};
@@ -216,12 +215,18 @@ pub(crate) async fn a_request_by_text_is_acknowledged_once_and_never_after_a_sto
     from(&place.intake, CITIZEN, "Autre chose", NOW + 48 * HOUR).await;
     assert_eq!(sent(place).await.len(), 2, "the confirmation, and nothing that was not asked for");
     // In one batch too: who says STOP and goes on.
+    let before = place.number("SELECT COUNT(*) FROM reply").await;
     let second = "+33698765432";
     let (stop, _) = tokio::join!(
         from(&place.intake, second, "STOP", NOW),
         from(&place.intake, second, "Bonjour", NOW + 1)
     );
     assert_eq!(place.desk.get(&agent(), &stop).await.unwrap().status, "closed");
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM reply").await,
+        before + 1,
+        "the confirmation alone"
+    );
     // A number gets six an hour, whatever it sends, and the account as many as it was given.
     for n in 0..20 {
         from(&place.intake, "+33611111111", "Bonjour", NOW + 25 * n * HOUR / 250).await;

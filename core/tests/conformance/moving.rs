@@ -1,7 +1,7 @@
 //! Contacts that a rule has put with the wrong request, and a person moves.
 //!
-//! Red when the version is not compared, when requests are locked in the order of the call, when the Message-ID stays behind
-//! (`answers_follow` taken out), and when the request that is left keeps the time of the contact that left it.
+//! Red when the version is not compared, when requests are locked in the order of the call (PostgreSQL), and when the Message-ID
+//! stays behind (`answers_follow` taken out).
 
 use voxea_core::base::error::CoreError;
 use voxea_core::request::{Moved, Moving, Patch, RequestRow, Status};
