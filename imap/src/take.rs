@@ -159,6 +159,7 @@ impl Desk<'_> {
             in_reply_to: parent,
             references: (!thread.is_empty()).then(|| thread.join(" ")),
             per_hour: self.config.acknowledge_per_hour,
+            answers: None,
         })
     }
 }

@@ -38,6 +38,8 @@ CREATE INDEX request_by_channel ON request (channel, position);
 CREATE INDEX request_by_status ON request (status, position);
 -- Both the request that a contact of an account may join, and all requests of one sender.
 CREATE INDEX request_by_sender ON request (from_key, account, last_contact_at);
+-- Those that wait for an answer of their sender.
+CREATE INDEX request_asking ON request (from_key, account) WHERE status = 'awaiting_citizen';
 CREATE INDEX request_by_citizen ON request (citizen_id, position) WHERE citizen_id IS NOT NULL;
 
 CREATE TABLE interaction (
@@ -295,7 +297,7 @@ CREATE TABLE receipt_parked (
     PRIMARY KEY (account, native_key, receipt)
 );
 
--- How many acknowledgements went out lately: per mailbox, and per sender of a mailbox.
+-- How many acknowledgements and answers to commands went out lately: per account, per sender of one, and per command and sender.
 CREATE TABLE breaker (
     account      TEXT NOT NULL,
     scope        TEXT NOT NULL,          -- empty for the account, else a hash of the sender

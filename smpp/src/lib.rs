@@ -32,6 +32,8 @@ pub mod submit;
 pub mod validity;
 
 #[cfg(feature = "shell")]
+mod automatic;
+#[cfg(feature = "shell")]
 mod config;
 #[cfg(feature = "shell")]
 mod sending;
@@ -40,6 +42,8 @@ mod shell;
 #[cfg(feature = "shell")]
 mod tls;
 
+#[cfg(feature = "shell")]
+pub use automatic::automatic;
 #[cfg(feature = "shell")]
 pub use config::{Config, Outbind};
 #[cfg(feature = "shell")]

@@ -10,6 +10,7 @@ mod door;
 mod nouns;
 mod opt_outs;
 mod points;
+mod stop;
 mod table;
 
 pub use address::{Address, PointKind};
@@ -18,4 +19,5 @@ pub use nouns::{
     Citizen, CitizenChange, CitizenKind, CitizenStatus, Filter, Listed, NewCitizen, NewPoint, OptedOut, Patch, Point, PointPatch, Verified,
 };
 pub use opt_outs::{OptOut, OptOutFilter, OptOuts, OptOutsListed};
+pub(crate) use stop::{STOP, opted_out, stop_row};
 pub(crate) use table::linkable;

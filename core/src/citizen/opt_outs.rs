@@ -1,7 +1,8 @@
 //! Who wants no campaigns. An opt-out is of an address, whoever has it: a STOP from an unknown number counts, and one phone
 //! of a family counts for all of them.
 //!
-//! An answer to a citizen's own request is no campaign, and neither is its acknowledgement: both go out all the same.
+//! An answer to a citizen's own request is no campaign, and neither is its acknowledgement by mail: both go out all the same. An
+//! acknowledgement by text does not: nobody asked for it, and it comes from the number that was told to stop.
 
 use super::address::Address;
 use super::{check, table};

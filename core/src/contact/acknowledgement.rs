@@ -1,4 +1,7 @@
-//! The acknowledgement that goes out when a contact has opened a request.
+//! What is sent by itself when a contact has come: the acknowledgement of the request that it opened, or the answer to a
+//! command.
+
+use voxea_rules::command::Command;
 
 use crate::base::account::{Account, Channel};
 
@@ -27,6 +30,8 @@ pub struct NewAcknowledgement {
     pub in_reply_to: Option<String>,
     /// Separated by spaces.
     pub references: Option<String>,
-    /// At most so many acknowledgements an hour for the account; a sender gets at most six.
+    /// At most so many of these an hour for the account; a sender gets at most six.
     pub per_hour: u32,
+    /// The command that it answers, once within 24 hours and sender; `None` for an acknowledgement.
+    pub answers: Option<Command>,
 }

@@ -18,6 +18,8 @@ use crate::vault::{Index, Place, Vault};
 /// What one sender is sent at most within an hour, whatever comes from there (RFC 3834 §2).
 const PER_SENDER: i64 = 6;
 const HOUR: Millis = 3600 * 1000;
+/// How long a command stays answered. Not a calendar day: who asks before midnight and again behind it asked twice.
+const DAY: Millis = 24 * HOUR;
 
 static READ: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("account", Column::Text), ("scope", Column::Text)]).statement(
@@ -64,7 +66,7 @@ impl<'v> Breakers<'v> {
         let mut breakers = Self::new(vault);
         let scopes: BTreeSet<(String, String)> = acknowledgements
             .iter()
-            .flat_map(|one| [String::new(), sender(vault, one)].map(|scope| (one.account.key(), scope)))
+            .flat_map(|one| limits(vault, one).map(|limit| (one.account.key(), limit.scope)))
             .collect();
         if scopes.is_empty() {
             return Ok(breakers);
@@ -88,27 +90,29 @@ impl<'v> Breakers<'v> {
         Ok(breakers)
     }
 
-    /// Whether the acknowledgement may go out at `now`, and counts it if so.
-    pub(super) fn allow(&mut self, acknowledgement: &NewAcknowledgement, now: Millis) -> bool {
+    /// Whether it may go out at `now`, and counts it if so.
+    pub(super) fn allow(&mut self, acknowledgement: &NewAcknowledgement, now: Millis) -> Allowed {
         let account = acknowledgement.account.key();
-        let all = (account.clone(), String::new());
-        let one = (account, sender(self.vault, acknowledgement));
-        if self.used(&all, now) >= i64::from(acknowledgement.per_hour) || self.used(&one, now) >= PER_SENDER {
-            return false;
+        let limits: Vec<Limit> = limits(self.vault, acknowledgement).collect();
+        // What was answered today is not held back: nobody need be told.
+        for limit in limits.iter().rev() {
+            if self.used(&account, limit, now) >= limit.most {
+                return if limit.length == DAY { Allowed::Answered } else { Allowed::Held };
+            }
         }
-        for scope in [all, one] {
-            let window = self.windows.entry(scope).or_default();
+        for limit in limits {
+            let window = self.windows.entry((account.clone(), limit.scope)).or_default();
             window.used += 1;
             window.changed = true;
         }
-        true
+        Allowed::Yes
     }
 
     /// What is used of a window; one that is over begins anew.
-    fn used(&mut self, scope: &(String, String), now: Millis) -> i64 {
-        let window = self.windows.entry(scope.clone()).or_default();
+    fn used(&mut self, account: &str, limit: &Limit, now: Millis) -> i64 {
+        let window = self.windows.entry((account.to_owned(), limit.scope.clone())).or_default();
         // A clock that was set back must not hold the window open for days.
-        if !(0..HOUR).contains(&(now - window.start)) {
+        if !(0..limit.length).contains(&(now - window.start)) {
             *window = Window {
                 start: now,
                 used: 0,
@@ -126,6 +130,35 @@ impl<'v> Breakers<'v> {
         );
         script.add(&WRITE, &rows.collect::<Vec<_>>());
     }
+}
+
+/// Whether something may be sent by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// It goes out.
+    Yes,
+    /// A limit of the hour holds it back.
+    Held,
+    /// The command has its answer already, of these 24 hours.
+    Answered,
+}
+
+/// So many of something within a time.
+#[derive(Debug)]
+struct Limit {
+    /// Empty for the account, else of a sender.
+    scope: String,
+    length: Millis,
+    most: i64,
+}
+
+/// What limits a message, the widest first.
+fn limits(vault: &Vault, new: &NewAcknowledgement) -> impl Iterator<Item = Limit> {
+    let sender = sender(vault, new);
+    let limit = |scope, length, most| Limit { scope, length, most };
+    let day = new.answers.map(|command| limit(format!("{}:{sender}", command.as_str()), DAY, 1));
+    let hour = [limit(String::new(), HOUR, i64::from(new.per_hour)), limit(sender, HOUR, PER_SENDER)];
+    hour.into_iter().chain(day)
 }
 
 /// A sender, by the hash of the address, keyed where there is a key: the table is about counting, not about people.
@@ -184,6 +217,7 @@ impl Queued<'_> {
 mod tests {
     use super::*;
     use crate::base::account::{Account, Channel, Kind};
+    use voxea_rules::command::Command;
 
     fn to(recipient: &str, per_hour: u32) -> NewAcknowledgement {
         NewAcknowledgement {
@@ -197,6 +231,7 @@ mod tests {
             in_reply_to: None,
             references: None,
             per_hour,
+            answers: None,
         }
     }
 
@@ -204,11 +239,41 @@ mod tests {
     fn a_sender_gets_six_an_hour_and_the_account_its_own_limit() {
         let vault = Vault::off();
         let mut breakers = Breakers::new(&vault);
-        let allowed = (0..10).filter(|_| breakers.allow(&to("A@example.fr", 9), 1000)).count();
+        let mut allow = |new: &NewAcknowledgement, at| breakers.allow(new, at) == Allowed::Yes;
+        let allowed = (0..10).filter(|_| allow(&to("A@example.fr", 9), 1000)).count();
         assert_eq!(allowed, 6);
-        assert!(!breakers.allow(&to("a@EXAMPLE.fr", 9), 1000), "case does not make another sender");
-        let others = (0..10).filter(|n| breakers.allow(&to(&format!("{n}@example.fr"), 9), 1000)).count();
+        assert!(!allow(&to("a@EXAMPLE.fr", 9), 1000), "case does not make another sender");
+        let others = (0..10).filter(|n| allow(&to(&format!("{n}@example.fr"), 9), 1000)).count();
         assert_eq!(others, 3);
-        assert!(breakers.allow(&to("a@example.fr", 9), 1000 + HOUR));
+        assert!(allow(&to("a@example.fr", 9), 1000 + HOUR));
+    }
+
+    #[test]
+    fn a_command_is_answered_once_in_24_hours_and_each_for_itself() {
+        const NOW: Millis = 100 * DAY;
+        let vault = Vault::off();
+        let mut breakers = Breakers::new(&vault);
+        let answer = |command| NewAcknowledgement {
+            answers: Some(command),
+            ..to("+33612345678", 100)
+        };
+        let (stop, help) = (answer(Command::Stop), answer(Command::Aide));
+        assert_eq!(breakers.allow(&stop, NOW), Allowed::Yes);
+        assert_eq!(breakers.allow(&stop, NOW), Allowed::Answered);
+        assert_eq!(breakers.allow(&help, NOW), Allowed::Yes);
+        assert_eq!(breakers.allow(&stop, NOW + DAY - 1), Allowed::Answered);
+        assert_eq!(breakers.allow(&stop, NOW + DAY), Allowed::Yes);
+        let another = NewAcknowledgement {
+            recipient: "+33698765432".to_owned(),
+            ..stop
+        };
+        assert_eq!(breakers.allow(&another, NOW), Allowed::Yes);
+        // What was not sent counts as no answer.
+        let none = NewAcknowledgement { per_hour: 0, ..help };
+        assert_eq!(breakers.allow(&none, NOW + 2 * DAY), Allowed::Held);
+        assert_eq!(
+            breakers.allow(&NewAcknowledgement { per_hour: 1, ..none }, NOW + 2 * DAY),
+            Allowed::Yes
+        );
     }
 }

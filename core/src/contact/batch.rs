@@ -4,10 +4,12 @@
 //! from there to the commit no other transaction can append.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::acknowledging::Breakers;
+use super::allowance;
+use super::automatic::Automatic;
 use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
 use super::deliveries::{Claim, Deliveries};
 use super::fence;
@@ -68,6 +70,13 @@ impl Item {
     }
 }
 
+/// What is known of the town when a batch is written, for long texts that become whole in it.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) catalogue: Arc<Snapshot>,
+    pub(super) automatic: Automatic,
+}
+
 /// What became of an item.
 #[derive(Debug, Clone)]
 pub(super) enum Done {
@@ -105,11 +114,11 @@ enum PartVerdict {
 }
 
 /// Writes a batch. The marks that waited are saved: a batch reads them.
-pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot, vault: &Vault) -> Result<Written> {
+pub(super) async fn write(tx: &mut Tx, items: &[Item], rules: &Rules, vault: &Vault) -> Result<Written> {
     if items.is_empty() {
         return Ok(Written::default());
     }
-    let mut batch = Batch::claim(tx, items, catalogue, vault).await?;
+    let mut batch = Batch::claim(tx, items, rules, vault).await?;
     let prepared: Vec<&Prepared> = batch.entries.iter().map(Entry::prepared).collect();
     let mut requests = Requests::read(tx, &prepared).await?;
     let placements: Vec<Placement> = batch
@@ -119,11 +128,12 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot, vau
         .collect();
     batch.claim_twins();
     let mut script = Script::default();
-    let allowed = batch.acknowledge(tx, &placements, &mut script).await?;
+    let allowance = allowance::decide(tx, &batch.entries, &placements, vault, &mut script).await?;
+    let allowed = &allowance.allowed;
     let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
     batch.deliveries.write(&mut script, &fresh);
     batch.parts.write(&mut script)?;
-    for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(&allowed).filter(|(_, allowed)| **allowed) {
+    for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(allowed).filter(|(_, allowed)| **allowed) {
         let contact = &entry.prepared().contact;
         if let Some(message_id) = contact.acknowledgement.as_ref().and_then(|new| new.message_id.as_deref()) {
             requests.keep(
@@ -139,12 +149,14 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], catalogue: &Snapshot, vau
     batch.keys.write(tx).await?;
     requests.touch(tx, time::now()).await?;
     let known = requests.of_known(tx, batch.known_before()).await?;
-    batch.append(tx, requests, &placements, &known, &allowed).await
+    let mut written = batch.append(tx, requests, &placements, &known, allowed).await?;
+    written.held = allowance.held;
+    Ok(written)
 }
 
 struct Batch<'a> {
     items: &'a [Item],
-    catalogue: &'a Snapshot,
+    rules: &'a Rules,
     vault: &'a Vault,
     verdicts: Vec<Verdict>,
     entries: Vec<Entry<'a>>,
@@ -155,7 +167,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Says of each item whether it is new.
-    async fn claim(tx: &mut Tx, items: &'a [Item], catalogue: &'a Snapshot, vault: &'a Vault) -> Result<Self> {
+    async fn claim(tx: &mut Tx, items: &'a [Item], rules: &'a Rules, vault: &'a Vault) -> Result<Self> {
         let accounts = items.iter().filter(|item| item.epoch().is_some()).map(Item::account).collect();
         let epochs = fence::epochs(tx, &accounts).await?;
         let ours = |item: &&Item| item.epoch().is_none_or(|epoch| epochs.get(item.account()) == Some(&epoch));
@@ -182,7 +194,7 @@ impl<'a> Batch<'a> {
         }
         let mut batch = Self {
             items,
-            catalogue,
+            rules,
             vault,
             verdicts: Vec::with_capacity(items.len()),
             entries: Vec::with_capacity(items.len()),
@@ -250,7 +262,8 @@ impl<'a> Batch<'a> {
     }
 
     fn complete(&mut self, mut whole: Whole, interaction_id: String) -> usize {
-        theming::choose(&mut whole.contact.contact, self.catalogue);
+        self.rules.automatic.choose(&mut whole.contact.contact);
+        theming::choose(&mut whole.contact.contact, &self.rules.catalogue);
         for (fingerprint, ordinal) in &whole.deliveries {
             self.deliveries.lead(&whole.contact.account, fingerprint, *ordinal, &interaction_id);
         }
@@ -271,27 +284,6 @@ impl<'a> Batch<'a> {
                     .claim("", std::slice::from_ref(twin), &entry.interaction_id, prepared.contact.received_at);
             }
         }
-    }
-
-    /// Which entries are acknowledged: those that opened a request, as far as the breakers allow.
-    async fn acknowledge(&self, tx: &mut Tx, placements: &[Placement], script: &mut Script) -> Result<Vec<bool>> {
-        let opened = self.entries.iter().zip(placements).map(|(entry, placement)| {
-            let contact = &entry.prepared().contact;
-            contact
-                .acknowledgement
-                .as_ref()
-                .filter(|_| placement.opened)
-                .map(|new| (new, contact.received_at))
-        });
-        let opened: Vec<_> = opened.collect();
-        let wanted: Vec<_> = opened.iter().flatten().map(|(new, _)| *new).collect();
-        let mut breakers = Breakers::read(tx, &wanted, self.vault).await?;
-        let allowed = opened
-            .iter()
-            .map(|one| one.is_some_and(|(new, at)| breakers.allow(new, at)))
-            .collect();
-        breakers.write(script);
-        Ok(allowed)
     }
 
     /// Interactions of earlier batches that items of this one repeat.
@@ -317,8 +309,10 @@ impl<'a> Batch<'a> {
         let opened = placements.iter().filter(|placement| placement.opened).count();
         let joined = placements.len() - opened;
         let repeats = self.verdicts.iter().filter(|verdict| self.repeated(verdict).is_some()).count();
-        // A request and an interaction for what opens one, an interaction for what joins one; two events for either.
-        let rows = opened + placements.len() + acknowledgements;
+        // A request and an interaction for what opens one, an interaction for what joins one, an opt-out for a STOP; two events
+        // for either of the first.
+        let stops = self.entries.iter().filter(|entry| entry.opts_out().is_some()).count();
+        let rows = opened + placements.len() + acknowledgements + stops;
         let events = 2 * opened + 2 * joined + acknowledgements + repeats;
         self.audit(tx, placements).await?;
         let mut first = 0;
@@ -349,12 +343,6 @@ impl<'a> Batch<'a> {
             }
         }
         ledger.write(tx).await?;
-        let held = self
-            .entries
-            .iter()
-            .zip(placements)
-            .filter(|(entry, place)| place.opened && entry.prepared().contact.acknowledgement.is_some());
-        let held = held.count() - acknowledgements;
         let accept = |interaction: &str, outcome, delivery| {
             let request_id = place(interaction)?;
             let reference = requests
@@ -395,7 +383,7 @@ impl<'a> Batch<'a> {
             done,
             events,
             acknowledgements,
-            held,
+            held: 0,
         })
     }
 

@@ -18,9 +18,13 @@ const PARTS: &str = "DELETE FROM part WHERE (account, whole, generation, number)
                      (SELECT account, whole, generation, number FROM part \
                       WHERE interaction_id IS NOT NULL AND received_at < $1 ORDER BY received_at LIMIT $2)";
 
+/// Counts of windows that are over, the longest of 24 h.
+const BREAKERS: &str = "DELETE FROM breaker WHERE (account, scope) IN \
+                        (SELECT account, scope FROM breaker WHERE window_start < $1 ORDER BY account, scope LIMIT $2)";
+
 pub(super) async fn forget(store: &Store, now: Millis) -> Result<u64> {
     let mut gone = 0;
-    for sql in [DELIVERIES, LINKS, PARTS] {
+    for sql in [DELIVERIES, LINKS, PARTS, BREAKERS] {
         loop {
             let mut tx = store.begin().await?;
             let rows = on!(Tx, &mut tx, db => sqlx::query(sql)

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{self, Done, Item, Written};
+use super::automatic::Automatic;
+use super::batch::{self, Done, Item, Rules, Written};
 use super::contact::{Accepted, IntakeError, Outcome};
 use super::deliveries;
 use super::marks::{Marks, Waiting};
@@ -85,6 +86,7 @@ pub(super) struct Committer {
     pub(super) vault: Vault,
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
+    pub(super) automatic: Automatic,
     pub(super) outbox: Wake,
     pub(super) counters: Counters,
     pub(super) marks: Marks,
@@ -251,7 +253,11 @@ impl Committer {
     }
 
     async fn attempt(&self, mut tx: Tx, items: &[Item], replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
-        let written = batch::write(&mut tx, items, &self.catalogue.current(), &self.vault).await?;
+        let rules = Rules {
+            catalogue: self.catalogue.current(),
+            automatic: self.automatic.clone(),
+        };
+        let written = batch::write(&mut tx, items, &rules, &self.vault).await?;
         if mutant::active("ack_before_commit") {
             for (reply, done) in replies.iter_mut().zip(&written.done) {
                 give(reply, done.clone());

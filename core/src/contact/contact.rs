@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
+use voxea_rules::command::Command;
 
 use super::acknowledgement::NewAcknowledgement;
 use super::redelivery::Redelivery;
@@ -63,6 +64,9 @@ pub struct Contact {
     pub message_ids: Vec<String>,
     /// Sent only when the contact opened a request, and the breakers allow it.
     pub acknowledgement: Option<NewAcknowledgement>,
+    /// What the text asks of the machine, and nothing else: it opens a request that is closed at once. The intake reads it
+    /// where [`super::AutomaticTexts`] answer commands.
+    pub command: Option<Command>,
     /// The theme's code, when somebody chose one.
     pub theme: Option<String>,
     /// What a form asked by the theme's schema, which the caller has held it against: a JSON object.
@@ -98,6 +102,7 @@ impl Contact {
             joining: Joining::New,
             message_ids: Vec::new(),
             acknowledgement: None,
+            command: None,
             theme: None,
             fields: None,
             default_theme: None,
@@ -123,8 +128,9 @@ pub enum Dedup {
 pub enum Joining {
     /// It opens its own.
     New,
-    /// A text: the open request of the same number and account whose latest contact is at most `within` old, neither
-    /// that contact nor this one with a keyword; or the request of the reference, when it is the same citizen's.
+    /// A text: the open request of the reference, when it is the same citizen's; or that of the same number and account which
+    /// waits for an answer to a question at most 72 h old; or the latest one, when its last contact is at most `within` old
+    /// and neither that contact nor this one has a keyword.
     Conversation {
         /// Milliseconds.
         within: Millis,
@@ -173,6 +179,7 @@ flags! {
     Automatic = "automatic", "A machine wrote it (RFC 3834).";
     Quarantined = "quarantined", "It could not be processed; only the raw artefact is sound.";
     Withheld = "withheld", "The citizen withheld their number.";
+    Command = "command", "It is STOP, CONTACT or AIDE and nothing else, and was answered by the machine.";
 }
 
 /// The artefact as it came.

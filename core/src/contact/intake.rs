@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::automatic::{Automatic, AutomaticTexts};
 use super::choosing::{self, Choice};
 use super::committer::{self, Work};
 use super::contact::{Accepted, Contact, IntakeError};
@@ -33,6 +34,7 @@ pub struct Intake {
     vault: Vault,
     feed: Feed,
     catalogue: Catalogue,
+    automatic: Automatic,
     queue: mpsc::Sender<Work>,
     marks: Marks,
     registered: Arc<Mutex<HashSet<String>>>,
@@ -44,11 +46,13 @@ impl Intake {
     pub fn start(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, outbox: Wake, counters: Counters) -> Self {
         let (queue, work) = mpsc::channel(QUEUE);
         let marks = Marks::default();
+        let automatic = Automatic::default();
         let committer = committer::Committer {
             store: store.clone(),
             vault: vault.clone(),
             feed: feed.clone(),
             catalogue: catalogue.clone(),
+            automatic: automatic.clone(),
             outbox,
             counters,
             marks: marks.clone(),
@@ -59,6 +63,7 @@ impl Intake {
             vault,
             feed,
             catalogue,
+            automatic,
             queue,
             marks,
             registered: Arc::default(),
@@ -88,11 +93,17 @@ impl Intake {
         fence::take_over(&self.store, &account.key()).await
     }
 
+    /// What the texts of an account are answered by itself from now on.
+    pub fn answer_texts(&self, account: &Account, texts: AutomaticTexts) {
+        self.automatic.enter(account, texts);
+    }
+
     /// Takes a contact in, and returns when it is committed. Only then may the peer be told that we have it.
     ///
     /// # Errors
     /// See [`IntakeError`]; nothing of the contact was stored.
     pub async fn accept(&self, mut contact: Contact) -> std::result::Result<Accepted, IntakeError> {
+        self.automatic.choose(&mut contact);
         theming::choose(&mut contact, &self.catalogue.current());
         let prepared = prepare::contact(contact, &self.vault)?;
         let (answer, answered) = oneshot::channel();
@@ -167,7 +178,7 @@ impl Intake {
     }
 
     /// Drops what the rule of redelivery no longer needs: deliveries and links after 48 h, parts of whole texts after
-    /// as long. Returns how many rows. The keys of mails and calls stay.
+    /// as long, and what was counted of automatic messages. Returns how many rows. The keys of mails and calls stay.
     ///
     /// # Errors
     /// The store's.

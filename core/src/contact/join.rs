@@ -11,6 +11,9 @@ use crate::request::Status;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
+/// For so long a text answers the question that was asked of its sender, in milliseconds.
+const QUESTION: Millis = 72 * 3600 * 1000;
+
 /// The columns of [`Found`] that come from the request, for every statement below.
 macro_rules! of_request {
     () => {
@@ -25,6 +28,8 @@ macro_rules! over {
     };
 }
 
+/// The latest open request of a sender, and those that wait for an answer of theirs, with the time when they were last asked:
+/// by the move to that state, or by a later reply.
 static CONVERSATIONS: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("owner", Column::Text), ("citizen", Column::Text)]).statement(concat!(
         "SELECT r.citizen AS found_by, CAST(0 AS BIGINT) AS named, ",
@@ -32,7 +37,11 @@ static CONVERSATIONS: LazyLock<SetSql> = LazyLock::new(|| {
         " FROM {rows} AS r JOIN request q ON q.id = (SELECT o.id FROM request o WHERE o.account = r.owner AND o.from_key = r.citizen \
           AND o.status NOT IN (",
         over!(),
-        ") ORDER BY o.last_contact_at DESC, o.position DESC LIMIT 1)",
+        ") ORDER BY o.last_contact_at DESC, o.position DESC LIMIT 1) \
+         UNION ALL SELECT r.citizen, COALESCE((SELECT MAX(x.at) FROM (SELECT t.at FROM transition t WHERE t.request_id = q.id \
+          UNION ALL SELECT p.created_at FROM reply p WHERE p.request_id = q.id AND p.kind = 'reply') AS x), q.received_at), ",
+        of_request!(),
+        " FROM {rows} AS r JOIN request q ON q.account = r.owner AND q.from_key = r.citizen AND q.status = 'awaiting_citizen'",
     ))
 });
 static REFERENCES: LazyLock<SetSql> = LazyLock::new(|| {
@@ -94,6 +103,7 @@ static REMEMBER: LazyLock<SetSql> = LazyLock::new(|| {
 #[derive(sqlx::FromRow)]
 struct Found {
     found_by: String,
+    /// 1 for an id that was only named; of a question, when it was asked; else 0.
     named: i64,
     id: String,
     #[sqlx(rename = "ref")]
@@ -152,6 +162,8 @@ pub(super) struct Requests {
     pub(super) all: BTreeMap<String, Request>,
     /// By account and the sender's match key.
     conversations: HashMap<(String, String), String>,
+    /// The same: the request whose question was asked last, and when.
+    questions: HashMap<(String, String), (String, Millis)>,
     references: HashMap<String, String>,
     /// By Message-ID: the request, and whether the id was only named.
     threads: HashMap<String, (String, bool)>,
@@ -188,8 +200,13 @@ impl Requests {
             .collect();
         for found in look(tx, &CONVERSATIONS, rows).await? {
             let place = (found.account.clone().unwrap_or_default(), found.found_by.clone());
+            let asked = found.named;
             let id = requests.enter(found);
-            requests.conversations.insert(place, id);
+            if asked == 0 {
+                requests.conversations.insert(place, id);
+            } else if requests.questions.get(&place).is_none_or(|(_, before)| *before < asked) {
+                requests.questions.insert(place, (id, asked));
+            }
         }
         for found in look(tx, &REFERENCES, wanted(references)).await? {
             let by = found.found_by.clone();
@@ -245,10 +262,12 @@ impl Requests {
         let opened = joined.is_none();
         let request_id = joined.unwrap_or_else(|| fresh.to_owned());
         let keyword = matches!(contact.joining, Joining::Conversation { keyword: true, .. });
+        let commanded = contact.command.is_some();
         let request = self.all.entry(request_id.clone()).or_insert_with(|| Request {
             reference: String::new(),
             channel: contact.channel.as_str().to_owned(),
-            status: Status::Received.as_str().to_owned(),
+            // Nobody has to work on what the machine has answered.
+            status: if commanded { Status::Closed } else { Status::Received }.as_str().to_owned(),
             account: Some(prepared.account.clone()),
             from_key: prepared.sender.clone(),
             last_contact_at: contact.received_at,
@@ -263,7 +282,8 @@ impl Requests {
             request.last_keyword = keyword;
         }
         let join = request.joins;
-        if request.account.as_deref() == Some(prepared.account.as_str())
+        if !commanded
+            && request.account.as_deref() == Some(prepared.account.as_str())
             && let Some(sender) = &prepared.sender
         {
             self.conversations
@@ -293,16 +313,21 @@ impl Requests {
                 within,
                 reference,
                 keyword,
-            } => by_reference(reference)
-                .or_else(|| {
-                    let sender = prepared.sender.clone()?;
-                    let id = self.conversations.get(&(prepared.account.clone(), sender))?;
+            } => {
+                let place = prepared.sender.clone().map(|sender| (prepared.account.clone(), sender));
+                let question = || {
+                    let (id, asked) = self.questions.get(place.as_ref()?)?;
+                    // One that was asked while the text waited for us is not what it answers, but nobody can know that.
+                    Some(id).filter(|_| contact.received_at - asked <= QUESTION)
+                };
+                let lately = || {
+                    let id = self.conversations.get(place.as_ref()?)?;
                     let request = self.all.get(id)?;
                     let lately = contact.received_at - request.last_contact_at <= *within;
                     Some(id).filter(|_| !keyword && !request.last_keyword && lately)
-                })
-                .filter(open)
-                .cloned(),
+                };
+                by_reference(reference).or_else(question).or_else(lately).filter(open).cloned()
+            }
             Joining::Thread {
                 message_ids,
                 reference,

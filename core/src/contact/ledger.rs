@@ -1,6 +1,7 @@
 //! The rows and events that a batch leaves behind.
 
 use serde_json::Value;
+use voxea_rules::command::Command;
 
 use super::acknowledging::Queued;
 use super::join::{Placement, Requests};
@@ -8,6 +9,7 @@ use super::prepare::Prepared;
 use super::rows::Sets;
 use crate::base::error::Result;
 use crate::base::time::Millis;
+use crate::citizen::{self, Address};
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx, row};
 use crate::vault::{Place, Vault};
@@ -25,6 +27,14 @@ pub(super) enum Source<'a> {
 }
 
 impl Entry<'_> {
+    /// The address that wants no campaigns any more, when this is a STOP and somebody's.
+    pub(super) fn opts_out(&self) -> Option<Address> {
+        let contact = &self.prepared().contact;
+        (contact.command == Some(Command::Stop))
+            .then(|| Address::of_sender(contact.channel, &contact.from))
+            .flatten()
+    }
+
     pub(super) fn prepared(&self) -> &Prepared {
         match &self.contact {
             Source::Borrowed(prepared) => prepared,
@@ -126,6 +136,11 @@ impl<'v> Ledger<'v> {
             .links
             .push(row!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
         self.sets.belongings(prepared, interaction_id)?;
+        if let Some(address) = entry.opts_out() {
+            let position = self.take();
+            let row = citizen::stop_row(vault, &address, position, contact.received_at, &prepared.actor)?;
+            self.sets.opt_outs.extend(row);
+        }
         self.sets.note(
             self.now,
             prepared,

@@ -3,7 +3,9 @@
 
 mod acknowledgement;
 mod acknowledging;
+mod allowance;
 mod attachments;
+mod automatic;
 mod batch;
 mod call_notes;
 mod choosing;
@@ -34,6 +36,7 @@ mod theming;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use attachments::{AttachmentRow, Attachments};
+pub use automatic::{AutomaticTexts, CommandAnswers};
 pub use choosing::Choice;
 pub use contact::{
     Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,

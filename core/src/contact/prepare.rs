@@ -150,6 +150,7 @@ impl Prepared {
         contact.message_ids = Vec::new();
         contact.joining = Joining::New;
         contact.acknowledgement = None;
+        contact.command = None;
         contact.flags.push(Flag::Quarantined);
         bare
     }

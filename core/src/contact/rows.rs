@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::hex;
 use crate::base::id;
 use crate::base::time::Millis;
+use crate::citizen;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 use crate::vault::{Place, Vault};
@@ -85,6 +86,7 @@ pub(super) struct Sets<'v> {
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
     pub(super) replies: Vec<Row>,
+    pub(super) opt_outs: Vec<Row>,
     raws: Vec<Row>,
     large: Vec<(String, PreparedRaw)>,
     attachments: Vec<Row>,
@@ -102,6 +104,7 @@ impl<'v> Sets<'v> {
             interactions: Vec::new(),
             links: Vec::new(),
             replies: Vec::new(),
+            opt_outs: Vec::new(),
             raws: Vec::new(),
             large: Vec::new(),
             attachments: Vec::new(),
@@ -195,6 +198,7 @@ impl<'v> Sets<'v> {
         script.add(&RECORDING, &self.recordings);
         script.add(&REPLY, &self.replies);
         script.add(&HISTORY, &self.history);
+        script.add(&citizen::STOP, &self.opt_outs);
     }
 
     /// Inserts the large artefacts, after the interactions that they belong to.

@@ -28,6 +28,8 @@ kinds! {
     RequestCreated = "request.created",
     RequestUpdated = "request.updated",
     RequestStatusChanged = "request.status_changed",
+    RequestMerged = "request.merged",
+    RequestSplit = "request.split",
     InteractionReceived = "interaction.received",
     InteractionSent = "interaction.sent",
     InteractionDelivery = "interaction.delivery",

@@ -63,10 +63,10 @@ pub struct Patch {
 /// The door.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    store: Store,
-    vault: Vault,
-    feed: Feed,
-    catalogue: Catalogue,
+    pub(super) store: Store,
+    pub(super) vault: Vault,
+    pub(super) feed: Feed,
+    pub(super) catalogue: Catalogue,
 }
 
 impl Desk {
@@ -231,7 +231,7 @@ impl Desk {
 }
 
 /// Reads a request so that nobody else changes it before the commit. SQLite has one writer anyway.
-async fn lock(tx: &mut Tx, id: &str) -> Result<Option<RequestRow>> {
+pub(super) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<RequestRow>> {
     // An update that changes nothing locks the row on both databases with one text.
     let sql = sqlx::AssertSqlSafe(format!("UPDATE request SET version = version WHERE id = $1 RETURNING {COLUMNS}"));
     Ok(on!(Tx, tx, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?)

@@ -20,7 +20,7 @@ pub struct HistoryRow {
     pub at: Millis,
     /// `system`, `channel:kind/name`, `key:id`.
     pub actor: String,
-    /// `created`, `joined`, `linked`, `patched`, `replied`, `settled`…
+    /// `created`, `joined`, `moved_in`, `moved_out`, `patched`, `replied`, `settled`…
     pub action: String,
     /// JSON: what changed, from what to what.
     pub detail: String,

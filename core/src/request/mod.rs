@@ -2,11 +2,13 @@
 
 mod desk;
 mod history;
+mod moving;
 mod row;
 mod status;
 mod transition;
 
 pub use desk::{Desk, Filter, Listed, Patch};
 pub use history::{HistoryRow, record};
+pub use moving::{Moved, Moving};
 pub use row::RequestRow;
 pub use status::Status;

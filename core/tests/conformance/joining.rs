@@ -3,9 +3,11 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 use voxea_core::base::account::{Account, Kind};
+use voxea_core::base::time;
 use voxea_core::contact::{Contact, Joining};
+use voxea_core::request::{Patch, Status};
 
-use crate::place::{HOUR, NOW, Place, alone, mail, mailbox, sms_account, text, thread};
+use crate::place::{HOUR, NOW, Place, agent, alone, mail, mailbox, sms_account, text, thread};
 
 /// The request that a contact went to.
 async fn to(place: &Place, contact: Contact) -> String {
@@ -183,6 +185,46 @@ pub(crate) async fn the_same_mail_in_two_mailboxes(place: &Place) {
         3,
         "each mail is acknowledged once"
     );
+}
+
+pub(crate) async fn an_answer_to_a_question_joins_for_three_days(place: &Place) {
+    place.intake.register(&sms_account()).await.unwrap();
+    let now = time::now();
+    let asked = place.intake.accept(alone("un arbre", now - 200 * HOUR)).await.unwrap();
+    let ask = Patch {
+        status: Some(Status::AwaitingCitizen),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &asked.request_id, 1, &ask).await.unwrap();
+    // A later demand does not hide the question, and neither does a word that is one of the catalogue's.
+    let other = place.intake.accept(alone("un chat", now + HOUR)).await.unwrap().request_id;
+    assert_eq!(
+        to(place, with(text("voirie, devant le 12", now + 2 * HOUR), None, true)).await,
+        asked.request_id
+    );
+    assert_eq!(to(place, text("au 14", now + 71 * HOUR)).await, asked.request_id);
+    // A stranger answers nobody's question.
+    let mut stranger = text("moi aussi", now + 2 * HOUR);
+    stranger.from = "+33698765432".to_owned();
+    assert_ne!(to(place, stranger).await, asked.request_id);
+    // After three days it is a text like any other: that of within a day is the same conversation, a keyword begins anew.
+    let late = now + 73 * HOUR;
+    assert_eq!(
+        to(place, text("au 16", late)).await,
+        asked.request_id,
+        "the last contact was within a day"
+    );
+    let apart = to(place, with(text("VOIRIE trou", late + 1), None, true)).await;
+    assert!(apart != asked.request_id && apart != other);
+    assert_ne!(to(place, text("au 18", late + 30 * HOUR)).await, asked.request_id);
+    // Who is no longer waited for answers nothing.
+    let version = place.desk.get(&agent(), &asked.request_id).await.unwrap().version;
+    let on = Patch {
+        status: Some(Status::InProgress),
+        ..Patch::default()
+    };
+    place.desk.patch(&agent(), &asked.request_id, version, &on).await.unwrap();
+    assert_ne!(to(place, with(text("voirie", now + 3 * HOUR), None, true)).await, asked.request_id);
 }
 
 pub(crate) async fn versions_and_events_tell_of_every_join(place: &Place) {

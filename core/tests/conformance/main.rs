@@ -41,10 +41,12 @@ mod audit;
 mod calls;
 mod catalogue;
 mod citizens;
+mod commands;
 mod control;
 mod dedup;
 mod fencing;
 mod joining;
+mod moving;
 mod objects;
 mod outgoing;
 mod parts;
@@ -104,6 +106,10 @@ stories! {
         no_request_is_missed_while_an_address_is_added, a_person_decides_whose_a_request_is, a_change_names_its_version,
         a_stop_counts_for_an_address_of_nobody, one_that_was_merged_is_left_alone, citizens_are_listed_in_commit_order,
     }
+    commands {
+        a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once,
+        a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
+    }
     control {
         a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
         what_was_discarded_leaves_nothing,
@@ -113,7 +119,11 @@ stories! {
     joining {
         texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,
         a_request_that_is_over_takes_nothing_in, an_answer_finds_its_thread, a_named_id_leads_nobody_else, the_same_mail_in_two_mailboxes,
-        versions_and_events_tell_of_every_join,
+        versions_and_events_tell_of_every_join, an_answer_to_a_question_joins_for_three_days,
+    }
+    moving {
+        a_contact_becomes_a_request_of_its_own, a_contact_joins_the_request_that_it_belongs_to, answers_follow_a_mail_that_was_moved,
+        of_many_moves_from_one_version_one_is_made,
     }
     objects {
         a_recording_is_moved_when_it_is_closed, an_interruption_at_any_moment_leaves_one_object,

@@ -268,6 +268,7 @@ pub(crate) fn acknowledgement(recipient: &str) -> NewAcknowledgement {
         in_reply_to: None,
         references: None,
         per_hour: 5000,
+        answers: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod overlay;
 mod ports;
 mod s3;
 pub(crate) mod store;
+mod texts;
 mod themes;
 mod trust;
 
@@ -20,7 +21,9 @@ use std::sync::Arc;
 
 use voxea_core::CoreConfig;
 use voxea_core::access::Lifetime;
+use voxea_core::base::account::Account;
 use voxea_core::base::settings::{Place, Problem, Problems, Section, Written, parse};
+use voxea_core::contact::AutomaticTexts;
 
 use crate::trust::Trust;
 use find::{FindError, Found};
@@ -48,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) sip: Option<Arc<voxea_sip::Config>>,
     /// The binds to SMSCs, by name.
     pub(crate) smpp: Vec<(String, Arc<voxea_smpp::Config>)>,
+    /// What the binds answer by themselves, by account.
+    pub(crate) texts: Vec<(Account, AutomaticTexts)>,
     /// The mailboxes, by name.
     pub(crate) mailboxes: Vec<(String, Arc<voxea_imap::Config>)>,
     /// The themes that channels name, with their places.
@@ -136,7 +141,9 @@ pub(crate) fn read(found: &Found, variables: impl IntoIterator<Item = (String, S
     let problems = problems.into_sorted();
     match config {
         Some(mut config) if problems.iter().all(|problem| problem.harmless) => {
-            config.warnings = problems;
+            // What the whole of it hardly means comes behind what was said of single keys.
+            config.warnings.splice(0..0, problems);
+            config.warnings.sort_by(|one, other| one.place.cmp(&other.place));
             config.file.clone_from(&found.path);
             Ok(config)
         }
@@ -167,10 +174,14 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         themes.borrow_mut().extend(sip.themes.iter().cloned());
         Arc::new(sip)
     });
+    let texts = RefCell::new(texts::Texts::default());
     let smpp = names::each(root.list("smpp"), |section| {
         themes.borrow_mut().extend(section.written("theme"));
-        voxea_smpp::Config::read(section)
+        let smpp = voxea_smpp::Config::read(section);
+        texts.borrow_mut().read(section, &smpp, &organisation);
+        smpp
     });
+    let (texts, warnings) = texts.into_inner().settle(&organisation);
     let mailboxes = names::each(root.list("mailbox"), |section| {
         themes.borrow_mut().extend(section.written("theme"));
         voxea_imap::Config::read(section)
@@ -184,10 +195,11 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         audit,
         sip,
         smpp,
+        texts,
         mailboxes,
         themes: themes.into_inner(),
         file: PathBuf::new(),
-        warnings: Vec::new(),
+        warnings,
     }
 }
 

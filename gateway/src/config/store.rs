@@ -15,6 +15,8 @@ use voxea_rules::calendar::{Calendar, HolidayZone, WeeklyHours};
 pub(crate) struct Organisation {
     /// As citizens know it.
     pub(crate) name: String,
+    /// Its telephone number, as it is to be read; for who texts CONTACT.
+    pub(crate) phone: Option<String>,
     /// An IANA zone: days and hours are counted in it.
     pub(crate) time_zone: String,
     /// When its services are open that say nothing else, and by which holidays.
@@ -52,8 +54,30 @@ impl Organisation {
             hours,
             closures: Vec::new(),
         };
-        Self { name, time_zone, calendar }
+        Self {
+            name,
+            phone: section.and_then(phone),
+            time_zone,
+            calendar,
+        }
     }
+}
+
+/// The telephone number: one that can be dialled, in at most 30 characters.
+fn phone(section: &Section<'_>) -> Option<String> {
+    let text = section.string("phone")?;
+    let dialled = matches!(
+        voxea_rules::phone::normalise(&text, "FR"),
+        voxea_rules::phone::Address::International(_) | voxea_rules::phone::Address::Short(_)
+    );
+    if !dialled || text.chars().count() > 30 {
+        section.problem(
+            "phone",
+            format!("{text:?} is no telephone number; an example: phone = \"01 40 20 50 50\""),
+        );
+        return None;
+    }
+    Some(text.trim().to_owned())
 }
 
 /// When a town hall is open that says nothing.

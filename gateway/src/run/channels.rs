@@ -20,6 +20,10 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_sip::run(Arc::clone(&sip), core.clone(), reporter, stop)));
         starts.push((Account::new(Kind::Sip, SIP), start));
     }
+    // Before the first text comes, and all of them: no account answers another one of ours.
+    for (account, texts) in &config.texts {
+        core.intake.answer_texts(account, texts.clone());
+    }
     for (name, smpp) in &config.smpp {
         // Before the API takes replies, so that none is refused for want of a sender.
         if let Some(sender) = smpp.sender() {

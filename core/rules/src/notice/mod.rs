@@ -21,6 +21,8 @@ pub const STOPPED: &str =
     "{organisation} : c'est noté, vous ne recevrez plus nos campagnes par SMS. Vos demandes en cours restent suivies.";
 /// The answer to CONTACT, where a telephone number is known.
 pub const CONTACT: &str = "{organisation}, tél. {telephone}.";
+/// The answer to CONTACT, where none is.
+pub const CONTACT_BY_TEXT: &str = "{organisation} : écrivez-nous votre demande en répondant à ce message, un agent la lira. Urgence : 112.";
 /// The answer to AIDE.
 pub const HELP: &str =
     "{organisation} : écrivez-nous votre demande par SMS. CONTACT : nous joindre. STOP : ne plus recevoir nos campagnes. Urgence : 112.";
@@ -74,6 +76,13 @@ impl Acknowledgement {
     #[must_use]
     pub fn text(&self, reference: Reference) -> String {
         self.0.text(&reference.to_string())
+    }
+
+    /// The same with `placeholder` in the reference's place, for who writes it before there is a request. No other brace
+    /// is in it: a wording has none, and a name loses its own.
+    #[must_use]
+    pub fn with_placeholder(&self, placeholder: &str) -> String {
+        self.0.text(placeholder)
     }
 
     /// The name as it is shown, when words of it had to go: worth a warning where the configuration is checked.
@@ -268,12 +277,23 @@ mod tests {
             acknowledged(TOWN.organisation, reference),
             format!("Mairie de Saint-Exemple : votre demande {reference} est enregistrée. Pour la compléter, répondez à ce message.")
         );
+        let notice = Acknowledgement::new(ACKNOWLEDGEMENT, &TOWN).unwrap();
+        assert_eq!(
+            notice
+                .with_placeholder("{reference}")
+                .replace("{reference}", &reference.to_string()),
+            notice.text(reference)
+        );
         for (wording, text) in [
             (
                 STOPPED,
                 "Mairie de Saint-Exemple : c'est noté, vous ne recevrez plus nos campagnes par SMS. Vos demandes en cours restent suivies.",
             ),
             (CONTACT, "Mairie de Saint-Exemple, tél. 01 40 20 50 50."),
+            (
+                CONTACT_BY_TEXT,
+                "Mairie de Saint-Exemple : écrivez-nous votre demande en répondant à ce message, un agent la lira. Urgence : 112.",
+            ),
             (
                 HELP,
                 "Mairie de Saint-Exemple : écrivez-nous votre demande par SMS. CONTACT : nous joindre. STOP : ne plus recevoir nos campagnes. Urgence : 112.",

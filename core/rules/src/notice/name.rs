@@ -12,7 +12,8 @@ const JOINING: [&str; 20] = [
 pub(super) fn plain(name: &str) -> String {
     let mut plain = String::new();
     for char in typography(name).chars() {
-        if char.is_control() || char.is_whitespace() {
+        // A brace would look like a place that is filled later.
+        if char.is_control() || char.is_whitespace() || matches!(char, '{' | '}') {
             plain.push(' ');
         } else if gsm7::septets(char).is_some() {
             plain.push(char);
@@ -46,6 +47,7 @@ mod tests {
             ("Hôtel\r\nde  ville", "Hotel de ville"),
             ("Ville d’Orléans 😀", "Ville d'Orléans"),
             ("Saint-Exemple — Œuvres", "Saint-Exemple - OEuvres"),
+            ("Ville {reference}", "Ville reference"),
             ("بلدية", ""),
             ("", ""),
         ] {

@@ -99,6 +99,17 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// The same of a value of any kind, without its text.
+    #[must_use]
+    pub fn placed(&self, key: &'static str) -> Option<Written> {
+        let node = self.node(key)?;
+        Some(Written {
+            text: String::new(),
+            place: node.place.clone(),
+            key: self.path_of(key),
+        })
+    }
+
     fn node(&self, key: &'static str) -> Option<&'a Node> {
         self.known.borrow_mut().insert(key);
         self.members?.get(key)

@@ -9,5 +9,6 @@ mod contract;
 mod contracts;
 mod control;
 mod evidence;
+mod moves;
 mod rights;
 mod town;

@@ -18,6 +18,7 @@ mod interactions;
 mod jobs;
 mod lookup;
 mod me;
+mod moves;
 mod oidc;
 mod opt_outs;
 mod recordings;
@@ -67,6 +68,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(services::get, services::put))
         .routes(routes!(themes::list))
         .routes(routes!(themes::get, themes::put))
+        .routes(routes!(moves::post))
         .routes(routes!(citizens::list, citizens::post))
         .routes(routes!(citizens::get, citizens::patch))
         .routes(routes!(citizens::requests))

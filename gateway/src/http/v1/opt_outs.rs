@@ -94,7 +94,7 @@ impl From<citizen::OptOut> for OptOut {
 }
 
 /// Notes that an address wants no campaigns; one of which it is noted stays as it is (200). Replies to a citizen's own
-/// requests and acknowledgements are no campaigns.
+/// requests and acknowledgements by mail are no campaigns; an acknowledgement by text is held back too.
 #[utoipa::path(put, path = "/v1/opt-outs", tag = "citizens", security(("key" = ["reply"])), request_body = NewOptOut,
     responses((status = 201, description = "It was noted", body = OptOut), (status = 200, description = "It was there", body = OptOut), Keyed, Sent))]
 pub(super) async fn put(State(api): State<Api>, caller: Caller<ReplyTown>, body: Body<NewOptOut>) -> Result<Response, Problem> {
