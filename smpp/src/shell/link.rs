@@ -116,6 +116,8 @@ impl Link {
                 Turn::Moved(moved) => self.moved(moved),
                 Turn::Timer => self.timer(),
             }
+            // What the session tells first: an answer that came is settled now, not when something else happens.
+            self.drain();
             self.care();
             self.drain();
         }
