@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod messages;
+pub mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -53,8 +53,15 @@ impl Figures {
     }
 }
 
+/// Texts before the measure: both begin with something to open, and Kannel with a second's wait.
+const WARMING: usize = 20;
+
 fn bodies(count: usize) -> impl Iterator<Item = Vec<u8>> {
-    (0..count).map(|number| {
+    from(0, count)
+}
+
+fn from(first: usize, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    (first..first + count).map(|number| {
         let said = format!("Bonjour, il y a un trou devant le {number} rue de la Paix.");
         text(&format!("336{number:08}"), "36123", &said)
     })
@@ -76,6 +83,7 @@ pub async fn texts_in(binary: &Path, store: &str, window: usize, count: usize) -
     let scratch = Scratch::new(binary, store, &channel(&listener.local_addr()?.to_string(), WINDOW)).await?;
     let running = scratch.run().await?;
     let mut link = SmppLink::accept(&listener).await?;
+    link.deliver_all(from(90_000_000, WARMING), window).await?;
     let cpu = running.cpu()?;
     let begun = Instant::now();
     let delivered = timeout(PATIENCE, link.deliver_all(bodies(count), window))
@@ -106,11 +114,13 @@ pub async fn kannel_in(window: usize, count: usize) -> Result<Figures> {
     let mut sink = keep::committing().await?;
     let kannel = Kannel::start(listener.local_addr()?, sink.sink.address, WINDOW).await?;
     let mut link = timeout(PATIENCE, SmppLink::accept(&listener)).await??;
+    link.deliver_all(from(90_000_000, WARMING), window).await?;
+    timeout(PATIENCE, sink.sink.until(WARMING)).await.with_context(|| kannel.log())?;
     let cpu = kannel.cpu()?;
     let begun = Instant::now();
     let work = async {
         let delivered = link.deliver_all(bodies(count), window).await?;
-        sink.sink.until(count).await;
+        sink.sink.until(WARMING + count).await;
         anyhow::Ok(delivered)
     };
     let delivered = timeout(PATIENCE, work).await.with_context(|| kannel.log())??;
@@ -120,7 +130,7 @@ pub async fn kannel_in(window: usize, count: usize) -> Result<Figures> {
         "{} of {count} acknowledged",
         delivered.acknowledged
     );
-    ensure!(sink.rows().await? == count, "not every text was committed");
+    ensure!(sink.rows().await? == WARMING + count, "not every text was committed");
     Ok(figures)
 }
 
@@ -206,7 +216,12 @@ async fn hand_over(running: &Running, ids: &[String], count: usize) -> Result<()
             let id = &ids[number % ids.len()];
             let body = json!({"text": format!("Votre demande est en cours, {number}")});
             let answered = rest.call("POST", &format!("/v1/requests/{id}/replies"), Some(&body)).await?;
-            ensure!(answered.status == 202, "{}", answered.status);
+            ensure!(
+                answered.status == 202,
+                "{}: {}",
+                answered.status,
+                String::from_utf8_lossy(&answered.body)
+            );
         }
         anyhow::Ok(())
     });
