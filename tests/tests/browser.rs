@@ -14,7 +14,7 @@ use voxea_tests::sip::{Answer, Call, Impairment, Invite, g711};
 async fn chromium_plays_and_seeks_in_every_form() -> Result<()> {
     let greeting = concat!(env!("CARGO_MANIFEST_DIR"), "/data/short-greeting.wav");
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"46100-46199\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"26100-26199\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
          [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{greeting}\"\nbeep = false\n"
     );
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;

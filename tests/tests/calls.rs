@@ -67,7 +67,7 @@ async fn sipp_is_recorded_sample_by_sample() -> Result<()> {
 }
 
 async fn sipp_is_recorded_sample_by_sample_once() -> Result<()> {
-    let (scratch, running) = daemon("44000-44199", true).await?;
+    let (scratch, running) = daemon("24000-24199", true).await?;
     // Whole packets: SIPp fills the last one up with the beginning.
     let speech = &speech()[..speech().len() / 160 * 160];
     let spoken = speech.len() / 8;
@@ -112,7 +112,7 @@ async fn a_bad_network_moves_no_sample() -> Result<()> {
 }
 
 async fn a_bad_network_moves_no_sample_once() -> Result<()> {
-    let (_scratch, running) = daemon("44200-44399", true).await?;
+    let (_scratch, running) = daemon("24200-24399", true).await?;
     let impairment = Impairment {
         loss_percent: 3,
         reorder_every: 25,
@@ -176,7 +176,7 @@ fn held(process: u32) -> Result<(usize, usize)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_calls_leave_nothing_behind() -> Result<()> {
-    let (scratch, running) = daemon("44400-45399", false).await?;
+    let (scratch, running) = daemon("24400-25399", false).await?;
     let process = running.process()?;
     let path = scenario(scratch.path(), &speech()[..16_000], 2_000)?;
     plays(&running, &path, scratch.path(), &["-m", "1"]).await?;
@@ -203,7 +203,7 @@ async fn two_hundred_calls_leave_nothing_behind() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_and_torture_stop_nothing() -> Result<()> {
-    let (_scratch, running) = daemon("45400-45499", true).await?;
+    let (_scratch, running) = daemon("25400-25499", true).await?;
     let server = running.sip().await?;
     assert_eq!(voxea_tests::sip::options(server).await?, 200);
     let Answer::Refused(unknown) = Call::place(server, &Invite::new("0145000003", "4711")).await? else {
@@ -241,7 +241,7 @@ async fn strangers_and_torture_stop_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_ends_calls_politely_and_seals_them() -> Result<()> {
-    let (scratch, running) = daemon("45500-45599", false).await?;
+    let (scratch, running) = daemon("25500-25599", false).await?;
     let Answer::Up(call) = Call::place(running.sip().await?, &Invite::new("0145000005", "3000")).await? else {
         anyhow::bail!("refused")
     };

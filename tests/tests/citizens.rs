@@ -16,7 +16,7 @@ const CALLERS: [&str; 2] = ["0612345678", "anonymous"];
 
 async fn daemon(smsc: &Smsc) -> Result<(Scratch, Running)> {
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"46200-46299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"26200-26299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
          [[sip.line]]\nnumber = \"3000\"\nbeep = false\n\n\
          [[smpp]]\nname = \"s\"\naddress = \"{}\"\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n",
         smsc.address()

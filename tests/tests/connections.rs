@@ -73,7 +73,7 @@ fn is_open(stream: &TcpStream) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_opens_a_connection_and_says_nothing_has_it_for_half_a_minute() -> Result<()> {
-    let (_scratch, running, server) = daemon("46800-46809").await?;
+    let (_scratch, running, server) = daemon("26800-26809").await?;
     let begun = Instant::now();
     let mut silent = connect(server, 1).await?;
     let mut beating = connect(server, 1).await?;
@@ -95,7 +95,7 @@ async fn who_opens_a_connection_and_says_nothing_has_it_for_half_a_minute() -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_places_are_taken_and_somebody_has_something_to_say() -> Result<()> {
-    let (_scratch, running, server) = daemon("46810-46819").await?;
+    let (_scratch, running, server) = daemon("26810-26819").await?;
     let mut first = Speaker::new(server, 2).await?;
     first.asks().await?;
     let mut silent = Vec::new();
@@ -122,7 +122,7 @@ async fn all_places_are_taken_and_somebody_has_something_to_say() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_speaks_tls_to_plain_tcp_is_told_of_at_once() -> Result<()> {
-    let (_scratch, running, server) = daemon("46840-46849").await?;
+    let (_scratch, running, server) = daemon("26840-26849").await?;
     let mut stream = connect(server, 7).await?;
     stream.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]).await?;
     let mut nothing = [0; 16];
@@ -139,7 +139,7 @@ async fn who_speaks_tls_to_plain_tcp_is_told_of_at_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_louder_log_has_a_line_a_message_and_names_nobody() -> Result<()> {
     let channels = format!(
-        "[sip]\nlisten = [\"tcp:127.0.0.1:0\"]\nmedia_ports = \"46850-46859\"\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
+        "[sip]\nlisten = [\"tcp:127.0.0.1:0\"]\nmedia_ports = \"26850-26859\"\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
         voicemail::line("")
     );
     let mut scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;

@@ -13,7 +13,7 @@ use voxea_tests::smsc::{Ledger, Manner, Message, Smsc};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const SIP: &str = "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmedia_ports = \"46000-46099\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n[[sip.line]]\nnumber = \"3000\"\n\n";
+const SIP: &str = "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmedia_ports = \"26000-26099\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n[[sip.line]]\nnumber = \"3000\"\n\n";
 
 async fn counter(rest: &mut Rest, key: &str, text: &str) -> Result<(u16, Value)> {
     let body = json!({"from": "0612345678", "name": "Claire", "text": text});

@@ -148,7 +148,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_the_media_chooses_the_theme_and_is_no_sound() -> Result<()> {
-    let (_scratch, running) = daemon("46200-46219", MENU_LINE).await?;
+    let (_scratch, running) = daemon("26200-26219", MENU_LINE).await?;
     let call = dial(&running).await?;
     let before = requests(&running, "channel=voicemail").await?.remove(0);
     assert_eq!(before["theme"], "renseignement", "the line's own, until a key is pressed");
@@ -212,7 +212,7 @@ async fn a_key_in_the_media_chooses_the_theme_and_is_no_sound() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_by_info_and_both_ways_counts_once_and_is_written_nowhere() -> Result<()> {
-    let (scratch, running) = daemon("46220-46239", MENU_LINE).await?;
+    let (scratch, running) = daemon("26220-26239", MENU_LINE).await?;
     let call = dial(&running).await?;
     until(&call, MENU.0, 5).await?;
     // A key that chooses nothing, told both ways: heard once, it replays the menu; heard twice, it would end it.
@@ -249,7 +249,7 @@ async fn a_key_by_info_and_both_ways_counts_once_and_is_written_nowhere() -> Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nine_refuses_the_recording_and_the_request_stays() -> Result<()> {
-    let (scratch, running) = daemon("46240-46259", "").await?;
+    let (scratch, running) = daemon("26240-26259", "").await?;
     for by_info in [false, true] {
         let call = dial(&running).await?;
         until(&call, GREETING.0, 3).await?;
@@ -283,7 +283,7 @@ async fn nine_refuses_the_recording_and_the_request_stays() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outside_the_hours_another_sentence_is_heard_and_a_message_taken() -> Result<()> {
     let line = format!("emergency = \"emergency.wav\"\n{CLOSED_LINE}");
-    let (_scratch, running) = daemon("46260-46279", &line).await?;
+    let (_scratch, running) = daemon("26260-26279", &line).await?;
     let call = dial(&running).await?;
     call.beep(PATIENCE).await?;
     assert_eq!(heard(&call), [EMERGENCY, CLOSED, (1_000.0, heard(&call)[2].1)]);
@@ -304,7 +304,7 @@ async fn outside_the_hours_another_sentence_is_heard_and_a_message_taken() -> Re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_line_without_messages_hangs_up_after_its_sentence() -> Result<()> {
-    let (scratch, running) = daemon("46280-46299", &format!("{CLOSED_LINE}closed_takes_messages = false\n")).await?;
+    let (scratch, running) = daemon("26280-26299", &format!("{CLOSED_LINE}closed_takes_messages = false\n")).await?;
     let call = dial(&running).await?;
     call.ended(PATIENCE).await?;
     assert_eq!(heard(&call), [CLOSED], "all of it, and nothing else");
@@ -320,7 +320,7 @@ async fn a_closed_line_without_messages_hangs_up_after_its_sentence() -> Result<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_presses_a_key() -> Result<()> {
-    let (scratch, running) = daemon("46320-46339", MENU_LINE).await?;
+    let (scratch, running) = daemon("26320-26339", MENU_LINE).await?;
     let capture = Path::new("/usr/share/sip-tester/dtmf_2833_2.pcap");
     ensure!(capture.is_file(), "{} is missing: apt-get install sip-tester", capture.display());
     let text = include_str!("../peers/sipp/key.xml")

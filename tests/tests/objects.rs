@@ -23,7 +23,7 @@ async fn run_sql(scratch: &Scratch, sql: &'static str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_closed_goes_to_the_bucket_and_is_heard_from_there() -> Result<()> {
     let server = S3::start(None).await?;
-    let scratch = installation(server.address, "46500-46599").await?;
+    let scratch = installation(server.address, "26500-26599").await?;
     let (well, said) = doctor(&scratch).await?;
     ensure!(
         !well && said.contains("FAIL  object storage") && said.contains("no such bucket"),
@@ -105,7 +105,7 @@ async fn a_server_behind_tls_must_be_one_of_an_authority_that_we_know() -> Resul
     let authority = Authority::new(folder.path())?;
     authority.issue("s3", "127.0.0.1")?;
     let address = s3::behind_tls(server.address, authority.acceptor("s3")?).await?;
-    let scratch = installation(address, "47000-47009").await?;
+    let scratch = installation(address, "27000-27009").await?;
     let config = scratch.path().join("voxea.toml");
     let text = std::fs::read_to_string(&config)?.replace("http://", "https://");
     std::fs::write(&config, &text)?;
@@ -159,7 +159,7 @@ async fn large(running: &Running, server: &S3, letter: &Value) -> Result<()> {
 async fn an_encrypted_recording_is_moved_verified_and_purged() -> Result<()> {
     let server = S3::start(None).await?;
     server.make(BUCKET).await?;
-    let scratch = installation(server.address, "46600-46699").await?;
+    let scratch = installation(server.address, "26600-26699").await?;
     scratch.new_master_key().await?;
     let running = scratch.run().await?;
     let id = speak(&running).await?;
@@ -207,7 +207,7 @@ async fn an_encrypted_recording_is_moved_verified_and_purged() -> Result<()> {
 async fn a_large_file_goes_in_parts() -> Result<()> {
     let server = S3::start(None).await?;
     server.make(BUCKET).await?;
-    let scratch = installation(server.address, "47010-47019").await?;
+    let scratch = installation(server.address, "27010-27019").await?;
     // As the daemon lays down what it keeps by its content.
     let content: Vec<u8> = (0..12_345_678_u32).map(|n| (n / 97 + n) as u8).collect();
     let hash = digest::digest(&digest::SHA256, &content);
@@ -235,7 +235,7 @@ async fn a_large_file_goes_in_parts() -> Result<()> {
 async fn a_recording_is_erased_here_while_the_server_is_away() -> Result<()> {
     let server = S3::start(None).await?;
     let port = server.address.port();
-    let scratch = installation(server.address, "47030-47039").await?;
+    let scratch = installation(server.address, "27030-27039").await?;
     server.kill().await?;
     let running = scratch.run().await?;
     let id = speak(&running).await?;

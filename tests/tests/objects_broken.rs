@@ -14,7 +14,7 @@ async fn a_server_that_is_away_costs_nothing_and_is_shown() -> Result<()> {
     let server = S3::start(None).await?;
     let port = server.address.port();
     server.make(BUCKET).await?;
-    let scratch = installation(server.address, "46700-46799").await?;
+    let scratch = installation(server.address, "26700-26799").await?;
     server.kill().await?;
     let running = scratch.run().await?;
     let id = speak(&running).await?;
@@ -58,10 +58,10 @@ async fn a_kill_between_any_two_steps_leaves_one_verified_object() -> Result<()>
     let server = S3::start(None).await?;
     server.make(BUCKET).await?;
     for (failpoint, ports) in [
-        ("blobs.sent", "46800-46819"),
-        ("blobs.verified", "46820-46839"),
-        ("blobs.noted", "46840-46859"),
-        ("blobs.removed", "46860-46879"),
+        ("blobs.sent", "26800-26819"),
+        ("blobs.verified", "26820-26839"),
+        ("blobs.noted", "26840-26859"),
+        ("blobs.removed", "26860-26879"),
     ] {
         for nth in [1, 2] {
             let mut scratch = installation(server.address, ports).await?;
@@ -106,12 +106,12 @@ async fn hang_up_and_die(mut running: Running, scratch: &Scratch) -> Result<Stri
 /// one octet. With `VOXEA_MUTANT=no_verification` nothing is read back, and this goes red: the next test shows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_is_not_what_was_sent_is_found_before_the_local_copy_goes() -> Result<()> {
-    meddled("46900-46949", None).await
+    meddled("26900-26949", None).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_verification_a_recording_is_lost() -> Result<()> {
-    let caught = meddled("46950-46999", Some("no_verification")).await;
+    let caught = meddled("26950-26999", Some("no_verification")).await;
     let words = format!("{:#}", caught.err().context("the story does not see that nothing is verified")?);
     ensure!(words.contains("the local copy is gone"), "{words}");
     Ok(())
@@ -152,7 +152,7 @@ async fn meddled(ports: &str, mutant: Option<&str>) -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_holds_up_no_other_job() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let scratch = installation(listener.local_addr()?, "47020-47029").await?;
+    let scratch = installation(listener.local_addr()?, "27020-27029").await?;
     tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((client, _)) = listener.accept().await {

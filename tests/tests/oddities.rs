@@ -111,7 +111,7 @@ async fn by_tcp(server: SocketAddr, message: &[u8]) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_becomes_of_odd_messages_is_written_down() -> Result<()> {
-    let (_scratch, running) = daemon("3000", "46300-46699").await?;
+    let (_scratch, running) = daemon("3000", "26300-26699").await?;
     let server = running.sip().await?;
     let mut page = String::from(
         "# What becomes of odd messages\n\n`tests/tests/oddities.rs` sends each of these to the running daemon and holds this page true.\n\n\
@@ -128,7 +128,7 @@ async fn what_becomes_of_odd_messages_is_written_down() -> Result<()> {
     running.stop().await?;
 
     // Here every number is a line, so that what can be a call becomes one.
-    let (_scratch, running) = daemon("*", "46700-46799").await?;
+    let (_scratch, running) = daemon("*", "26700-26799").await?;
     let tcp = running.up("sip").await?;
     let tcp = tcp
         .iter()

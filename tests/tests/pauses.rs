@@ -185,7 +185,7 @@ async fn what_was_said_and_typed_in_a_pause_is_nowhere() -> Result<()> {
 /// Goes red where the pause is by the sweep and not by arrival, where a re-INVITE ends it, where what follows is moved, and
 /// where an INFO of a pause has a line in the log.
 async fn what_was_said_and_typed_in_a_pause_is_nowhere_once() -> Result<()> {
-    let scratch = scratch("46500-46519", "silence_seconds = 2\nbeep = false").await?;
+    let scratch = scratch("26500-26519", "silence_seconds = 2\nbeep = false").await?;
     let running = scratch.run().await?;
     let call = dial(&running, "sendrecv").await?;
     let id = recording(&running).await?;
@@ -313,7 +313,7 @@ async fn what_was_said_and_typed_in_a_pause_is_nowhere_once() -> Result<()> {
 /// Goes red where the masked octets reach the disk, to be overwritten later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_in_a_pause_leaves_silence_and_says_that_nobody_knows() -> Result<()> {
-    let scratch = scratch("46520-46539", "").await?;
+    let scratch = scratch("26520-26539", "").await?;
     let running = scratch.run().await?;
     let call = dial(&running, "sendrecv").await?;
     call.beep(PATIENCE).await?;
@@ -349,7 +349,7 @@ async fn a_kill_in_a_pause_leaves_silence_and_says_that_nobody_knows() -> Result
 /// Goes red where the recording goes on without its call, or the end is somebody else's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_recording_is_whole_and_its_call_hung_up() -> Result<()> {
-    let scratch = scratch("46540-46559", "").await?;
+    let scratch = scratch("26540-26559", "").await?;
     let running = scratch.run().await?;
     let call = dial(&running, "sendrecv").await?;
     call.beep(PATIENCE).await?;
@@ -398,7 +398,7 @@ async fn key(scratch: &Scratch) -> Result<Option<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_discarded_recording_nothing_stays() -> Result<()> {
     for encrypted in [false, true] {
-        let scratch = scratch("46560-46579", "").await?;
+        let scratch = scratch("26560-26579", "").await?;
         if encrypted {
             scratch.new_master_key().await?;
         }
@@ -450,7 +450,7 @@ async fn of_a_discarded_recording_nothing_stays() -> Result<()> {
 /// Goes red where an announcement counts as played that went to nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_hear_the_announcement_is_not_recorded() -> Result<()> {
-    let scratch = scratch("46580-46599", "rtp_timeout_seconds = 2\nhold_seconds = 2").await?;
+    let scratch = scratch("26580-26599", "rtp_timeout_seconds = 2\nhold_seconds = 2").await?;
     let running = scratch.run().await?;
     for direction in ["sendonly", "inactive"] {
         let call = dial(&running, direction).await?;
@@ -483,7 +483,7 @@ async fn who_does_not_hear_the_announcement_is_not_recorded() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_at_first_hears_the_announcement_and_is_recorded_after_it() -> Result<()> {
-    let scratch = scratch("46600-46619", "").await?;
+    let scratch = scratch("26600-26619", "").await?;
     let running = scratch.run().await?;
     let call = dial(&running, "sendonly").await?;
     let speech = voicemail::speech()?.get(..8_000).context("no speech")?;

@@ -19,7 +19,7 @@ const T1: Duration = Duration::from_millis(500);
 /// A daemon at this port, which a restart keeps.
 async fn daemon(port: u16) -> Result<Scratch> {
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\nmedia_ports = \"46850-46859\"\n[[sip.trunk]]\nname = \"pbx\"\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\nmedia_ports = \"26850-26859\"\n[[sip.trunk]]\nname = \"pbx\"\n\
          allow = [\"127.0.0.0/8\"]\nuser = \"voix\"\npassword = \"s3cret\"\n{}",
         voicemail::line("")
     );

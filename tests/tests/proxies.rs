@@ -104,22 +104,22 @@ async fn through_one(mode: &str, transport: &str, ports: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn udp_through_a_proxy() -> Result<()> {
-    through_one("u1", "udp", "48000-48019").await
+    through_one("u1", "udp", "28000-28019").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tcp_through_a_proxy() -> Result<()> {
-    through_one("t1", "tcp", "48020-48039").await
+    through_one("t1", "tcp", "28020-28039").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn udp_that_a_proxy_makes_tls() -> Result<()> {
-    through_one("u1", "tls", "48040-48059").await
+    through_one("u1", "tls", "28040-28059").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_proxies_and_three_transports() -> Result<()> {
-    let (_scratch, running, authority, folder) = daemon("48060-48079", "silence_seconds = 60").await?;
+    let (_scratch, running, authority, folder) = daemon("28060-28079", "silence_seconds = 60").await?;
     let next = entrance(&running, "tls").await?;
     let near = Kamailio::start(folder.path(), &authority, "near", &next).await?;
     let next = format!("{};transport=tcp", near.plain);
@@ -159,15 +159,15 @@ async fn outlasted(transport: &str, ports: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_bye_over_udp() -> Result<()> {
-    outlasted("udp", "48080-48099").await
+    outlasted("udp", "28080-28099").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_bye_opens_tcp_to_the_proxy() -> Result<()> {
-    outlasted("tcp", "48100-48119").await
+    outlasted("tcp", "28100-28119").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_bye_opens_tls_to_the_proxy_and_shows_a_certificate() -> Result<()> {
-    outlasted("tls", "48120-48139").await
+    outlasted("tls", "28120-28139").await
 }

@@ -76,7 +76,7 @@ async fn audio(running: &Running, id: &str, form: &str) -> Result<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_encrypted_recording_is_evidence() -> Result<()> {
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels("46300-46399")).await?;
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels("26300-26399")).await?;
     scratch.new_master_key().await?;
     let running = scratch.run().await?;
     let (id, left) = speak(&running).await?;
@@ -172,7 +172,7 @@ async fn an_encrypted_recording_is_evidence() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_recording_is_evidence_too_and_stays_so_when_it_is_encrypted() -> Result<()> {
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels("46400-46499")).await?;
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels("26400-26499")).await?;
     let running = scratch.run().await?;
     let (id, left) = speak(&running).await?;
     let pcm16 = audio(&running, &id, "pcm16").await?;

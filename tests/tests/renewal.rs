@@ -40,7 +40,7 @@ async fn new_connections_see_the_new_certificate_and_old_ones_stay() -> Result<(
     authority.issue("voxea", "127.0.0.1")?;
     let [path, key] = ["pem", "key"].map(|end| authority.file("voxea", end));
     let channels = format!(
-        "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"46860-46869\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
+        "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"26860-26869\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
          [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\nsrtp = \"optional\"\n{}",
         voicemail::line("")
     );

@@ -22,7 +22,7 @@ const NAMES: [&str; 3] = ["voxea", "rust", "tokio"];
 
 async fn daemon(allow: &str) -> Result<(Scratch, Running)> {
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"48300-48319\"\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"{allow}\"]\n{}",
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"28300-28319\"\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"{allow}\"]\n{}",
         voicemail::line("")
     );
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;

@@ -112,7 +112,7 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
     let channels = format!(
         "[[smpp]]\nname = \"s\"\naddress = \"{}\"\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n\n\
          [[mailbox]]\nname = \"m\"\naddress = \"{}\"\nsecurity = \"none\"\nuser = \"mairie\"\npassword = \"secret\"\nacknowledge = false\n\n\
-         [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"46200-46299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
+         [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"26200-26299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
          [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{greeting}\"\nbeep = false\n",
         smsc.address(),
         imap.address()

@@ -69,7 +69,7 @@ async fn it_registers_over_tls_stays_so_and_takes_itself_out() -> Result<()> {
     let (_folder, authority) = certificates()?;
     let pbx = Registrar::tls(authority.acceptor("pbx")?, brief).await?;
     let keys = format!("address = \"{}\"\noptions_seconds = 1", pbx.address);
-    let (scratch, running) = daemon(&authority, "46820-46829", &keys).await?;
+    let (scratch, running) = daemon(&authority, "26820-26829", &keys).await?;
     let ours = ours(&running).await?;
     let up = running
         .trunk(|trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up")
@@ -134,7 +134,7 @@ async fn a_registrar_with_the_certificate_of_another_hears_no_word() -> Result<(
     let (_folder, authority) = certificates()?;
     let pbx = Registrar::tls(authority.acceptor("other")?, brief).await?;
     let keys = format!("address = \"{}\"\noptions_seconds = 1", pbx.address);
-    let (_scratch, running) = daemon(&authority, "46830-46839", &keys).await?;
+    let (_scratch, running) = daemon(&authority, "26830-26839", &keys).await?;
     let down = running.trunk(|trunk| trunk["state"] == "down").await?;
     ensure!(down["registered_until"].is_null() && !down["last_error"].is_null(), "{down}");
     ensure!(pbx.until(|_| true).await?.is_empty(), "a password was nearly told");
@@ -147,7 +147,7 @@ async fn a_registrar_with_the_certificate_of_another_hears_no_word() -> Result<(
 async fn kamailio_keeps_us_in_its_table_over_tls_with_certificates_on_both_sides() -> Result<()> {
     let (_folder, authority) = certificates()?;
     let pbx = Kamailio::start_tls("s3cret", "SHA-256", &authority, "pbx").await?;
-    let (_scratch, running) = daemon(&authority, "46840-46849", &format!("address = \"{}\"", pbx.secure)).await?;
+    let (_scratch, running) = daemon(&authority, "26840-26849", &format!("address = \"{}\"", pbx.secure)).await?;
     let shown = running.trunk(|trunk| !trunk["registered_until"].is_null()).await?;
     ensure!(shown["state"] == "up" && shown["last_error"].is_null(), "{shown}\n{}", pbx.log());
     let table = pbx.bindings().await?;

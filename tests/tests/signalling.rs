@@ -38,7 +38,7 @@ async fn plays(running: &Running, folder: &Path, scenario: &str, more: &[&str]) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_requires_100rel_is_answered_and_all_that_it_says_is_kept() -> Result<()> {
-    let (scratch, running) = daemon("44200-44299", "").await?;
+    let (scratch, running) = daemon("24200-24299", "").await?;
     reliable(&running, scratch.path()).await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     assert_eq!(request["from"], "+33612345678", "who the trunk asserts, and not From");
@@ -76,7 +76,7 @@ async fn a_closed_line_is_heard_without_an_answer() -> Result<()> {
         "closed_greeting = \"{}\"\nhours = \"closed\"\nclosed_takes_messages = false\n",
         closed.display()
     );
-    let (scratch, running) = daemon_with("44600-44699", "", &line).await?;
+    let (scratch, running) = daemon_with("24600-24699", "", &line).await?;
     let ear = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
     let port = ear.local_addr()?.port().to_string();
     plays(&running, scratch.path(), "unanswered.xml", &["-key", "audio_port", &port]).await?;
@@ -96,7 +96,7 @@ async fn a_closed_line_is_heard_without_an_answer() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trunk_that_is_not_trusted_is_heard_and_not_believed() -> Result<()> {
-    let (scratch, running) = daemon("44300-44399", "trusted = false\n").await?;
+    let (scratch, running) = daemon("24300-24399", "trusted = false\n").await?;
     reliable(&running, scratch.path()).await?;
     let request = requests(&running, "channel=voicemail").await?.remove(0);
     assert_ne!(request["from"], "+33612345678");
@@ -108,7 +108,7 @@ async fn a_trunk_that_is_not_trusted_is_heard_and_not_believed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_trunk_hears_the_status_that_it_falls_back_on() -> Result<()> {
-    let (_scratch, running) = daemon("44400-44499", "max_calls = 1\nfailure_status = 480\n").await?;
+    let (_scratch, running) = daemon("24400-24499", "max_calls = 1\nfailure_status = 480\n").await?;
     let server = running.sip().await?;
     let Answer::Up(first) = Call::place(server, &Invite::new("+33612345678", "3000")).await? else {
         anyhow::bail!("the first call was refused")
@@ -132,7 +132,7 @@ async fn a_full_trunk_hears_the_status_that_it_falls_back_on() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_wants_to_stay_unknown_is_named_nowhere() -> Result<()> {
-    let (_scratch, running) = daemon("44500-44599", "").await?;
+    let (_scratch, running) = daemon("24500-24599", "").await?;
     let mut invite = Invite::new("anonymous", "3000");
     invite.headers.push("P-Asserted-Identity: <tel:+33612345678>".to_owned());
     invite.headers.push("Privacy: id".to_owned());

@@ -75,24 +75,24 @@ async fn calls(transport: &str, ports: &str, more: &str, config: &str) -> Result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_udp() -> Result<()> {
-    calls("udp", "48200-48219", "", "").await
+    calls("udp", "28200-28219", "", "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_tcp() -> Result<()> {
-    calls("tcp", "48220-48239", ";mediaenc=srtp", "rtcp_mux yes").await
+    calls("tcp", "28220-28239", ";mediaenc=srtp", "rtcp_mux yes").await
 }
 
 /// A trunk over TLS has to encrypt its sound as well, unless it is told otherwise: with its own keys the call is as any
 /// other, its reports and its hold included.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_tls_with_srtp() -> Result<()> {
-    calls("tls", "48240-48259", ";mediaenc=srtp-mand", "").await
+    calls("tls", "28240-28259", ";mediaenc=srtp-mand", "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_over_tls_with_srtp_on_one_port() -> Result<()> {
-    calls("tls", "48280-48299", ";mediaenc=srtp-mand", "rtcp_mux yes").await
+    calls("tls", "28280-28299", ";mediaenc=srtp-mand", "rtcp_mux yes").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +102,7 @@ async fn sound_in_clear_is_refused_over_tls() -> Result<()> {
     authority.issue("voxea", "127.0.0.1")?;
     let [path, key] = ["pem", "key"].map(|end| authority.file("voxea", end));
     let channels = format!(
-        "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"48300-48309\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
+        "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"28300-28309\"\ntls = {{ certificate = {path:?}, key_file = {key:?} }}\n\
          [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
         voicemail::line("")
     );
@@ -131,7 +131,7 @@ async fn baresip_in_wideband() -> Result<()> {
     // It does not start without an authority.
     Authority::new(folder.path())?;
     let channels = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"48260-48279\"\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"28260-28279\"\n\
          [[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n{}",
         voicemail::line("silence_seconds = 60")
     );

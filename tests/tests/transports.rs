@@ -56,7 +56,7 @@ async fn call<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut Stream<S>, caller: &
 async fn a_call_over_tls_by_who_has_a_certificate() -> Result<()> {
     let (folder, authority) = certificates()?;
     let sip = format!(
-        "listen = [\"tls:127.0.0.1:0\", \"udp:127.0.0.1:0\"]\nmedia_ports = \"46000-46099\"\n{TLS}, client_ca = \"{{}}/ca.pem\", client_required = true }}"
+        "listen = [\"tls:127.0.0.1:0\", \"udp:127.0.0.1:0\"]\nmedia_ports = \"26000-26099\"\n{TLS}, client_ca = \"{{}}/ca.pem\", client_required = true }}"
     );
     let (_scratch, running) = daemon(folder.path(), &sip, HERE, "").await?;
     let server = address(&running, "tls:").await?;
@@ -105,7 +105,7 @@ async fn a_call_over_tls_by_who_has_a_certificate() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_gets_no_handshake() -> Result<()> {
     let (folder, authority) = certificates()?;
-    let sip = format!("listen = [\"tls:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmedia_ports = \"46100-46199\"\n{TLS} }}");
+    let sip = format!("listen = [\"tls:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmedia_ports = \"26100-26199\"\n{TLS} }}");
     let (_scratch, running) = daemon(folder.path(), &sip, "allow = [\"127.0.0.9\"]", "").await?;
     let stream = TcpStream::connect(address(&running, "tls:").await?).await?;
     assert!(authority.connect(stream, None).await.is_err());
@@ -125,7 +125,7 @@ async fn a_stranger_gets_no_handshake() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_that_does_not_go_on_is_ended() -> Result<()> {
     let (folder, authority) = certificates()?;
-    let sip = format!("listen = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"46200-46299\"\n{TLS} }}");
+    let sip = format!("listen = [\"tls:127.0.0.1:0\"]\nmedia_ports = \"26200-26299\"\n{TLS} }}");
     let (_scratch, running) = daemon(folder.path(), &sip, HERE, "").await?;
     let server = address(&running, "tls:").await?;
     // As many as may shake hands at once, and they hold nobody up for longer than a handshake's time.
@@ -148,7 +148,7 @@ async fn a_handshake_that_does_not_go_on_is_ended() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_ends_his_side_gets_his_answers() -> Result<()> {
     let (folder, authority) = certificates()?;
-    let sip = format!("listen = [\"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\nmedia_ports = \"46300-46399\"\n{TLS} }}");
+    let sip = format!("listen = [\"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\nmedia_ports = \"26300-26399\"\n{TLS} }}");
     let (_scratch, running) = daemon(folder.path(), &sip, HERE, "").await?;
     for (transport, dialled, status) in [("TCP", "4711", 404), ("TCP", "3000", 200), ("TLS", "3000", 200)] {
         let server = address(&running, if transport == "TCP" { "tcp:" } else { "tls:" }).await?;
@@ -179,7 +179,7 @@ async fn ended_early<S: AsyncRead + AsyncWrite + Unpin>(mut peer: Stream<S>, cal
 async fn a_bye_opens_the_connection_that_it_needs() -> Result<()> {
     let (folder, authority) = certificates()?;
     authority.issue("other", "127.0.0.2")?;
-    let sip = format!("listen = [\"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\nmedia_ports = \"46400-46499\"\n{TLS} }}");
+    let sip = format!("listen = [\"tcp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\nmedia_ports = \"26400-26499\"\n{TLS} }}");
     let trunk = format!("{HERE}\nca_file = \"{{}}/ca.pem\"");
     let (_scratch, running) = daemon(folder.path(), &sip, &trunk, "max_seconds = 1").await?;
     // One that is plain, one that is who it should be, one whose certificate is another's.
@@ -238,7 +238,7 @@ async fn free_port() -> Result<u16> {
 async fn both_families_on_one_port() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let port = free_port().await?;
-    let sip = format!("listen = [\"udp:0.0.0.0:{port}\", \"udp:[::]:{port}\"]\nmedia_ports = \"46500-46599\"");
+    let sip = format!("listen = [\"udp:0.0.0.0:{port}\", \"udp:[::]:{port}\"]\nmedia_ports = \"26500-26599\"");
     let (_scratch, running) = daemon(folder.path(), &sip, "allow = [\"127.0.0.0/8\", \"::1\"]", "silence_seconds = 60").await?;
     running.up("sip").await?;
     for server in [SocketAddr::from(([127, 0, 0, 1], port)), format!("[::1]:{port}").parse()?] {
@@ -266,7 +266,7 @@ async fn answers_leave_by_the_socket_to_which_the_request_came() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let port = free_port().await?;
     for advertise in ["", "advertise = \"127.0.0.1\"\n"] {
-        let sip = format!("listen = [\"udp:127.0.0.1:{port}\", \"udp:127.0.0.2:{port}\"]\n{advertise}media_ports = \"46600-46699\"");
+        let sip = format!("listen = [\"udp:127.0.0.1:{port}\", \"udp:127.0.0.2:{port}\"]\n{advertise}media_ports = \"26600-26699\"");
         let (_scratch, running) = daemon(folder.path(), &sip, HERE, "").await?;
         running.up("sip").await?;
         // Each asks with a connected socket, which takes nothing from elsewhere.
@@ -281,7 +281,7 @@ async fn answers_leave_by_the_socket_to_which_the_request_came() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_of_the_other_family_is_refused_where_it_is_not_heard() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let sip = "listen = [\"tcp:127.0.0.1:0\"]\nmedia_ports = \"46700-46799\"";
+    let sip = "listen = [\"tcp:127.0.0.1:0\"]\nmedia_ports = \"26700-26799\"";
     let (_scratch, running) = daemon(folder.path(), sip, HERE, "").await?;
     let server = address(&running, "tcp:").await?;
     let stream = TcpStream::connect(server).await?;

@@ -58,7 +58,7 @@ const ACCOUNT: &str = "user = \"voix\"\npassword = \"s3cret\"\n";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_registers_asks_and_takes_itself_out_at_the_end() -> Result<()> {
     let pbx = Registrar::udp(strict).await?;
-    let (scratch, running) = daemon("47000-47099", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
+    let (scratch, running) = daemon("27000-27099", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
     let ours = running.sip().await?;
     let up = running
         .trunk(|trunk| !trunk["registered_until"].is_null() && trunk["state"] == "up")
@@ -112,7 +112,7 @@ async fn it_registers_asks_and_takes_itself_out_at_the_end() -> Result<()> {
 async fn over_tcp_it_keeps_one_connection_both_ways() -> Result<()> {
     let pbx = Registrar::tcp(strict).await?;
     let keys = format!("address = \"{}\"\ntransport = \"tcp\"\noptions_seconds = 1\n{ACCOUNT}", pbx.address);
-    let (scratch, running) = daemon("47100-47199", &keys).await?;
+    let (scratch, running) = daemon("27100-27199", &keys).await?;
     running.trunk(|trunk| !trunk["registered_until"].is_null()).await?;
     let listening = running.up("sip").await?;
     let ours = listening
@@ -149,7 +149,7 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
         _ => Some(("404 Not Found", vec![])),
     })
     .await?;
-    let (scratch, running) = daemon("47200-47299", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
+    let (scratch, running) = daemon("27200-27299", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
     let wrong = running
         .trunk(|trunk| !trunk["last_error"].is_null() && trunk["state"] == "halted")
         .await?;
@@ -179,7 +179,7 @@ async fn what_is_wrong_is_seen_and_a_trunk_that_is_down_may_call() -> Result<()>
     // Nobody listens where it should be.
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let keys = format!("address = \"{nobody}\"\ntransport = \"tcp\"\noptions_seconds = 1\n");
-    let (_scratch, running) = daemon("47200-47299", &keys).await?;
+    let (_scratch, running) = daemon("27200-27299", &keys).await?;
     let down = running.trunk(|trunk| trunk["state"] == "down").await?;
     ensure!(
         down["last_error"]
@@ -214,7 +214,7 @@ fn refusal(answer: Answer) -> Result<Message> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_who_knows_the_password_calls() -> Result<()> {
-    let (_scratch, running) = daemon("47300-47399", &format!("realm = \"telephony\"\n{ACCOUNT}")).await?;
+    let (_scratch, running) = daemon("27300-27399", &format!("realm = \"telephony\"\n{ACCOUNT}")).await?;
     let server = running.sip().await?;
     let challenged = refusal(call(server, None).await?)?;
     ensure!(challenged.status == 401 && options(server).await? == 200);
@@ -297,7 +297,7 @@ async fn proves(server: SocketAddr, password: &str, outcome: &str) -> Result<()>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_proves_itself_with_md5_where_that_is_allowed() -> Result<()> {
-    let (_scratch, running) = daemon("47400-47499", &format!("md5 = true\nmd5_only = true\n{ACCOUNT}")).await?;
+    let (_scratch, running) = daemon("27400-27499", &format!("md5 = true\nmd5_only = true\n{ACCOUNT}")).await?;
     let server = running.sip().await?;
     proves(server, "s3cret", "200").await?;
     proves(server, "wrong", "401").await?;
@@ -336,18 +336,18 @@ async fn kamailio(ports: &str, algorithm: &str, keys: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kamailio_keeps_us_in_its_table_by_sha_256() -> Result<()> {
-    kamailio("47500-47599", "SHA-256", "").await
+    kamailio("27500-27599", "SHA-256", "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kamailio_keeps_us_in_its_table_by_md5_over_tcp_and_raises_a_time_that_is_too_short() -> Result<()> {
-    kamailio("47600-47699", "MD5", "md5 = true\ntransport = \"tcp\"\nregister_seconds = 30\n").await
+    kamailio("27600-27699", "MD5", "md5 = true\ntransport = \"tcp\"\nregister_seconds = 30\n").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kamailio_that_knows_only_md5_is_not_given_it_unasked() -> Result<()> {
     let pbx = Kamailio::start("s3cret", "MD5").await?;
-    let (_scratch, running) = daemon("47700-47799", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
+    let (_scratch, running) = daemon("27700-27799", &format!("address = \"{}\"\n{ACCOUNT}", pbx.address)).await?;
     let shown = running.trunk(|trunk| !trunk["last_error"].is_null()).await?;
     ensure!(
         shown["last_error"].as_str().is_some_and(|words| words.contains("md5 = true")),

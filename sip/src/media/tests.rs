@@ -177,7 +177,7 @@ fn sealed(finished: &Finished) -> (&Path, u64) {
 
 #[test]
 fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
-    let mut bench = Bench::new(47_200..=47_219);
+    let mut bench = Bench::new(27_200..=27_219);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     // Early media of the caller; nothing may be sent to it before the start.
@@ -277,7 +277,7 @@ fn a_call_is_greeted_and_recorded_from_the_end_of_the_beep() {
 
 #[test]
 fn silence_length_and_absence_end_a_call() {
-    let mut bench = Bench::new(47_220..=47_239);
+    let mut bench = Bench::new(27_220..=27_239);
     let cases = [
         (
             "silence",
@@ -328,7 +328,7 @@ fn silence_length_and_absence_end_a_call() {
 
 #[test]
 fn hung_up_during_the_greeting_leaves_no_file() {
-    let mut bench = Bench::new(47_240..=47_259);
+    let mut bench = Bench::new(27_240..=27_259);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&bench.call(caller.address(), "early")).unwrap();
@@ -342,7 +342,7 @@ fn hung_up_during_the_greeting_leaves_no_file() {
 
 #[test]
 fn a_recording_that_exists_is_not_overwritten() {
-    let mut bench = Bench::new(47_260..=47_279);
+    let mut bench = Bench::new(27_260..=27_279);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     std::fs::write(bench.folder.path().join("taken.vrec"), b"older").unwrap();
@@ -363,7 +363,7 @@ fn a_recording_that_exists_is_not_overwritten() {
 
 #[test]
 fn ports_are_bounded_and_come_back() {
-    let bench = Bench::new(47_280..=47_287);
+    let bench = Bench::new(27_280..=27_287);
     let legs: Vec<Leg> = std::iter::from_fn(|| bench.engine.reserve().ok()).collect();
     assert!(legs.len() <= bench.engine.capacity());
     assert_eq!(bench.engine.legs(), legs.len());
@@ -375,7 +375,7 @@ fn ports_are_bounded_and_come_back() {
 
 #[test]
 fn shutdown_seals_what_runs() {
-    let mut bench = Bench::new(47_288..=47_299);
+    let mut bench = Bench::new(27_288..=27_299);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "cut");
@@ -412,7 +412,7 @@ fn cpu_of_engine() -> u64 {
 fn what_a_hundred_calls_cost() {
     const CALLS: usize = 100;
     const SECONDS: u16 = 10;
-    let mut bench = Bench::new(48_000..=48_999);
+    let mut bench = Bench::new(28_000..=28_999);
     let mut legs = Vec::new();
     for index in 0..CALLS {
         let mut leg = bench.engine.reserve().unwrap();

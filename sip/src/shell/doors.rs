@@ -154,15 +154,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_free_is_told_apart_from_what_others_have() {
-        let free = config("\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"", "47900-47903");
+        let free = config("\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"", "27900-27903");
         let words = ports(&free, Some(false)).await.unwrap();
         assert!(words.contains("udp:127.0.0.1:0 is chosen at the start"), "{words}");
-        assert!(words.contains("media ports 47900-47903: all 2 pairs are free"), "{words}");
+        assert!(words.contains("media ports 27900-27903: all 2 pairs are free"), "{words}");
 
         let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let taken = stranger.local_addr().unwrap();
-        let _sound = [47_904_u16, 47_907].map(|port| std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap());
-        let held = config(&format!("\"udp:{taken}\""), "47904-47907");
+        let _sound = [27_904_u16, 27_907].map(|port| std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap());
+        let held = config(&format!("\"udp:{taken}\""), "27904-27907");
         let words = ports(&held, Some(false)).await.unwrap_err();
         assert!(words.contains(&format!("udp:{taken} is in use by another program")), "{words}");
         assert!(words.contains("none of 2 pairs is free"), "{words}");
@@ -170,7 +170,7 @@ mod tests {
         let words = ports(&held, Some(true)).await.unwrap_err();
         assert!(words.contains("no SIP answers there"), "{words}");
         // Not of this machine (RFC 5737).
-        let words = ports(&config("\"tcp:192.0.2.77:5060\"", "47908-47911"), None).await.unwrap_err();
+        let words = ports(&config("\"tcp:192.0.2.77:5060\"", "27908-27911"), None).await.unwrap_err();
         assert!(words.contains("tcp:192.0.2.77:5060 is no address of this machine"), "{words}");
     }
 }

@@ -15,7 +15,7 @@ use voxea_core::base::exit::Exit;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_becomes_a_request_with_its_recording() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46000-46019").await;
+    let running = house.open("127.0.0.0/8", "26000-26019").await;
     let caller = Caller::new(running.udp, "one").await;
     caller.send(&caller.invite()).await;
     let ok = caller.hears("SIP/2.0 200").await;
@@ -56,7 +56,7 @@ async fn a_message_becomes_a_request_with_its_recording() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_codec_of_an_ack_is_the_recordings() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46400-46419").await;
+    let running = house.open("127.0.0.0/8", "26400-26419").await;
     let caller = Caller::new(running.udp, "open").await;
     caller.send(&caller.request("INVITE", 1, "", "")).await;
     let ok = caller.hears("SIP/2.0 200").await;
@@ -85,7 +85,7 @@ async fn the_codec_of_an_ack_is_the_recordings() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_gives_up_during_the_commit_stays_as_a_contact() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46020-46039").await;
+    let running = house.open("127.0.0.0/8", "26020-26039").await;
     let caller = Caller::new(running.udp, "two").await;
     let busy = house.core.store.begin().await.unwrap();
     caller.send(&caller.invite()).await;
@@ -106,7 +106,7 @@ async fn a_caller_who_gives_up_during_the_commit_stays_as_a_contact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_over_tcp() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46040-46059").await;
+    let running = house.open("127.0.0.0/8", "26040-26059").await;
     let mut stream = Stream::open(running.tcp).await;
     let (from, sound) = (stream.local(), "127.0.0.1:9".parse().unwrap());
     stream.send("\r\n\r\n").await;
@@ -126,7 +126,7 @@ async fn a_call_over_tcp() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invite_that_a_crash_left_unanswered_goes_on() {
     let house = House::new().await;
-    let first = house.open("127.0.0.0/8", "46060-46079").await;
+    let first = house.open("127.0.0.0/8", "26060-26079").await;
     let caller = Caller::new(first.udp, "four").await;
     let invite = caller.invite();
     caller.send(&invite).await;
@@ -135,7 +135,7 @@ async fn an_invite_that_a_crash_left_unanswered_goes_on() {
     first.task.abort();
     let _ = first.task.await;
 
-    let second = house.open("127.0.0.0/8", "46060-46079").await;
+    let second = house.open("127.0.0.0/8", "26060-26079").await;
     caller.socket.connect(second.udp).await.unwrap();
     caller.send(&invite).await;
     let ok = caller.hears("SIP/2.0 200").await;
@@ -154,7 +154,7 @@ async fn an_invite_that_a_crash_left_unanswered_goes_on() {
 async fn a_crash_during_the_message_leaves_a_partial_recording() {
     for (state, killed) in [("partial", true), ("sealed", false)] {
         let house = House::new().await;
-        let first = house.open("127.0.0.0/8", "46080-46099").await;
+        let first = house.open("127.0.0.0/8", "26080-26099").await;
         let caller = Caller::new(first.udp, "five").await;
         let (_, sound) = caller.call().await;
         caller.speak(sound, 100).await;
@@ -170,7 +170,7 @@ async fn a_crash_during_the_message_leaves_a_partial_recording() {
         if killed {
             std::fs::remove_file(&manifests[0]).unwrap();
         }
-        let second = house.open("127.0.0.0/8", "46080-46099").await;
+        let second = house.open("127.0.0.0/8", "26080-26099").await;
         let call = house.settled().await;
         assert_eq!(call.call.unwrap().ended_by.as_deref(), Some("crash"));
         let recording = call.recording.unwrap();
@@ -185,7 +185,7 @@ async fn a_crash_during_the_message_leaves_a_partial_recording() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_to_be_discarded_when_the_daemon_died_is_gone_after_it() {
     let house = House::new().await;
-    let first = house.open("127.0.0.0/8", "46220-46239").await;
+    let first = house.open("127.0.0.0/8", "26220-26239").await;
     let caller = Caller::new(first.udp, "nine").await;
     let (_, sound) = caller.call().await;
     caller.speak(sound, 60).await;
@@ -203,7 +203,7 @@ async fn what_was_to_be_discarded_when_the_daemon_died_is_gone_after_it() {
     let files = || std::fs::read_dir(house.core.blobs.recordings_folder()).unwrap().count();
     assert_eq!(files(), 2, "sound and manifest");
 
-    let second = house.open("127.0.0.0/8", "46220-46239").await;
+    let second = house.open("127.0.0.0/8", "26220-26239").await;
     let call = house.settled().await;
     assert_eq!((call.recording.unwrap().state.as_str(), files()), ("failed", 0));
     second.stop.soft.cancel();
@@ -213,7 +213,7 @@ async fn what_was_to_be_discarded_when_the_daemon_died_is_gone_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_hangs_up_and_keeps_what_was_said() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46100-46119").await;
+    let running = house.open("127.0.0.0/8", "26100-26119").await;
     let caller = Caller::new(running.udp, "six").await;
     let (_, sound) = caller.call().await;
     caller.speak(sound, 60).await;
@@ -238,7 +238,7 @@ async fn a_stop_hangs_up_and_keeps_what_was_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_before_the_answer_sends_the_caller_elsewhere() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46200-46219").await;
+    let running = house.open("127.0.0.0/8", "26200-26219").await;
     let caller = Caller::new(running.udp, "eight").await;
     let reliable = caller.invite().replacen("Content-", "Require: 100rel\r\nContent-", 1);
     caller.send(&reliable).await;
@@ -258,7 +258,7 @@ async fn a_stop_before_the_answer_sends_the_caller_elsewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_starts_nothing() {
     let house = House::new().await;
-    let running = house.open("192.0.2.0/24", "46120-46139").await;
+    let running = house.open("192.0.2.0/24", "26120-26139").await;
     let caller = Caller::new(running.udp, "seven").await;
     caller.send(&caller.invite()).await;
     caller.hears("SIP/2.0 403").await;
@@ -270,7 +270,7 @@ async fn a_stranger_starts_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_calls_at_once_lose_nothing() {
     let house = House::new().await;
-    let running = house.open("127.0.0.0/8", "46140-46199").await;
+    let running = house.open("127.0.0.0/8", "26140-26199").await;
     let calls = (0..20).map(|number| {
         let to = running.udp;
         tokio::spawn(async move {
@@ -321,7 +321,7 @@ async fn a_call_on_hold_ends_at_no_limit_but_its_own() {
     for (limit, forgotten, end) in [(60, false, "caller"), (2, true, "rtp_timeout")] {
         let house = House::new().await;
         let line = format!("silence_seconds = 1\nrtp_timeout_seconds = 1\nhold_seconds = {limit}");
-        let running = house.open_with("127.0.0.0/8", "46200-46219", &line).await;
+        let running = house.open_with("127.0.0.0/8", "26200-26219", &line).await;
         let caller = Caller::new(running.udp, "held").await;
         let (tag, sound) = caller.call().await;
         // Greeting and beep, and half a second of the message.

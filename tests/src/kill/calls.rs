@@ -198,7 +198,7 @@ fn greeting() -> Vec<u8> {
 const CHANNELS: &str = r#"
 [sip]
 listen = ["udp:127.0.0.1:0"]
-media_ports = "42000-43999"
+media_ports = "22000-23999"
 
 [[sip.trunk]]
 name = "pbx"

@@ -52,7 +52,7 @@ fn menu(bench: &Bench, remote: SocketAddr, recording: &str) -> Call {
 
 #[test]
 fn keys_during_the_message_are_counted_and_neither_sound_nor_loss() {
-    let mut bench = Bench::new(47_300..=47_309);
+    let mut bench = Bench::new(27_600..=27_609);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&bench.call(caller.address(), "typed")).unwrap();
@@ -83,7 +83,7 @@ fn keys_during_the_message_are_counted_and_neither_sound_nor_loss() {
 
 #[test]
 fn nine_before_the_message_leaves_no_file() {
-    let mut bench = Bench::new(47_310..=47_329);
+    let mut bench = Bench::new(27_610..=27_629);
     for way in ["media", "info", "read late"] {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);
@@ -113,7 +113,7 @@ fn nine_before_the_message_leaves_no_file() {
 
 #[test]
 fn a_refusal_stays_one_when_the_caller_hangs_up_at_once() {
-    let mut bench = Bench::new(47_330..=47_339);
+    let mut bench = Bench::new(27_630..=27_639);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&bench.call(caller.address(), "gone")).unwrap();
@@ -128,7 +128,7 @@ fn a_refusal_stays_one_when_the_caller_hangs_up_at_once() {
 
 #[test]
 fn a_key_chooses_once_by_both_ways_and_the_beep_waits_until_it_is_stored() {
-    let mut bench = Bench::new(47_340..=47_349);
+    let mut bench = Bench::new(27_640..=27_649);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&menu(&bench, caller.address(), "menu")).unwrap();
@@ -156,7 +156,7 @@ fn a_key_chooses_once_by_both_ways_and_the_beep_waits_until_it_is_stored() {
 
 #[test]
 fn a_stream_of_keys_is_a_sign_of_life() {
-    let mut bench = Bench::new(47_350..=47_359);
+    let mut bench = Bench::new(27_650..=27_659);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let call = Call {

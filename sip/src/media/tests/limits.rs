@@ -14,7 +14,7 @@ fn hold(call: &Call, holds: bool, addressed: bool) -> Peer {
 
 #[test]
 fn a_held_call_outlives_silence_and_absence() {
-    let mut bench = Bench::new(47_330..=47_339);
+    let mut bench = Bench::new(27_330..=27_339);
     for (name, addressed) in [("sendonly", true), ("unspecified", false)] {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);
@@ -46,7 +46,7 @@ fn a_held_call_outlives_silence_and_absence() {
 
 #[test]
 fn a_hold_without_a_packet_ends_after_its_own_time() {
-    let mut bench = Bench::new(47_340..=47_349);
+    let mut bench = Bench::new(27_340..=27_349);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let call = Call {
@@ -70,7 +70,7 @@ fn a_hold_without_a_packet_ends_after_its_own_time() {
 fn ten_thousand_injected_packets_are_counted_and_neither_heard_nor_answered() {
     const INJECTED: u32 = 10_000;
     const FRAMES: u16 = 200;
-    let mut bench = Bench::new(47_350..=47_359);
+    let mut bench = Bench::new(27_350..=27_359);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&bench.call(caller.address(), "injected")).unwrap();
@@ -126,7 +126,7 @@ fn ten_thousand_injected_packets_are_counted_and_neither_heard_nor_answered() {
 /// one that a new description names is.
 #[test]
 fn where_sources_are_named_they_alone_are_heard() {
-    let mut bench = Bench::new(47_390..=47_399);
+    let mut bench = Bench::new(27_390..=27_399);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "named");

@@ -26,7 +26,7 @@ fn in_force(done: Done) -> Pause {
 /// the call by its silence.
 #[test]
 fn what_is_said_in_a_pause_is_silence_to_the_sample() {
-    let mut bench = Bench::new(47_400..=47_419);
+    let mut bench = Bench::new(27_400..=27_419);
     for encrypted in [false, true] {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);
@@ -102,7 +102,7 @@ fn what_is_said_in_a_pause_is_silence_to_the_sample() {
 
 #[test]
 fn a_hold_and_another_address_change_nothing_about_a_pause() {
-    let mut bench = Bench::new(47_420..=47_439);
+    let mut bench = Bench::new(27_420..=27_439);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let call = bench.call(caller.address(), "moved");
@@ -139,7 +139,7 @@ fn a_hold_and_another_address_change_nothing_about_a_pause() {
 
 #[test]
 fn a_recording_that_is_none_is_not_paused_and_one_that_is_over_neither() {
-    let mut bench = Bench::new(47_440..=47_459);
+    let mut bench = Bench::new(27_440..=27_459);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     assert_eq!(pause(&leg, true, Instant::now()).0, Done::NotBegun);
@@ -166,7 +166,7 @@ fn a_recording_that_is_none_is_not_paused_and_one_that_is_over_neither() {
 /// Keys of a pause are not even counted: how many there were is the length of a code.
 #[test]
 fn keys_of_a_pause_are_nobodys_business() {
-    let mut bench = Bench::new(47_460..=47_479);
+    let mut bench = Bench::new(27_460..=27_479);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     leg.start(&bench.call(caller.address(), "card")).unwrap();
@@ -196,7 +196,7 @@ fn keys_of_a_pause_are_nobodys_business() {
 
 #[test]
 fn a_discarded_recording_leaves_no_file() {
-    let mut bench = Bench::new(47_480..=47_499);
+    let mut bench = Bench::new(27_480..=27_499);
     for begun in [true, false] {
         let mut leg = bench.engine.reserve().unwrap();
         let caller = Caller::new(&leg);

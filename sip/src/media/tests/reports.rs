@@ -109,17 +109,17 @@ fn tells(muxed: bool, ports: RangeInclusive<u16>) {
 
 #[test]
 fn reports_go_both_ways_on_a_port_of_their_own() {
-    tells(false, 47_300..=47_309);
+    tells(false, 27_300..=27_309);
 }
 
 #[test]
 fn reports_go_both_ways_on_the_port_of_sound() {
-    tells(true, 47_310..=47_319);
+    tells(true, 27_310..=27_319);
 }
 
 #[test]
 fn strangers_are_not_believed_and_a_held_peer_is_told_nothing() {
-    let mut bench = Bench::new(47_320..=47_329);
+    let mut bench = Bench::new(27_320..=27_329);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "held");

@@ -34,7 +34,7 @@ impl voxea_recorder::manifest::Sign for Nobody {
 /// Goes red where packets count that were sent to nobody.
 #[test]
 fn who_holds_from_the_beginning_is_told_when_the_hold_ends() {
-    let mut bench = Bench::new(47_500..=47_519);
+    let mut bench = Bench::new(27_500..=27_519);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "held");
@@ -60,7 +60,7 @@ fn who_holds_from_the_beginning_is_told_when_the_hold_ends() {
 
 #[test]
 fn who_holds_in_the_greeting_hears_it_again() {
-    let mut bench = Bench::new(47_520..=47_539);
+    let mut bench = Bench::new(27_520..=27_539);
     let mut leg = bench.engine.reserve().unwrap();
     let caller = Caller::new(&leg);
     let mut call = bench.call(caller.address(), "interrupted");
@@ -87,7 +87,7 @@ fn who_holds_in_the_greeting_hears_it_again() {
 
 #[test]
 fn an_announcement_that_nobody_can_hear_ends_the_call_without_a_file() {
-    let mut bench = Bench::new(47_540..=47_559);
+    let mut bench = Bench::new(27_540..=27_559);
     let refused = SocketAddr::from(([255, 255, 255, 255], 9));
     for case in ["held", "nowhere", "unreachable", "nothing to say"] {
         let mut leg = bench.engine.reserve().unwrap();
