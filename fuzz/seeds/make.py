@@ -110,6 +110,7 @@ seed("smpp_receipt", "text", receipt_seed(0, b"42", receipt))
 seed("smpp_receipt", "parameters", receipt_seed(0x27, b"0A1F", b""))
 seed("smpp_receipt", "both", receipt_seed(0x57, b"x-1", b"id:9,stat:DELIVRD;err:000\r\ntext:id:7"))
 seed("smpp_receipt", "ucs2", receipt_seed(8, b"12345678", "Id: 7 Stat: EXPIRED".encode("utf-16-be")))
+seed("smpp_receipt", "blank", b"\xff\xff\n")
 for name, body in {
     "narrow": b"\x05\x00\x03\x07\x02\x01un", "wide": b"\x06\x08\x04\x00\x07\x02\x02deux", "turkish": b"\x03\x24\x01\x01kre\x1bs",
     "several": b"\x0b\x25\x01\x03\x00\x03\x07\x02\x01\x24\x01\x03oi", "over": b"\x20abc", "empty": b"\x00abc",
