@@ -62,6 +62,8 @@ async fn talk(bind: &str, version: &str) -> Result<Vec<Wired>> {
     let binds = smsc.look(|ledger| ledger.binds);
     smsc.unbind();
     ensure!(smsc.until(PATIENCE, |ledger| ledger.binds > binds).await, "no second bind");
+    // A link that knows that it is bound says goodbye.
+    running.up("smpp").await?;
     running.stop().await?;
     Ok(smsc.look(|ledger| ledger.wire.clone()))
 }
