@@ -101,6 +101,29 @@ talk = pdu(9, 1, bind) + pdu(0x80000009, 1, b"smsc\0") + pdu(0x15, 2) + pdu(0x80
 talk += pdu(0x80000004, 4, b"42\0") + pdu(0x80000000, 5, status=3) + pdu(6, 6) + pdu(0x80000006, 6) + pdu(0x77, 8, b"?")
 seed("smpp_frame", "talk", talk)
 
+
+def receipt_seed(which, name, text):
+    return bytes([which, len(name)]) + name + text
+
+
+seed("smpp_receipt", "text", receipt_seed(0, b"42", receipt))
+seed("smpp_receipt", "parameters", receipt_seed(0x27, b"0A1F", b""))
+seed("smpp_receipt", "both", receipt_seed(0x57, b"x-1", b"id:9,stat:DELIVRD;err:000\r\ntext:id:7"))
+seed("smpp_receipt", "ucs2", receipt_seed(8, b"12345678", "Id: 7 Stat: EXPIRED".encode("utf-16-be")))
+seed("smpp_receipt", "blank", b"\xff\xff\n")
+for name, body in {
+    "narrow": b"\x05\x00\x03\x07\x02\x01un", "wide": b"\x06\x08\x04\x00\x07\x02\x02deux", "turkish": b"\x03\x24\x01\x01kre\x1bs",
+    "several": b"\x0b\x25\x01\x03\x00\x03\x07\x02\x01\x24\x01\x03oi", "over": b"\x20abc", "empty": b"\x00abc",
+}.items():
+    seed("smpp_udh", name, bytes([0, 9, 3, 2]) + body)
+    seed("smpp_udh", name + "16", bytes([9, 9, 3, 2]) + body)
+for name, text in {
+    "gsm": "Déjà noté, à 5 € [près]", "ucs2": "Reçu, à bientôt 😀", "typography": "« L’été… » – l\u00a0œuf", "long": "Voilà {5 €} " * 40,
+    "emoji": "👍🏽" * 60, "turned": "ça " * 60,
+}.items():
+    for policy in (0, 2, 6):
+        seed("sms_prepare", f"{name}{policy}", bytes([policy, 9]) + text.encode())
+
 # Deeds of the sip_dialog target: which, by whom (4 and more over TCP), how.
 INVITE, ACK, CANCEL, BYE, REINVITE, REACK, UPDATE, ANSWER, TIME, ACCEPT, REJECT, HANGUP = 0, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 15
 for name, deeds in {

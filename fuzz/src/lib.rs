@@ -1,5 +1,7 @@
 //! What the targets share: the bound on time, and whose panics are no find.
 
+pub mod texts;
+
 use std::time::Duration;
 
 use nix::time::ClockId;

@@ -67,6 +67,8 @@ pub struct Config {
     pub enquire: Duration,
     /// How long a response may take.
     pub response: Duration,
+    /// The longest wait between two tries to reach the SMSC; the first one is a second, and they double.
+    pub reconnect: Duration,
     /// What the SMSC means by data_coding 0.
     pub default_alphabet: DefaultAlphabet,
     /// What to answer while the store is away; `None`: nothing, and the bind is closed.
@@ -127,6 +129,7 @@ impl Config {
             parts: seconds(section.int_or("parts_seconds", 86_400, 1..=7 * 86_400)),
             enquire: seconds(section.int_or("enquire_seconds", 30, 1..=3600)),
             response: seconds(section.int_or("response_seconds", 20, 1..=600)),
+            reconnect: seconds(section.int_or("reconnect_seconds", 60, 1..=3600)),
             default_alphabet,
             busy_status: u32::try_from(busy).ok().filter(|status| *status != 0),
             theme: section.string("theme"),

@@ -2,14 +2,15 @@
 
 pub mod calls;
 pub mod messages;
+pub mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
+pub use crate::dice::Dice;
 use crate::scratch::{Rest, Running};
 
 /// What came of one kind of contact.
@@ -52,32 +53,6 @@ impl fmt::Display for Tally {
             "acknowledged {} / lost {} / doubled {}",
             self.acknowledged, self.lost, self.doubled
         )
-    }
-}
-
-/// Random numbers that a run can be repeated with (xorshift64).
-#[derive(Debug, Clone)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// From a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `limit`.
-    pub const fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    /// A time from `least`, at most `spread` longer.
-    pub fn time(&mut self, least: Duration, spread: Duration) -> Duration {
-        let spread = u64::try_from(spread.as_millis()).unwrap_or(1).max(1);
-        least + Duration::from_millis(self.below(spread))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A peer that runs on Node: told what to do by lines of JSON, telling what it sees by lines of JSON.
+//! A peer that runs on Node or Python: told what to do by lines of JSON, telling what it sees by lines of JSON.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 /// Longest it may take to do something.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest it may take to start: some bring servers of their own.
+const STARTING: Duration = Duration::from_secs(120);
 
-/// The process; it ends with this.
+/// The process; it ends with this, or when its standard input does: one on Python has children of its own to end.
 pub struct Node {
     _child: Child,
     orders: ChildStdin,
@@ -32,14 +34,30 @@ impl Node {
             "{package} is missing: scripts/install-peers installs it"
         );
         let mut command = Command::new("node");
-        command
-            .arg(script)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        let mut child = command.spawn().context("node is missing")?;
+        command.arg(script).current_dir(folder).kill_on_drop(true);
+        Self::spawn(command).await
+    }
+
+    /// Starts a script of `tests/peers/smpp` on Python, with its arguments, and waits until it listens: what it says then.
+    ///
+    /// # Errors
+    /// Python or a package is missing, or it does not listen.
+    pub async fn python(script: &str, arguments: &[&str]) -> Result<(Self, Value)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/smpp");
+        let python = folder.join(".venv/bin/python");
+        ensure!(
+            python.exists(),
+            "{} is missing: scripts/install-peers installs it",
+            python.display()
+        );
+        let mut command = Command::new(python);
+        command.arg(script).args(arguments).current_dir(folder);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Result<(Self, Value)> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let orders = child.stdin.take().context("no stdin")?;
         let told = BufReader::new(child.stdout.take().context("no stdout")?).lines();
         let mut node = Self {
@@ -47,7 +65,7 @@ impl Node {
             orders,
             told,
         };
-        let listening = node.until("listening").await?;
+        let listening = node.within(STARTING, "listening").await?;
         Ok((node, listening))
     }
 
@@ -65,8 +83,12 @@ impl Node {
     /// # Errors
     /// It ends, fails, or takes too long.
     pub async fn until(&mut self, event: &str) -> Result<Value> {
+        self.within(PATIENCE, event).await
+    }
+
+    async fn within(&mut self, patience: Duration, event: &str) -> Result<Value> {
         loop {
-            let line = timeout(PATIENCE, self.told.next_line())
+            let line = timeout(patience, self.told.next_line())
                 .await
                 .with_context(|| format!("no {event}"))??;
             let told: Value = serde_json::from_str(&line.context("the peer ended")?)?;

@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use ledger::{Answer, Entry, Fate, Ledger, Receipts};
+pub use ledger::{Answer, Entry, Fate, Ledger, Receipts, Wired};
 pub use pdu::{Message, Submit};
-pub use shared::Manner;
 use shared::{Deed, Shared};
+pub use shared::{Loss, Manner};
 
 /// A running SMSC; it ends when this is dropped.
 #[derive(Debug)]
@@ -42,7 +42,15 @@ impl Smsc {
     /// # Errors
     /// The socket's.
     pub async fn listen(system_id: &str, password: &str, manner: Manner) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::listen_at("127.0.0.1:0", system_id, password, manner).await
+    }
+
+    /// The same at an address of the caller's.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn listen_at(address: &str, system_id: &str, password: &str, manner: Manner) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             system_id: system_id.to_owned(),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use voxea_tests::kill::{calls, messages};
+use voxea_tests::kill::{calls, messages, texts};
 use voxea_tests::postgres::Postgres;
 use voxea_tests::scratch;
 
@@ -89,4 +89,40 @@ async fn acknowledging_before_the_commit_is_caught() -> Result<()> {
         }
     }
     panic!("thirty kills of a daemon that acknowledges too early, and nothing was missed")
+}
+
+async fn both_ways(name: &str, store: &str) -> Result<()> {
+    let kills = (kills() / 2).max(4);
+    let outcome = texts::run(&binary(), store, kills, &[]).await?;
+    println!(
+        "{name}, {kills} kills: texts {}; replies {}, {} shown as unknown, {} of these sent twice",
+        outcome.texts, outcome.replies, outcome.unknown, outcome.unknown_doubled
+    );
+    assert!(outcome.is_sound(), "{outcome:?}");
+    assert!(outcome.replies.acknowledged > 0 && outcome.unknown_doubled == 0, "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reply_is_lost_or_sent_twice_on_sqlite() -> Result<()> {
+    both_ways("SQLite", "sqlite:voxea.db").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reply_is_lost_or_sent_twice_on_postgres() -> Result<()> {
+    let cluster = Postgres::start()?;
+    both_ways("PostgreSQL", &cluster.database("voxea")?).await
+}
+
+/// The gate can fail: a daemon that sends again what its dead predecessor may have sent is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sending_again_after_a_death_is_caught() -> Result<()> {
+    for _ in 0..5 {
+        let outcome = texts::run(&binary(), "sqlite:voxea.db", 6, &[("VOXEA_MUTANT", "send_again")]).await?;
+        println!("mutant: replies {}", outcome.replies);
+        if outcome.replies.doubled > 0 {
+            return Ok(());
+        }
+    }
+    panic!("thirty kills of a daemon that sends again, and nothing was seen")
 }

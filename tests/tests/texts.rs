@@ -150,6 +150,39 @@ async fn a_text_whose_answer_was_lost_is_not_taken_in_twice() -> Result<()> {
     running.stop().await
 }
 
+/// An answer is stored when it comes, not when the link next has something to do: who dies in between knows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_is_submitted_as_soon_as_the_smsc_says_so() -> Result<()> {
+    let quiet = Manner {
+        receipts: voxea_tests::smsc::Receipts::None,
+        ..Manner::default()
+    };
+    let smsc = Smsc::listen("voxea", "secret", quiet).await?;
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channel(&smsc.address().to_string())).await?;
+    let running = scratch.run().await?;
+    running.up("smpp").await?;
+    smsc.send(&Message::plain("33644444444", "Un arbre est tombé"));
+    ensure!(
+        smsc.until(PATIENCE, voxea_tests::smsc::Ledger::all_settled).await,
+        "the text was not taken"
+    );
+    let (request, _) = interactions(&running, "+33644444444").await?;
+    let target = format!("/v1/requests/{}/replies", request["id"].as_str().context("no id")?);
+    let reply = running
+        .rest()
+        .call("POST", &target, Some(&json!({"text": "Merci"})))
+        .await?
+        .json()?;
+    ensure!(
+        smsc.until(PATIENCE, |ledger| ledger.submits.len() == 1).await,
+        "nothing was submitted"
+    );
+    let target = format!("/v1/replies/{}", reply["id"].as_str().context("no id")?);
+    let soon = Duration::from_secs(10);
+    running.rest().until(&target, soon, |reply| reply["state"] == "submitted").await?;
+    running.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_pdus_are_answered_and_the_link_lives() -> Result<()> {
     let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;

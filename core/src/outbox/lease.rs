@@ -9,6 +9,7 @@ use super::settle::Settlement;
 use super::texting::Joined;
 use crate::base::account::Account;
 use crate::base::error::Result;
+use crate::base::mutant;
 use crate::base::time::{self, Millis};
 use crate::store::on;
 use crate::store::{Store, Tx};
@@ -191,7 +192,10 @@ impl Outbox {
     /// # Errors
     /// The store's.
     pub async fn take_over(&self, account: &Account) -> Result<()> {
-        let sql = "UPDATE reply SET lease_until = 1 WHERE account = $1 AND state = 'queued' AND lease_until > 1";
+        let mut sql = "UPDATE reply SET lease_until = 1 WHERE account = $1 AND state = 'queued' AND lease_until > 1";
+        if mutant::active("send_again") {
+            sql = "UPDATE reply SET lease_until = 0 WHERE account = $1 AND state = 'queued' AND lease_until > 1";
+        }
         let mut tx = self.store.begin().await?;
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(account.key()).execute(db).await.map(|_| ()))?;
         tx.commit().await?;

@@ -85,7 +85,11 @@ const FULL: [&str; 10] = [
 /// Reads a receipt.
 pub(super) fn read(text: &str, tlvs: &Tlvs) -> Receipt {
     let fields = Fields::read(text);
-    let id = tlvs.receipted_message_id.as_deref().filter(|id| !id.is_empty()).or(fields.id);
+    let id = tlvs
+        .receipted_message_id
+        .as_deref()
+        .filter(|id| !id.trim().is_empty())
+        .or(fields.id);
     let by_number = tlvs
         .message_state
         .and_then(|state| STATES.iter().find(|(number, ..)| *number == state));
@@ -325,6 +329,12 @@ mod tests {
             receipt(&["abc-1"], ReceiptState::Failed, Some("DELIVRD err 11"))
         );
         assert_eq!(read("", &tlvs), receipt(&["abc-1"], ReceiptState::Failed, Some("UNDELIV err 11")));
+        let blank = Tlvs {
+            receipted_message_id: Some(" ".to_owned()),
+            ..Tlvs::default()
+        };
+        assert_eq!(read("id:x9 stat:DELIVRD", &blank).ids, ["x9"], "an id of blanks is none");
+        assert_eq!(read("", &blank).ids, [""; 0]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Keeper {
             meter: Meter::new(&name, place::kind(bind), place::window(config, bind)),
             name: Arc::from(name),
             bind,
-            retry: Backoff::new(RETRY.0, RETRY.1),
+            retry: Backoff::new(RETRY.0, config.reconnect),
             halt: Backoff::new(HALT.0, HALT.1),
             due: Some(now),
             halted: false,

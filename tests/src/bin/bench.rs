@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use voxea_tests::ceiling::sqlite as sqlite_ceiling;
 use voxea_tests::dovecot::{Dovecot, PASSWORD};
 use voxea_tests::kill::requests;
 use voxea_tests::postgres::Postgres;
@@ -123,21 +124,6 @@ async fn idle(binary: &Path) -> Result<Row> {
         format!("{megabytes} MB"),
         "-".to_owned(),
     ))
-}
-
-/// Rows a second that bare SQLite commits in transactions of this size, with two indexes and `synchronous=FULL`.
-fn sqlite_ceiling(batch: usize) -> Result<f64> {
-    let script = format!(
-        "import sqlite3,time,tempfile,os\nd=tempfile.mkdtemp()\nc=sqlite3.connect(d+'/x.db',isolation_level=None)\n\
-         c.execute('pragma journal_mode=wal');c.execute('pragma synchronous=full')\nc.execute('create table t(a text primary key,b text,c int,d text)');c.execute('create index i on t(b)')\n\
-         n=0;t=time.time()\nwhile time.time()-t<3:\n c.execute('begin immediate')\n c.executemany('insert into t values(?,?,?,?)',[(os.urandom(16).hex(),str(n+i),n,'x'*150) for i in range({batch})])\n c.execute('commit');n+={batch}\nprint(n/(time.time()-t))"
-    );
-    let output = Command::new("python3")
-        .args(["-c", &script])
-        .output()
-        .context("python3 is missing")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
 async fn texts(binary: &Path, database: &str, store: &str, window: usize, ceiling: f64) -> Result<Row> {

@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::ledger::{Answer, Fate, Receipts};
+use super::ledger::{Answer, Fate, Receipts, Wired};
 use super::pdu::{self, Submit};
 use super::shared::{Deed, Shared};
+use crate::dice::Dice;
+
+/// Connections of all SMSCs of this process, counted.
+static NUMBERS: AtomicU32 = AtomicU32::new(1);
 
 /// Takes binds until it is aborted. A new connection takes over from the old one.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -36,6 +41,7 @@ impl Drop for Serving {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let mut connection = Connection {
         shared,
         stream,
@@ -44,6 +50,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         sequence: 0,
         bound: false,
         responses: 0,
+        number,
+        dice: Dice::new(u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        cutting: false,
     };
     let _ = connection.run().await;
 }
@@ -57,6 +66,9 @@ struct Connection {
     sequence: u32,
     bound: bool,
     responses: u32,
+    number: u32,
+    dice: Dice,
+    cutting: bool,
 }
 
 impl Drop for Connection {
@@ -80,6 +92,7 @@ impl Connection {
             self.deliver();
             if !self.out.is_empty() {
                 self.stream.write_all(&self.out).await?;
+                self.tap(true, &self.out);
                 self.out.clear();
             }
             tokio::select! {
@@ -96,7 +109,11 @@ impl Connection {
                             break;
                         }
                         let frame = inbox.split_to(length);
+                        self.tap(false, &frame);
                         self.heard(id, status, sequence, &frame[16..]);
+                        if self.cutting {
+                            return Ok(());
+                        }
                     }
                     self.shared.touch();
                     inbox.reserve(64 * 1024);
@@ -113,6 +130,16 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+
+    fn tap(&self, ours: bool, bytes: &[u8]) {
+        if self.shared.manner().tap {
+            self.shared.ledger().wire.push(Wired {
+                ours,
+                link: self.number,
+                bytes: bytes.to_vec(),
+            });
         }
     }
 
@@ -195,8 +222,20 @@ impl Connection {
         if manner.deaf {
             return;
         }
+        let fate = self.dice.below(1000);
+        if fate < manner.loss.cut {
+            ledger.lost.1 += 1;
+            drop(ledger);
+            self.cutting = true;
+            return;
+        }
         self.open.remove(&sequence);
         self.responses += 1;
+        if fate < manner.loss.cut + manner.loss.dropped {
+            ledger.lost.0 += 1;
+            ledger.requeue([number].into_iter());
+            return;
+        }
         if manner.lose_one_in.is_some_and(|one| self.responses.is_multiple_of(one)) {
             ledger.requeue([number].into_iter());
         } else {

@@ -55,6 +55,17 @@ pub enum Receipts {
     Failed,
 }
 
+/// PDUs as one side wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wired {
+    /// Whether the SMSC wrote them; else the ESME.
+    pub ours: bool,
+    /// The bind that they were seen on, by its number.
+    pub link: u32,
+    /// One PDU of the ESME, or as many as the SMSC wrote at once.
+    pub bytes: Vec<u8>,
+}
+
 /// Everything that happened.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -76,6 +87,10 @@ pub struct Ledger {
     pub others: Vec<[u32; 3]>,
     /// Acknowledged and refused messages, counted.
     pub settled: usize,
+    /// How many responses were lost on purpose, by dropping and by cutting.
+    pub lost: (usize, usize),
+    /// Every PDU in its order, while [`super::Manner::tap`] is on.
+    pub wire: Vec<Wired>,
     pub(super) queue: VecDeque<usize>,
     pub(super) answers: VecDeque<Answer>,
 }
@@ -92,6 +107,8 @@ impl Ledger {
             enquiries: 0,
             others: Vec::new(),
             settled: 0,
+            lost: (0, 0),
+            wire: Vec::new(),
             queue: VecDeque::new(),
             answers: VecDeque::new(),
         }

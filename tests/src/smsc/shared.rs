@@ -17,12 +17,16 @@ pub struct Manner {
     pub deaf: bool,
     /// Of so many responses one is lost; its message is delivered again at once, on the same link.
     pub lose_one_in: Option<u32>,
+    /// Responses are lost at random; what they were about is delivered again.
+    pub loss: Loss,
     /// Answer nothing, enquire_link included: a half-open link.
     pub mute: bool,
     /// Answer cancel_sm with this command_status.
     pub refuse_cancel: Option<u32>,
     /// What follows a submit_sm.
     pub receipts: Receipts,
+    /// Keep every PDU of both sides in [`Ledger::wire`].
+    pub tap: bool,
     /// Write message ids in hexadecimal in the response and in decimal in the receipt.
     pub hexadecimal_ids: bool,
 }
@@ -34,12 +38,23 @@ impl Default for Manner {
             refuse_bind: None,
             deaf: false,
             lose_one_in: None,
+            loss: Loss::default(),
             mute: false,
             refuse_cancel: None,
             receipts: Receipts::Delivered,
+            tap: false,
             hexadecimal_ids: false,
         }
     }
+}
+
+/// Responses that are lost, in a thousand, of the two ways in which one can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Its bytes are dropped, and its message is delivered again at once on the same link.
+    pub dropped: u64,
+    /// The link is cut before it is read, and all without an answer is delivered again on the next.
+    pub cut: u64,
 }
 
 /// What the test does to the connection.
