@@ -4,12 +4,8 @@ use voxea_core::base::account::{Account, Kind};
 use voxea_core::base::settings::{Problem, Section, Written};
 use voxea_core::contact::AutomaticTexts;
 use voxea_rules::notice::Inputs;
-use voxea_rules::sender::SenderId;
 
 use super::store::Organisation;
-
-/// By whose rules a number of ours is judged.
-const COUNTRY: &str = "FR";
 
 /// One bind.
 #[derive(Debug)]
@@ -66,9 +62,6 @@ impl Texts {
             }
             let answers = bind.texts.commands.is_some() && bind.texts.sender.is_some();
             if let Some(number) = bind.number {
-                if let Err(error) = SenderId::new(&number.text, COUNTRY) {
-                    hints.push(number.warning(format!("{:?} may be refused by French operators: it {error}", number.text)));
-                }
                 if answers && organisation.phone.is_none() {
                     hints.push(number.warning(
                         "is answered to CONTACT without a telephone number; write phone = \"01 40 20 50 50\" into [organisation], or contact_text here",
@@ -139,7 +132,7 @@ mod tests {
         assert_eq!(read(phone, &[&bind("36123")]).1, [""; 0]);
         let (_, said) = read(phone, &[&bind("+33612345678")]);
         assert!(
-            said.len() == 1 && said[0].starts_with("warning: ") && said[0].contains("0937"),
+            said.len() == 1 && said[0].starts_with("line 5: smpp[0].number: ") && said[0].contains("0937"),
             "{said:?}"
         );
         let (_, said) = read("phone = \"mairie\"\n", &[]);
