@@ -429,7 +429,8 @@ mod tests {
         /// The mutant that turns it red: copy `Seen::Hidden` too, or a field of any length.
         #[test]
         fn nothing_personal_is_left_however_broken(
-            number in "33[67][1-9]{8}",
+            // Its middle has no 3, by which what is shown of its beginning would be taken for it.
+            number in "33[67][124589]{8}",
             // No letter of the service_type, CMT, which is shown.
             text in "[ABD-LN-SU-Z]{6,80}",
             cut in 0_usize..200,
