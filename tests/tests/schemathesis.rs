@@ -100,6 +100,7 @@ fn told(ids: &Ids) -> String {
         "[[operations]]\ninclude-path-regex = \"/contact-points/.pid.\"\nparameters = {{ \"path.id\" = \"{}\", \"path.pid\" = \"{}\" }}\n\n",
         ids.citizen, ids.point
     );
+    file += "[[operations]]\ninclude-path-regex = \"^/v1/channels/.kind.\"\nparameters = { \"path.kind\" = \"smpp\", \"path.name\" = \"s\" }\n\n";
     file += "[[operations]]\ninclude-path-regex = \"^/v1/agents/.login.\"\nparameters = { \"path.login\" = \"seeded\" }\n";
     file
 }
@@ -157,7 +158,8 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
         let summary = said.lines().filter(|line| line.contains("generated") || line.contains("Tested:"));
         if name == "admin" {
             // It would not have seen what the operations answer for things that are there.
-            let missing = said.split("Missing test data").nth(1).is_some_and(|told| told.contains("- GET "));
+            let told = said.split("Missing test data").nth(1).unwrap_or_default();
+            let missing = told.lines().any(|line| line.trim_start().starts_with("- GET "));
             ensure!(!missing, "{said}");
         }
         println!("key {name}: {}", summary.map(str::trim).collect::<Vec<_>>().join(", "));
