@@ -1,6 +1,7 @@
 //! Which channels the configuration asks for, and how each is run and probed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use voxea_core::Core;
@@ -12,13 +13,13 @@ use crate::config::Config;
 /// The one SIP endpoint's name.
 const SIP: &str = "sip";
 
-/// Every configured channel and what runs it.
-pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
-    let mut starts: Vec<(Account, Start)> = Vec::new();
+/// Every configured channel, the longest wait between its tries where it has one of its own, and what runs it.
+pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Option<Duration>, Start)> {
+    let mut starts: Vec<(Account, Option<Duration>, Start)> = Vec::new();
     if let Some(sip) = config.sip.clone() {
         let core = core.clone();
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_sip::run(Arc::clone(&sip), core.clone(), reporter, stop)));
-        starts.push((Account::new(Kind::Sip, SIP), start));
+        starts.push((Account::new(Kind::Sip, SIP), None, start));
     }
     // Before the first text comes, and all of them: no account answers another one of ours.
     for (account, texts) in &config.texts {
@@ -30,9 +31,9 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
             core.outbox.register(sender);
             core.outbox.set_texting(&smpp.account(), smpp.sending.texting);
         }
-        let (smpp, core) = (Arc::clone(smpp), core.clone());
+        let (smpp, core, longest) = (Arc::clone(smpp), core.clone(), smpp.reconnect);
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_smpp::run(Arc::clone(&smpp), core.clone(), reporter, stop)));
-        starts.push((Account::new(Kind::Smpp, name), start));
+        starts.push((Account::new(Kind::Smpp, name), Some(longest), start));
     }
     for (name, mailbox) in &config.mailboxes {
         if let Some(sender) = mailbox.sender() {
@@ -40,7 +41,7 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Start)> {
         }
         let (mailbox, core) = (Arc::clone(mailbox), core.clone());
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_imap::run(Arc::clone(&mailbox), core.clone(), reporter, stop)));
-        starts.push((Account::new(Kind::Mailbox, name), start));
+        starts.push((Account::new(Kind::Mailbox, name), None, start));
     }
     starts
 }

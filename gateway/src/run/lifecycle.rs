@@ -99,7 +99,7 @@ impl Daemon {
         let api_reporter = core.channels.register(http::account());
         let starts: Vec<_> = channels::starts(config, &core)
             .into_iter()
-            .map(|(account, start)| (core.channels.register(account), start))
+            .map(|(account, longest, start)| (core.channels.register(account), longest, start))
             .collect();
 
         let settings = Settings {
@@ -146,8 +146,8 @@ impl Daemon {
         api_reporter.up(vec![format!("{scheme}:{address}")]);
         tracing::info!(address = %address, tls = settings.tls, "api listening");
 
-        for (reporter, start) in starts {
-            supervisor.keep(reporter, start);
+        for (reporter, longest, start) in starts {
+            supervisor.keep(reporter, longest, start);
         }
         tracker.spawn(announce(core.clone(), stop.clone()));
         for (lane, name) in [(Lane::Main, "jobs"), (Lane::Uploads, "uploads")] {

@@ -55,9 +55,13 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Keeps one channel running. Its failures are its own: nothing here touches another channel.
-    pub(crate) fn keep(&self, reporter: Reporter, start: Start) {
-        let supervisor = self.clone();
+    /// Keeps one channel running, waiting at most `longest` between two tries after failures of peer or network, where
+    /// it is given. Its failures are its own: nothing here touches another channel.
+    pub(crate) fn keep(&self, reporter: Reporter, longest: Option<Duration>, start: Start) {
+        let mut supervisor = self.clone();
+        if let Some(longest) = longest {
+            supervisor.pace.retry.1 = longest;
+        }
         self.tracker.spawn(async move { supervisor.watch(reporter, start).await });
     }
 
@@ -204,8 +208,8 @@ mod tests {
         let refused: Start = Arc::new(|_, _| Box::pin(async { Exit::Halt("wrong password".to_owned()) }));
         let bad = supervisor.channels.register(Account::new(Kind::Smpp, "bad"));
         let wrong = supervisor.channels.register(Account::new(Kind::Mailbox, "wrong"));
-        supervisor.keep(bad, panicking);
-        supervisor.keep(wrong, refused);
+        supervisor.keep(bad, None, panicking);
+        supervisor.keep(wrong, None, refused);
         until(&supervisor, "bad", State::Up).await;
         until(&supervisor, "wrong", State::Halted).await;
         assert_eq!(lives.load(Ordering::SeqCst), 3);
@@ -231,7 +235,7 @@ mod tests {
                 std::future::pending().await
             })
         });
-        supervisor.keep(supervisor.channels.register(Account::new(Kind::Sip, "sip")), deaf);
+        supervisor.keep(supervisor.channels.register(Account::new(Kind::Sip, "sip")), None, deaf);
         until(&supervisor, "sip", State::Up).await;
         supervisor.tracker.close();
         supervisor.stop.soft.cancel();
