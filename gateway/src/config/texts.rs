@@ -61,12 +61,13 @@ impl Texts {
                 }
             }
             let answers = bind.texts.commands.is_some() && bind.texts.sender.is_some();
-            if let Some(number) = bind.number {
-                if answers && organisation.phone.is_none() {
-                    hints.push(number.warning(
-                        "is answered to CONTACT without a telephone number; write phone = \"01 40 20 50 50\" into [organisation], or contact_text here",
-                    ));
-                }
+            if let Some(number) = bind.number
+                && answers
+                && organisation.phone.is_none()
+            {
+                hints.push(number.warning(
+                    "is answered to CONTACT without a telephone number; write phone = \"01 40 20 50 50\" into [organisation], or contact_text here",
+                ));
             }
             settled.push((bind.account, bind.texts));
         }
