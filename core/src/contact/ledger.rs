@@ -66,10 +66,10 @@ impl<'v> Ledger<'v> {
     /// Inserts the rows, then the events at the positions behind theirs.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
         let mut script = Script::default();
-        self.sets.write(&mut script);
+        let large = self.sets.write(&mut script);
         feed::add(&mut script, self.position, self.now, &self.events);
         script.run(tx).await?;
-        self.sets.insert_large(tx).await
+        large.insert(tx).await
     }
 
     fn take(&mut self) -> i64 {

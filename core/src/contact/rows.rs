@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::contact::Contact;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
-use crate::base::hex;
 use crate::base::id;
 use crate::base::time::Millis;
 use crate::citizen;
@@ -95,6 +94,13 @@ pub(super) struct Sets<'v> {
     history: Vec<Row>,
 }
 
+/// Artefacts that go in one by one.
+#[derive(Debug)]
+pub(super) struct Large<'v> {
+    vault: &'v Vault,
+    raws: Vec<(String, PreparedRaw)>,
+}
+
 impl<'v> Sets<'v> {
     /// Empty ones.
     pub(super) const fn new(vault: &'v Vault) -> Self {
@@ -139,7 +145,7 @@ impl<'v> Sets<'v> {
                 self.raws.push(row!({
                     "interaction_id": interaction_id, "media_type": raw.media_type,
                     "sha256": vault.seal_some(Place::RawSha256, interaction_id, sha256)?, "size": raw.blob.size,
-                    "body": body.transpose()?.map(|body| hex::encode(&body)),
+                    "body": body.transpose()?,
                 }));
             }
             None => (),
@@ -188,22 +194,28 @@ impl<'v> Sets<'v> {
     }
 
     /// Adds all of them but the large artefacts, parents first.
-    pub(super) fn write(&self, script: &mut Script) {
-        script.add(&REQUEST, &self.requests);
-        script.add(&INTERACTION, &self.interactions);
-        script.add(&LINK, &self.links);
-        script.add(&RAW, &self.raws);
-        script.add(&ATTACHMENT, &self.attachments);
-        script.add(&CALL, &self.calls);
-        script.add(&RECORDING, &self.recordings);
-        script.add(&REPLY, &self.replies);
-        script.add(&HISTORY, &self.history);
-        script.add(&citizen::STOP, &self.opt_outs);
+    pub(super) fn write(self, script: &mut Script) -> Large<'v> {
+        script.add(&REQUEST, self.requests);
+        script.add(&INTERACTION, self.interactions);
+        script.add(&LINK, self.links);
+        script.add(&RAW, self.raws);
+        script.add(&ATTACHMENT, self.attachments);
+        script.add(&CALL, self.calls);
+        script.add(&RECORDING, self.recordings);
+        script.add(&REPLY, self.replies);
+        script.add(&HISTORY, self.history);
+        script.add(&citizen::STOP, self.opt_outs);
+        Large {
+            vault: self.vault,
+            raws: self.large,
+        }
     }
+}
 
-    /// Inserts the large artefacts, after the interactions that they belong to.
-    pub(super) async fn insert_large(self, tx: &mut Tx) -> Result<()> {
-        for (interaction_id, raw) in self.large {
+impl Large<'_> {
+    /// Inserts them, after the interactions that they belong to.
+    pub(super) async fn insert(self, tx: &mut Tx) -> Result<()> {
+        for (interaction_id, raw) in self.raws {
             let sql = "INSERT INTO raw (interaction_id, media_type, size, body) VALUES ($1, $2, $3, $4)";
             let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
             let bytes = raw.bytes.as_deref();

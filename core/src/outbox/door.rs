@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use voxea_rules::sms::{self, Preview};
 
+use super::queueing::Queue;
 use super::row::{COLUMNS, ReplyRow};
 use super::texting::Texting;
 use crate::base::account::{Account, Channel};
@@ -38,6 +39,7 @@ pub struct Outbox {
     pub(super) vault: Vault,
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
+    pub(super) queue: Queue,
     wake: Wake,
     senders: Arc<Mutex<Vec<Sender>>>,
     texting: Arc<Mutex<HashMap<String, Texting>>>,
@@ -55,6 +57,7 @@ impl Outbox {
             vault,
             feed,
             catalogue,
+            queue: Queue::default(),
             wake,
             senders: Arc::default(),
             texting: Arc::default(),
@@ -162,6 +165,13 @@ impl Outbox {
     }
 
     async fn next_due(&self, account: &Account) -> Result<Option<Millis>> {
+        // Mostly the first that waits is due, and a long queue need not be read to its end for that.
+        let sql = "SELECT due_at FROM reply WHERE account = $1 AND state = 'queued' AND due_at <= $2 AND lease_until = 0 ORDER BY position LIMIT 1";
+        let first: Option<Millis> =
+            on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).bind(time::now()).fetch_optional(db).await)?;
+        if first.is_some() {
+            return Ok(first);
+        }
         let sql = "SELECT MIN(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM reply WHERE account = $1 AND state = 'queued'";
         let queued: Option<Millis> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?;
         let cancelled = self.next_cancelled(account).await?;

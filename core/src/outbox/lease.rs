@@ -86,6 +86,7 @@ struct Leased {
     priority: i64,
     segments: i64,
     joined: Option<String>,
+    reference: String,
 }
 
 impl Leased {
@@ -106,7 +107,8 @@ impl Leased {
 }
 
 const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
-                         attempts, created_at, expires_at, priority, segments, joined";
+                         attempts, created_at, expires_at, priority, segments, joined, \
+                         (SELECT q.ref FROM request q WHERE q.id = reply.request_id) AS reference";
 
 /// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
 /// leased before and never settled is not leased again: it may have been sent. One whose hour has not come holds up none.
@@ -145,7 +147,6 @@ impl Outbox {
         let mut tx = self.store.begin().await?;
         let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(holder).fetch_all(db).await)?;
-        let references = references(&mut tx, &leased).await?;
         let mut splits = splits(&mut tx, &leased).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);
@@ -156,7 +157,7 @@ impl Outbox {
                 Ok(()) if row.channel == "sms" && row.ends() <= now => broken.push((row.id, Settlement::overdue())),
                 Ok(()) => {
                     let split = splits.remove(&row.id);
-                    able.push(outbound(row, &references, split));
+                    able.push(outbound(row, split));
                 }
                 Err(error) => {
                     tracing::error!(%error, "a reply cannot be read and is not sent");
@@ -203,19 +204,6 @@ impl Outbox {
     }
 }
 
-async fn references(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, String>> {
-    let mut found = HashMap::new();
-    for row in leased {
-        if found.contains_key(&row.request_id) {
-            continue;
-        }
-        let sql = "SELECT ref FROM request WHERE id = $1";
-        let reference: String = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(&row.request_id).fetch_one(db).await)?;
-        found.insert(row.request_id.clone(), reference);
-    }
-    Ok(found)
-}
-
 /// What is left of those that are of several segments; mostly there are none.
 async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>> {
     let mut found = HashMap::new();
@@ -234,13 +222,13 @@ async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>
     Ok(found)
 }
 
-fn outbound(row: Leased, references: &HashMap<String, String>, split: Option<Split>) -> Outbound {
+fn outbound(row: Leased, split: Option<Split>) -> Outbound {
     Outbound {
         expires_at: row.ends(),
         priority: u8::try_from(row.priority).unwrap_or(0),
         split,
         forget: Vec::new(),
-        reference: references.get(&row.request_id).cloned().unwrap_or_default(),
+        reference: row.reference,
         kind: row.kind.parse().unwrap_or(ReplyKind::Reply),
         reply_id: row.id,
         request_id: row.request_id,

@@ -1,11 +1,14 @@
 //! What a receipt says, and where it waits when it comes before the response that tells its id.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::row::ReplyState;
 use crate::base::account::Account;
 use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
-use crate::store::{Tx, on};
+use crate::store::{Column, Row, Rows, SetSql, Tx, on, row};
 use crate::vault::{Place, Vault};
 
 /// How a receipt ends a message.
@@ -62,6 +65,26 @@ pub(super) async fn park(tx: &mut Tx, vault: &Vault, account: &Account, keys: &[
             .bind(account.key()).bind(key).bind(&group).bind(state).bind(reason.as_deref()).bind(now).execute(db).await.map(|_| ()))?;
     }
     Ok(())
+}
+
+static PARKED: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("account", Column::Text), ("native_key", Column::Text)]).statement(
+        "SELECT p.account, p.native_key FROM {rows} AS r JOIN receipt_parked p ON p.account = r.account AND p.native_key = r.native_key",
+    )
+});
+
+/// For which of these ids, each with its account, a receipt waits.
+pub(super) async fn parked(tx: &mut Tx, keys: &[(&str, &str)]) -> Result<HashSet<(String, String)>> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<Row> = keys
+        .iter()
+        .map(|(account, key)| row!({"account": account, "native_key": key}))
+        .collect();
+    let (sql, rows) = (PARKED.for_tx(tx), Row::array(&rows));
+    let found: Vec<(String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
+    Ok(found.into_iter().collect())
 }
 
 /// Takes the receipt that waits for an id, if one does.

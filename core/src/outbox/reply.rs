@@ -1,9 +1,7 @@
 //! Queueing an answer.
 
-use serde_json::json;
-
 use super::door::{Outbox, Sender};
-use super::part;
+use super::queueing::Ask;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
 use super::texting::{Joined, Sending, Shape};
 use crate::base::account::Channel;
@@ -11,12 +9,10 @@ use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::id;
-use crate::base::time::{self, Millis};
-use crate::feed::{self, EventKind, NewEvent};
-use crate::request::{Status, record};
-use crate::store::Tx;
-use crate::store::on;
-use crate::vault::{Index, Place, Vault};
+use crate::base::time::Millis;
+use crate::request::Status;
+use crate::store::{Tx, on};
+use crate::vault::{Place, Vault};
 
 /// The longest answer by mail, in bytes.
 const MAIL_BYTES: usize = 256 * 1024;
@@ -35,8 +31,9 @@ pub struct NewReply {
 }
 
 /// What a reply must know of its request.
-#[derive(sqlx::FromRow)]
-struct Demand {
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct Demand {
+    pub(super) id: String,
     channel: String,
     account: Option<String>,
     status: String,
@@ -46,11 +43,23 @@ struct Demand {
 }
 
 /// Where a mail stands in its thread.
-#[derive(Default)]
-struct Thread {
-    message_id: Option<String>,
-    in_reply_to: Option<String>,
-    references: Option<String>,
+#[derive(Debug, Default)]
+pub(super) struct Thread {
+    pub(super) message_id: Option<String>,
+    pub(super) in_reply_to: Option<String>,
+    pub(super) references: Option<String>,
+}
+
+/// A reply that may be written.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) row: ReplyRow,
+    pub(super) sender: Sender,
+    pub(super) thread: Thread,
+    /// Of several segments, how they are held together.
+    pub(super) joined: Option<Joined>,
+    /// So many segments must be said to have arrived.
+    pub(super) receipts: i64,
 }
 
 impl Outbox {
@@ -73,35 +82,49 @@ impl Outbox {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
-        let mut tx = self.store.begin().await?;
-        let demand = lock(&mut tx, request_id, &self.vault).await?;
-        let reach = self.catalogue.reach(actor, Operation::Reply);
-        if !reach.covers(&demand.channel, demand.theme.as_deref()) {
-            return Err(CoreError::NotFound { what: "request" });
-        }
-        let (sender, recipient) = self.address(&demand, reply)?;
         if reply.text.len() > MAIL_BYTES {
             return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
         }
-        let now = time::now();
+        let ask = Ask {
+            actor: actor.clone(),
+            request_id: request_id.to_owned(),
+            reply: reply.clone(),
+            sending: *sending,
+        };
+        self.queue(ask).await
+    }
+
+    /// What a reply becomes, or why it cannot be.
+    pub(super) async fn plan(&self, tx: &mut Tx, ask: &Ask, demand: Option<&Demand>, now: Millis) -> Result<Planned> {
+        let Ask {
+            actor,
+            request_id,
+            reply,
+            sending,
+        } = ask;
+        let reach = self.catalogue.reach(actor, Operation::Reply);
+        let mut demand = demand
+            .filter(|demand| reach.covers(&demand.channel, demand.theme.as_deref()))
+            .cloned()
+            .ok_or(CoreError::NotFound { what: "request" })?;
+        demand.open(&self.vault)?;
+        let (sender, recipient) = self.address(&demand, reply)?;
         let shape = sending.shape(sender.channel, &self.texting(&sender.account), &reply.text, now)?;
-        let thread = match sender.channel {
-            Channel::Email => thread(&mut tx, request_id, &sender.from, &self.vault).await?,
-            _ => Thread::default(),
+        let (thread, subject) = match sender.channel {
+            Channel::Email => (
+                thread(tx, request_id, &sender.from, &self.vault).await?,
+                reply.subject.clone().or(demand.subject),
+            ),
+            _ => (Thread::default(), None),
         };
-        let subject = match sender.channel {
-            Channel::Email => reply.subject.clone().or(demand.subject),
-            _ => None,
-        };
-        let joined = shape.joined;
-        let receipts = shape.receipts;
-        let row = new_row(request_id, &sender, recipient, subject, shape, now);
-        write(&mut tx, actor, &row, &sender, &thread, &self.vault).await?;
-        shaped(&mut tx, &row, joined, receipts).await?;
-        tx.commit().await?;
-        self.feed.committed();
-        self.ring();
-        Ok(row)
+        let (joined, receipts) = (shape.joined, shape.receipts);
+        Ok(Planned {
+            row: new_row(request_id, &sender, recipient, subject, shape, now),
+            sender,
+            thread,
+            joined,
+            receipts,
+        })
     }
 
     fn address(&self, demand: &Demand, reply: &NewReply) -> Result<(Sender, String)> {
@@ -157,16 +180,14 @@ fn preferred(demand: &Demand) -> Result<Channel> {
         })
 }
 
-async fn lock(tx: &mut Tx, request_id: &str, vault: &Vault) -> Result<Demand> {
-    let sql = "UPDATE request SET version = version WHERE id = $1 RETURNING channel, account, status, subject, from_address, theme";
-    let row: Option<Demand> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_optional(db).await)?;
-    let mut row = row.ok_or(CoreError::NotFound { what: "request" })?;
-    let mut opening = vault.opening(request_id);
-    opening
-        .some(Place::RequestSubject, &mut row.subject)
-        .text(Place::RequestFromAddress, &mut row.from_address);
-    opening.strict()?;
-    Ok(row)
+impl Demand {
+    fn open(&mut self, vault: &Vault) -> Result<()> {
+        let mut opening = vault.opening(&self.id);
+        opening
+            .some(Place::RequestSubject, &mut self.subject)
+            .text(Place::RequestFromAddress, &mut self.from_address);
+        opening.strict()
+    }
 }
 
 /// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4).
@@ -235,66 +256,6 @@ fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option
         segments: shape.segments,
         cancel_at: None,
     }
-}
-
-async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thread: &Thread, vault: &Vault) -> Result<()> {
-    let detail = json!({"reply_id": row.id, "channel": row.channel});
-    record(tx, vault, &row.request_id, row.created_at, actor, "replied", &detail).await?;
-    if let Some(message_id) = &thread.message_id {
-        remember(tx, &vault.index(Index::MessageId, message_id), &row.request_id, row.created_at).await?;
-    }
-    // The interaction and the reply share one position; the event takes the next.
-    let position = feed::next_positions(tx, 2).await?;
-    let sql = "INSERT INTO interaction (id, position, channel, account, direction, native_id, from_address, to_address, subject, text, \
-               occurred_at, received_at, flags, deliveries, reply_id) \
-               VALUES ($1, $2, $3, $4, 'out', $5, $6, $7, $8, $9, $10, $10, '[]', 0, $11)";
-    let id = row.interaction_id.as_str();
-    let native_id = vault.seal_some(Place::InteractionNativeId, id, thread.message_id.as_deref())?;
-    let from = vault.seal(Place::InteractionFromAddress, id, &sender.from)?;
-    let to = vault.seal(Place::InteractionToAddress, id, &row.recipient)?;
-    let subject = vault.seal_some(Place::InteractionSubject, id, row.subject.as_deref())?;
-    let text = vault.seal(Place::InteractionText, id, &row.text)?;
-    on!(Tx, &mut *tx, db => sqlx::query(sql)
-        .bind(id).bind(position).bind(&row.channel).bind(&row.account).bind(native_id.as_deref())
-        .bind(from.as_ref()).bind(to.as_ref()).bind(subject.as_deref()).bind(text.as_ref()).bind(row.created_at).bind(&row.id)
-        .execute(db).await.map(|_| ()))?;
-    let sql = "INSERT INTO request_interaction (request_id, interaction_id, position) VALUES ($1, $2, $3)";
-    on!(Tx, &mut *tx, db => sqlx::query(sql)
-        .bind(&row.request_id).bind(&row.interaction_id).bind(position).execute(db).await.map(|_| ()))?;
-    let sql = "INSERT INTO reply (id, position, request_id, interaction_id, kind, channel, account, recipient, recipient_key, subject, text, \
-               message_id, in_reply_to, mail_references, state, created_at, due_at, send_at, expires_at, priority, segments) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
-    let recipient = vault.seal(Place::ReplyRecipient, &row.id, &row.recipient)?;
-    let subject = vault.seal_some(Place::ReplySubject, &row.id, row.subject.as_deref())?;
-    let text = vault.seal(Place::ReplyText, &row.id, &row.text)?;
-    let in_reply_to = vault.seal_some(Place::ReplyInReplyTo, &row.id, thread.in_reply_to.as_deref())?;
-    let references = vault.seal_some(Place::ReplyReferences, &row.id, thread.references.as_deref())?;
-    on!(Tx, &mut *tx, db => sqlx::query(sql)
-        .bind(&row.id).bind(position).bind(&row.request_id).bind(&row.interaction_id).bind(&row.kind).bind(&row.channel)
-        .bind(&row.account).bind(recipient.as_ref()).bind(vault.address(&row.recipient)).bind(subject.as_deref()).bind(text.as_ref())
-        .bind(&thread.message_id).bind(in_reply_to.as_deref()).bind(references.as_deref()).bind(&row.state).bind(row.created_at)
-        .bind(row.due_at).bind(row.send_at).bind(row.expires_at).bind(row.priority).bind(row.segments)
-        .execute(db).await.map(|_| ()))?;
-    let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
-        .with("reply_id", row.id.as_str())
-        .with("interaction_id", row.interaction_id.as_str())
-        .with("channel", row.channel.as_str())
-        .with("state", row.state.as_str());
-    feed::append(tx, position + 1, row.created_at, &[event]).await
-}
-
-/// What only a text of several segments has.
-async fn shaped(tx: &mut Tx, row: &ReplyRow, joined: Option<Joined>, receipts: i64) -> Result<()> {
-    let Some(joined) = joined else { return Ok(()) };
-    let sql = "UPDATE reply SET joined = $2, receipts = $3 WHERE id = $1";
-    on!(Tx, &mut *tx, db => sqlx::query(sql).bind(&row.id).bind(joined.as_str()).bind(receipts).execute(db).await.map(|_| ()))?;
-    part::queue(tx, &row.id, &row.account, row.segments).await
-}
-
-async fn remember(tx: &mut Tx, message_id: &str, request_id: &str, at: Millis) -> Result<()> {
-    let sql = "INSERT INTO message_id (message_id, request_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    on!(Tx, tx, db => sqlx::query(sql).bind(message_id).bind(request_id).bind(at).execute(db).await.map(|_| ()))?;
-    Ok(())
 }
 
 #[cfg(test)]

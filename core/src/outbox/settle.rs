@@ -1,9 +1,11 @@
 //! What became of a reply.
 
+use std::collections::HashMap;
+
 use super::door::Outbox;
 use super::part::{self, PartEnd};
 use super::row::ReplyState;
-use super::states::{settled, submitted};
+use super::states::{Taken, settled, submitted};
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, NewEvent};
@@ -85,7 +87,9 @@ impl Outbox {
         let now = time::now();
         let mut tx = self.store.begin().await?;
         let (mut events, mut queued) = (Vec::new(), false);
-        for (id, settlement) in &settlements {
+        let (taken, rest) = taken(&settlements);
+        submitted(&mut tx, &self.vault, now, &taken, &mut events).await?;
+        for (id, settlement) in rest {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
         }
@@ -109,6 +113,35 @@ impl Outbox {
     }
 }
 
+/// What the peer took, which is written as a set, and the rest. Of a reply that is settled more than once, each in its turn.
+fn taken(settlements: &[(String, Settlement)]) -> (Vec<Taken<'_>>, Vec<&(String, Settlement)>) {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for (id, _) in settlements {
+        *times.entry(id).or_default() += 1;
+    }
+    let (mut all, mut rest) = (Vec::new(), Vec::new());
+    for settlement in settlements {
+        match Taken::of(settlement).filter(|one| times.get(one.id) == Some(&1)) {
+            Some(one) => all.push(one),
+            None => rest.push(settlement),
+        }
+    }
+    (all, rest)
+}
+
+impl<'a> Taken<'a> {
+    fn of((id, settlement): &'a (String, Settlement)) -> Option<Self> {
+        match settlement {
+            Settlement::Submitted { native_id, last_word } => Some(Self {
+                id,
+                native_id: native_id.as_deref(),
+                last_word: *last_word,
+            }),
+            _ => None,
+        }
+    }
+}
+
 async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Settlement, events: &mut Vec<NewEvent>) -> Result<()> {
     match settlement {
         Settlement::Retry { at, reason } => {
@@ -120,7 +153,12 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             on!(Tx, tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
         }
         Settlement::Submitted { native_id, last_word } => {
-            submitted(tx, vault, now, id, native_id.as_deref(), *last_word, events).await?;
+            let taken = Taken {
+                id,
+                native_id: native_id.as_deref(),
+                last_word: *last_word,
+            };
+            submitted(tx, vault, now, &[taken], events).await?;
         }
         Settlement::Delivered { at } => settled(tx, vault, *at, id, ReplyState::Delivered, None, events).await?,
         Settlement::Rejected { reason } => {

@@ -54,6 +54,7 @@ mod place;
 mod poison;
 mod positions;
 mod postgres;
+mod queueing;
 mod redelivery;
 mod rights;
 mod texting;
@@ -138,6 +139,7 @@ stories! {
     }
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
+    queueing { replies_at_once_are_each_answered, settled_at_once_each_is_what_was_said, }
     rights {
         what_is_not_reached_is_not_there, who_may_not_change_changes_nothing, a_reader_of_little_moves_on,
         evidence_of_two_requests_names_those_that_are_reached,

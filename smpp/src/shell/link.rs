@@ -264,7 +264,9 @@ impl Link {
     fn mail(&mut self, mail: Mail) {
         match mail {
             Mail::Leased(leased, waiting) => {
-                self.reporter.queue(waiting);
+                if let Some(waiting) = waiting {
+                    self.reporter.queue(waiting);
+                }
                 if self.leaving.is_some() {
                     return self.outgoing.give_back(leased);
                 }

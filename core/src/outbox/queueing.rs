@@ -1,0 +1,186 @@
+//! Replies that are asked for at the same moment share a transaction, as contacts do: whoever comes first writes what waits.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::door::Outbox;
+use super::reply::{Demand, NewReply, Planned};
+use super::row::ReplyRow;
+use super::rows::Sets;
+use super::texting::Sending;
+use crate::base::actor::Actor;
+use crate::base::error::{CoreError, Result};
+use crate::base::time;
+use crate::feed::{self, EventKind, NewEvent};
+use crate::request::Notes;
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, on, row};
+
+/// Replies a transaction.
+const BATCH: usize = 64;
+/// Bytes of text a transaction, unless one alone has more; what is waiting is bounded by the callers.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Who waits when so many do is turned away.
+const MOST_WAITING: usize = 4096;
+
+static DEMANDS: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("id", Column::Text)])
+        .statement(
+            "SELECT q.id, q.channel, q.account, q.status, q.subject, q.from_address, q.theme \
+             FROM {rows} AS r JOIN request q ON q.id = r.id ORDER BY q.id",
+        )
+        .locking("q")
+});
+
+/// A reply that somebody asks for.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) actor: Actor,
+    pub(super) request_id: String,
+    pub(super) reply: NewReply,
+    pub(super) sending: Sending,
+}
+
+type Answer = oneshot::Sender<Result<ReplyRow>>;
+
+/// What waits to be written, and whose turn it is to write.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queue {
+    waiting: Arc<Mutex<VecDeque<(Ask, Answer)>>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Queue {
+    fn push(&self, ask: Ask, answer: Answer) -> Result<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MOST_WAITING {
+            return Err(CoreError::Unavailable("too many replies wait to be written".to_owned()));
+        }
+        waiting.push_back((ask, answer));
+        Ok(())
+    }
+
+    /// Takes the next batch, in order.
+    fn take(&self) -> Vec<(Ask, Answer)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.len() < BATCH
+            && let Some((ask, _)) = waiting.front()
+        {
+            bytes += ask.reply.text.len();
+            if bytes > BATCH_BYTES && !taken.is_empty() {
+                break;
+            }
+            taken.extend(waiting.pop_front());
+        }
+        taken
+    }
+}
+
+impl Outbox {
+    /// Has a reply written with those that wait at the same moment.
+    ///
+    /// # Errors
+    /// Of [`Outbox::reply_with`].
+    pub(super) async fn queue(&self, ask: Ask) -> Result<ReplyRow> {
+        let (answer, mut answered) = oneshot::channel();
+        self.queue.push(ask, answer)?;
+        let turn = tokio::select! {
+            biased;
+            done = &mut answered => return heard(done),
+            turn = Arc::clone(&self.queue.turn).lock_owned() => turn,
+        };
+        // A caller that goes away meanwhile must not take the answers of the others with it.
+        let outbox = self.clone();
+        tokio::spawn(async move {
+            outbox.write_waiting().await;
+            drop(turn);
+        });
+        heard(answered.await)
+    }
+
+    async fn write_waiting(&self) {
+        let (asks, answers): (Vec<Ask>, Vec<Answer>) = self.queue.take().into_iter().unzip();
+        let written = match self.write(&asks).await {
+            Ok(written) => written,
+            Err(CoreError::Unavailable(reason)) => {
+                let unavailable = || Err(CoreError::Unavailable(reason.clone()));
+                asks.iter().map(|_| unavailable()).collect()
+            }
+            Err(error) if asks.len() == 1 => vec![Err(error)],
+            Err(error) => {
+                tracing::warn!(%error, replies = asks.len(), "a set of replies was refused; each is tried alone");
+                let mut written = Vec::with_capacity(asks.len());
+                for ask in &asks {
+                    let alone = self.write(std::slice::from_ref(ask)).await;
+                    written.push(alone.and_then(|mut one| one.pop().unwrap_or_else(|| Err(gone()))));
+                }
+                written
+            }
+        };
+        for (answer, written) in answers.into_iter().zip(written) {
+            let _ = answer.send(written);
+        }
+    }
+
+    /// One transaction. A reply that cannot be has its own answer; an error is everybody's, and nothing is written then.
+    async fn write(&self, asks: &[Ask]) -> Result<Vec<Result<ReplyRow>>> {
+        if asks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.store.begin().await?;
+        let demands = demands(&mut tx, asks).await?;
+        let now = time::now();
+        let mut plans = Vec::with_capacity(asks.len());
+        for ask in asks {
+            plans.push(self.plan(&mut tx, ask, demands.get(&ask.request_id), now).await);
+        }
+        let (mut notes, mut sets, mut events) = (Notes::default(), Sets::default(), Vec::new());
+        for (ask, Planned { row, .. }) in asks.iter().zip(&plans).filter_map(|(ask, plan)| Some((ask, plan.as_ref().ok()?))) {
+            let detail = json!({"reply_id": row.id, "channel": row.channel});
+            notes.add(&self.vault, &row.request_id, now, &ask.actor, "replied", &detail)?;
+            let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
+                .with("reply_id", row.id.as_str())
+                .with("interaction_id", row.interaction_id.as_str())
+                .with("channel", row.channel.as_str());
+            events.push(event.with("state", row.state.as_str()));
+        }
+        if !events.is_empty() {
+            notes.audit(&mut tx).await?;
+            let first = feed::next_positions(&mut tx, 2 * events.len()).await?;
+            let mut position = first;
+            for planned in plans.iter().flatten() {
+                sets.add(&self.vault, planned, position)?;
+                position += 1;
+            }
+            let mut script = Script::default();
+            sets.write(&mut script);
+            notes.write(&mut script);
+            feed::add(&mut script, position, now, &events);
+            script.run(&mut tx).await?;
+            tx.commit().await?;
+            self.feed.committed();
+            self.ring();
+        }
+        Ok(plans.into_iter().map(|plan| plan.map(|planned| planned.row)).collect())
+    }
+}
+
+fn gone() -> CoreError {
+    CoreError::Unavailable("whoever wrote the replies is gone".to_owned())
+}
+
+fn heard(answered: std::result::Result<Result<ReplyRow>, oneshot::error::RecvError>) -> Result<ReplyRow> {
+    answered.unwrap_or_else(|_| Err(gone()))
+}
+
+/// The requests that are answered, locked until the transaction ends.
+async fn demands(tx: &mut Tx, asks: &[Ask]) -> Result<HashMap<String, Demand>> {
+    let ids: BTreeSet<&str> = asks.iter().map(|ask| ask.request_id.as_str()).collect();
+    let rows: Vec<Row> = ids.into_iter().map(|id| row!({"id": id})).collect();
+    let (sql, rows) = (DEMANDS.for_tx(tx), Row::array(&rows));
+    let demands: Vec<Demand> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
+    Ok(demands.into_iter().map(|demand| (demand.id.clone(), demand)).collect())
+}
