@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::door::{Outbox, Sender};
 use super::part;
+use super::replace::Earlier;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
 use super::texting::{Joined, Sending, Shape};
 use crate::base::account::Channel;
@@ -70,6 +71,27 @@ impl Outbox {
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
+        self.queue(actor, request_id, reply, sending, None).await
+    }
+
+    /// Queues an answer that takes the place of an earlier one, `replaces`. One that waits here is cancelled. A text of one
+    /// segment that its peer has stays `submitted` until the peer has replaced it (SMPP 3.4 §4.10), and is cancelled then.
+    ///
+    /// # Errors
+    /// Those of [`Outbox::reply_with`]; [`CoreError::Conflict`] for an earlier one that cannot be replaced any more;
+    /// [`CoreError::Invalid`] for one that is unknown, and for a text that the peer cannot put in its place.
+    pub async fn replace(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: &str) -> Result<ReplyRow> {
+        self.queue(actor, request_id, reply, sending, Some(replaces)).await
+    }
+
+    async fn queue(
+        &self,
+        actor: &Actor,
+        request_id: &str,
+        reply: &NewReply,
+        sending: &Sending,
+        replaces: Option<&str>,
+    ) -> Result<ReplyRow> {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
@@ -79,12 +101,24 @@ impl Outbox {
         if !reach.covers(&demand.channel, demand.theme.as_deref()) {
             return Err(CoreError::NotFound { what: "request" });
         }
-        let (sender, recipient) = self.address(&demand, reply)?;
+        let now = time::now();
+        let earlier = match replaces {
+            Some(id) => Some(self.earlier(&mut tx, actor, request_id, id, now).await?),
+            None => None,
+        };
+        let sending = match &earlier {
+            Some(earlier) => earlier.sending(sending)?,
+            None => *sending,
+        };
+        let (sender, recipient) = self.address(&demand, reply, earlier.as_ref())?;
         if reply.text.len() > MAIL_BYTES {
             return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
         }
-        let now = time::now();
-        let shape = sending.shape(sender.channel, &self.texting(&sender.account), &reply.text, now)?;
+        let texting = self.texting(&sender.account);
+        let shape = sending.shape(sender.channel, &texting, &reply.text, now)?;
+        if let Some(earlier) = &earlier {
+            earlier.fits(&sender, &texting, &shape)?;
+        }
         let thread = match sender.channel {
             Channel::Email => thread(&mut tx, request_id, &sender.from, &self.vault).await?,
             _ => Thread::default(),
@@ -95,16 +129,22 @@ impl Outbox {
         };
         let joined = shape.joined;
         let receipts = shape.receipts;
-        let row = new_row(request_id, &sender, recipient, subject, shape, now);
+        let mut row = new_row(request_id, &sender, recipient, subject, shape, now);
+        let mut events = Vec::new();
+        if let Some(earlier) = earlier {
+            events = self.give_way(&mut tx, actor, &earlier, &row.id, now).await?;
+            row.replaces = Some(earlier.id().to_owned());
+            row.instead_of = earlier.instead_of;
+        }
         write(&mut tx, actor, &row, &sender, &thread, &self.vault).await?;
         shaped(&mut tx, &row, joined, receipts).await?;
-        tx.commit().await?;
+        self.finish(tx, now, &events).await?;
         self.feed.committed();
         self.ring();
         Ok(row)
     }
 
-    fn address(&self, demand: &Demand, reply: &NewReply) -> Result<(Sender, String)> {
+    fn address(&self, demand: &Demand, reply: &NewReply, earlier: Option<&Earlier>) -> Result<(Sender, String)> {
         let status: Status = demand
             .status
             .parse()
@@ -112,7 +152,7 @@ impl Outbox {
         if matches!(status, Status::Merged | Status::Archived | Status::Eliminated) {
             return Err(CoreError::Conflict(format!("a request that is {status} takes no reply")));
         }
-        let channel = match reply.channel {
+        let channel = match reply.channel.or(earlier.and_then(Earlier::channel)) {
             Some(channel) => channel,
             None => preferred(demand)?,
         };
@@ -127,8 +167,9 @@ impl Outbox {
                 format!("{channel} needs {wanted}, and this citizen left none"),
             ));
         }
+        let account = earlier.map(Earlier::account).or(demand.account.as_deref());
         let sender = self
-            .sender(channel, demand.account.as_deref())
+            .sender(channel, account)
             .ok_or_else(|| CoreError::Conflict(format!("no configured account sends on channel {channel}")))?;
         Ok((sender, demand.from_address.clone()))
     }
@@ -169,10 +210,11 @@ async fn lock(tx: &mut Tx, request_id: &str, vault: &Vault) -> Result<Demand> {
     Ok(row)
 }
 
-/// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4).
+/// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4). Nobody ever got one that was cancelled.
 async fn thread(tx: &mut Tx, request_id: &str, from: &str, vault: &Vault) -> Result<Thread> {
     let sql = "SELECT i.id, i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
-               WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL ORDER BY i.position";
+               WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL \
+               AND NOT EXISTS (SELECT 1 FROM reply r WHERE r.id = i.reply_id AND r.state = 'cancelled') ORDER BY i.position";
     let stored: Vec<(String, String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
     let open = |(id, native_id, direction): (String, String, String)| {
         let opened = vault.open(Place::InteractionNativeId, &id, native_id);
@@ -234,11 +276,16 @@ fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option
         priority: shape.priority,
         segments: shape.segments,
         cancel_at: None,
+        replaces: None,
+        instead_of: None,
     }
 }
 
 async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thread: &Thread, vault: &Vault) -> Result<()> {
-    let detail = json!({"reply_id": row.id, "channel": row.channel});
+    let mut detail = json!({"reply_id": row.id, "channel": row.channel});
+    if let Some(replaces) = &row.replaces {
+        detail["replaces"] = json!(replaces);
+    }
     record(tx, vault, &row.request_id, row.created_at, actor, "replied", &detail).await?;
     if let Some(message_id) = &thread.message_id {
         remember(tx, &vault.index(Index::MessageId, message_id), &row.request_id, row.created_at).await?;
@@ -262,8 +309,8 @@ async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thre
     on!(Tx, &mut *tx, db => sqlx::query(sql)
         .bind(&row.request_id).bind(&row.interaction_id).bind(position).execute(db).await.map(|_| ()))?;
     let sql = "INSERT INTO reply (id, position, request_id, interaction_id, kind, channel, account, recipient, recipient_key, subject, text, \
-               message_id, in_reply_to, mail_references, state, created_at, due_at, send_at, expires_at, priority, segments) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+               message_id, in_reply_to, mail_references, state, created_at, due_at, send_at, expires_at, priority, segments, replaces, instead_of) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     let recipient = vault.seal(Place::ReplyRecipient, &row.id, &row.recipient)?;
     let subject = vault.seal_some(Place::ReplySubject, &row.id, row.subject.as_deref())?;
     let text = vault.seal(Place::ReplyText, &row.id, &row.text)?;
@@ -273,7 +320,7 @@ async fn write(tx: &mut Tx, actor: &Actor, row: &ReplyRow, sender: &Sender, thre
         .bind(&row.id).bind(position).bind(&row.request_id).bind(&row.interaction_id).bind(&row.kind).bind(&row.channel)
         .bind(&row.account).bind(recipient.as_ref()).bind(vault.address(&row.recipient)).bind(subject.as_deref()).bind(text.as_ref())
         .bind(&thread.message_id).bind(in_reply_to.as_deref()).bind(references.as_deref()).bind(&row.state).bind(row.created_at)
-        .bind(row.due_at).bind(row.send_at).bind(row.expires_at).bind(row.priority).bind(row.segments)
+        .bind(row.due_at).bind(row.send_at).bind(row.expires_at).bind(row.priority).bind(row.segments).bind(&row.replaces).bind(&row.instead_of)
         .execute(db).await.map(|_| ()))?;
     let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
         .with("reply_id", row.id.as_str())

@@ -1,7 +1,9 @@
 //! What became of a reply.
 
 use super::door::Outbox;
+use super::parking::ReceiptState;
 use super::part::{self, PartEnd};
+use super::rival;
 use super::row::ReplyState;
 use super::states::{settled, submitted};
 use crate::base::error::Result;
@@ -50,6 +52,17 @@ pub enum Settlement {
         /// The peer's reason.
         reason: String,
     },
+    /// The peer was asked what became of what it calls so, and said what a receipt would say.
+    Heard {
+        /// The peer's id of it.
+        native_id: String,
+        /// What it said.
+        state: ReceiptState,
+        /// The peer's words for a rejection.
+        reason: Option<String>,
+    },
+    /// The peer was asked what became of it, and did not say; nobody asks again.
+    Unsaid,
     /// No receipt came in all its life and a while longer. A later one still counts.
     Unheard,
     /// It was not sent, and shall be tried again; of several segments, those that have no end.
@@ -70,6 +83,14 @@ impl Settlement {
             reason: "its validity ended before it could be sent".to_owned(),
         }
     }
+
+    /// Whether the peer, for all that is known, was not told of it or refused it.
+    const fn leaves_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::Retry { .. } | Self::Return | Self::Rejected { .. } | Self::Unknown { .. }
+        )
+    }
 }
 
 impl Outbox {
@@ -88,6 +109,9 @@ impl Outbox {
         for (id, settlement) in &settlements {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
+            if settlement.leaves_unsent() {
+                rival::over(&mut tx, &self.vault, id, &mut events).await?;
+            }
         }
         self.finish(tx, now, &events).await?;
         if queued {
@@ -140,6 +164,10 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             kept(tx, vault, id, None).await?;
         }
         Settlement::NotCancelled { reason } => kept(tx, vault, id, Some(reason)).await?,
+        Settlement::Heard { native_id, state, reason } => {
+            rival::told(tx, vault, now, id, native_id, *state, reason.as_deref(), events).await?;
+        }
+        Settlement::Unsaid => rival::unsaid(tx, id).await?,
         Settlement::Part { number, end } => part::settle(tx, vault, now, id, *number, end, events).await?,
     }
     Ok(())

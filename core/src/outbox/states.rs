@@ -20,9 +20,11 @@ struct Settled {
     interaction_id: String,
     channel: String,
     account: String,
+    instead_of: Option<String>,
 }
 
-/// The peer took it. A late response still settles what was unknown, and a receipt that came before it counts now.
+/// The peer took it. A late response still settles what was unknown, and a receipt that came before it counts now. What it
+/// was to replace is replaced.
 pub(super) async fn submitted(
     tx: &mut Tx,
     vault: &Vault,
@@ -33,13 +35,17 @@ pub(super) async fn submitted(
     events: &mut Vec<NewEvent>,
 ) -> Result<()> {
     let sql = "UPDATE reply SET state = 'submitted', submitted_at = $2, settled_at = $3, native_id = $4, native_key = $5, reason = NULL \
-               WHERE id = $1 AND state IN ('queued', 'unknown') RETURNING request_id, interaction_id, channel, account";
+               WHERE id = $1 AND state IN ('queued', 'unknown') \
+               RETURNING request_id, interaction_id, channel, account, instead_of";
     let key = native_id.map(parking::key);
     let settled_at = last_word.then_some(now);
     let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
         .bind(id).bind(now).bind(settled_at).bind(native_id).bind(&key).fetch_optional(db).await)?;
     let Some(row) = row else { return Ok(()) };
     events.push(event(EventKind::InteractionSent, &row, id, ReplyState::Submitted));
+    if let Some(earlier) = &row.instead_of {
+        settled(tx, vault, now, earlier, ReplyState::Cancelled, Some(&replaced_by(id)), events).await?;
+    }
     if last_word {
         note(tx, vault, now, &row, id, ReplyState::Submitted, None).await?;
         events.push(event(EventKind::ReplySettled, &row, id, ReplyState::Submitted));
@@ -65,7 +71,7 @@ pub(super) async fn settled(
     // Forward only: what is delivered or rejected stays so; unknown may still be settled by a late receipt.
     let sql = "UPDATE reply SET state = $2, settled_at = $3, reason = $4 \
                WHERE id = $1 AND state IN ('queued', 'submitted', 'unknown') AND state <> $2 \
-               RETURNING request_id, interaction_id, channel, account";
+               RETURNING request_id, interaction_id, channel, account, instead_of";
     let sealed = vault.seal_some(Place::ReplyReason, id, reason)?;
     let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
         .bind(id).bind(state.as_str()).bind(at).bind(sealed.as_deref()).fetch_optional(db).await)?;
@@ -74,6 +80,11 @@ pub(super) async fn settled(
     events.push(event(EventKind::InteractionDelivery, &row, id, state));
     events.push(event(EventKind::ReplySettled, &row, id, state));
     Ok(())
+}
+
+/// The reason of a reply that was replaced.
+pub(super) fn replaced_by(id: &str) -> String {
+    format!("replaced by reply {id}")
 }
 
 async fn note(tx: &mut Tx, vault: &Vault, at: Millis, row: &Settled, id: &str, state: ReplyState, reason: Option<&str>) -> Result<()> {
