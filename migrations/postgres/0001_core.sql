@@ -268,7 +268,7 @@ CREATE TABLE reply (
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
 CREATE INDEX reply_in_order ON reply (account, recipient_key, position) WHERE state = 'queued';
-CREATE INDEX reply_submitted ON reply (expires_at) WHERE state = 'submitted' AND settled_at IS NULL;
+CREATE INDEX reply_submitted ON reply (account, expires_at) WHERE state = 'submitted' AND settled_at IS NULL;
 CREATE INDEX reply_by_request ON reply (request_id);
 CREATE INDEX reply_by_native_key ON reply (account, native_key);
 CREATE INDEX reply_by_message_id ON reply (message_id);

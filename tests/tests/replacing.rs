@@ -206,6 +206,44 @@ async fn a_refusal_and_a_silence_are_told_apart() -> Result<()> {
     town.running.stop().await
 }
 
+/// A mutant that leases a replacement again after the restart turns this red: the ledger then has two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_the_operator_is_asked_asks_it_no_second_time() -> Result<()> {
+    let town = Town::new("replace = true\n").await?;
+    let (first, native) = town.submitted("Lundi").await?;
+    town.smsc.behave(|manner| manner.replace = Answer::Silence);
+    let second = town.reply(&json!({"text": "Mardi", "replaces": first})).await?;
+    ensure!(
+        town.smsc.until(PATIENCE, |ledger| ledger.replaces.len() == 1).await,
+        "no replace_sm"
+    );
+    let Town {
+        smsc,
+        scratch,
+        running,
+        replies,
+    } = town;
+    running.kill().await?;
+    let running = scratch.run().await?;
+    running.up("smpp").await?;
+    let town = Town {
+        smsc,
+        scratch,
+        running,
+        replies,
+    };
+    town.state(&second, "unknown").await?;
+    // Another reply goes out behind it, so that whatever would be asked has been asked.
+    town.submitted("Bonjour").await?;
+    assert_eq!(town.smsc.look(|ledger| (ledger.replaces.len(), ledger.submits.len())), (1, 2));
+    // That the message did not arrive is true of both texts.
+    town.receipt(&native, "UNDELIV").await?;
+    for id in [&first, &second] {
+        town.state(id, "rejected").await?;
+    }
+    town.running.stop().await
+}
+
 /// The job that finds them runs every ten seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_says_what_became_of_a_silent_text() -> Result<()> {
