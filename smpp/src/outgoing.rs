@@ -4,6 +4,7 @@ use voxea_rules::sms::{Policy, Segment, prepare};
 use voxea_rules::{charset, gsm7, phone};
 
 use crate::content::DefaultAlphabet;
+use crate::held::{Held, Replacement};
 use crate::pdu::{Address, Part};
 use crate::submit::{Extras, Submission};
 
@@ -76,6 +77,31 @@ pub fn submissions(text: &Text<'_>) -> Result<Vec<Submission>, &'static str> {
         });
     }
     Ok(submissions)
+}
+
+/// A text in the place of the one that the SMSC calls `message_id`, and that says `before`. replace_sm tells no alphabet, so
+/// that both must be one segment of data_coding 0 (SMPP 3.4 §4.10.1).
+///
+/// # Errors
+/// Why it cannot be sent, in words for an agent.
+pub fn replacement(text: &Text<'_>, message_id: &str, before: &str) -> Result<Replacement, &'static str> {
+    let one = |text: &Text<'_>| match &mut submissions(text)?[..] {
+        [
+            Submission {
+                data_coding: 0, message, ..
+            },
+        ] => Ok(std::mem::take(message)),
+        _ => Err("one of the two texts is not one segment of the SMSC's alphabet, and a replacement cannot tell another"),
+    };
+    one(&Text { text: before, ..*text })?;
+    Ok(Replacement {
+        held: Held {
+            source: text.source.clone(),
+            message_id: message_id.to_owned(),
+        },
+        validity: text.validity.to_owned(),
+        message: one(text)?,
+    })
 }
 
 fn destination(to: &str) -> Result<Address, &'static str> {
@@ -177,6 +203,38 @@ mod tests {
         assert_eq!((known.ton, known.npi, known.number.as_str()), (1, 1, "33612345678"));
         let local = to("36123").unwrap().remove(0).destination;
         assert_eq!((local.ton, local.number.as_str()), (0, "36123"));
+    }
+
+    #[test]
+    fn a_replacement_is_of_the_alphabet_of_what_it_replaces() {
+        use DefaultAlphabet::{Gsm7, Latin1};
+        let source = Address {
+            ton: 3,
+            npi: 0,
+            number: "36123".to_owned(),
+        };
+        let text = |text: &'static str, alphabet| Text {
+            source: &source,
+            to: "+33612345678",
+            text,
+            policy: Policy::default(),
+            joining: Joining::Header,
+            reference: 0,
+            alphabet,
+            priority: 0,
+            validity: "000000010000000R",
+        };
+        let made = replacement(&text("déjà", Gsm7), "7", "Bonjour 5 €").unwrap();
+        assert_eq!((made.held.message_id.as_str(), made.held.source == source), ("7", true));
+        assert_eq!(
+            (&made.message[..], made.validity.as_str()),
+            (&b"d\x05j\x7f"[..], "000000010000000R")
+        );
+        assert!(replacement(&text("prêt", Gsm7), "7", "Bonjour").is_err());
+        assert!(replacement(&text("Bonjour", Gsm7), "7", "prêt").is_err());
+        // There the euro makes it UCS-2.
+        assert!(replacement(&text("Bonjour", Latin1), "7", "Bonjour 5 €").is_err());
+        assert!(replacement(&text("déjà", Latin1), "7", "Bonjour").is_ok());
     }
 
     #[test]

@@ -47,6 +47,8 @@ impl Sending {
             joined: joined.parse().unwrap_or_default(),
             life: if life == 0 { Texting::default().life } else { life * 1000 },
             cancel: section.bool_or("cancel", false),
+            replace: section.bool_or("replace", false),
+            query: section.bool_or("query", false),
             one_receipt: section.one_of("part_receipts", &["each", "one"], "each") == "one",
         };
         let per_second = u32::try_from(section.int_or("per_second", 0, 0..=100_000)).unwrap_or(0);

@@ -82,6 +82,16 @@ impl Outbox {
         self.with_texting(|all| all.get(&account.key()).copied()).unwrap_or_default()
     }
 
+    /// The accounts whose peer is asked what became of a text.
+    pub(super) fn queried(&self) -> Vec<String> {
+        self.with_texting(|all| {
+            all.iter()
+                .filter(|(_, texting)| texting.query)
+                .map(|(key, _)| key.clone())
+                .collect()
+        })
+    }
+
     /// What a text would cost in the account that sends texts when no other is asked for.
     #[must_use]
     pub fn preview(&self, text: &str, split: bool) -> Preview {
@@ -174,7 +184,7 @@ impl Outbox {
         }
         let sql = "SELECT MIN(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM reply WHERE account = $1 AND state = 'queued'";
         let queued: Option<Millis> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?;
-        let cancelled = self.next_cancelled(account).await?;
-        Ok([queued, cancelled].into_iter().flatten().min())
+        let asked = self.next_asked(account).await?;
+        Ok([queued, asked].into_iter().flatten().min())
     }
 }

@@ -28,6 +28,26 @@ pub struct Split {
     pub left: Vec<u8>,
 }
 
+/// What the peer is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Ask {
+    /// To take it.
+    #[default]
+    Send,
+    /// To put it in the place of a text that it has (replace_sm, SMPP 3.4 §4.10).
+    Replace {
+        /// What the peer calls that one.
+        native_id: String,
+        /// What that one says.
+        text: String,
+    },
+    /// To forget it, which it has and calls so (cancel_sm, §4.9); of several segments, each.
+    Forget(Vec<String>),
+    /// To say what became of it, which it has and calls so (query_sm, §4.8); of several segments, of those of which nothing
+    /// was heard.
+    Query(Vec<String>),
+}
+
 /// A reply in the hands of its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbound {
@@ -63,8 +83,8 @@ pub struct Outbound {
     pub priority: u8,
     /// Of a text of several segments.
     pub split: Option<Split>,
-    /// It is not to be sent: it was, and the peer is to be asked to forget what it calls so.
-    pub forget: Vec<String>,
+    /// What is to be asked of the peer; mostly to take it.
+    pub ask: Ask,
 }
 
 #[derive(sqlx::FromRow)]
@@ -87,6 +107,7 @@ struct Leased {
     segments: i64,
     joined: Option<String>,
     reference: String,
+    instead_of: Option<String>,
 }
 
 impl Leased {
@@ -107,7 +128,7 @@ impl Leased {
 }
 
 const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
-                         attempts, created_at, expires_at, priority, segments, joined, \
+                         attempts, created_at, expires_at, priority, segments, joined, instead_of, \
                          (SELECT q.ref FROM request q WHERE q.id = reply.request_id) AS reference";
 
 /// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
@@ -148,6 +169,8 @@ impl Outbox {
         let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(holder).fetch_all(db).await)?;
         let mut splits = splits(&mut tx, &leased).await?;
+        let wanted = leased.iter().filter_map(|row| Some((row.id.as_str(), row.instead_of.as_deref()?)));
+        let mut replacements = self.replacements(&mut tx, wanted).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);
         let (mut able, mut broken) = (Vec::new(), Vec::new());
@@ -155,10 +178,13 @@ impl Outbox {
             let opened = row.open(&self.vault).strict();
             match opened {
                 Ok(()) if row.channel == "sms" && row.ends() <= now => broken.push((row.id, Settlement::overdue())),
-                Ok(()) => {
-                    let split = splits.remove(&row.id);
-                    able.push(outbound(row, split));
-                }
+                Ok(()) => match replacements.remove(&row.id).unwrap_or(Ok(Ask::Send)) {
+                    Ok(ask) => {
+                        let split = splits.remove(&row.id);
+                        able.push(outbound(row, split, ask));
+                    }
+                    Err(reason) => broken.push((row.id, Settlement::Rejected { reason })),
+                },
                 Err(error) => {
                     tracing::error!(%error, "a reply cannot be read and is not sent");
                     let reason = "what was stored of it cannot be decrypted; the daemon's log says more".to_owned();
@@ -169,7 +195,7 @@ impl Outbox {
         // Nobody can send it, and the others must not wait for it.
         self.settle(broken).await?;
         let room = limit.saturating_sub(able.len());
-        able.extend(self.lease_cancelled(account, room, now, until).await?);
+        able.extend(self.lease_asked(account, room, now, until).await?);
         Ok(able)
     }
 
@@ -222,12 +248,12 @@ async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>
     Ok(found)
 }
 
-fn outbound(row: Leased, split: Option<Split>) -> Outbound {
+fn outbound(row: Leased, split: Option<Split>, ask: Ask) -> Outbound {
     Outbound {
         expires_at: row.ends(),
         priority: u8::try_from(row.priority).unwrap_or(0),
         split,
-        forget: Vec::new(),
+        ask,
         reference: row.reference,
         kind: row.kind.parse().unwrap_or(ReplyKind::Reply),
         reply_id: row.id,

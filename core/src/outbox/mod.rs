@@ -1,5 +1,6 @@
 //! The way out: a reply is queued, leased by its channel, submitted, and settled by what the peer says of it.
 
+mod asking;
 mod cancel;
 mod door;
 mod holder;
@@ -9,7 +10,9 @@ mod parking;
 mod part;
 mod queueing;
 mod receipt;
+mod replace;
 mod reply;
+mod rival;
 mod row;
 mod rows;
 mod settle;
@@ -17,7 +20,7 @@ mod states;
 mod texting;
 
 pub use door::{Outbox, Sender};
-pub use lease::{Outbound, Split};
+pub use lease::{Ask, Outbound, Split};
 pub use parking::{ReceiptIn, ReceiptState};
 pub use part::{PartEnd, PartRow};
 pub use reply::NewReply;

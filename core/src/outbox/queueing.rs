@@ -36,11 +36,13 @@ static DEMANDS: LazyLock<SetSql> = LazyLock::new(|| {
 
 /// A reply that somebody asks for.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct Wanted {
     pub(super) actor: Actor,
     pub(super) request_id: String,
     pub(super) reply: NewReply,
     pub(super) sending: Sending,
+    /// The earlier one whose place it takes.
+    pub(super) replaces: Option<String>,
 }
 
 type Answer = oneshot::Sender<Result<ReplyRow>>;
@@ -48,32 +50,37 @@ type Answer = oneshot::Sender<Result<ReplyRow>>;
 /// What waits to be written, and whose turn it is to write.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
-    waiting: Arc<Mutex<VecDeque<(Ask, Answer)>>>,
+    waiting: Arc<Mutex<VecDeque<(Wanted, Answer)>>>,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Queue {
-    fn push(&self, ask: Ask, answer: Answer) -> Result<()> {
+    fn push(&self, wanted: Wanted, answer: Answer) -> Result<()> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= MOST_WAITING {
             return Err(CoreError::Unavailable("too many replies wait to be written".to_owned()));
         }
-        waiting.push_back((ask, answer));
+        waiting.push_back((wanted, answer));
         Ok(())
     }
 
-    /// Takes the next batch, in order.
-    fn take(&self) -> Vec<(Ask, Answer)> {
+    /// Takes the next batch, in order. One that takes the place of another goes alone: what was done for it must be undone when
+    /// it cannot be.
+    fn take(&self) -> Vec<(Wanted, Answer)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < BATCH
-            && let Some((ask, _)) = waiting.front()
+            && let Some((wanted, _)) = waiting.front()
         {
-            bytes += ask.reply.text.len();
-            if bytes > BATCH_BYTES && !taken.is_empty() {
+            bytes += wanted.reply.text.len();
+            let alone = wanted.replaces.is_some();
+            if (alone || bytes > BATCH_BYTES) && !taken.is_empty() {
                 break;
             }
             taken.extend(waiting.pop_front());
+            if alone {
+                break;
+            }
         }
         taken
     }
@@ -84,9 +91,9 @@ impl Outbox {
     ///
     /// # Errors
     /// Of [`Outbox::reply_with`].
-    pub(super) async fn queue(&self, ask: Ask) -> Result<ReplyRow> {
+    pub(super) async fn queue(&self, wanted: Wanted) -> Result<ReplyRow> {
         let (answer, mut answered) = oneshot::channel();
-        self.queue.push(ask, answer)?;
+        self.queue.push(wanted, answer)?;
         let turn = tokio::select! {
             biased;
             done = &mut answered => return heard(done),
@@ -102,19 +109,19 @@ impl Outbox {
     }
 
     async fn write_waiting(&self) {
-        let (asks, answers): (Vec<Ask>, Vec<Answer>) = self.queue.take().into_iter().unzip();
-        let written = match self.write(&asks).await {
+        let (all, answers): (Vec<Wanted>, Vec<Answer>) = self.queue.take().into_iter().unzip();
+        let written = match self.write(&all).await {
             Ok(written) => written,
             Err(CoreError::Unavailable(reason)) => {
                 let unavailable = || Err(CoreError::Unavailable(reason.clone()));
-                asks.iter().map(|_| unavailable()).collect()
+                all.iter().map(|_| unavailable()).collect()
             }
-            Err(error) if asks.len() == 1 => vec![Err(error)],
+            Err(error) if all.len() == 1 => vec![Err(error)],
             Err(error) => {
-                tracing::warn!(%error, replies = asks.len(), "a set of replies was refused; each is tried alone");
-                let mut written = Vec::with_capacity(asks.len());
-                for ask in &asks {
-                    let alone = self.write(std::slice::from_ref(ask)).await;
+                tracing::warn!(%error, replies = all.len(), "a set of replies was refused; each is tried alone");
+                let mut written = Vec::with_capacity(all.len());
+                for wanted in &all {
+                    let alone = self.write(std::slice::from_ref(wanted)).await;
                     written.push(alone.and_then(|mut one| one.pop().unwrap_or_else(|| Err(gone()))));
                 }
                 written
@@ -126,31 +133,38 @@ impl Outbox {
     }
 
     /// One transaction. A reply that cannot be has its own answer; an error is everybody's, and nothing is written then.
-    async fn write(&self, asks: &[Ask]) -> Result<Vec<Result<ReplyRow>>> {
-        if asks.is_empty() {
+    async fn write(&self, all: &[Wanted]) -> Result<Vec<Result<ReplyRow>>> {
+        if all.is_empty() {
             return Ok(Vec::new());
         }
         let mut tx = self.store.begin().await?;
-        let demands = demands(&mut tx, asks).await?;
+        let demands = demands(&mut tx, all).await?;
         let now = time::now();
-        let mut plans = Vec::with_capacity(asks.len());
-        for ask in asks {
-            plans.push(self.plan(&mut tx, ask, demands.get(&ask.request_id), now).await);
+        let mut plans = Vec::with_capacity(all.len());
+        for wanted in all {
+            plans.push(self.plan(&mut tx, wanted, demands.get(&wanted.request_id), now).await);
         }
         let (mut notes, mut sets, mut events) = (Notes::default(), Sets::default(), Vec::new());
-        for (ask, Planned { row, .. }) in asks.iter().zip(&plans).filter_map(|(ask, plan)| Some((ask, plan.as_ref().ok()?))) {
-            let detail = json!({"reply_id": row.id, "channel": row.channel});
-            notes.add(&self.vault, &row.request_id, now, &ask.actor, "replied", &detail)?;
+        let mut rows = 0;
+        for (wanted, plan) in all.iter().zip(&mut plans) {
+            let Ok(Planned { row, events: before, .. }) = plan else { continue };
+            let mut detail = json!({"reply_id": row.id, "channel": row.channel});
+            if let Some(replaces) = &row.replaces {
+                detail["replaces"] = json!(replaces);
+            }
+            notes.add(&self.vault, &row.request_id, now, &wanted.actor, "replied", &detail)?;
+            events.append(before);
             let event = NewEvent::of_request(EventKind::ReplyQueued, &row.request_id)
                 .with("reply_id", row.id.as_str())
                 .with("interaction_id", row.interaction_id.as_str())
                 .with("channel", row.channel.as_str());
             events.push(event.with("state", row.state.as_str()));
+            rows += 1;
         }
-        if !events.is_empty() {
+        if rows > 0 {
             notes.audit(&mut tx).await?;
-            let first = feed::next_positions(&mut tx, 2 * events.len()).await?;
-            let mut position = first;
+            // A reply and its interaction share a position; the events follow all of them.
+            let mut position = feed::next_positions(&mut tx, rows + events.len()).await?;
             for planned in plans.iter().flatten() {
                 sets.add(&self.vault, planned, position)?;
                 position += 1;
@@ -177,8 +191,8 @@ fn heard(answered: std::result::Result<Result<ReplyRow>, oneshot::error::RecvErr
 }
 
 /// The requests that are answered, locked until the transaction ends.
-async fn demands(tx: &mut Tx, asks: &[Ask]) -> Result<HashMap<String, Demand>> {
-    let ids: BTreeSet<&str> = asks.iter().map(|ask| ask.request_id.as_str()).collect();
+async fn demands(tx: &mut Tx, all: &[Wanted]) -> Result<HashMap<String, Demand>> {
+    let ids: BTreeSet<&str> = all.iter().map(|ask| ask.request_id.as_str()).collect();
     let rows: Vec<Row> = ids.into_iter().map(|id| row!({"id": id})).collect();
     let (sql, rows) = (DEMANDS.for_tx(tx), Row::array(&rows));
     let demands: Vec<Demand> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;

@@ -4,6 +4,7 @@ use super::door::Outbox;
 use super::late::{self, Meant};
 use super::parking::{ReceiptIn, ReceiptState, key, park};
 use super::part;
+use super::rival::{self, RIVALS, Rival};
 use super::row::{LIFE_MS, MEMORY_MS};
 use super::settle::Settlement;
 use super::states::settled;
@@ -48,8 +49,13 @@ impl Outbox {
             }
         }
         match meant {
+            // Which of the two texts it speaks of, the answer tells.
+            Some(Meant {
+                rival: Some(Rival { in_flight: true, .. }),
+                ..
+            })
+            | None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
             Some(meant) => self.heard(&mut tx, &meant, receipt, &mut events).await?,
-            None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
         }
         self.finish(tx, now, &events).await
     }
@@ -58,7 +64,10 @@ impl Outbox {
         let (at, state, reason) = (receipt.at, receipt.state, receipt.reason.as_deref());
         match meant.number {
             Some(number) => part::heard(tx, &self.vault, at, &meant.reply_id, number, state, reason, events).await,
-            None => settled(tx, &self.vault, at, &meant.reply_id, state.into(), reason, events).await,
+            None => {
+                let rival = meant.rival.as_ref().map(|rival| rival.id.as_str());
+                rival::heard(tx, &self.vault, at, &meant.reply_id, rival, state, reason, events).await
+            }
         }
     }
 
@@ -79,7 +88,7 @@ impl Outbox {
     }
 
     /// Gives up on receipts: parked ones whose message never came are dropped, and texts of which nothing was heard an
-    /// hour after the end of their lives become unknown. Returns how many did.
+    /// hour after the end of their lives become unknown (see [`Outbox::queue_queries`]). Returns how many did.
     ///
     /// # Errors
     /// The store's.
@@ -113,16 +122,24 @@ impl Outbox {
 
 /// What an id names: the latest text, or segment of one, that the SMSC gave it to.
 async fn named(tx: &mut Tx, account: &str, key: &str, since: Millis) -> Result<Option<Meant>> {
-    let sql = "SELECT id FROM reply WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY position DESC LIMIT 1";
-    let whole: Option<String> =
-        on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
-    if let Some(reply_id) = whole {
-        return Ok(Some(Meant { reply_id, number: None }));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT r.id, n.id, n.state FROM reply r LEFT JOIN reply n ON {RIVALS} \
+         WHERE r.account = $1 AND r.native_key = $2 AND r.submitted_at > $3 ORDER BY r.position DESC LIMIT 1"
+    ));
+    let whole: Option<(String, Option<String>, Option<String>)> =
+        on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
+    if let Some((reply_id, rival, rivals_state)) = whole {
+        return Ok(Some(Meant {
+            reply_id,
+            number: None,
+            rival: Rival::of(rival, rivals_state.as_deref()),
+        }));
     }
     let sql = "SELECT reply_id, number FROM reply_part WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY submitted_at DESC LIMIT 1";
     let part: Option<(String, i64)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
     Ok(part.map(|(reply_id, number)| Meant {
         reply_id,
         number: Some(number),
+        rival: None,
     }))
 }

@@ -1,7 +1,8 @@
 //! Queueing an answer.
 
 use super::door::{Outbox, Sender};
-use super::queueing::Ask;
+use super::queueing::Wanted;
+use super::replace::Earlier;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
 use super::texting::{Joined, Sending, Shape};
 use crate::base::account::Channel;
@@ -10,6 +11,8 @@ use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::id;
 use crate::base::time::Millis;
+use crate::feed::NewEvent;
+
 use crate::request::Status;
 use crate::store::{Tx, on};
 use crate::vault::{Place, Vault};
@@ -60,6 +63,8 @@ pub(super) struct Planned {
     pub(super) joined: Option<Joined>,
     /// So many segments must be said to have arrived.
     pub(super) receipts: i64,
+    /// What became of the one whose place it takes.
+    pub(super) events: Vec<NewEvent>,
 }
 
 impl Outbox {
@@ -79,37 +84,65 @@ impl Outbox {
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
+        self.ask(actor, request_id, reply, sending, None).await
+    }
+
+    /// Queues an answer that takes the place of an earlier one, `replaces`. One that waits here is cancelled. A text of one
+    /// segment that its peer has stays `submitted` until the peer has replaced it (SMPP 3.4 §4.10), and is cancelled then.
+    ///
+    /// # Errors
+    /// Those of [`Outbox::reply_with`]; [`CoreError::Conflict`] for an earlier one that cannot be replaced any more;
+    /// [`CoreError::Invalid`] for one that is unknown, and for a text that the peer cannot put in its place.
+    pub async fn replace(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: &str) -> Result<ReplyRow> {
+        self.ask(actor, request_id, reply, sending, Some(replaces)).await
+    }
+
+    async fn ask(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: Option<&str>) -> Result<ReplyRow> {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
         if reply.text.len() > MAIL_BYTES {
             return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
         }
-        let ask = Ask {
+        let wanted = Wanted {
             actor: actor.clone(),
             request_id: request_id.to_owned(),
             reply: reply.clone(),
             sending: *sending,
+            replaces: replaces.map(str::to_owned),
         };
-        self.queue(ask).await
+        self.queue(wanted).await
     }
 
     /// What a reply becomes, or why it cannot be.
-    pub(super) async fn plan(&self, tx: &mut Tx, ask: &Ask, demand: Option<&Demand>, now: Millis) -> Result<Planned> {
-        let Ask {
+    pub(super) async fn plan(&self, tx: &mut Tx, wanted: &Wanted, demand: Option<&Demand>, now: Millis) -> Result<Planned> {
+        let Wanted {
             actor,
             request_id,
             reply,
             sending,
-        } = ask;
+            replaces,
+        } = wanted;
         let reach = self.catalogue.reach(actor, Operation::Reply);
         let mut demand = demand
             .filter(|demand| reach.covers(&demand.channel, demand.theme.as_deref()))
             .cloned()
             .ok_or(CoreError::NotFound { what: "request" })?;
         demand.open(&self.vault)?;
-        let (sender, recipient) = self.address(&demand, reply)?;
-        let shape = sending.shape(sender.channel, &self.texting(&sender.account), &reply.text, now)?;
+        let earlier = match replaces {
+            Some(id) => Some(self.earlier(tx, actor, request_id, id, now).await?),
+            None => None,
+        };
+        let sending = match &earlier {
+            Some(earlier) => earlier.sending(sending)?,
+            None => *sending,
+        };
+        let (sender, recipient) = self.address(&demand, reply, earlier.as_ref())?;
+        let texting = self.texting(&sender.account);
+        let shape = sending.shape(sender.channel, &texting, &reply.text, now)?;
+        if let Some(earlier) = &earlier {
+            earlier.fits(&sender, &texting, &shape)?;
+        }
         let (thread, subject) = match sender.channel {
             Channel::Email => (
                 thread(tx, request_id, &sender.from, &self.vault).await?,
@@ -118,16 +151,24 @@ impl Outbox {
             _ => (Thread::default(), None),
         };
         let (joined, receipts) = (shape.joined, shape.receipts);
+        let mut row = new_row(request_id, &sender, recipient, subject, shape, now);
+        let mut events = Vec::new();
+        if let Some(earlier) = earlier {
+            events = self.give_way(tx, actor, &earlier, &row.id, now).await?;
+            row.replaces = Some(earlier.id().to_owned());
+            row.instead_of = earlier.instead_of;
+        }
         Ok(Planned {
-            row: new_row(request_id, &sender, recipient, subject, shape, now),
+            row,
             sender,
             thread,
             joined,
             receipts,
+            events,
         })
     }
 
-    fn address(&self, demand: &Demand, reply: &NewReply) -> Result<(Sender, String)> {
+    fn address(&self, demand: &Demand, reply: &NewReply, earlier: Option<&Earlier>) -> Result<(Sender, String)> {
         let status: Status = demand
             .status
             .parse()
@@ -135,7 +176,7 @@ impl Outbox {
         if matches!(status, Status::Merged | Status::Archived | Status::Eliminated) {
             return Err(CoreError::Conflict(format!("a request that is {status} takes no reply")));
         }
-        let channel = match reply.channel {
+        let channel = match reply.channel.or(earlier.and_then(Earlier::channel)) {
             Some(channel) => channel,
             None => preferred(demand)?,
         };
@@ -150,8 +191,9 @@ impl Outbox {
                 format!("{channel} needs {wanted}, and this citizen left none"),
             ));
         }
+        let account = earlier.map(Earlier::account).or(demand.account.as_deref());
         let sender = self
-            .sender(channel, demand.account.as_deref())
+            .sender(channel, account)
             .ok_or_else(|| CoreError::Conflict(format!("no configured account sends on channel {channel}")))?;
         Ok((sender, demand.from_address.clone()))
     }
@@ -190,10 +232,11 @@ impl Demand {
     }
 }
 
-/// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4).
+/// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4). Nobody ever got one that was cancelled.
 async fn thread(tx: &mut Tx, request_id: &str, from: &str, vault: &Vault) -> Result<Thread> {
     let sql = "SELECT i.id, i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
-               WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL ORDER BY i.position";
+               WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL \
+               AND NOT EXISTS (SELECT 1 FROM reply r WHERE r.id = i.reply_id AND r.state = 'cancelled') ORDER BY i.position";
     let stored: Vec<(String, String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(request_id).fetch_all(db).await)?;
     let open = |(id, native_id, direction): (String, String, String)| {
         let opened = vault.open(Place::InteractionNativeId, &id, native_id);
@@ -255,6 +298,8 @@ fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option
         priority: shape.priority,
         segments: shape.segments,
         cancel_at: None,
+        replaces: None,
+        instead_of: None,
     }
 }
 

@@ -62,6 +62,8 @@ static REPLY: LazyLock<SetSql> = LazyLock::new(|| {
         ("segments", Column::Integer),
         ("joined", Column::Text),
         ("receipts", Column::Integer),
+        ("replaces", Column::Text),
+        ("instead_of", Column::Text),
     ])
     .insert("reply")
 });
@@ -123,6 +125,7 @@ impl Sets {
             "state": row.state, "created_at": row.created_at, "due_at": row.due_at, "send_at": row.send_at,
             "expires_at": row.expires_at, "priority": row.priority, "segments": row.segments,
             "joined": planned.joined.map(|joined| joined.as_str()), "receipts": planned.receipts,
+            "replaces": row.replaces, "instead_of": row.instead_of,
         }));
         if row.segments > 1 {
             let part = |number| row!({"reply_id": id, "number": number, "account": row.account, "state": "queued"});

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::door::Outbox;
+use super::parking::ReceiptState;
 use super::part::{self, PartEnd};
+use super::rival;
 use super::row::ReplyState;
 use super::states::{Taken, settled, submitted};
 use crate::base::error::Result;
@@ -52,6 +54,17 @@ pub enum Settlement {
         /// The peer's reason.
         reason: String,
     },
+    /// The peer was asked what became of what it calls so, and said what a receipt would say.
+    Heard {
+        /// The peer's id of it.
+        native_id: String,
+        /// What it said.
+        state: ReceiptState,
+        /// The peer's words for a rejection.
+        reason: Option<String>,
+    },
+    /// The peer was asked what became of it, and did not say; nobody asks again.
+    Unsaid,
     /// No receipt came in all its life and a while longer. A later one still counts.
     Unheard,
     /// It was not sent, and shall be tried again; of several segments, those that have no end.
@@ -71,6 +84,14 @@ impl Settlement {
         Self::Rejected {
             reason: "its validity ended before it could be sent".to_owned(),
         }
+    }
+
+    /// Whether the peer, for all that is known, was not told of it or refused it.
+    const fn leaves_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::Retry { .. } | Self::Return | Self::Rejected { .. } | Self::Unknown { .. }
+        )
     }
 }
 
@@ -92,6 +113,9 @@ impl Outbox {
         for (id, settlement) in rest {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
+            if settlement.leaves_unsent() {
+                rival::over(&mut tx, &self.vault, id, &mut events).await?;
+            }
         }
         self.finish(tx, now, &events).await?;
         if queued {
@@ -178,6 +202,10 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             kept(tx, vault, id, None).await?;
         }
         Settlement::NotCancelled { reason } => kept(tx, vault, id, Some(reason)).await?,
+        Settlement::Heard { native_id, state, reason } => {
+            rival::told(tx, vault, now, id, native_id, *state, reason.as_deref(), events).await?;
+        }
+        Settlement::Unsaid => rival::unsaid(tx, id).await?,
         Settlement::Part { number, end } => part::settle(tx, vault, now, id, *number, end, events).await?,
     }
     Ok(())

@@ -23,6 +23,7 @@ struct Settled {
     interaction_id: String,
     channel: String,
     account: String,
+    instead_of: Option<String>,
 }
 
 /// What the peer took.
@@ -47,12 +48,12 @@ static SUBMITTED: LazyLock<SetSql> = LazyLock::new(|| {
         "UPDATE reply SET state = 'submitted', submitted_at = r.submitted_at, settled_at = r.settled_at, native_id = r.native_id, \
          native_key = r.native_key, reason = NULL \
          FROM {rows} AS r WHERE reply.id = r.id AND reply.state IN ('queued', 'unknown') \
-         RETURNING reply.id, reply.request_id, reply.interaction_id, reply.channel, reply.account",
+         RETURNING reply.id, reply.request_id, reply.interaction_id, reply.channel, reply.account, reply.instead_of",
     )
 });
 
 /// The peer took them, each another. A late response still settles what was unknown, and a receipt that came before it counts
-/// now.
+/// now. What one was to replace is replaced.
 pub(super) async fn submitted(tx: &mut Tx, vault: &Vault, now: Millis, all: &[Taken<'_>], events: &mut Vec<NewEvent>) -> Result<()> {
     if all.is_empty() {
         return Ok(());
@@ -73,20 +74,17 @@ pub(super) async fn submitted(tx: &mut Tx, vault: &Vault, now: Millis, all: &[Ta
     let mut keys = Vec::new();
     for (one, row) in known() {
         events.push(event(EventKind::InteractionSent, row, ReplyState::Submitted));
+        if let Some(earlier) = &row.instead_of {
+            settled(tx, vault, now, earlier, ReplyState::Cancelled, Some(&replaced_by(one.id)), events).await?;
+        }
         if one.last_word {
             note(tx, vault, now, row, ReplyState::Submitted, None).await?;
             events.push(event(EventKind::ReplySettled, row, ReplyState::Submitted));
         }
         keys.extend(one.native_id.map(|native_id| (row, parking::key(native_id))));
     }
-    let parked = parking::parked(
-        tx,
-        &keys
-            .iter()
-            .map(|(row, key)| (row.account.as_str(), key.as_str()))
-            .collect::<Vec<_>>(),
-    )
-    .await?;
+    let named: Vec<(&str, &str)> = keys.iter().map(|(row, key)| (row.account.as_str(), key.as_str())).collect();
+    let parked = parking::parked(tx, &named).await?;
     for (row, key) in keys {
         if parked.contains(&(row.account.clone(), key.clone()))
             && let Some((state, reason, at)) = parking::unpark(tx, vault, &row.account, &key).await?
@@ -110,7 +108,7 @@ pub(super) async fn settled(
     // Forward only: what is delivered or rejected stays so; unknown may still be settled by a late receipt.
     let sql = "UPDATE reply SET state = $2, settled_at = $3, reason = $4 \
                WHERE id = $1 AND state IN ('queued', 'submitted', 'unknown') AND state <> $2 \
-               RETURNING id, request_id, interaction_id, channel, account";
+               RETURNING id, request_id, interaction_id, channel, account, instead_of";
     let sealed = vault.seal_some(Place::ReplyReason, id, reason)?;
     let row: Option<Settled> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
         .bind(id).bind(state.as_str()).bind(at).bind(sealed.as_deref()).fetch_optional(db).await)?;
@@ -119,6 +117,11 @@ pub(super) async fn settled(
     events.push(event(EventKind::InteractionDelivery, &row, state));
     events.push(event(EventKind::ReplySettled, &row, state));
     Ok(())
+}
+
+/// The reason of a reply that was replaced.
+pub(super) fn replaced_by(id: &str) -> String {
+    format!("replaced by reply {id}")
 }
 
 async fn note(tx: &mut Tx, vault: &Vault, at: Millis, row: &Settled, state: ReplyState, reason: Option<&str>) -> Result<()> {

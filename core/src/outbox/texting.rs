@@ -79,6 +79,10 @@ pub struct Texting {
     pub one_receipt: bool,
     /// The SMSC is asked to forget what it was given and an agent takes back.
     pub cancel: bool,
+    /// The SMSC is asked to replace what it was given by another text.
+    pub replace: bool,
+    /// The SMSC is asked what became of a text whose life is over and of which no receipt came.
+    pub query: bool,
 }
 
 impl Default for Texting {
@@ -90,6 +94,8 @@ impl Default for Texting {
             life: LIFE_MS,
             one_receipt: false,
             cancel: false,
+            replace: false,
+            query: false,
         }
     }
 }

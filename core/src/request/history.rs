@@ -28,12 +28,13 @@ pub struct HistoryRow {
 }
 
 /// Members of an entry whose values are ids and codes. Of all others the audit trail has the names alone.
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
     "status",
     "theme",
     "channel",
     "state",
     "reply_id",
+    "replaces",
     "interaction_id",
     "citizen_id",
     "citizen",

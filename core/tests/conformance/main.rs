@@ -56,6 +56,7 @@ mod positions;
 mod postgres;
 mod queueing;
 mod redelivery;
+mod replacing;
 mod rights;
 mod texting;
 mod vault;
@@ -147,6 +148,12 @@ stories! {
     redelivery {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,
+    }
+    replacing {
+        what_waits_gives_way_at_once, a_mail_that_waits_gives_way_and_is_no_ancestor, what_the_peer_has_is_replaced_there,
+        a_receipt_while_the_peer_is_asked_waits_for_the_answer, without_an_answer_nobody_knows_which_text_is_read,
+        what_cannot_be_replaced_says_why, of_many_replacements_one_is_made, a_peer_is_asked_once_what_became_of_a_text,
+        the_segments_of_a_text_are_asked_about_one_by_one,
     }
     texting {
         a_split_text_is_what_its_segments_are, a_throttled_segment_alone_is_sent_again, a_death_between_segments_sends_none_twice,

@@ -3,7 +3,7 @@
 use voxea_core::base::account::Channel;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::{self, Millis};
-use voxea_core::outbox::{Joined, NewReply, PartEnd, ReceiptIn, ReceiptState, ReplyRow, Sending, Settlement, Texting};
+use voxea_core::outbox::{Ask, Joined, NewReply, PartEnd, ReceiptIn, ReceiptState, ReplyRow, Sending, Settlement, Texting};
 
 use crate::outgoing::{Core, lease, open, request, short_number, state};
 use crate::place::{CITIZEN, HOUR, Place, agent};
@@ -273,8 +273,8 @@ pub(crate) async fn a_peer_is_asked_to_forget_what_it_has(place: &Place) {
     assert!(row.state == "submitted" && row.cancel_at.is_some());
     let leased = lease(&core).await;
     assert_eq!(
-        (leased.len(), &leased[0].forget[..], &leased[0].to[..]),
-        (1, &["7".to_owned()][..], CITIZEN)
+        (leased.len(), &leased[0].ask, &leased[0].to[..]),
+        (1, &Ask::Forget(vec!["7".to_owned()]), CITIZEN)
     );
     assert!(lease(&core).await.is_empty(), "it is asked once, until nobody answers");
     settle(&core, &first, Settlement::Cancelled).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use voxea_rules::udh::shifts;
 use voxea_rules::{charset, gsm7};
 
-pub use receipt::{Ids, Receipt, ReceiptState};
+pub use receipt::{Ids, Receipt, ReceiptState, message_state};
 
 use crate::pdu::{Delivery, Part};
 

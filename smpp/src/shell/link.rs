@@ -384,6 +384,10 @@ impl Link {
                 let event = self.outgoing.answered(handle, status, message_id, Instant::now());
                 self.tally(event);
             }
+            Event::Told { handle, told } => {
+                let event = self.outgoing.told(handle, told);
+                self.tally(event);
+            }
             Event::Unanswered { handle } => {
                 self.tally("texts_unanswered");
                 self.place.meter.refused("no response");

@@ -1,6 +1,7 @@
 //! The connection to an SMSC, and the way between it and the core.
 
 mod account;
+mod asking;
 mod board;
 mod connect;
 mod door;
