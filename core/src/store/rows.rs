@@ -73,11 +73,10 @@ impl Rows {
         );
         let values = names.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
         let write = |rows: &str| {
-            let text = template
+            template
                 .replace("{rows}", rows)
                 .replace("{columns}", &names.join(", "))
-                .replace("{values}", &values);
-            text
+                .replace("{values}", &values)
         };
         SetSql {
             columns: self.0,
