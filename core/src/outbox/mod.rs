@@ -2,6 +2,7 @@
 
 mod cancel;
 mod door;
+mod early;
 mod holder;
 mod late;
 mod lease;

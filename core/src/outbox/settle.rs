@@ -64,6 +64,18 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// Whether a text may be of unknown fate by this. Of one whose id is known, as after `Unheard`, no receipt waits.
+    const fn may_end_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Part {
+                    end: PartEnd::Unknown { .. } | PartEnd::Submitted { .. },
+                    ..
+                }
+        )
+    }
+
     /// Of what waited longer than it lives.
     pub(super) fn overdue() -> Self {
         Self::Rejected {
@@ -88,6 +100,9 @@ impl Outbox {
         for (id, settlement) in &settlements {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
+        }
+        for (id, _) in settlements.iter().filter(|(_, settlement)| settlement.may_end_unknown()) {
+            self.heard_before(&mut tx, id, now, &mut events).await?;
         }
         self.finish(tx, now, &events).await?;
         if queued {
