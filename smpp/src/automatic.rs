@@ -1,4 +1,5 @@
-//! What a bind answers by itself, as its `[[smpp]]` says: the acknowledgement, and the answers to STOP, CONTACT and AIDE.
+//! What a bind answers by itself, as its `[[smpp]]` says: the acknowledgement, and the answers to STOP, START, CONTACT and
+//! AIDE.
 
 use voxea_core::base::account::Account;
 use voxea_core::base::settings::Section;
@@ -29,18 +30,24 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
         notice::CONTACT_BY_TEXT
     };
     let answer = |key, by_default| reader.wording("commands", key, by_default, commands, Answer::new);
-    let (stop, contact, help) = (
+    let (stop, start, contact, help) = (
         answer("stop_text", notice::STOPPED),
+        answer("start_text", notice::STARTED),
         answer("contact_text", by_default),
         answer("aide_text", notice::HELP),
     );
-    let answers = stop.zip(contact).zip(help);
+    let answers = stop.zip(start).zip(contact.zip(help));
     AutomaticTexts {
         sender,
         from: from.to_owned(),
         ours: Vec::new(),
         acknowledgement,
-        commands: answers.map(|((stop, contact), help)| CommandAnswers { stop, contact, help }),
+        commands: answers.map(|((stop, start), (contact, help))| CommandAnswers {
+            stop,
+            start,
+            contact,
+            help,
+        }),
         per_hour: u32::try_from(per_hour).unwrap_or(u32::MAX),
     }
 }
@@ -143,6 +150,7 @@ mod tests {
                 TOWN,
                 &["line 2: stop_text: has 'ç'", "write \"c\" instead"],
             ),
+            ("start_text = \"Oui {nom}\"\n", TOWN, &["start_text", "nom"]),
             (
                 "contact_text = \"Appelez {telephone}\"\n",
                 Inputs { telephone: None, ..TOWN },

@@ -109,6 +109,7 @@ stories! {
     commands {
         a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once,
         a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
+        a_start_ends_a_stop_until_the_next,
     }
     control {
         a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
