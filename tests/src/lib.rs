@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod baresip;
 pub mod ceiling;
+pub mod controlled;
 pub mod density;
 pub mod dice;
 pub mod dovecot;
