@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod baresip;
+pub mod by_hand;
 pub mod ceiling;
 pub mod controlled;
 pub mod density;
