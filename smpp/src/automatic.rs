@@ -4,7 +4,9 @@
 use voxea_core::base::account::Account;
 use voxea_core::base::settings::Section;
 use voxea_core::contact::{AutomaticTexts, CommandAnswers};
+use voxea_rules::gsm7;
 use voxea_rules::notice::{self, Acknowledgement, Answer, Inputs, NotANotice};
+use voxea_rules::sms::typography;
 
 /// At most so many messages an hour, where nobody says; each is paid for.
 const PER_HOUR: i64 = 1_000;
@@ -16,7 +18,11 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
     let acknowledge = section.bool_or("acknowledge", false);
     let commands = section.bool_or("commands", true);
     let per_hour = section.int_or("acknowledge_per_hour", PER_HOUR, 1..=1_000_000);
-    let reader = Reader { section, inputs };
+    let reader = Reader {
+        section,
+        inputs,
+        latin1: section.string("default_alphabet").as_deref() == Some("latin1"),
+    };
     let acknowledgement = reader.wording(
         "acknowledge",
         "acknowledge_text",
@@ -55,6 +61,8 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
 struct Reader<'a> {
     section: &'a Section<'a>,
     inputs: &'a Inputs<'a>,
+    /// The SMSC reads Latin-1 in the place of the 7-bit alphabet.
+    latin1: bool,
 }
 
 impl Reader<'_> {
@@ -72,7 +80,12 @@ impl Reader<'_> {
         if !wanted && own.is_none() {
             return None;
         }
-        match new(own.as_deref().unwrap_or(by_default), self.inputs) {
+        let wording = own.as_deref().unwrap_or(by_default);
+        let read = match self.unread(wording) {
+            Some(char) => Err(NotANotice::Foreign(char, None)),
+            None => new(wording, self.inputs),
+        };
+        match read {
             Ok(read) => Some(read).filter(|_| wanted),
             Err(error) if own.is_some() => {
                 let remedy = match error {
@@ -93,6 +106,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// What the 7-bit alphabet has and the SMSC's own does not, as the euro sign: what holds it would be two messages.
+    fn unread(&self, wording: &str) -> Option<char> {
+        let unread = |char: &char| gsm7::septets(*char).is_some() && u32::from(*char) > 0xFF;
+        typography(wording).chars().find(unread).filter(|_| self.latin1)
     }
 }
 
@@ -149,6 +168,11 @@ mod tests {
                 "\nstop_text = \"C'est reçu\"\n",
                 TOWN,
                 &["line 2: stop_text: has 'ç'", "write \"c\" instead"],
+            ),
+            (
+                "default_alphabet = \"latin1\"\nacknowledge_text = \"Gratuit, 0 € : {reference}\"\n",
+                TOWN,
+                &["line 2: acknowledge_text: has '€'", "leave it out"],
             ),
             ("start_text = \"Oui {nom}\"\n", TOWN, &["start_text", "nom"]),
             (
