@@ -298,11 +298,15 @@ CREATE TABLE receipt_parked (
     account    TEXT NOT NULL,
     native_key TEXT NOT NULL,            -- one row for every way of writing the id
     receipt    TEXT NOT NULL,            -- the receipt that these ways belong to
+    native_id  TEXT,                     -- the id as it was written first, in the row of its key; NULL in the others
+    sender_key TEXT,                     -- the number that it comes from, as reply.recipient_key; NULL: it tells none
     state      TEXT NOT NULL,
     reason     TEXT,
     at         BIGINT NOT NULL,
     PRIMARY KEY (account, native_key, receipt)
 );
+-- A text that becomes unknown may be theirs.
+CREATE INDEX receipt_parked_by_sender ON receipt_parked (account, sender_key) WHERE native_id IS NOT NULL;
 
 -- How many acknowledgements and answers to commands went out lately: per account, per sender of one, and per command and sender.
 CREATE TABLE breaker (

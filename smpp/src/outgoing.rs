@@ -1,7 +1,7 @@
 //! The PDUs that a text of ours becomes.
 
 use voxea_rules::sms::{Policy, Segment, prepare};
-use voxea_rules::{charset, gsm7, phone};
+use voxea_rules::{gsm7, phone};
 
 use crate::content::DefaultAlphabet;
 use crate::held::{Held, Replacement};
@@ -48,12 +48,16 @@ pub struct Text<'a> {
 /// # Errors
 /// Why it cannot be sent, in words for an agent.
 pub fn submissions(text: &Text<'_>) -> Result<Vec<Submission>, &'static str> {
-    let prepared = prepare(text.text, &text.policy).map_err(|_| "the text is empty or longer than it may be")?;
+    let policy = Policy {
+        alphabet: text.alphabet.of_texts(),
+        ..text.policy
+    };
+    let prepared = prepare(text.text, &policy).map_err(|_| "the text is empty or longer than it may be")?;
     let destination = destination(text.to)?;
     let segments = prepared.segments(text.reference);
     let (mut submissions, total) = (Vec::with_capacity(segments.len()), segments.len());
     for (at, segment) in segments.iter().enumerate() {
-        let (data_coding, message) = coded(segment, total, text)?;
+        let (data_coding, message) = coded(segment, text)?;
         if message.len() > LONGEST {
             return Err("the text does not fit the SMSC's alphabet");
         }
@@ -122,7 +126,7 @@ fn destination(to: &str) -> Result<Address, &'static str> {
 }
 
 /// data_coding and short_message.
-fn coded(segment: &Segment, total: usize, text: &Text<'_>) -> Result<(u8, Vec<u8>), &'static str> {
+fn coded(segment: &Segment, text: &Text<'_>) -> Result<(u8, Vec<u8>), &'static str> {
     let header = match text.joining {
         Joining::Header => &segment.header[..],
         Joining::Parameters => &[],
@@ -136,12 +140,8 @@ fn coded(segment: &Segment, total: usize, text: &Text<'_>) -> Result<(u8, Vec<u8
         DefaultAlphabet::Latin1 => {
             let read = gsm7::decode(&segment.bytes).text;
             let latin1: Result<Vec<u8>, _> = read.chars().map(|char| u8::try_from(u32::from(char))).collect();
-            match latin1 {
-                Ok(bytes) => bytes,
-                Err(_) if total == 1 => return Ok((8, charset::encode_ucs2(&read))),
-                // The segments of one text must be of one alphabet.
-                Err(_) => return Err("the text does not fit the SMSC's alphabet"),
-            }
+            // By the policy it has no other letters.
+            latin1.map_err(|_| "the text does not fit the SMSC's alphabet")?
         }
     };
     Ok((0, [header, &bytes].concat()))
@@ -266,8 +266,9 @@ mod tests {
         assert!(sent("", |_| ()).is_err());
         let latin1 = |text: &str| sent(text, |text| text.alphabet = DefaultAlphabet::Latin1);
         assert_eq!(latin1(&"é".repeat(161)).unwrap().len(), 2);
+        let euro = latin1(&format!("{}€", "é".repeat(161))).unwrap();
         assert!(
-            latin1(&format!("{}€", "é".repeat(161))).is_err(),
+            euro.len() == 3 && euro.iter().all(|part| part.data_coding == 8),
             "segments of two alphabets are no text"
         );
     }

@@ -1,5 +1,6 @@
 //! The rows that a batch inserts, a set a table.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -85,7 +86,9 @@ pub(super) struct Sets<'v> {
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
     pub(super) replies: Vec<Row>,
-    pub(super) opt_outs: Vec<Row>,
+    /// By the address; of several commands of one batch the last counts, and no row of the table is written twice.
+    opt_outs: BTreeMap<String, Row>,
+    opt_ins: BTreeMap<String, Row>,
     raws: Vec<Row>,
     large: Vec<(String, PreparedRaw)>,
     attachments: Vec<Row>,
@@ -110,7 +113,8 @@ impl<'v> Sets<'v> {
             interactions: Vec::new(),
             links: Vec::new(),
             replies: Vec::new(),
-            opt_outs: Vec::new(),
+            opt_outs: BTreeMap::new(),
+            opt_ins: BTreeMap::new(),
             raws: Vec::new(),
             large: Vec::new(),
             attachments: Vec::new(),
@@ -193,6 +197,22 @@ impl<'v> Sets<'v> {
         Ok(())
     }
 
+    /// Adds the row of a STOP, if there is one.
+    pub(super) fn opts_out(&mut self, match_key: String, row: Option<Row>) {
+        self.opt_ins.remove(&match_key);
+        if let Some(row) = row {
+            self.opt_outs.entry(match_key).or_insert(row);
+        }
+    }
+
+    /// Adds the row of a START, if there is one.
+    pub(super) fn opts_in(&mut self, match_key: String, row: Option<Row>) {
+        self.opt_outs.remove(&match_key);
+        if let Some(row) = row {
+            self.opt_ins.insert(match_key, row);
+        }
+    }
+
     /// Adds all of them but the large artefacts, parents first.
     pub(super) fn write(self, script: &mut Script) -> Large<'v> {
         script.add(&REQUEST, self.requests);
@@ -204,7 +224,8 @@ impl<'v> Sets<'v> {
         script.add(&RECORDING, self.recordings);
         script.add(&REPLY, self.replies);
         script.add(&HISTORY, self.history);
-        script.add(&citizen::STOP, self.opt_outs);
+        script.add(&citizen::STOP, self.opt_outs.into_values().collect());
+        script.add(&citizen::START, self.opt_ins.into_values().collect());
         Large {
             vault: self.vault,
             raws: self.large,

@@ -3,6 +3,7 @@
 mod asking;
 mod cancel;
 mod door;
+mod early;
 mod holder;
 mod late;
 mod lease;

@@ -55,13 +55,24 @@ impl Outbox {
                 ..
             })
             | None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
-            Some(meant) => self.heard(&mut tx, &meant, receipt, &mut events).await?,
+            Some(meant) => {
+                let reason = receipt.reason.as_deref();
+                self.heard(&mut tx, &meant, receipt.at, receipt.state, reason, &mut events).await?;
+            }
         }
         self.finish(tx, now, &events).await
     }
 
-    async fn heard(&self, tx: &mut Tx, meant: &Meant, receipt: &ReceiptIn, events: &mut Vec<NewEvent>) -> Result<()> {
-        let (at, state, reason) = (receipt.at, receipt.state, receipt.reason.as_deref());
+    /// Settles the text, or the segment, that a receipt is about.
+    pub(super) async fn heard(
+        &self,
+        tx: &mut Tx,
+        meant: &Meant,
+        at: Millis,
+        state: ReceiptState,
+        reason: Option<&str>,
+        events: &mut Vec<NewEvent>,
+    ) -> Result<()> {
         match meant.number {
             Some(number) => part::heard(tx, &self.vault, at, &meant.reply_id, number, state, reason, events).await,
             None => {
@@ -87,8 +98,9 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Gives up on receipts: parked ones whose message never came are dropped, and texts of which nothing was heard an
-    /// hour after the end of their lives become unknown (see [`Outbox::queue_queries`]). Returns how many did.
+    /// Gives up on receipts: parked ones whose message never came are dropped, those count that by now can only be a text's of
+    /// unknown fate, and texts of which nothing was heard an hour after the end of their lives become unknown (see
+    /// [`Outbox::queue_queries`]). Returns how many did.
     ///
     /// # Errors
     /// The store's.
@@ -97,6 +109,7 @@ impl Outbox {
         let sql = "DELETE FROM receipt_parked WHERE at < $1";
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(now - PARKED_MS).execute(db).await.map(|_| ()))?;
         tx.commit().await?;
+        self.hear_again().await?;
         let sql = "SELECT id FROM reply WHERE state = 'submitted' AND settled_at IS NULL \
                    AND (expires_at < $1 OR expires_at IS NULL AND created_at < $2) LIMIT 1000";
         let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql)

@@ -79,6 +79,18 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// Whether a text may be of unknown fate by this. Of one whose id is known, as after `Unheard`, no receipt waits.
+    const fn may_end_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Part {
+                    end: PartEnd::Unknown { .. } | PartEnd::Submitted { .. },
+                    ..
+                }
+        )
+    }
+
     /// Of what waited longer than it lives.
     pub(super) fn overdue() -> Self {
         Self::Rejected {
@@ -116,6 +128,9 @@ impl Outbox {
             if settlement.leaves_unsent() {
                 rival::over(&mut tx, &self.vault, id, &mut events).await?;
             }
+        }
+        for (id, _) in settlements.iter().filter(|(_, settlement)| settlement.may_end_unknown()) {
+            self.heard_before(&mut tx, id, now, &mut events).await?;
         }
         self.finish(tx, now, &events).await?;
         if queued {

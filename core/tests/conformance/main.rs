@@ -111,6 +111,7 @@ stories! {
     commands {
         a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once,
         a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
+        a_start_ends_a_stop_until_the_next,
     }
     control {
         a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
@@ -159,6 +160,7 @@ stories! {
         a_split_text_is_what_its_segments_are, a_throttled_segment_alone_is_sent_again, a_death_between_segments_sends_none_twice,
         one_receipt_may_count_for_all, a_silent_segment_makes_it_unknown, a_text_lives_no_longer_than_it_may,
         a_scheduled_text_waits_and_holds_up_none, a_reply_is_taken_back_in_time, a_peer_is_asked_to_forget_what_it_has, an_unknown_id_counts_where_it_can_only_be_one,
+        a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

@@ -375,6 +375,7 @@ impl Outgoing {
             letters: Letters::Keep,
             most_segments: split.total,
             width: split.joined.width(),
+            ..Policy::default()
         };
         let all = submissions(&text(policy, split.joined, split.reference))?;
         if all.len() != usize::from(split.total) {
