@@ -10,6 +10,7 @@ use crate::outgoing::{Core, lease, lease_mails, open, request, short_number, sta
 use crate::place::{CITIZEN, HOUR, Place, agent};
 
 const ALL: Texting = Texting {
+    alphabet: voxea_rules::sms::Alphabet::Gsm7,
     letters: voxea_rules::sms::Letters::Propose,
     most_segments: 5,
     joined: voxea_core::outbox::Joined::Udh8,
