@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use voxea_rules::sms::{self, Preview};
 
-use super::queueing::Queue;
 use super::row::{COLUMNS, ReplyRow};
 use super::texting::Texting;
+use super::turns::Queue;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};

@@ -1,29 +1,21 @@
 //! Replies that are asked for at the same moment share a transaction, as contacts do: whoever comes first writes what waits.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::door::Outbox;
-use super::reply::{Demand, NewReply, Planned};
+use super::planned::{Demand, Planned};
 use super::row::ReplyRow;
 use super::rows::Sets;
-use super::texting::Sending;
-use crate::base::actor::Actor;
+use super::turns::{Answer, Wanted};
 use crate::base::error::{CoreError, Result};
 use crate::base::time;
 use crate::feed::{self, EventKind, NewEvent};
 use crate::request::Notes;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, on, row};
-
-/// Replies a transaction.
-const BATCH: usize = 64;
-/// Bytes of text a transaction, unless one alone has more; what is waiting is bounded by the callers.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Who waits when so many do is turned away.
-const MOST_WAITING: usize = 4096;
 
 static DEMANDS: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("id", Column::Text)])
@@ -33,58 +25,6 @@ static DEMANDS: LazyLock<SetSql> = LazyLock::new(|| {
         )
         .locking("q")
 });
-
-/// A reply that somebody asks for.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) actor: Actor,
-    pub(super) request_id: String,
-    pub(super) reply: NewReply,
-    pub(super) sending: Sending,
-    /// The earlier one whose place it takes.
-    pub(super) replaces: Option<String>,
-}
-
-type Answer = oneshot::Sender<Result<ReplyRow>>;
-
-/// What waits to be written, and whose turn it is to write.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Queue {
-    waiting: Arc<Mutex<VecDeque<(Wanted, Answer)>>>,
-    turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Queue {
-    fn push(&self, wanted: Wanted, answer: Answer) -> Result<()> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= MOST_WAITING {
-            return Err(CoreError::Unavailable("too many replies wait to be written".to_owned()));
-        }
-        waiting.push_back((wanted, answer));
-        Ok(())
-    }
-
-    /// Takes the next batch, in order. One that takes the place of another goes alone: what was done for it must be undone when
-    /// it cannot be.
-    fn take(&self) -> Vec<(Wanted, Answer)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while taken.len() < BATCH
-            && let Some((wanted, _)) = waiting.front()
-        {
-            bytes += wanted.reply.text.len();
-            let alone = wanted.replaces.is_some();
-            if (alone || bytes > BATCH_BYTES) && !taken.is_empty() {
-                break;
-            }
-            taken.extend(waiting.pop_front());
-            if alone {
-                break;
-            }
-        }
-        taken
-    }
-}
 
 impl Outbox {
     /// Has a reply written with those that wait at the same moment.
@@ -97,7 +37,7 @@ impl Outbox {
         let turn = tokio::select! {
             biased;
             done = &mut answered => return heard(done),
-            turn = Arc::clone(&self.queue.turn).lock_owned() => turn,
+            turn = self.queue.turn() => turn,
         };
         // A caller that goes away meanwhile must not take the answers of the others with it.
         let outbox = self.clone();

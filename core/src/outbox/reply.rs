@@ -1,17 +1,17 @@
 //! Queueing an answer.
 
 use super::door::{Outbox, Sender};
-use super::queueing::Wanted;
+use super::planned::{Demand, Planned, Thread};
 use super::replace::Earlier;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
-use super::texting::{Joined, Sending, Shape};
+use super::texting::{Sending, Shape};
+use super::turns::{NewReply, Wanted};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::id;
 use crate::base::time::Millis;
-use crate::feed::NewEvent;
 
 use crate::request::Status;
 use crate::store::{Tx, on};
@@ -21,51 +21,6 @@ use crate::vault::{Place, Vault};
 const MAIL_BYTES: usize = 256 * 1024;
 /// How many ancestors a mail names in References; the first and the latest (RFC 5322 §3.6.4 sets no limit, servers do).
 const REFERENCES: usize = 20;
-
-/// An answer as an agent writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewReply {
-    /// The channel to answer on; the request's preferred one when it is left out.
-    pub channel: Option<Channel>,
-    /// What to say.
-    pub text: String,
-    /// The subject of a mail, when it shall not be the request's.
-    pub subject: Option<String>,
-}
-
-/// What a reply must know of its request.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(super) struct Demand {
-    pub(super) id: String,
-    channel: String,
-    account: Option<String>,
-    status: String,
-    subject: Option<String>,
-    from_address: String,
-    theme: Option<String>,
-}
-
-/// Where a mail stands in its thread.
-#[derive(Debug, Default)]
-pub(super) struct Thread {
-    pub(super) message_id: Option<String>,
-    pub(super) in_reply_to: Option<String>,
-    pub(super) references: Option<String>,
-}
-
-/// A reply that may be written.
-#[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) row: ReplyRow,
-    pub(super) sender: Sender,
-    pub(super) thread: Thread,
-    /// Of several segments, how they are held together.
-    pub(super) joined: Option<Joined>,
-    /// So many segments must be said to have arrived.
-    pub(super) receipts: i64,
-    /// What became of the one whose place it takes.
-    pub(super) events: Vec<NewEvent>,
-}
 
 impl Outbox {
     /// Queues an answer to a request that asks for nothing in particular: [`Outbox::reply_with`].
@@ -220,16 +175,6 @@ fn preferred(demand: &Demand) -> Result<Channel> {
                 "the citizen left neither a mail address nor a phone number that can be written to",
             )
         })
-}
-
-impl Demand {
-    fn open(&mut self, vault: &Vault) -> Result<()> {
-        let mut opening = vault.opening(&self.id);
-        opening
-            .some(Place::RequestSubject, &mut self.subject)
-            .text(Place::RequestFromAddress, &mut self.from_address);
-        opening.strict()
-    }
 }
 
 /// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4). Nobody ever got one that was cancelled.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::reply::Planned;
+use super::planned::Planned;
 use crate::base::error::Result;
 use crate::store::{Column, Row, Rows, Script, SetSql, row};
 use crate::vault::{Index, Place, Vault};
