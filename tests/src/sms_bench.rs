@@ -22,7 +22,7 @@ use crate::smsc::{Manner, Message, Receipts, Smsc};
 /// Longest a whole measure may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Programs that hand texts over at once.
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 64;
 /// Citizens who are answered; each gets many.
 const CITIZENS: usize = 500;
 /// Texts of ours in flight, of both.

@@ -133,10 +133,12 @@ const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, reci
 
 /// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
 /// leased before and never settled is not leased again: it may have been sent. One whose hour has not come holds up none.
+///
+/// Not as NOT EXISTS: PostgreSQL would make a join of that, and read the account's whole queue for each that may be leased.
 const DUE: &str = "SELECT r.id FROM reply r WHERE r.account = $1 AND r.state = 'queued' AND r.due_at <= $2 AND r.lease_until <= $2 \
                    AND (r.channel <> 'sms' OR r.lease_until = 0) \
-                   AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
-                   AND e.position < r.position AND e.send_at <= $2 AND (e.due_at > $2 OR e.lease_until > 0)) \
+                   AND (SELECT e.position FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
+                   AND e.position < r.position AND e.send_at <= $2 AND (e.due_at > $2 OR e.lease_until > 0) LIMIT 1) IS NULL \
                    ORDER BY r.position LIMIT $4";
 
 impl Outbox {
