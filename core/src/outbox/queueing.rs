@@ -34,18 +34,21 @@ impl Outbox {
     pub(super) async fn queue(&self, wanted: Wanted) -> Result<ReplyRow> {
         let (answer, mut answered) = oneshot::channel();
         self.queue.push(wanted, answer)?;
-        let turn = tokio::select! {
-            biased;
-            done = &mut answered => return heard(done),
-            turn = self.queue.turn() => turn,
-        };
-        // A caller that goes away meanwhile must not take the answers of the others with it.
-        let outbox = self.clone();
-        tokio::spawn(async move {
-            outbox.write_waiting().await;
-            drop(turn);
-        });
-        heard(answered.await)
+        loop {
+            let turn = tokio::select! {
+                biased;
+                done = &mut answered => return heard(done),
+                turn = self.queue.turn() => turn,
+            };
+            // A caller that goes away meanwhile must not take the answers of the others with it. Its own may not be among
+            // what is written first.
+            let outbox = self.clone();
+            let written = tokio::spawn(async move {
+                outbox.write_waiting().await;
+                drop(turn);
+            });
+            let _ = written.await;
+        }
     }
 
     async fn write_waiting(&self) {

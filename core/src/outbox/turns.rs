@@ -69,14 +69,18 @@ impl Queue {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// Takes the next batch, in order. One that takes the place of another goes alone: what was done for it must be undone when
+    /// Takes the next batch, in order, without those whose callers have gone: nobody would know that they were written. One that takes the place of another goes alone: what was done for it must be undone when
     /// it cannot be.
     pub(super) fn take(&self) -> Vec<(Wanted, Answer)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < BATCH
-            && let Some((wanted, _)) = waiting.front()
+            && let Some((wanted, answer)) = waiting.front()
         {
+            if answer.is_closed() {
+                waiting.pop_front();
+                continue;
+            }
             bytes += wanted.reply.text.len();
             let alone = wanted.replaces.is_some();
             if (alone || bytes > BATCH_BYTES) && !taken.is_empty() {
@@ -88,5 +92,65 @@ impl Queue {
             }
         }
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(text: &str, replaces: Option<&str>) -> Wanted {
+        Wanted {
+            actor: Actor::System,
+            request_id: "r".to_owned(),
+            reply: NewReply {
+                channel: None,
+                text: text.to_owned(),
+                subject: None,
+            },
+            sending: Sending::default(),
+            replaces: replaces.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_batch_is_in_order_and_bounded_and_who_replaces_goes_alone() {
+        let (queue, mut callers) = (Queue::default(), Vec::new());
+        let large = "a".repeat(BATCH_BYTES / 2 + 1);
+        let asked = [
+            ("one", None),
+            ("two", None),
+            ("three", Some("x")),
+            ("four", None),
+            (&large, None),
+            (&large, None),
+        ];
+        for (text, replaces) in asked {
+            let (answer, caller) = oneshot::channel();
+            queue.push(wanted(text, replaces), answer).unwrap();
+            callers.push(caller);
+        }
+        callers.remove(1);
+        let batch = || {
+            queue
+                .take()
+                .into_iter()
+                .map(|(wanted, _)| wanted.reply.text.len())
+                .collect::<Vec<_>>()
+        };
+        let batches: Vec<_> = (0..5).map(|_| batch()).collect();
+        assert_eq!(batches, [vec![3], vec![5], vec![4, large.len()], vec![large.len()], vec![]]);
+    }
+
+    #[test]
+    fn too_many_are_turned_away() {
+        let (queue, mut callers) = (Queue::default(), Vec::new());
+        for _ in 0..MOST_WAITING {
+            let (answer, caller) = oneshot::channel();
+            queue.push(wanted("one", None), answer).unwrap();
+            callers.push(caller);
+        }
+        let (answer, _caller) = oneshot::channel();
+        assert!(matches!(queue.push(wanted("one", None), answer), Err(CoreError::Unavailable(_))));
     }
 }

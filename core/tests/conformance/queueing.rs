@@ -8,7 +8,7 @@ use crate::outgoing::{Core, lease, open, request, state};
 use crate::place::{Place, agent};
 
 /// What is asked for at once.
-const MANY: usize = 90;
+const MANY: usize = 270;
 
 fn ask(core: &Core, request: &str, text: &str) -> impl Future<Output = Result<ReplyRow, CoreError>> + Send + 'static {
     let (outbox, request) = (core.outbox.clone(), request.to_owned());
