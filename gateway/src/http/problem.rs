@@ -148,7 +148,11 @@ impl From<CoreError> for Problem {
             CoreError::TextTooLong(preview) => {
                 let mut problem = Self::new(
                     Kind::TEXT_TOO_LONG,
-                    format!("the text needs {} of {} units", preview.units, preview.limit),
+                    format!(
+                        "the text needs {} units and one message holds {}: shorten it, or send it in {} messages with \"split\": true, \
+                         where its account allows so many (most_segments)",
+                        preview.units, preview.limit, preview.segments
+                    ),
                 );
                 if let Ok(Value::Object(members)) = serde_json::to_value(super::preview::Preview::from(*preview)) {
                     problem.0.members = members;

@@ -47,7 +47,13 @@ pub async fn probe(config: &Config) -> Result<String, String> {
 async fn one(config: &Config, bind: Bind) -> Result<(), String> {
     let stream = match connect(config).await {
         Ok(stream) => stream,
-        Err(Exit::Retry(error)) => return Err(format!("{error}; check address and firewall")),
+        Err(Exit::Retry(error)) => {
+            let remedy = match config.tls {
+                Some(_) => "check address and firewall, and for the certificate ca_file and tls_name",
+                None => "check address and firewall",
+            };
+            return Err(format!("{error}; {remedy}"));
+        }
         Err(exit) => return Err(words(exit)),
     };
     let mut wire = Wire::new(stream);
@@ -64,7 +70,13 @@ async fn one(config: &Config, bind: Bind) -> Result<(), String> {
                     let _ = tokio::time::timeout(CONNECT, wire.flush()).await;
                     return Ok(());
                 }
-                Output::Event(Event::Ended(end)) => return Err(words(exit_of(end))),
+                Output::Event(Event::Ended(end)) => {
+                    let said = words(exit_of(end));
+                    return Err(match remedy(&said, config) {
+                        Some(remedy) => format!("{said}; {remedy}"),
+                        None => said,
+                    });
+                }
                 // Whatever is delivered in between stays unanswered, and with the SMSC.
                 Output::Event(_) => {}
                 Output::Transmit(bytes) => wire.queue(&bytes),
@@ -85,6 +97,16 @@ async fn one(config: &Config, bind: Bind) -> Result<(), String> {
             () = tokio::time::sleep_until(until.into()) => session.handle_timeout(Instant::now()),
         }
     }
+}
+
+/// What to do about an end of which the SMSC says little.
+fn remedy(said: &str, config: &Config) -> Option<&'static str> {
+    if said.contains("ESME_RALYBND") {
+        return Some("a running daemon holds the bind, or the operator allows fewer of them: ask it how many");
+    }
+    let silent = said.contains("does not answer") || said.contains("closed the connection");
+    (silent && config.tls.is_none())
+        .then_some("ask the operator whether the port is one for TLS (security = \"tls\"), and whether it knows this address")
 }
 
 fn words(exit: Exit) -> String {

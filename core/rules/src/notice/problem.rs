@@ -49,6 +49,13 @@ impl fmt::Display for NotANotice {
             }
             Self::Foreign(char, _) => write!(f, "has {char:?} in it, which would halve the room: leave it out"),
             Self::NoName => f.write_str("needs the organisation's name, which has nothing in it that a text message can write"),
+            // Its wording has no name in it.
+            Self::TooLong { septets, name: 0 } => write!(
+                f,
+                "has {septets} septets, and one message holds {}: shorten it by {}",
+                Coding::Gsm7.limit(),
+                septets.saturating_sub(Coding::Gsm7.limit())
+            ),
             Self::TooLong { septets, name } => write!(
                 f,
                 "has {septets} septets beside the organisation's name, which takes at least {name}, and one message holds {}: shorten it by {}",
