@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
         letters: [Letters::Keep, Letters::Propose, Letters::Replace][usize::from(choice & 3) % 3],
         most_segments: *most,
         width: if choice & 4 == 0 { ReferenceWidth::Eight } else { ReferenceWidth::Sixteen },
+        ..Policy::default()
     };
     match bounded(|| prepare(&text, &policy)) {
         Ok(prepared) => {

@@ -347,6 +347,7 @@ fn transport(submission: &Submission) -> Result<Transport, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use voxea_core::outbox::Ask;
 
     #[test]
     fn subjects_carry_the_reference_once() {
@@ -366,7 +367,7 @@ mod tests {
             expires_at: 0,
             priority: 0,
             split: None,
-            forget: Vec::new(),
+            ask: Ask::Send,
             created_at: 0,
         };
         assert_eq!(

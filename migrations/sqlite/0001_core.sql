@@ -265,15 +265,22 @@ CREATE TABLE reply (
     segments       BIGINT NOT NULL DEFAULT 1,  -- of more than one, reply_part has a row each
     joined         TEXT,                       -- of more than one, how they are held together: udh8, udh16, sar
     receipts       BIGINT NOT NULL DEFAULT 1,  -- so many segments must be said to have arrived
-    cancel_at      BIGINT                      -- when the peer is to be asked to forget it; NULL: it is not
+    cancel_at      BIGINT,                     -- when the peer is to be asked to forget it; NULL: it is not
+    query_at       BIGINT,                     -- when the peer is to be asked what became of it; NULL: it is not, 0: it was
+    replaces       TEXT,                       -- the reply whose place it takes
+    instead_of     TEXT                        -- the text that the peer has and is asked to replace by it; NULL: it is sent like any other
 );
 CREATE INDEX reply_due ON reply (account, position) WHERE state = 'queued';
 CREATE INDEX reply_in_order ON reply (account, recipient_key, position) WHERE state = 'queued';
-CREATE INDEX reply_submitted ON reply (expires_at) WHERE state = 'submitted' AND settled_at IS NULL;
+CREATE INDEX reply_submitted ON reply (account, expires_at) WHERE state = 'submitted' AND settled_at IS NULL;
 CREATE INDEX reply_by_request ON reply (request_id);
 CREATE INDEX reply_by_native_key ON reply (account, native_key);
 CREATE INDEX reply_by_message_id ON reply (message_id);
 CREATE INDEX reply_cancel ON reply (account, cancel_at) WHERE cancel_at IS NOT NULL;
+CREATE INDEX reply_query ON reply (account, query_at) WHERE query_at > 0;
+CREATE INDEX reply_instead ON reply (instead_of) WHERE instead_of IS NOT NULL;
+-- One text at a time may take another's place at the peer.
+CREATE UNIQUE INDEX reply_rival ON reply (instead_of) WHERE instead_of IS NOT NULL AND state IN ('queued', 'unknown');
 -- A receipt whose id is not known may be theirs.
 CREATE INDEX reply_unknown ON reply (account, recipient_key) WHERE state = 'unknown';
 
@@ -295,11 +302,15 @@ CREATE TABLE receipt_parked (
     account    TEXT NOT NULL,
     native_key TEXT NOT NULL,            -- one row for every way of writing the id
     receipt    TEXT NOT NULL,            -- the receipt that these ways belong to
+    native_id  TEXT,                     -- the id as it was written first, in the row of its key; NULL in the others
+    sender_key TEXT,                     -- the number that it comes from, as reply.recipient_key; NULL: it tells none
     state      TEXT NOT NULL,
     reason     TEXT,
     at         BIGINT NOT NULL,
     PRIMARY KEY (account, native_key, receipt)
 );
+-- A text that becomes unknown may be theirs.
+CREATE INDEX receipt_parked_by_sender ON receipt_parked (account, sender_key) WHERE native_id IS NOT NULL;
 
 -- How many acknowledgements and answers to commands went out lately: per account, per sender of one, and per command and sender.
 CREATE TABLE breaker (

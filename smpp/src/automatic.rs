@@ -1,9 +1,12 @@
-//! What a bind answers by itself, as its `[[smpp]]` says: the acknowledgement, and the answers to STOP, CONTACT and AIDE.
+//! What a bind answers by itself, as its `[[smpp]]` says: the acknowledgement, and the answers to STOP, START, CONTACT and
+//! AIDE.
 
 use voxea_core::base::account::Account;
 use voxea_core::base::settings::Section;
 use voxea_core::contact::{AutomaticTexts, CommandAnswers};
+use voxea_rules::gsm7;
 use voxea_rules::notice::{self, Acknowledgement, Answer, Inputs, NotANotice};
+use voxea_rules::sms::typography;
 
 /// At most so many messages an hour, where nobody says; each is paid for.
 const PER_HOUR: i64 = 1_000;
@@ -15,7 +18,11 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
     let acknowledge = section.bool_or("acknowledge", false);
     let commands = section.bool_or("commands", true);
     let per_hour = section.int_or("acknowledge_per_hour", PER_HOUR, 1..=1_000_000);
-    let reader = Reader { section, inputs };
+    let reader = Reader {
+        section,
+        inputs,
+        latin1: section.string("default_alphabet").as_deref() == Some("latin1"),
+    };
     let acknowledgement = reader.wording(
         "acknowledge",
         "acknowledge_text",
@@ -29,18 +36,24 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
         notice::CONTACT_BY_TEXT
     };
     let answer = |key, by_default| reader.wording("commands", key, by_default, commands, Answer::new);
-    let (stop, contact, help) = (
+    let (stop, start, contact, help) = (
         answer("stop_text", notice::STOPPED),
+        answer("start_text", notice::STARTED),
         answer("contact_text", by_default),
         answer("aide_text", notice::HELP),
     );
-    let answers = stop.zip(contact).zip(help);
+    let answers = stop.zip(start).zip(contact.zip(help));
     AutomaticTexts {
         sender,
         from: from.to_owned(),
         ours: Vec::new(),
         acknowledgement,
-        commands: answers.map(|((stop, contact), help)| CommandAnswers { stop, contact, help }),
+        commands: answers.map(|((stop, start), (contact, help))| CommandAnswers {
+            stop,
+            start,
+            contact,
+            help,
+        }),
         per_hour: u32::try_from(per_hour).unwrap_or(u32::MAX),
     }
 }
@@ -48,6 +61,8 @@ pub fn automatic(section: &Section<'_>, inputs: &Inputs<'_>, sender: Option<Acco
 struct Reader<'a> {
     section: &'a Section<'a>,
     inputs: &'a Inputs<'a>,
+    /// The SMSC reads Latin-1 in the place of the 7-bit alphabet.
+    latin1: bool,
 }
 
 impl Reader<'_> {
@@ -65,7 +80,12 @@ impl Reader<'_> {
         if !wanted && own.is_none() {
             return None;
         }
-        match new(own.as_deref().unwrap_or(by_default), self.inputs) {
+        let wording = own.as_deref().unwrap_or(by_default);
+        let read = match self.unread(wording) {
+            Some(char) => Err(NotANotice::Foreign(char, None)),
+            None => new(wording, self.inputs),
+        };
+        match read {
             Ok(read) => Some(read).filter(|_| wanted),
             Err(error) if own.is_some() => {
                 let remedy = match error {
@@ -86,6 +106,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// What the 7-bit alphabet has and the SMSC's own does not, as the euro sign: what holds it would be two messages.
+    fn unread(&self, wording: &str) -> Option<char> {
+        let unread = |char: &char| gsm7::septets(*char).is_some() && u32::from(*char) > 0xFF;
+        typography(wording).chars().find(unread).filter(|_| self.latin1)
     }
 }
 
@@ -143,6 +169,12 @@ mod tests {
                 TOWN,
                 &["line 2: stop_text: has 'ç'", "write \"c\" instead"],
             ),
+            (
+                "default_alphabet = \"latin1\"\nacknowledge_text = \"Gratuit, 0 € : {reference}\"\n",
+                TOWN,
+                &["line 2: acknowledge_text: has '€'", "leave it out"],
+            ),
+            ("start_text = \"Oui {nom}\"\n", TOWN, &["start_text", "nom"]),
             (
                 "contact_text = \"Appelez {telephone}\"\n",
                 Inputs { telephone: None, ..TOWN },

@@ -420,6 +420,36 @@ mod tests {
         assert_eq!(describe(&mask(&pdu(0x666, b"33612345678"))).command, "0x00000666");
     }
 
+    #[test]
+    fn what_is_asked_about_a_text_is_shown_without_its_words() {
+        let value = |described: &Described, name: &str| {
+            let field = described.fields.iter().find(|(known, _)| known == name);
+            field.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let replace = mask(&pdu(7, b"A1\0\x03\x0036123\0\x00000002000000000R\0\x01\x00\x07Bonsoir"));
+        assert!(!leaks(&replace, b"Bonsoir"));
+        let replace = describe(&replace);
+        for (name, shown) in [
+            ("message_id", "A1"),
+            ("source_addr", "3•••••"),
+            ("schedule_delivery_time", ""),
+            ("validity_period", "000002000000000R"),
+            ("registered_delivery", "0x01"),
+            ("short_message", "(7 octets)"),
+        ] {
+            assert_eq!(value(&replace, name), shown, "{name}");
+        }
+        assert_eq!(replace.command, "replace_sm");
+        let query = describe(&mask(&pdu(3, b"A1\0\x03\x0036123\0")));
+        assert_eq!((query.command.as_str(), value(&query, "message_id")), ("query_sm", "A1".to_owned()));
+        let told = describe(&mask(&pdu(0x8000_0003, b"A1\x00261124080100004+\0\x02\0")));
+        assert_eq!(
+            (value(&told, "final_date").as_str(), value(&told, "message_state").as_str()),
+            ("261124080100004+", "0x02")
+        );
+        assert_eq!(describe(&mask(&pdu(0x8000_0007, b""))).command, "replace_sm_resp");
+    }
+
     /// Whether three letters or digits in a row of `secret` stand in `shown`.
     fn leaks(shown: &[u8], secret: &[u8]) -> bool {
         secret.windows(3).any(|three| shown.windows(3).any(|other| other == three))

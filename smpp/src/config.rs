@@ -105,6 +105,8 @@ impl Config {
             "latin1" => DefaultAlphabet::Latin1,
             _ => DefaultAlphabet::Gsm7,
         };
+        let mut sending = Sending::read(section);
+        sending.texting.alphabet = default_alphabet.of_texts();
         let busy = section.int_or("busy_status", 0, 1..=0xFFFF_FFFF);
         let config = Self {
             name,
@@ -133,7 +135,7 @@ impl Config {
             default_alphabet,
             busy_status: u32::try_from(busy).ok().filter(|status| *status != 0),
             theme: section.string("theme"),
-            sending: Sending::read(section),
+            sending,
         };
         // What SMPP has no room for is said now, not at the first bind.
         if let Err(error) = pdu::bind(config.bind, &config.credentials()) {

@@ -7,6 +7,7 @@
 //! | [`frame`] | PDUs cut out of a byte stream by their command_length |
 //! | [`pdu`] | PDUs read and written, with rusmpp's types underneath |
 //! | [`submit`] | a text of ours on its way to the SMSC |
+//! | [`held`] | what is asked of the SMSC about a text that it has |
 //! | [`session`] | one bind: states, windows, timers, exactly one answer to every request |
 //! | [`signals`] | what an SMSC says beside messages: who can be reached again, how loaded it is |
 //! | [`capture`] | PDUs with numbers, texts and passwords masked, for support |
@@ -22,6 +23,7 @@ pub mod capture;
 pub mod content;
 mod cursor;
 pub mod frame;
+pub mod held;
 pub mod outgoing;
 pub mod pace;
 pub mod pdu;

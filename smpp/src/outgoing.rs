@@ -1,9 +1,10 @@
 //! The PDUs that a text of ours becomes.
 
 use voxea_rules::sms::{Policy, Segment, prepare};
-use voxea_rules::{charset, gsm7, phone};
+use voxea_rules::{gsm7, phone};
 
 use crate::content::DefaultAlphabet;
+use crate::held::{Held, Replacement};
 use crate::pdu::{Address, Part};
 use crate::submit::{Extras, Submission};
 
@@ -47,12 +48,16 @@ pub struct Text<'a> {
 /// # Errors
 /// Why it cannot be sent, in words for an agent.
 pub fn submissions(text: &Text<'_>) -> Result<Vec<Submission>, &'static str> {
-    let prepared = prepare(text.text, &text.policy).map_err(|_| "the text is empty or longer than it may be")?;
+    let policy = Policy {
+        alphabet: text.alphabet.of_texts(),
+        ..text.policy
+    };
+    let prepared = prepare(text.text, &policy).map_err(|_| "the text is empty or longer than it may be")?;
     let destination = destination(text.to)?;
     let segments = prepared.segments(text.reference);
     let (mut submissions, total) = (Vec::with_capacity(segments.len()), segments.len());
     for (at, segment) in segments.iter().enumerate() {
-        let (data_coding, message) = coded(segment, total, text)?;
+        let (data_coding, message) = coded(segment, text)?;
         if message.len() > LONGEST {
             return Err("the text does not fit the SMSC's alphabet");
         }
@@ -78,6 +83,31 @@ pub fn submissions(text: &Text<'_>) -> Result<Vec<Submission>, &'static str> {
     Ok(submissions)
 }
 
+/// A text in the place of the one that the SMSC calls `message_id`, and that says `before`. replace_sm tells no alphabet, so
+/// that both must be one segment of data_coding 0 (SMPP 3.4 §4.10.1).
+///
+/// # Errors
+/// Why it cannot be sent, in words for an agent.
+pub fn replacement(text: &Text<'_>, message_id: &str, before: &str) -> Result<Replacement, &'static str> {
+    let one = |text: &Text<'_>| match &mut submissions(text)?[..] {
+        [
+            Submission {
+                data_coding: 0, message, ..
+            },
+        ] => Ok(std::mem::take(message)),
+        _ => Err("one of the two texts is not one segment of the SMSC's alphabet, and a replacement cannot tell another"),
+    };
+    one(&Text { text: before, ..*text })?;
+    Ok(Replacement {
+        held: Held {
+            source: text.source.clone(),
+            message_id: message_id.to_owned(),
+        },
+        validity: text.validity.to_owned(),
+        message: one(text)?,
+    })
+}
+
 fn destination(to: &str) -> Result<Address, &'static str> {
     let to = phone::normalise(to, "FR");
     match to.international_digits() {
@@ -96,7 +126,7 @@ fn destination(to: &str) -> Result<Address, &'static str> {
 }
 
 /// data_coding and short_message.
-fn coded(segment: &Segment, total: usize, text: &Text<'_>) -> Result<(u8, Vec<u8>), &'static str> {
+fn coded(segment: &Segment, text: &Text<'_>) -> Result<(u8, Vec<u8>), &'static str> {
     let header = match text.joining {
         Joining::Header => &segment.header[..],
         Joining::Parameters => &[],
@@ -110,12 +140,8 @@ fn coded(segment: &Segment, total: usize, text: &Text<'_>) -> Result<(u8, Vec<u8
         DefaultAlphabet::Latin1 => {
             let read = gsm7::decode(&segment.bytes).text;
             let latin1: Result<Vec<u8>, _> = read.chars().map(|char| u8::try_from(u32::from(char))).collect();
-            match latin1 {
-                Ok(bytes) => bytes,
-                Err(_) if total == 1 => return Ok((8, charset::encode_ucs2(&read))),
-                // The segments of one text must be of one alphabet.
-                Err(_) => return Err("the text does not fit the SMSC's alphabet"),
-            }
+            // By the policy it has no other letters.
+            latin1.map_err(|_| "the text does not fit the SMSC's alphabet")?
         }
     };
     Ok((0, [header, &bytes].concat()))
@@ -180,6 +206,38 @@ mod tests {
     }
 
     #[test]
+    fn a_replacement_is_of_the_alphabet_of_what_it_replaces() {
+        use DefaultAlphabet::{Gsm7, Latin1};
+        let source = Address {
+            ton: 3,
+            npi: 0,
+            number: "36123".to_owned(),
+        };
+        let text = |text: &'static str, alphabet| Text {
+            source: &source,
+            to: "+33612345678",
+            text,
+            policy: Policy::default(),
+            joining: Joining::Header,
+            reference: 0,
+            alphabet,
+            priority: 0,
+            validity: "000000010000000R",
+        };
+        let made = replacement(&text("déjà", Gsm7), "7", "Bonjour 5 €").unwrap();
+        assert_eq!((made.held.message_id.as_str(), made.held.source == source), ("7", true));
+        assert_eq!(
+            (&made.message[..], made.validity.as_str()),
+            (&b"d\x05j\x7f"[..], "000000010000000R")
+        );
+        assert!(replacement(&text("prêt", Gsm7), "7", "Bonjour").is_err());
+        assert!(replacement(&text("Bonjour", Gsm7), "7", "prêt").is_err());
+        // There the euro makes it UCS-2.
+        assert!(replacement(&text("Bonjour", Latin1), "7", "Bonjour 5 €").is_err());
+        assert!(replacement(&text("déjà", Latin1), "7", "Bonjour").is_ok());
+    }
+
+    #[test]
     fn segments_by_header_and_by_parameters() {
         let long = "a".repeat(161);
         let parts = sent(&long, |_| ()).unwrap();
@@ -208,8 +266,9 @@ mod tests {
         assert!(sent("", |_| ()).is_err());
         let latin1 = |text: &str| sent(text, |text| text.alphabet = DefaultAlphabet::Latin1);
         assert_eq!(latin1(&"é".repeat(161)).unwrap().len(), 2);
+        let euro = latin1(&format!("{}€", "é".repeat(161))).unwrap();
         assert!(
-            latin1(&format!("{}€", "é".repeat(161))).is_err(),
+            euro.len() == 3 && euro.iter().all(|part| part.data_coding == 8),
             "segments of two alphabets are no text"
         );
     }

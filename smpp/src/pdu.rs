@@ -23,6 +23,10 @@ pub mod command {
     pub const SUBMIT_SM: u32 = 0x0000_0004;
     /// submit_sm_resp.
     pub const SUBMIT_SM_RESP: u32 = 0x8000_0004;
+    /// query_sm_resp.
+    pub const QUERY_SM_RESP: u32 = 0x8000_0003;
+    /// replace_sm_resp.
+    pub const REPLACE_SM_RESP: u32 = 0x8000_0007;
     /// cancel_sm_resp.
     pub const CANCEL_SM_RESP: u32 = 0x8000_0008;
     /// deliver_sm.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use voxea_core::base::settings::Section;
 use voxea_core::outbox::{Joined, Texting};
-use voxea_rules::sms::Letters;
+use voxea_rules::sms::{Alphabet, Letters};
 
 use crate::content::Ids;
 use crate::pace::Pace;
@@ -43,10 +43,14 @@ impl Sending {
         };
         let texting = Texting {
             letters: letters.parse().unwrap_or_default(),
+            // Of the bind, not of this; see `Config::read`.
+            alphabet: Alphabet::default(),
             most_segments: u8::try_from(section.int_or("most_segments", 5, 1..=20)).unwrap_or(5),
             joined: joined.parse().unwrap_or_default(),
             life: if life == 0 { Texting::default().life } else { life * 1000 },
             cancel: section.bool_or("cancel", false),
+            replace: section.bool_or("replace", false),
+            query: section.bool_or("query", false),
             one_receipt: section.one_of("part_receipts", &["each", "one"], "each") == "one",
         };
         let per_second = u32::try_from(section.int_or("per_second", 0, 0..=100_000)).unwrap_or(0);

@@ -1,9 +1,9 @@
-//! A text on its way to the SMSC, and back: submit_sm (SMPP 3.4 §4.4.1) and cancel_sm (§4.9.1).
+//! A text on its way to the SMSC: submit_sm (SMPP 3.4 §4.4.1).
 
 use std::str::FromStr as _;
 
 use rusmpp::Pdu;
-use rusmpp::pdus::{CancelSm, SubmitSm};
+use rusmpp::pdus::SubmitSm;
 use rusmpp::tlvs::MessageSubmissionRequestTlvValue as Tlv;
 use rusmpp::types::{EmptyOrFullCOctetString, OctetString};
 use rusmpp::values::{
@@ -68,13 +68,7 @@ pub fn submit(submission: &Submission) -> Result<Pdu, Unwritable> {
         ))
         .priority_flag(extras.priority.into())
         .validity_period(validity)
-        // By hand: rusmpp's request_all asks the handset's owner to confirm as well.
-        .registered_delivery(RegisteredDelivery::new(
-            MCDeliveryReceipt::McDeliveryReceiptRequestedWhereFinalDeliveryOutcomeIsSuccessOrFailure,
-            SmeOriginatedAcknowledgement::NoReceiptSmeAcknowledgementRequested,
-            IntermediateNotification::NoIntermediaryNotificationRequested,
-            0,
-        ))
+        .registered_delivery(receipt_wanted())
         .data_coding(submission.data_coding.into())
         .short_message(message)
         .build();
@@ -86,25 +80,13 @@ pub fn submit(submission: &Submission) -> Result<Pdu, Unwritable> {
     Ok(pdu.into())
 }
 
-/// What the SMSC is asked to forget.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Cancellation {
-    /// Our number, as in the submit_sm.
-    pub source: Address,
-    /// The SMSC's id of it, at most 64 characters.
-    pub message_id: String,
-}
-
-/// A cancel_sm (§4.9.1) of one message: with its id the destination is left out.
-///
-/// # Errors
-/// [`Unwritable`].
-pub fn cancel(cancellation: &Cancellation) -> Result<Pdu, Unwritable> {
-    let pdu = CancelSm::builder()
-        .message_id(text("the message id", &cancellation.message_id)?)
-        .source_addr_ton(cancellation.source.ton.into())
-        .source_addr_npi(cancellation.source.npi.into())
-        .source_addr(text("the source number", &cancellation.source.number)?)
-        .build();
-    Ok(pdu.into())
+/// registered_delivery 1 (§5.2.17): a receipt, whether it arrives or not.
+pub(crate) fn receipt_wanted() -> RegisteredDelivery {
+    // By hand: rusmpp's request_all asks the handset's owner to confirm as well.
+    RegisteredDelivery::new(
+        MCDeliveryReceipt::McDeliveryReceiptRequestedWhereFinalDeliveryOutcomeIsSuccessOrFailure,
+        SmeOriginatedAcknowledgement::NoReceiptSmeAcknowledgementRequested,
+        IntermediateNotification::NoIntermediaryNotificationRequested,
+        0,
+    )
 }

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -24,9 +25,17 @@ impl Authority {
     /// # Errors
     /// When a file cannot be written.
     pub fn new(folder: &Path) -> Result<Self> {
+        Self::of_name(folder, "an authority of tests")
+    }
+
+    /// One that is called otherwise.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn of_name(folder: &Path, name: &str) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name = named("an authority of tests");
+        params.distinguished_name = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key)?;
         std::fs::write(folder.join("ca.pem"), certificate.pem())?;
@@ -101,6 +110,32 @@ impl Authority {
     /// The handshake's.
     pub async fn accept(&self, stream: TcpStream, certificate: &str) -> Result<server::TlsStream<TcpStream>> {
         self.acceptor(certificate)?.accept(stream).await.context("the TLS handshake")
+    }
+
+    /// The same of a server that wants a certificate of this authority, by these versions of TLS.
+    ///
+    /// # Errors
+    /// The handshake's; also when none is shown, or one of another authority.
+    pub async fn accept_known(
+        &self,
+        stream: TcpStream,
+        certificate: &str,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<server::TlsStream<TcpStream>> {
+        let (chain, key) = self.pair(certificate)?;
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_file_iter(self.file("ca", "pem"))? {
+            roots.add(authority?)?;
+        }
+        let known = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)?
+            .with_client_cert_verifier(known)
+            .with_single_cert(chain, key)?;
+        TlsAcceptor::from(Arc::new(config))
+            .accept(stream)
+            .await
+            .context("the TLS handshake")
     }
 
     fn pair(&self, name: &str) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {

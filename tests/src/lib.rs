@@ -3,7 +3,9 @@
 
 pub mod authority;
 pub mod baresip;
+pub mod by_hand;
 pub mod ceiling;
+pub mod controlled;
 pub mod density;
 pub mod dice;
 pub mod dovecot;

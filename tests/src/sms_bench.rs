@@ -22,7 +22,7 @@ use crate::smsc::{Manner, Message, Receipts, Smsc};
 /// Longest a whole measure may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Programs that hand texts over at once.
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 64;
 /// Citizens who are answered; each gets many.
 const CITIZENS: usize = 500;
 /// Texts of ours in flight, of both.
@@ -161,6 +161,33 @@ pub struct Out {
     pub drained: f64,
 }
 
+impl Out {
+    /// Waits until all are submitted, to the SMSC that is there since `begun` or to the one that they have waited for, and enters
+    /// what that took.
+    async fn measure(
+        &mut self,
+        smsc: Option<Smsc>,
+        later: &Later,
+        begun: Instant,
+        count: usize,
+        cpu: impl FnOnce() -> Result<Duration>,
+    ) -> Result<Smsc> {
+        let queued = smsc.is_none();
+        let (smsc, begun) = match smsc {
+            Some(smsc) => (smsc, begun),
+            None => waited(later).await?,
+        };
+        submitted(&smsc, count).await?;
+        let elapsed = begun.elapsed();
+        if queued {
+            self.drained = count as f64 / elapsed.as_secs_f64();
+        } else {
+            self.through = Figures::of(count, elapsed, cpu()?, &Delivered::default());
+        }
+        Ok(smsc)
+    }
+}
+
 /// Texts out.
 ///
 /// # Errors
@@ -193,17 +220,7 @@ pub async fn texts_out(binary: &Path, store: [&str; 2], count: usize) -> Result<
         let cpu = running.cpu()?;
         let begun = Instant::now();
         hand_over(&running, &ids, count).await?;
-        let (smsc, begun) = match smsc {
-            Some(smsc) => (smsc, begun),
-            None => waited(&later).await?,
-        };
-        submitted(&smsc, count).await?;
-        let elapsed = begun.elapsed();
-        if queued {
-            out.drained = count as f64 / elapsed.as_secs_f64();
-        } else {
-            out.through = Figures::of(count, elapsed, running.cpu()? - cpu, &Delivered::default());
-        }
+        let _smsc = out.measure(smsc, &later, begun, count, || Ok(running.cpu()? - cpu)).await?;
         running.stop().await?;
     }
     Ok(out)
@@ -257,17 +274,7 @@ pub async fn kannel_out(count: usize) -> Result<Out> {
             anyhow::Ok(())
         });
         try_join_all(clients).await?;
-        let (smsc, begun) = match smsc {
-            Some(smsc) => (smsc, begun),
-            None => waited(&later).await?,
-        };
-        submitted(&smsc, count).await?;
-        let elapsed = begun.elapsed();
-        if queued {
-            out.drained = count as f64 / elapsed.as_secs_f64();
-        } else {
-            out.through = Figures::of(count, elapsed, kannel.cpu()? - cpu, &Delivered::default());
-        }
+        let _smsc = out.measure(smsc, &later, begun, count, || Ok(kannel.cpu()? - cpu)).await?;
     }
     Ok(out)
 }

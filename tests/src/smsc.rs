@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use ledger::{Answer, Entry, Fate, Ledger, Receipts, Wired};
-pub use pdu::{Message, Submit};
+pub use pdu::{Message, Replace, Submit};
 use shared::{Deed, Shared};
 pub use shared::{Loss, Manner};
 

@@ -4,6 +4,7 @@
 //! It reads tokens, so comments and texts cannot fool it; what stands under `#[cfg(test)]`, and files that only tests
 //! compile, may do as they like.
 
+mod held;
 mod paths;
 mod tokens;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+pub use held::unheld;
 use paths::Crate;
 pub use paths::Module;
 

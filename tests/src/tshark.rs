@@ -11,7 +11,8 @@ use crate::pcap::{self, PORT, Piece};
 /// One packet's SMPP, as the dissector reads it.
 #[derive(Debug, Clone)]
 pub struct Dissected {
-    /// Its fields by Wireshark's names, `smpp.command_id` for instance. Those of a subtree stand beside the others.
+    /// Its fields by Wireshark's names, `smpp.command_id` for instance. Those of a subtree stand beside the others, and what is
+    /// there several times has its values behind each other, with commas.
     pub fields: Value,
     /// What the dissector complains about: malformed packets, and remarks on fields.
     pub complaints: Vec<String>,
@@ -52,7 +53,15 @@ pub fn dissect(pieces: &[Piece<'_>]) -> Result<Vec<Dissected>> {
 fn read(file: &Path) -> Result<Vec<Value>> {
     // What a dissector keeps for itself lies in the home folder, which need not be there.
     let output = Command::new("tshark")
-        .args(["-n", "-T", "json", "-d", &format!("tcp.port=={PORT},smpp"), "-r"])
+        .args([
+            "-n",
+            "-T",
+            "json",
+            "--no-duplicate-keys",
+            "-d",
+            &format!("tcp.port=={PORT},smpp"),
+            "-r",
+        ])
         .arg(file)
         .output()
         .context("tshark is missing: scripts/install-peers installs it")?;
@@ -79,12 +88,18 @@ fn of_packet(packet: &Value) -> Result<Dissected> {
 
 fn flatten(tree: &Value, fields: &mut serde_json::Map<String, Value>, complaints: &mut Vec<String>) {
     for (name, value) in tree.as_object().into_iter().flatten() {
-        if name.starts_with("_ws.") {
-            complaints.push(format!("{name}: {value}"));
-        } else if value.is_object() {
-            flatten(value, fields, complaints);
-        } else {
-            fields.entry(name.clone()).or_insert_with(|| value.clone());
+        // What stands there several times, as optional parameters do, is a list.
+        let all = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for value in all {
+            if name.starts_with("_ws.") {
+                complaints.push(format!("{name}: {value}"));
+            } else if value.is_object() {
+                flatten(value, fields, complaints);
+            } else if let Some(first) = fields.get_mut(name) {
+                *first = format!("{},{}", first.as_str().unwrap_or_default(), value.as_str().unwrap_or_default()).into();
+            } else {
+                fields.insert(name.clone(), value.clone());
+            }
         }
     }
 }

@@ -6,174 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use voxea_tests::authority::Authority;
+use voxea_tests::by_hand::{
+    BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER, Link, Smsc, account, at, binds_up, reply, run, shown, state,
+};
 use voxea_tests::kill::requests;
-use voxea_tests::scratch::{self, Running, Scratch};
-use voxea_tests::smsc::{Message, Submit, pdu};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-const BIND_RECEIVER: u32 = 1;
-const BIND_TRANSMITTER: u32 = 2;
-const BIND_TRANSCEIVER: u32 = 9;
-
-/// An SMSC's side of one connection.
-struct Link<S> {
-    stream: S,
-    inbox: Vec<u8>,
-    sequence: u32,
-}
-
-struct Pdu {
-    id: u32,
-    status: u32,
-    sequence: u32,
-    body: Vec<u8>,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    fn new(stream: S) -> Self {
-        Self {
-            stream,
-            inbox: Vec::new(),
-            sequence: 0,
-        }
-    }
-
-    /// The next PDU; `None` when the daemon closed the connection. An enquire_link is answered on the way.
-    async fn next(&mut self) -> Result<Option<Pdu>> {
-        loop {
-            if let Some([length, id, status, sequence]) = pdu::header(&self.inbox)
-                && self.inbox.len() >= length as usize
-            {
-                let whole: Vec<u8> = self.inbox.drain(..length as usize).collect();
-                if id == pdu::ENQUIRE_LINK {
-                    self.send(id | pdu::RESPONSE, 0, sequence, b"").await?;
-                    continue;
-                }
-                let body = whole[16..].to_vec();
-                return Ok(Some(Pdu {
-                    id,
-                    status,
-                    sequence,
-                    body,
-                }));
-            }
-            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.inbox)).await;
-            if read.context("the daemon says nothing")?.unwrap_or(0) == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// The next PDU, which must be this.
-    async fn expect(&mut self, id: u32) -> Result<Pdu> {
-        let found = self.next().await?.context("the daemon closed the connection")?;
-        ensure!(found.id == id, "{:#010x} instead of {id:#010x}", found.id);
-        Ok(found)
-    }
-
-    async fn send(&mut self, id: u32, status: u32, sequence: u32, body: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(&pdu::pdu(id, status, sequence, body)).await?)
-    }
-
-    /// Takes a bind of this kind, with the right credentials.
-    async fn bound(&mut self, id: u32) -> Result<()> {
-        let bind = self.expect(id).await?;
-        ensure!(bind.body.starts_with(b"voxea\0secret\0"), "other credentials");
-        self.send(id | pdu::RESPONSE, 0, bind.sequence, b"smsc\0").await
-    }
-
-    /// Delivers a message and waits for its answer.
-    async fn deliver(&mut self, message: &Message) -> Result<()> {
-        self.sequence += 1;
-        let sequence = self.sequence;
-        self.send(pdu::DELIVER_SM, 0, sequence, &message.encoded()).await?;
-        let answer = self.expect(pdu::DELIVER_SM | pdu::RESPONSE).await?;
-        ensure!((answer.status, answer.sequence) == (0, sequence), "status {}", answer.status);
-        Ok(())
-    }
-
-    /// The next text of ours, not yet answered: its sequence number, and to whom it goes.
-    async fn submitted(&mut self) -> Result<(u32, String)> {
-        let submit = self.expect(pdu::SUBMIT_SM).await?;
-        let read = Submit::read(&submit.body).context("a submit_sm cut off")?;
-        Ok((submit.sequence, read.destination.2))
-    }
-
-    async fn take(&mut self, sequence: u32, id: &str) -> Result<()> {
-        let body = [id.as_bytes(), b"\0"].concat();
-        self.send(pdu::SUBMIT_SM | pdu::RESPONSE, 0, sequence, &body).await
-    }
-}
-
-struct Smsc(TcpListener);
-
-impl Smsc {
-    async fn listen() -> Result<Self> {
-        Ok(Self(TcpListener::bind("127.0.0.1:0").await?))
-    }
-
-    fn address(&self) -> Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
-    }
-
-    async fn accept(&self) -> Result<Link<TcpStream>> {
-        let accepted = timeout(PATIENCE, self.0.accept()).await.context("the daemon does not connect")?;
-        Ok(Link::new(accepted?.0))
-    }
-}
-
-fn account(address: &str, more: &str) -> String {
-    format!("[[smpp]]\nname = \"short-number\"\n{address}\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n{more}")
-}
-
-async fn run(channels: &str) -> Result<(Scratch, Running)> {
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", channels).await?;
-    let running = scratch.run().await?;
-    Ok((scratch, running))
-}
-
-fn at(smsc: &Smsc) -> Result<String> {
-    Ok(format!("address = \"{}\"", smsc.address()?))
-}
-
-/// The account as `/v1/channels` shows it, once it is as wanted.
-async fn shown(running: &Running, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let find = |channels: &Value| {
-        let items = channels["items"].as_array().into_iter().flatten();
-        items.clone().find(|item| item["kind"] == "smpp").cloned().unwrap_or_default()
-    };
-    let channels = running.rest().until("/v1/channels", PATIENCE, |shown| wanted(&find(shown))).await?;
-    Ok(find(&channels))
-}
-
-fn binds_up(account: &Value) -> usize {
-    let binds = account["binds"].as_array().into_iter().flatten();
-    binds.filter(|bind| bind["state"] == "up").count()
-}
-
-/// Writes to a citizen who has written; the reply's id.
-async fn reply(running: &Running, to: &str, text: &str) -> Result<String> {
-    let all = requests(running, "channel=sms").await?;
-    let request = all.iter().find(|request| request["from"] == to).context("no request")?;
-    let target = format!("/v1/requests/{}/replies", request["id"].as_str().context("no id")?);
-    let answered = running.rest().call("POST", &target, Some(&json!({"text": text}))).await?;
-    ensure!(answered.status == 202, "{}", answered.status);
-    Ok(answered.json()?["id"].as_str().context("no id")?.to_owned())
-}
-
-/// Long before the silence of half a minute after which something is said in any case: red when what the SMSC answers is
-/// settled only with the next thing that happens.
-const SOON: Duration = Duration::from_secs(10);
-
-async fn state(running: &Running, reply: &str, wanted: &str) -> Result<()> {
-    let target = format!("/v1/replies/{reply}");
-    running.rest().until(&target, SOON, |reply| reply["state"] == wanted).await?;
-    Ok(())
-}
+use voxea_tests::scratch::Running;
+use voxea_tests::smsc::{Message, pdu};
 
 /// Red when a bind that is made anew takes over what the account's others hold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,8 +79,7 @@ async fn of_two_binds_one_dies_and_the_other_goes_on() -> Result<()> {
     let stopping = running.stop();
     let unbinding = async {
         for link in [&mut two, &mut anew] {
-            let unbind = link.expect(pdu::UNBIND).await?;
-            link.send(pdu::UNBIND | pdu::RESPONSE, 0, unbind.sequence, b"").await?;
+            link.unbound().await?;
         }
         Ok(())
     };

@@ -1,4 +1,4 @@
-//! STOP, CONTACT and AIDE, acknowledgements by text, and contacts that are moved: the daemon, and an SMSC that knows only bytes.
+//! STOP, START, CONTACT and AIDE, acknowledgements by text, and contacts that are moved: the daemon, and an SMSC that knows only bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,15 @@ async fn town(smsc: &Smsc, more: &str) -> Result<Scratch> {
     let phone = ("VOXEA__ORGANISATION__PHONE".to_owned(), "01 40 20 50 50".to_owned());
     scratch.environment.push(phone);
     Ok(scratch)
+}
+
+/// A town that runs, and its SMSC.
+async fn begun(more: &str) -> Result<(Smsc, Scratch, Running)> {
+    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
+    let scratch = town(&smsc, more).await?;
+    let running = scratch.run().await?;
+    running.up("smpp").await?;
+    Ok((smsc, scratch, running))
 }
 
 async fn settled(smsc: &Smsc) -> Result<()> {
@@ -68,10 +77,7 @@ async fn opt_outs(running: &Running) -> Result<Vec<Value>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_in_ten_spellings_is_confirmed_once_a_day() -> Result<()> {
-    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
-    let scratch = town(&smsc, "").await?;
-    let running = scratch.run().await?;
-    running.up("smpp").await?;
+    let (smsc, _scratch, running) = begun("").await?;
     let number = |n: usize| format!("3361000000{n}");
     // What was answered is lost with the link: all are delivered again.
     smsc.behave(|manner| manner.deaf = true);
@@ -127,10 +133,7 @@ async fn a_stop_in_ten_spellings_is_confirmed_once_a_day() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contact_and_aide_say_what_there_is_to_say_and_machines_are_told_nothing() -> Result<()> {
-    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
-    let scratch = town(&smsc, "acknowledge = true\n").await?;
-    let running = scratch.run().await?;
-    running.up("smpp").await?;
+    let (smsc, _scratch, running) = begun("acknowledge = true\n").await?;
     let short = |number: &str, ton: u8, text: &str| Message {
         from_ton: ton,
         ..Message::plain(number, text)
@@ -191,10 +194,7 @@ async fn a_death_between_commit_and_answer_answers_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_any_moment_answer_no_number_twice() -> Result<()> {
     const NUMBERS: usize = 200;
-    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
-    let scratch = town(&smsc, "").await?;
-    let mut running = scratch.run().await?;
-    running.up("smpp").await?;
+    let (smsc, scratch, mut running) = begun("").await?;
     for n in 0..NUMBERS {
         smsc.send(&Message::plain(&format!("336200{n:05}"), SPELLINGS[n % SPELLINGS.len()]));
         if n % 40 == 39 {
@@ -233,10 +233,7 @@ async fn kills_at_any_moment_answer_no_number_twice() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_acknowledged_once_and_a_storm_ends() -> Result<()> {
-    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
-    let scratch = town(&smsc, "acknowledge = true\nacknowledge_per_hour = 20\n").await?;
-    let running = scratch.run().await?;
-    running.up("smpp").await?;
+    let (smsc, _scratch, running) = begun("acknowledge = true\nacknowledge_per_hour = 20\n").await?;
     smsc.send(&Message::plain("33644444444", "Un arbre est tombé"));
     settled(&smsc).await?;
     smsc.send(&Message::plain("33644444444", "Il bloque la rue"));
@@ -278,10 +275,7 @@ async fn a_request_is_acknowledged_once_and_a_storm_ends() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_rule_has_put_together_a_person_takes_apart() -> Result<()> {
-    let smsc = Smsc::listen("voxea", "secret", Manner::default()).await?;
-    let scratch = town(&smsc, "").await?;
-    let running = scratch.run().await?;
-    running.up("smpp").await?;
+    let (smsc, _scratch, running) = begun("").await?;
     let number = "33677777777";
     for text in ["Un arbre est tombé", "Et quand ouvre la piscine ?"] {
         smsc.send(&Message::plain(number, text));
@@ -341,5 +335,33 @@ async fn what_a_rule_has_put_together_a_person_takes_apart() -> Result<()> {
         items.filter(|event| event["type"] == format!("fr.voxea.request.{kind}")).count()
     };
     assert_eq!((count("created"), count("split"), count("merged")), (2, 1, 1), "{changes}");
+    running.stop().await
+}
+
+/// Red where no text ends an opt-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_takes_a_stop_back_and_is_confirmed_once_a_day() -> Result<()> {
+    let (smsc, _scratch, running) = begun("").await?;
+    let number = "33688888888";
+    for text in ["STOP", "« Stârt »", "start svp"] {
+        smsc.send(&Message::plain(number, text));
+        settled(&smsc).await?;
+        assert_eq!(opt_outs(&running).await?.len(), usize::from(text == "STOP"), "{text}");
+    }
+    let seen = sentinel(&smsc, "33699999999", 2).await?;
+    assert_eq!(
+        seen[1],
+        (
+            number.to_owned(),
+            "Mairie de Saint-Exemple : c'est noté, vous pouvez de nouveau recevoir nos campagnes par SMS. STOP : ne plus les recevoir."
+                .to_owned()
+        )
+    );
+    // In the same words within a minute it would be the first, delivered again.
+    smsc.send(&Message::plain(number, "Stop, merci"));
+    settled(&smsc).await?;
+    assert_eq!(opt_outs(&running).await?.len(), 1);
+    // Nobody has to work on any of them.
+    assert_eq!(requests(&running, "channel=sms&status=received").await?.len(), 0);
     running.stop().await
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use voxea_tests::structure::{IMPORTS, Sources, circles, floors, impurities, package_directions, sql_below};
+use voxea_tests::structure::{IMPORTS, Sources, circles, floors, impurities, package_directions, sql_below, unheld};
 
 const FOLDERS: [&str; 8] = ["gateway", "sip", "smpp", "imap", "recorder", "core", "core/rules", "tests"];
 
@@ -183,4 +183,47 @@ fn files_are_short_enough_to_be_read() {
         }
     }
     none(&wrong);
+}
+
+/// The musts and the complaints of those who run Kannel, Jasmin and the libraries; each has tests that are there.
+const OF_TEXTS: [&str; 25] = [
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+    "10",
+    "cancel",
+    "alert_notification",
+    "congestion_state",
+    "jasmin 1257",
+    "jasmin 363",
+    "jasmin 789",
+    "jasmin 765",
+    "jasmin 1129",
+    "jasmin 535",
+    "jsmpp 56",
+    "cloudhopper 105",
+    "node-smpp 140",
+    "node-smpp 10",
+    "node-smpp 132",
+    "smppex 26",
+];
+
+#[test]
+fn what_texts_must_do_is_held_by_tests() {
+    let page = std::fs::read_to_string(root().join("docs/sms.md")).unwrap();
+    none(&unheld(&root(), &page, &OF_TEXTS));
+    only(
+        &unheld(
+            &root(),
+            &page.replace("::what_is_on_the_wire_of_a_submit`", "::what_was`"),
+            &OF_TEXTS,
+        ),
+        "there is no smpp/src/session/tests/mod.rs::what_was",
+    );
 }

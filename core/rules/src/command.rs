@@ -1,4 +1,4 @@
-//! STOP, CONTACT and AIDE: the words that a machine answers.
+//! STOP, START, CONTACT and AIDE: the words that a machine answers.
 //!
 //! A word is a command only when it *is* the message: case, accents, punctuation and spaces are ignored, and beside it
 //! stand at most words of courtesy, `SMS`, `PUB` or the number. A sentence with the word in it is a citizen's demand and
@@ -13,6 +13,9 @@ use crate::keyword;
 pub enum Command {
     /// No campaign any more; confirmed once.
     Stop,
+    /// Campaigns again, after a STOP: it counts until its sender writes otherwise, as the charter of the French operators has it,
+    /// and this is the word for it that telephones and their users know (with UNSTOP).
+    Start,
     /// Who are you, and how are you reached?
     Contact,
     /// What can I write?
@@ -20,11 +23,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// `stop`, `contact` or `aide`.
+    /// `stop`, `start`, `contact` or `aide`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
+            Self::Start => "start",
             Self::Contact => "contact",
             Self::Aide => "aide",
         }
@@ -53,7 +57,7 @@ const COURTESY: [&str; 15] = [
     "cordialement",
 ];
 
-/// What may stand behind a STOP: of what there is enough.
+/// What may stand behind a STOP or a START: of what there is enough, or not.
 const OF_WHAT: [&str; 14] = [
     "mms",
     "pubs",
@@ -105,6 +109,7 @@ pub fn read(text: &str) -> Option<Command> {
 /// A word, alone or run together with what belongs to it: `STOPSMS`, `STOP36123`.
 fn command(word: &str) -> Option<Command> {
     match word {
+        "start" | "startsms" | "unstop" => return Some(Command::Start),
         "contact" => return Some(Command::Contact),
         "aide" => return Some(Command::Aide),
         _ => {}
@@ -119,7 +124,7 @@ fn command(word: &str) -> Option<Command> {
 
 fn may_follow(command: Command, word: &str) -> bool {
     let of_what = match command {
-        Command::Stop => is(&OF_WHAT, word),
+        Command::Stop | Command::Start => is(&OF_WHAT, word),
         Command::Contact => word == "mairie",
         Command::Aide => false,
     };
@@ -189,6 +194,23 @@ mod tests {
             assert_eq!(read(text), Some(Command::Stop), "{text:?}");
         }
         for text in [
+            "START",
+            "start.",
+            "« Start ! »",
+            "Stârt",
+            "S.T.A.R.T",
+            "STARTSMS",
+            "Bonjour, start svp",
+            "start 36123",
+            "Unstop",
+            "START aux messages",
+        ] {
+            assert_eq!(read(text), Some(Command::Start), "{text:?}");
+        }
+        for text in ["start stop", "STOP START", "stop, unstop"] {
+            assert_eq!(read(text), Some(Command::Stop), "{text:?}");
+        }
+        for text in [
             "CONTACT",
             "Contact ?",
             "contact svp",
@@ -237,6 +259,10 @@ mod tests {
             "auto-stop",
             "autostop",
             "stopper",
+            "starter",
+            "Start-up rue Foch",
+            "restart",
+            "Mon scooter ne start plus",
             "stop 12",
             "Il faut stopper les travaux, stop",
             "STOP je ne veux plus de vos messages depuis que vous avez oublié de ramasser mes encombrants rue Foch",

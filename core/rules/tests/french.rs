@@ -288,6 +288,7 @@ fn no_way_to_cut_a_text_takes_fewer_segments_than_the_engine() {
                 letters: Letters::Keep,
                 most_segments: 255,
                 width,
+                ..Policy::default()
             };
             let prepared = prepare(&text, &policy).expect("no text is that long");
             let fewest = apart::fewest(&costs, row.coding.limit(), room);

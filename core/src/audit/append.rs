@@ -7,7 +7,7 @@ use super::entry::Entry;
 use crate::base::error::{CoreError, Result};
 use crate::base::hex;
 use crate::store::on;
-use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
+use crate::store::{Column, Rows, Script, SetSql, Tx, row};
 
 static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[
@@ -55,7 +55,7 @@ pub async fn append(tx: &mut Tx, entries: &[Entry]) -> Result<()> {
         }));
     }
     let mut script = Script::default();
-    script.add(&INSERT, &rows);
-    script.add(&HEAD, &[row!({"hash": hex::encode(&hash)})] as &[Row]);
+    script.add(&INSERT, rows);
+    script.add(&HEAD, vec![row!({"hash": hex::encode(&hash)})]);
     script.run(tx).await
 }

@@ -146,8 +146,8 @@ pub(super) fn write(script: &mut Script, entries: &[&Entry], version: i64, actor
             "version": version, "detail": entry.detail,
         })
     });
-    script.add(&WRITE, &rows.collect::<Vec<Row>>());
-    script.add(&CHANGE, &changes.collect::<Vec<Row>>());
+    script.add(&WRITE, rows.collect::<Vec<Row>>());
+    script.add(&CHANGE, changes.collect::<Vec<Row>>());
 }
 
 #[cfg(test)]

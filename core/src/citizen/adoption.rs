@@ -136,7 +136,7 @@ impl Claimed {
         let events: Vec<NewEvent> = events.collect();
         let first = feed::next_positions(tx, events.len()).await?;
         let mut script = Script::default();
-        script.add(&HISTORY, &history);
+        script.add(&HISTORY, history);
         feed::add(&mut script, first, at, &events);
         script.run(tx).await?;
         Ok(Outcome::Given(given.len()))

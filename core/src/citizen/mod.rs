@@ -19,5 +19,5 @@ pub use nouns::{
     Citizen, CitizenChange, CitizenKind, CitizenStatus, Filter, Listed, NewCitizen, NewPoint, OptedOut, Patch, Point, PointPatch, Verified,
 };
 pub use opt_outs::{OptOut, OptOutFilter, OptOuts, OptOutsListed};
-pub(crate) use stop::{STOP, opted_out, stop_row};
+pub(crate) use stop::{START, STOP, opted_out, start_row, stop_row};
 pub(crate) use table::linkable;

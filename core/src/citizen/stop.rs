@@ -1,4 +1,4 @@
-//! A STOP by text, as sets: opt-outs that a batch of the intake writes, and those that it must know of.
+//! STOP and START by text, as sets: opt-outs that a batch of the intake writes and ends, and those that it must know of.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
@@ -28,6 +28,14 @@ pub(crate) static STOP: LazyLock<SetSql> = LazyLock::new(|| {
          ON CONFLICT (match_key, channel) WHERE cleared_at IS NULL DO NOTHING",
     )
 });
+/// Ends opt-outs: whoever was asked for it, the one who has the address asks for another thing now. That and when there was one
+/// stays known.
+pub(crate) static START: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("wanted", Column::Text), ("now_at", Column::Integer), ("actor", Column::Text)]).statement(
+        "UPDATE opt_out SET cleared_at = r.now_at, cleared_by = r.actor FROM {rows} AS r \
+         WHERE opt_out.match_key = r.wanted AND opt_out.channel = 'sms' AND opt_out.cleared_at IS NULL",
+    )
+});
 static OPTED_OUT: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("wanted", Column::Text)]).statement(
         "SELECT o.match_key FROM {rows} AS r JOIN opt_out o ON o.match_key = r.wanted AND o.channel = 'sms' AND o.cleared_at IS NULL",
@@ -48,6 +56,12 @@ pub(crate) fn stop_row(vault: &Vault, address: &Address, position: i64, at: Mill
         "address": vault.seal(Place::OptOutAddress, &id, address.normalised())?, "at": at, "actor": actor,
         "how": vault.seal_some(Place::OptOutHow, &id, Some("STOP"))?,
     })))
+}
+
+/// The row of a START from this address, likewise.
+pub(crate) fn start_row(vault: &Vault, address: &Address, at: Millis, actor: &str) -> Option<Row> {
+    address.kind().campaigns()?;
+    Some(row!({"wanted": address.match_key(vault), "now_at": at, "actor": actor}))
 }
 
 /// Those of these match keys that want no texts unasked.

@@ -128,7 +128,7 @@ impl<'v> Breakers<'v> {
         let rows = changed.map(
             |((account, scope), window)| row!({"account": account, "scope": scope, "window_start": window.start, "used": window.used}),
         );
-        script.add(&WRITE, &rows.collect::<Vec<_>>());
+        script.add(&WRITE, rows.collect::<Vec<_>>());
     }
 }
 

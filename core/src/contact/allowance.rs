@@ -24,7 +24,7 @@ pub(super) struct Allowance {
 }
 
 /// Decides of each entry: an acknowledgement goes to who opened a request, an answer to who asked, as far as the breakers
-/// allow, which are added to the script. After a STOP nobody is texted an acknowledgement.
+/// allow, which are added to the script. After a STOP nobody is texted an acknowledgement, until a START.
 ///
 /// # Errors
 /// The store's.
@@ -54,8 +54,10 @@ pub(super) async fn decide(
     for (at, entry) in entries.iter().enumerate() {
         let contact = &entry.prepared().contact;
         let sender = entry.prepared().sender.as_ref();
-        if contact.command == Some(Command::Stop) {
-            opted_out.extend(sender.cloned());
+        match (contact.command, sender) {
+            (Some(Command::Stop), Some(sender)) => drop(opted_out.insert(sender.clone())),
+            (Some(Command::Start), Some(sender)) => drop(opted_out.remove(sender)),
+            _ => {}
         }
         let Some(new) = contact.acknowledgement.as_ref().filter(|_| wanted[at]) else {
             continue;

@@ -1,4 +1,5 @@
-//! What an account of texts answers by itself: the acknowledgement of a request, and the answers to STOP, CONTACT and AIDE.
+//! What an account of texts answers by itself: the acknowledgement of a request, and the answers to STOP, START,
+//! CONTACT and AIDE.
 //!
 //! A text that is a command and nothing else is a contact like any other, with a request of its own; but nobody has to work
 //! on it, so that its request is closed at once, and it neither joins nor carries on a conversation. Its answer is written
@@ -41,6 +42,8 @@ pub struct AutomaticTexts {
 pub struct CommandAnswers {
     /// To STOP.
     pub stop: Answer,
+    /// To START.
+    pub start: Answer,
     /// To CONTACT.
     pub contact: Answer,
     /// To AIDE.
@@ -51,6 +54,7 @@ impl CommandAnswers {
     const fn to(&self, command: Command) -> &Answer {
         match command {
             Command::Stop => &self.stop,
+            Command::Start => &self.start,
             Command::Contact => &self.contact,
             Command::Aide => &self.help,
         }
@@ -156,6 +160,7 @@ mod tests {
             acknowledgement: Some(Acknowledgement::new(notice::ACKNOWLEDGEMENT, &inputs).unwrap()),
             commands: Some(CommandAnswers {
                 stop: answer(notice::STOPPED),
+                start: answer(notice::STARTED),
                 contact: answer(notice::CONTACT),
                 help: answer(notice::HELP),
             }),

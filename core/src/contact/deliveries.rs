@@ -304,9 +304,9 @@ impl Deliveries {
             raises
                 .push(row!({"which": id, "new_flags": Value::from(flags).to_string(), "new_deliveries": count.deliveries + count.raised}));
         }
-        script.add(&INSERT, &inserts);
-        script.add(&REPEAT, &repeats);
-        script.add(&RAISE, &raises);
+        script.add(&INSERT, inserts);
+        script.add(&REPEAT, repeats);
+        script.add(&RAISE, raises);
     }
 }
 
@@ -323,12 +323,12 @@ pub(super) async fn save(tx: &mut Tx, marks: &Waiting) -> Result<()> {
         .collect();
     let mut script = Script::default();
     for some in rows.chunks(MARKS_AT_ONCE) {
-        script.add(&FLUSHED, some);
+        script.add(&FLUSHED, some.to_vec());
     }
     let ended = marks
         .ended
         .iter()
         .map(|ended| row!({"id": ended.link, "account": ended.account, "ended_at": ended.at}));
-    script.add(&ENDED, &ended.collect::<Vec<_>>());
+    script.add(&ENDED, ended.collect::<Vec<_>>());
     script.run(tx).await
 }

@@ -404,7 +404,7 @@ impl Requests {
         let rows = self.remembered.iter().map(|((message_id, request_id), (at, named))| {
             row!({"message_id": message_id, "request_id": request_id, "at": at, "named": i64::from(*named)})
         });
-        script.add(&REMEMBER, &rows.collect::<Vec<_>>());
+        script.add(&REMEMBER, rows.collect::<Vec<_>>());
     }
 
     /// The requests of interactions that were there before: (interaction, request).

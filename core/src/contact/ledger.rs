@@ -29,8 +29,17 @@ pub(super) enum Source<'a> {
 impl Entry<'_> {
     /// The address that wants no campaigns any more, when this is a STOP and somebody's.
     pub(super) fn opts_out(&self) -> Option<Address> {
+        self.sender_of(Command::Stop)
+    }
+
+    /// The address that wants them again, when this is a START and somebody's.
+    fn opts_in(&self) -> Option<Address> {
+        self.sender_of(Command::Start)
+    }
+
+    fn sender_of(&self, command: Command) -> Option<Address> {
         let contact = &self.prepared().contact;
-        (contact.command == Some(Command::Stop))
+        (contact.command == Some(command))
             .then(|| Address::of_sender(contact.channel, &contact.from))
             .flatten()
     }
@@ -66,10 +75,10 @@ impl<'v> Ledger<'v> {
     /// Inserts the rows, then the events at the positions behind theirs.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
         let mut script = Script::default();
-        self.sets.write(&mut script);
+        let large = self.sets.write(&mut script);
         feed::add(&mut script, self.position, self.now, &self.events);
         script.run(tx).await?;
-        self.sets.insert_large(tx).await
+        large.insert(tx).await
     }
 
     fn take(&mut self) -> i64 {
@@ -139,7 +148,11 @@ impl<'v> Ledger<'v> {
         if let Some(address) = entry.opts_out() {
             let position = self.take();
             let row = citizen::stop_row(vault, &address, position, contact.received_at, &prepared.actor)?;
-            self.sets.opt_outs.extend(row);
+            self.sets.opts_out(address.match_key(vault), row);
+        }
+        if let Some(address) = entry.opts_in() {
+            let row = citizen::start_row(vault, &address, contact.received_at, &prepared.actor);
+            self.sets.opts_in(address.match_key(vault), row);
         }
         self.sets.note(
             self.now,

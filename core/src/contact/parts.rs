@@ -17,7 +17,6 @@ use super::prepare::{self, Prepared, PreparedPart, PreparedRaw};
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::Result;
-use crate::base::hex;
 use crate::base::time::Millis;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Store, Tx, row};
@@ -293,8 +292,8 @@ impl<'v> Parts<'v> {
                 inserts.extend(fresh.map(|(number, slot)| row(self.vault, place, *generation, *number, slot, None)));
             }
         }
-        script.add(&CLOSE, &std::mem::take(&mut self.closes));
-        script.add(&INSERT, &inserts.into_iter().collect::<Result<Vec<_>>>()?);
+        script.add(&CLOSE, std::mem::take(&mut self.closes));
+        script.add(&INSERT, inserts.into_iter().collect::<Result<Vec<_>>>()?);
         Ok(())
     }
 }
@@ -305,7 +304,7 @@ fn row(vault: &Vault, place: &(String, String), generation: i64, number: i64, sl
     Ok(row!({
         "account": place.0, "whole": place.1, "generation": generation, "number": number, "total": slot.detail.total,
         "detail": vault.seal(Place::PartDetail, &id, &detail)?,
-        "raw": hex::encode(&vault.seal_bytes(Place::PartRaw, &id, &slot.raw)?),
+        "raw": vault.seal_bytes(Place::PartRaw, &id, &slot.raw)?,
         "received_at": slot.received_at, "expires_at": slot.expires_at, "interaction_id": interaction_id,
     }))
 }

@@ -1,5 +1,6 @@
 //! The rows that a batch inserts, a set a table.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -7,7 +8,6 @@ use serde_json::{Value, json};
 use super::contact::Contact;
 use super::prepare::{Prepared, PreparedRaw};
 use crate::base::error::Result;
-use crate::base::hex;
 use crate::base::id;
 use crate::base::time::Millis;
 use crate::citizen;
@@ -86,13 +86,22 @@ pub(super) struct Sets<'v> {
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
     pub(super) replies: Vec<Row>,
-    pub(super) opt_outs: Vec<Row>,
+    /// By the address; of several commands of one batch the last counts, and no row of the table is written twice.
+    opt_outs: BTreeMap<String, Row>,
+    opt_ins: BTreeMap<String, Row>,
     raws: Vec<Row>,
     large: Vec<(String, PreparedRaw)>,
     attachments: Vec<Row>,
     calls: Vec<Row>,
     recordings: Vec<Row>,
     history: Vec<Row>,
+}
+
+/// Artefacts that go in one by one.
+#[derive(Debug)]
+pub(super) struct Large<'v> {
+    vault: &'v Vault,
+    raws: Vec<(String, PreparedRaw)>,
 }
 
 impl<'v> Sets<'v> {
@@ -104,7 +113,8 @@ impl<'v> Sets<'v> {
             interactions: Vec::new(),
             links: Vec::new(),
             replies: Vec::new(),
-            opt_outs: Vec::new(),
+            opt_outs: BTreeMap::new(),
+            opt_ins: BTreeMap::new(),
             raws: Vec::new(),
             large: Vec::new(),
             attachments: Vec::new(),
@@ -139,7 +149,7 @@ impl<'v> Sets<'v> {
                 self.raws.push(row!({
                     "interaction_id": interaction_id, "media_type": raw.media_type,
                     "sha256": vault.seal_some(Place::RawSha256, interaction_id, sha256)?, "size": raw.blob.size,
-                    "body": body.transpose()?.map(|body| hex::encode(&body)),
+                    "body": body.transpose()?,
                 }));
             }
             None => (),
@@ -187,23 +197,46 @@ impl<'v> Sets<'v> {
         Ok(())
     }
 
-    /// Adds all of them but the large artefacts, parents first.
-    pub(super) fn write(&self, script: &mut Script) {
-        script.add(&REQUEST, &self.requests);
-        script.add(&INTERACTION, &self.interactions);
-        script.add(&LINK, &self.links);
-        script.add(&RAW, &self.raws);
-        script.add(&ATTACHMENT, &self.attachments);
-        script.add(&CALL, &self.calls);
-        script.add(&RECORDING, &self.recordings);
-        script.add(&REPLY, &self.replies);
-        script.add(&HISTORY, &self.history);
-        script.add(&citizen::STOP, &self.opt_outs);
+    /// Adds the row of a STOP, if there is one.
+    pub(super) fn opts_out(&mut self, match_key: String, row: Option<Row>) {
+        self.opt_ins.remove(&match_key);
+        if let Some(row) = row {
+            self.opt_outs.entry(match_key).or_insert(row);
+        }
     }
 
-    /// Inserts the large artefacts, after the interactions that they belong to.
-    pub(super) async fn insert_large(self, tx: &mut Tx) -> Result<()> {
-        for (interaction_id, raw) in self.large {
+    /// Adds the row of a START, if there is one.
+    pub(super) fn opts_in(&mut self, match_key: String, row: Option<Row>) {
+        self.opt_outs.remove(&match_key);
+        if let Some(row) = row {
+            self.opt_ins.insert(match_key, row);
+        }
+    }
+
+    /// Adds all of them but the large artefacts, parents first.
+    pub(super) fn write(self, script: &mut Script) -> Large<'v> {
+        script.add(&REQUEST, self.requests);
+        script.add(&INTERACTION, self.interactions);
+        script.add(&LINK, self.links);
+        script.add(&RAW, self.raws);
+        script.add(&ATTACHMENT, self.attachments);
+        script.add(&CALL, self.calls);
+        script.add(&RECORDING, self.recordings);
+        script.add(&REPLY, self.replies);
+        script.add(&HISTORY, self.history);
+        script.add(&citizen::STOP, self.opt_outs.into_values().collect());
+        script.add(&citizen::START, self.opt_ins.into_values().collect());
+        Large {
+            vault: self.vault,
+            raws: self.large,
+        }
+    }
+}
+
+impl Large<'_> {
+    /// Inserts them, after the interactions that they belong to.
+    pub(super) async fn insert(self, tx: &mut Tx) -> Result<()> {
+        for (interaction_id, raw) in self.raws {
             let sql = "INSERT INTO raw (interaction_id, media_type, size, body) VALUES ($1, $2, $3, $4)";
             let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
             let bytes = raw.bytes.as_deref();

@@ -1,9 +1,7 @@
 //! What can happen, and what an event says of it: ids, channel, status and version, never personal data.
 
-use serde::Serialize;
-
 use crate::base::account::Channel;
-use crate::store::{Row, row};
+use crate::store::{Row, ToField, row};
 
 macro_rules! kinds {
     ($($variant:ident = $name:literal,)*) => {
@@ -86,7 +84,7 @@ impl NewEvent {
 
     /// Adds a member. Ids, names of states and numbers only: whatever a citizen wrote stays out of the feed.
     #[must_use]
-    pub fn with(mut self, member: &'static str, value: impl Serialize) -> Self {
+    pub fn with(mut self, member: &'static str, value: impl ToField) -> Self {
         self.data = self.data.with(member, &value);
         self
     }

@@ -94,5 +94,5 @@ pub fn add(script: &mut Script, first: i64, at: Millis, events: &[NewEvent]) {
             })
         })
         .collect();
-    script.add(&INSERT, &rows);
+    script.add(&INSERT, rows);
 }

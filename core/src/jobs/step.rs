@@ -39,7 +39,7 @@ const SECOND: Millis = 1000;
 const HOUR: Millis = 3600 * SECOND;
 
 steps! {
-    ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown, and those that waited longer than they live are rejected.";
+    ExpireLeases = "outbox.expire_leases" every 10 * SECOND, "Texts whose channel died while sending them become unknown, those that waited longer than they live are rejected, and operators are asked about those of which nothing was heard while they lived.";
     ExpireReceipts = "outbox.expire_receipts" every 10 * 60 * SECOND, "Texts of which nothing was heard an hour after the end of their validity become unknown.";
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
     PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
@@ -132,6 +132,7 @@ impl Runner {
         match step {
             Step::ExpireLeases => {
                 self.outbox.expire_queued(now).await?;
+                self.outbox.queue_queries(now).await?;
                 self.outbox.expire_leases().await.map(|_| false)
             }
             Step::ExpireReceipts => self.outbox.expire_receipts(now).await.map(|_| false),

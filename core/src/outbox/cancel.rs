@@ -3,9 +3,8 @@
 use serde_json::json;
 
 use super::door::Outbox;
-use super::lease::Outbound;
 use super::part::PartRow;
-use super::row::{COLUMNS, ReplyKind, ReplyRow, ReplyState};
+use super::row::{COLUMNS, ReplyRow, ReplyState};
 use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -14,7 +13,6 @@ use crate::base::time::{self, Millis};
 use crate::feed::{EventKind, NewEvent};
 use crate::request::record;
 use crate::store::{Tx, on};
-use crate::vault::Place;
 
 impl Outbox {
     /// Takes a reply back that no channel has in its hands yet: it is never sent. One that is taken back already stays so.
@@ -41,17 +39,15 @@ impl Outbox {
         if row.state == ReplyState::Cancelled.as_str() {
             return Ok(row);
         }
-        let sql = "UPDATE reply SET state = 'cancelled', settled_at = $2 WHERE id = $1 AND state = 'queued' AND lease_until = 0 \
-                   AND NOT EXISTS (SELECT 1 FROM reply_part p WHERE p.reply_id = reply.id AND p.state <> 'queued') RETURNING id";
-        let taken: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(id).bind(now).fetch_optional(db).await)?;
-        if taken.is_none() && self.ask_for(&mut tx, &mut row, now).await? {
+        let taken = take_back(&mut tx, id, now).await?;
+        if !taken && self.ask_for(&mut tx, &mut row, now).await? {
             let detail = json!({"reply_id": id});
             record(&mut tx, &self.vault, &row.request_id, now, actor, "cancelling", &detail).await?;
             tx.commit().await?;
             self.ring();
             return Ok(row);
         }
-        if taken.is_none() {
+        if !taken {
             return Err(CoreError::Conflict(match row.state.as_str() {
                 "queued" => "it is being sent".to_owned(),
                 state => format!("it is {state}, and what was sent is not taken back"),
@@ -72,65 +68,18 @@ impl Outbox {
         Ok(row)
     }
 
-    /// Notes that the peer is to be asked, where it can be; the row says so then.
+    /// Notes that the peer is to be asked, where it can be; the row says so then. What another text may stand in the place of
+    /// is not asked back: the id is that one's too.
     async fn ask_for(&self, tx: &mut Tx, row: &mut ReplyRow, now: Millis) -> Result<bool> {
         let allowed = Account::parse(&row.account).is_ok_and(|account| self.texting(&account).cancel);
         if !allowed || row.channel != "sms" {
             return Ok(false);
         }
         let sql = "UPDATE reply SET cancel_at = COALESCE(cancel_at, $2) WHERE id = $1 AND state = 'submitted' AND settled_at IS NULL \
-                   AND (native_id IS NOT NULL OR segments > 1) RETURNING cancel_at";
+                   AND (native_id IS NOT NULL OR segments > 1) \
+                   AND NOT EXISTS (SELECT 1 FROM reply n WHERE n.instead_of = reply.id AND n.state IN ('queued', 'unknown')) RETURNING cancel_at";
         row.cancel_at = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(&row.id).bind(now).fetch_optional(db).await)?;
         Ok(row.cancel_at.is_some())
-    }
-
-    /// When the peer of an account is to be asked next to forget something.
-    pub(super) async fn next_cancelled(&self, account: &Account) -> Result<Option<Millis>> {
-        if !self.texting(account).cancel {
-            return Ok(None);
-        }
-        let sql = "SELECT MIN(cancel_at) FROM reply WHERE account = $1 AND cancel_at IS NOT NULL AND state = 'submitted'";
-        Ok(on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?)
-    }
-
-    /// What the peer is to be asked to forget; asked again after `until`, unless it has answered.
-    pub(super) async fn lease_cancelled(&self, account: &Account, limit: usize, now: Millis, until: Millis) -> Result<Vec<Outbound>> {
-        if limit == 0 || !self.texting(account).cancel {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.store.begin().await?;
-        let sql = "UPDATE reply SET cancel_at = $3 WHERE id IN (SELECT id FROM reply WHERE account = $1 AND cancel_at <= $2 \
-                   AND state = 'submitted' ORDER BY cancel_at LIMIT $4) RETURNING id, request_id, recipient, native_id, created_at";
-        let rows: Vec<(String, String, String, Option<String>, Millis)> = on!(Tx, &mut tx, db => sqlx::query_as(sql)
-            .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(db).await)?;
-        let mut asked = Vec::with_capacity(rows.len());
-        for (reply_id, request_id, mut to, native_id, created_at) in rows {
-            self.vault.opening(&reply_id).text(Place::ReplyRecipient, &mut to).strict()?;
-            let sql = "SELECT native_id FROM reply_part WHERE reply_id = $1 AND native_id IS NOT NULL ORDER BY number";
-            let of_parts: Vec<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(&reply_id).fetch_all(db).await)?;
-            asked.push(Outbound {
-                forget: native_id.into_iter().chain(of_parts).collect(),
-                reply_id,
-                request_id,
-                reference: String::new(),
-                kind: ReplyKind::Reply,
-                channel: "sms".to_owned(),
-                to,
-                subject: None,
-                text: String::new(),
-                message_id: None,
-                in_reply_to: None,
-                references: Vec::new(),
-                attempts: 1,
-                created_at,
-                expires_at: 0,
-                priority: 0,
-                split: None,
-            });
-        }
-        tx.commit().await?;
-        asked.retain(|outbound| !outbound.forget.is_empty());
-        Ok(asked)
     }
 
     /// The segments of a reply, in order; none of a reply of one.
@@ -144,4 +93,12 @@ impl Outbox {
         let sql = "SELECT number, state, native_id FROM reply_part WHERE reply_id = $1 ORDER BY number";
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(&reply.id).fetch_all(db).await)?)
     }
+}
+
+/// Cancels a reply that waits and that no channel holds, and of which nothing was sent; whether it did.
+pub(super) async fn take_back(tx: &mut Tx, id: &str, now: Millis) -> Result<bool> {
+    let sql = "UPDATE reply SET state = 'cancelled', settled_at = $2 WHERE id = $1 AND state = 'queued' AND lease_until = 0 \
+               AND NOT EXISTS (SELECT 1 FROM reply_part p WHERE p.reply_id = reply.id AND p.state <> 'queued') RETURNING id";
+    let taken: Option<String> = on!(Tx, tx, db => sqlx::query_scalar(sql).bind(id).bind(now).fetch_optional(db).await)?;
+    Ok(taken.is_some())
 }

@@ -8,6 +8,7 @@ use voxea_rules::sms::{self, Preview};
 
 use super::row::{COLUMNS, ReplyRow};
 use super::texting::Texting;
+use super::turns::Queue;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -38,6 +39,7 @@ pub struct Outbox {
     pub(super) vault: Vault,
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
+    pub(super) queue: Queue,
     wake: Wake,
     senders: Arc<Mutex<Vec<Sender>>>,
     texting: Arc<Mutex<HashMap<String, Texting>>>,
@@ -55,6 +57,7 @@ impl Outbox {
             vault,
             feed,
             catalogue,
+            queue: Queue::default(),
             wake,
             senders: Arc::default(),
             texting: Arc::default(),
@@ -77,6 +80,16 @@ impl Outbox {
     #[must_use]
     pub fn texting(&self, account: &Account) -> Texting {
         self.with_texting(|all| all.get(&account.key()).copied()).unwrap_or_default()
+    }
+
+    /// The accounts whose peer is asked what became of a text.
+    pub(super) fn queried(&self) -> Vec<String> {
+        self.with_texting(|all| {
+            all.iter()
+                .filter(|(_, texting)| texting.query)
+                .map(|(key, _)| key.clone())
+                .collect()
+        })
     }
 
     /// What a text would cost in the account that sends texts when no other is asked for.
@@ -162,9 +175,16 @@ impl Outbox {
     }
 
     async fn next_due(&self, account: &Account) -> Result<Option<Millis>> {
+        // Mostly the first that waits is due, and a long queue need not be read to its end for that.
+        let sql = "SELECT due_at FROM reply WHERE account = $1 AND state = 'queued' AND due_at <= $2 AND lease_until = 0 ORDER BY position LIMIT 1";
+        let first: Option<Millis> =
+            on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).bind(time::now()).fetch_optional(db).await)?;
+        if first.is_some() {
+            return Ok(first);
+        }
         let sql = "SELECT MIN(CASE WHEN due_at > lease_until THEN due_at ELSE lease_until END) FROM reply WHERE account = $1 AND state = 'queued'";
         let queued: Option<Millis> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(account.key()).fetch_one(db).await)?;
-        let cancelled = self.next_cancelled(account).await?;
-        Ok([queued, cancelled].into_iter().flatten().min())
+        let asked = self.next_asked(account).await?;
+        Ok([queued, asked].into_iter().flatten().min())
     }
 }

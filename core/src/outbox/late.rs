@@ -5,6 +5,7 @@
 //! unknown id could name. Neither the date (to the minute, in a zone of its own) nor the excerpt (often empty, often
 //! recoded) that some SMSCs write into a receipt is proof of anything, so neither is looked at.
 
+use super::rival::Rival;
 use super::row::MEMORY_MS;
 use crate::base::error::Result;
 use crate::base::time::Millis;
@@ -15,12 +16,16 @@ pub(super) struct Meant {
     pub(super) reply_id: String,
     /// Of a text of several segments, which.
     pub(super) number: Option<i64>,
+    /// Of a text of one segment: which may stand in its place.
+    pub(super) rival: Option<Rival>,
 }
 
 /// The one text to a number whose fate and id are not known, when nothing else to that number is open.
 pub(super) async fn only_unknown(tx: &mut Tx, account: &str, recipient_key: &str, now: Millis) -> Result<Option<Meant>> {
+    // What replaces another text has that one's id, and no other.
     let sql = "SELECT id, segments, native_key FROM reply \
-               WHERE account = $1 AND recipient_key = $2 AND state = 'unknown' AND created_at > $3 LIMIT 2";
+               WHERE account = $1 AND recipient_key = $2 AND state = 'unknown' AND created_at > $3 \
+               AND instead_of IS NULL LIMIT 2";
     let unknown: Vec<(String, i64, Option<String>)> = on!(Tx, &mut *tx, db => sqlx::query_as(sql)
         .bind(account).bind(recipient_key).bind(now - MEMORY_MS).fetch_all(db).await)?;
     let [(reply_id, segments, None)] = &unknown[..] else {
@@ -34,7 +39,11 @@ pub(super) async fn only_unknown(tx: &mut Tx, account: &str, recipient_key: &str
     }
     let reply_id = reply_id.clone();
     if *segments < 2 {
-        return Ok(Some(Meant { reply_id, number: None }));
+        return Ok(Some(Meant {
+            reply_id,
+            number: None,
+            rival: None,
+        }));
     }
     let sql = "SELECT number, state, native_key FROM reply_part WHERE reply_id = $1 AND state NOT IN ('delivered', 'rejected') LIMIT 2";
     let parts: Vec<(i64, String, Option<String>)> = on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(&reply_id).fetch_all(db).await)?;
@@ -42,6 +51,7 @@ pub(super) async fn only_unknown(tx: &mut Tx, account: &str, recipient_key: &str
         [(number, state, None)] if state == "unknown" => Ok(Some(Meant {
             reply_id,
             number: Some(*number),
+            rival: None,
         })),
         _ => Ok(None),
     }

@@ -28,6 +28,26 @@ pub struct Split {
     pub left: Vec<u8>,
 }
 
+/// What the peer is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Ask {
+    /// To take it.
+    #[default]
+    Send,
+    /// To put it in the place of a text that it has (replace_sm, SMPP 3.4 §4.10).
+    Replace {
+        /// What the peer calls that one.
+        native_id: String,
+        /// What that one says.
+        text: String,
+    },
+    /// To forget it, which it has and calls so (cancel_sm, §4.9); of several segments, each.
+    Forget(Vec<String>),
+    /// To say what became of it, which it has and calls so (query_sm, §4.8); of several segments, of those of which nothing
+    /// was heard.
+    Query(Vec<String>),
+}
+
 /// A reply in the hands of its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbound {
@@ -63,8 +83,8 @@ pub struct Outbound {
     pub priority: u8,
     /// Of a text of several segments.
     pub split: Option<Split>,
-    /// It is not to be sent: it was, and the peer is to be asked to forget what it calls so.
-    pub forget: Vec<String>,
+    /// What is to be asked of the peer; mostly to take it.
+    pub ask: Ask,
 }
 
 #[derive(sqlx::FromRow)]
@@ -86,6 +106,8 @@ struct Leased {
     priority: i64,
     segments: i64,
     joined: Option<String>,
+    reference: String,
+    instead_of: Option<String>,
 }
 
 impl Leased {
@@ -106,14 +128,17 @@ impl Leased {
 }
 
 const RETURNING: &str = "RETURNING id, position, request_id, kind, channel, recipient, subject, text, message_id, in_reply_to, mail_references, \
-                         attempts, created_at, expires_at, priority, segments, joined";
+                         attempts, created_at, expires_at, priority, segments, joined, instead_of, \
+                         (SELECT q.ref FROM request q WHERE q.id = reply.request_id) AS reference";
 
 /// What may be leased: due, held by nobody, and not overtaking an earlier one to the same recipient. A text that was
 /// leased before and never settled is not leased again: it may have been sent. One whose hour has not come holds up none.
+///
+/// Not as NOT EXISTS: PostgreSQL would make a join of that, and read the account's whole queue for each that may be leased.
 const DUE: &str = "SELECT r.id FROM reply r WHERE r.account = $1 AND r.state = 'queued' AND r.due_at <= $2 AND r.lease_until <= $2 \
                    AND (r.channel <> 'sms' OR r.lease_until = 0) \
-                   AND NOT EXISTS (SELECT 1 FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
-                   AND e.position < r.position AND e.send_at <= $2 AND (e.due_at > $2 OR e.lease_until > 0)) \
+                   AND (SELECT e.position FROM reply e WHERE e.account = r.account AND e.state = 'queued' AND e.recipient_key = r.recipient_key \
+                   AND e.position < r.position AND e.send_at <= $2 AND (e.due_at > $2 OR e.lease_until > 0) LIMIT 1) IS NULL \
                    ORDER BY r.position LIMIT $4";
 
 impl Outbox {
@@ -145,8 +170,9 @@ impl Outbox {
         let mut tx = self.store.begin().await?;
         let mut leased: Vec<Leased> = on!(Tx, &mut tx, db => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(account.key()).bind(now).bind(until).bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(holder).fetch_all(db).await)?;
-        let references = references(&mut tx, &leased).await?;
         let mut splits = splits(&mut tx, &leased).await?;
+        let wanted = leased.iter().filter_map(|row| Some((row.id.as_str(), row.instead_of.as_deref()?)));
+        let mut replacements = self.replacements(&mut tx, wanted).await?;
         tx.commit().await?;
         leased.sort_by_key(|row| row.position);
         let (mut able, mut broken) = (Vec::new(), Vec::new());
@@ -154,10 +180,13 @@ impl Outbox {
             let opened = row.open(&self.vault).strict();
             match opened {
                 Ok(()) if row.channel == "sms" && row.ends() <= now => broken.push((row.id, Settlement::overdue())),
-                Ok(()) => {
-                    let split = splits.remove(&row.id);
-                    able.push(outbound(row, &references, split));
-                }
+                Ok(()) => match replacements.remove(&row.id).unwrap_or(Ok(Ask::Send)) {
+                    Ok(ask) => {
+                        let split = splits.remove(&row.id);
+                        able.push(outbound(row, split, ask));
+                    }
+                    Err(reason) => broken.push((row.id, Settlement::Rejected { reason })),
+                },
                 Err(error) => {
                     tracing::error!(%error, "a reply cannot be read and is not sent");
                     let reason = "what was stored of it cannot be decrypted; the daemon's log says more".to_owned();
@@ -168,7 +197,7 @@ impl Outbox {
         // Nobody can send it, and the others must not wait for it.
         self.settle(broken).await?;
         let room = limit.saturating_sub(able.len());
-        able.extend(self.lease_cancelled(account, room, now, until).await?);
+        able.extend(self.lease_asked(account, room, now, until).await?);
         Ok(able)
     }
 
@@ -203,19 +232,6 @@ impl Outbox {
     }
 }
 
-async fn references(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, String>> {
-    let mut found = HashMap::new();
-    for row in leased {
-        if found.contains_key(&row.request_id) {
-            continue;
-        }
-        let sql = "SELECT ref FROM request WHERE id = $1";
-        let reference: String = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(&row.request_id).fetch_one(db).await)?;
-        found.insert(row.request_id.clone(), reference);
-    }
-    Ok(found)
-}
-
 /// What is left of those that are of several segments; mostly there are none.
 async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>> {
     let mut found = HashMap::new();
@@ -234,13 +250,13 @@ async fn splits(tx: &mut Tx, leased: &[Leased]) -> Result<HashMap<String, Split>
     Ok(found)
 }
 
-fn outbound(row: Leased, references: &HashMap<String, String>, split: Option<Split>) -> Outbound {
+fn outbound(row: Leased, split: Option<Split>, ask: Ask) -> Outbound {
     Outbound {
         expires_at: row.ends(),
         priority: u8::try_from(row.priority).unwrap_or(0),
         split,
-        forget: Vec::new(),
-        reference: references.get(&row.request_id).cloned().unwrap_or_default(),
+        ask,
+        reference: row.reference,
         kind: row.kind.parse().unwrap_or(ReplyKind::Reply),
         reply_id: row.id,
         request_id: row.request_id,

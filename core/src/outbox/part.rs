@@ -5,7 +5,7 @@
 
 use super::parking::{self, ReceiptState};
 use super::row::ReplyState;
-use super::states::{settled, submitted};
+use super::states::{Taken, settled, submitted};
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::feed::NewEvent;
@@ -41,18 +41,6 @@ pub struct PartRow {
     pub state: String,
     /// The peer's id of it.
     pub native_id: Option<String>,
-}
-
-/// The segments of a reply that is queued; none for a reply of one.
-pub(super) async fn queue(tx: &mut Tx, reply_id: &str, account: &str, segments: i64) -> Result<()> {
-    if segments < 2 {
-        return Ok(());
-    }
-    for number in 1..=segments {
-        let sql = "INSERT INTO reply_part (reply_id, number, account, state) VALUES ($1, $2, $3, 'queued')";
-        on!(Tx, &mut *tx, db => sqlx::query(sql).bind(reply_id).bind(number).bind(account).execute(db).await.map(|_| ()))?;
-    }
-    Ok(())
 }
 
 /// Takes the lock that orders all changes of a reply's segments.
@@ -127,7 +115,14 @@ async fn sum(tx: &mut Tx, vault: &Vault, at: Millis, reply_id: &str, reason: Opt
     let wanted: i64 = on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(reply_id).fetch_one(db).await)?;
     match decided(&counts, wanted) {
         None => Ok(()),
-        Some(ReplyState::Submitted) => submitted(tx, vault, at, reply_id, None, false, events).await,
+        Some(ReplyState::Submitted) => {
+            let taken = Taken {
+                id: reply_id,
+                native_id: None,
+                last_word: false,
+            };
+            submitted(tx, vault, at, &[taken], events).await
+        }
         Some(ReplyState::Unknown) => {
             let reason = reason.unwrap_or("what became of one of its segments is not known");
             settled(tx, vault, at, reply_id, ReplyState::Unknown, Some(reason), events).await

@@ -4,6 +4,7 @@ use super::door::Outbox;
 use super::late::{self, Meant};
 use super::parking::{ReceiptIn, ReceiptState, key, park};
 use super::part;
+use super::rival::{self, RIVALS, Rival};
 use super::row::{LIFE_MS, MEMORY_MS};
 use super::settle::Settlement;
 use super::states::settled;
@@ -48,17 +49,36 @@ impl Outbox {
             }
         }
         match meant {
-            Some(meant) => self.heard(&mut tx, &meant, receipt, &mut events).await?,
-            None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
+            // Which of the two texts it speaks of, the answer tells.
+            Some(Meant {
+                rival: Some(Rival { in_flight: true, .. }),
+                ..
+            })
+            | None => park(&mut tx, &self.vault, account, &keys, receipt, now).await?,
+            Some(meant) => {
+                let reason = receipt.reason.as_deref();
+                self.heard(&mut tx, &meant, receipt.at, receipt.state, reason, &mut events).await?;
+            }
         }
         self.finish(tx, now, &events).await
     }
 
-    async fn heard(&self, tx: &mut Tx, meant: &Meant, receipt: &ReceiptIn, events: &mut Vec<NewEvent>) -> Result<()> {
-        let (at, state, reason) = (receipt.at, receipt.state, receipt.reason.as_deref());
+    /// Settles the text, or the segment, that a receipt is about.
+    pub(super) async fn heard(
+        &self,
+        tx: &mut Tx,
+        meant: &Meant,
+        at: Millis,
+        state: ReceiptState,
+        reason: Option<&str>,
+        events: &mut Vec<NewEvent>,
+    ) -> Result<()> {
         match meant.number {
             Some(number) => part::heard(tx, &self.vault, at, &meant.reply_id, number, state, reason, events).await,
-            None => settled(tx, &self.vault, at, &meant.reply_id, state.into(), reason, events).await,
+            None => {
+                let rival = meant.rival.as_ref().map(|rival| rival.id.as_str());
+                rival::heard(tx, &self.vault, at, &meant.reply_id, rival, state, reason, events).await
+            }
         }
     }
 
@@ -78,8 +98,9 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Gives up on receipts: parked ones whose message never came are dropped, and texts of which nothing was heard an
-    /// hour after the end of their lives become unknown. Returns how many did.
+    /// Gives up on receipts: parked ones whose message never came are dropped, those count that by now can only be a text's of
+    /// unknown fate, and texts of which nothing was heard an hour after the end of their lives become unknown (see
+    /// [`Outbox::queue_queries`]). Returns how many did.
     ///
     /// # Errors
     /// The store's.
@@ -88,6 +109,7 @@ impl Outbox {
         let sql = "DELETE FROM receipt_parked WHERE at < $1";
         on!(Tx, &mut tx, db => sqlx::query(sql).bind(now - PARKED_MS).execute(db).await.map(|_| ()))?;
         tx.commit().await?;
+        self.hear_again().await?;
         let sql = "SELECT id FROM reply WHERE state = 'submitted' AND settled_at IS NULL \
                    AND (expires_at < $1 OR expires_at IS NULL AND created_at < $2) LIMIT 1000";
         let ids: Vec<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql)
@@ -113,16 +135,24 @@ impl Outbox {
 
 /// What an id names: the latest text, or segment of one, that the SMSC gave it to.
 async fn named(tx: &mut Tx, account: &str, key: &str, since: Millis) -> Result<Option<Meant>> {
-    let sql = "SELECT id FROM reply WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY position DESC LIMIT 1";
-    let whole: Option<String> =
-        on!(Tx, &mut *tx, db => sqlx::query_scalar(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
-    if let Some(reply_id) = whole {
-        return Ok(Some(Meant { reply_id, number: None }));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT r.id, n.id, n.state FROM reply r LEFT JOIN reply n ON {RIVALS} \
+         WHERE r.account = $1 AND r.native_key = $2 AND r.submitted_at > $3 ORDER BY r.position DESC LIMIT 1"
+    ));
+    let whole: Option<(String, Option<String>, Option<String>)> =
+        on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
+    if let Some((reply_id, rival, rivals_state)) = whole {
+        return Ok(Some(Meant {
+            reply_id,
+            number: None,
+            rival: Rival::of(rival, rivals_state.as_deref()),
+        }));
     }
     let sql = "SELECT reply_id, number FROM reply_part WHERE account = $1 AND native_key = $2 AND submitted_at > $3 ORDER BY submitted_at DESC LIMIT 1";
     let part: Option<(String, i64)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
     Ok(part.map(|(reply_id, number)| Meant {
         reply_id,
         number: Some(number),
+        rival: None,
     }))
 }

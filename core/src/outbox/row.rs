@@ -121,6 +121,10 @@ pub struct ReplyRow {
     pub segments: i64,
     /// Its peer is asked to forget it, from then on; `None` when nobody wants that, or it has answered.
     pub cancel_at: Option<Millis>,
+    /// The reply whose place it takes, by its id.
+    pub replaces: Option<String>,
+    /// The text that its peer has and is asked to replace by it; `None`: it is sent like any other.
+    pub instead_of: Option<String>,
 }
 
 impl ReplyRow {
@@ -138,4 +142,5 @@ impl ReplyRow {
 
 /// The columns of [`ReplyRow`], for a `SELECT`.
 pub(super) const COLUMNS: &str = "id, request_id, interaction_id, kind, channel, account, recipient, subject, text, state, reason, native_id, \
-                                  created_at, submitted_at, settled_at, due_at, attempts, send_at, expires_at, priority, segments, cancel_at";
+                                  created_at, submitted_at, settled_at, due_at, attempts, send_at, expires_at, priority, segments, cancel_at, \
+                                  replaces, instead_of";

@@ -1,9 +1,13 @@
 //! What became of a reply.
 
+use std::collections::HashMap;
+
 use super::door::Outbox;
+use super::parking::ReceiptState;
 use super::part::{self, PartEnd};
+use super::rival;
 use super::row::ReplyState;
-use super::states::{settled, submitted};
+use super::states::{Taken, settled, submitted};
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::feed::{self, NewEvent};
@@ -50,6 +54,17 @@ pub enum Settlement {
         /// The peer's reason.
         reason: String,
     },
+    /// The peer was asked what became of what it calls so, and said what a receipt would say.
+    Heard {
+        /// The peer's id of it.
+        native_id: String,
+        /// What it said.
+        state: ReceiptState,
+        /// The peer's words for a rejection.
+        reason: Option<String>,
+    },
+    /// The peer was asked what became of it, and did not say; nobody asks again.
+    Unsaid,
     /// No receipt came in all its life and a while longer. A later one still counts.
     Unheard,
     /// It was not sent, and shall be tried again; of several segments, those that have no end.
@@ -64,11 +79,31 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// Whether a text may be of unknown fate by this. Of one whose id is known, as after `Unheard`, no receipt waits.
+    const fn may_end_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Part {
+                    end: PartEnd::Unknown { .. } | PartEnd::Submitted { .. },
+                    ..
+                }
+        )
+    }
+
     /// Of what waited longer than it lives.
     pub(super) fn overdue() -> Self {
         Self::Rejected {
             reason: "its validity ended before it could be sent".to_owned(),
         }
+    }
+
+    /// Whether the peer, for all that is known, was not told of it or refused it.
+    const fn leaves_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::Retry { .. } | Self::Return | Self::Rejected { .. } | Self::Unknown { .. }
+        )
     }
 }
 
@@ -85,9 +120,17 @@ impl Outbox {
         let now = time::now();
         let mut tx = self.store.begin().await?;
         let (mut events, mut queued) = (Vec::new(), false);
-        for (id, settlement) in &settlements {
+        let (taken, rest) = taken(&settlements);
+        submitted(&mut tx, &self.vault, now, &taken, &mut events).await?;
+        for (id, settlement) in rest {
             queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
+            if settlement.leaves_unsent() {
+                rival::over(&mut tx, &self.vault, id, &mut events).await?;
+            }
+        }
+        for (id, _) in settlements.iter().filter(|(_, settlement)| settlement.may_end_unknown()) {
+            self.heard_before(&mut tx, id, now, &mut events).await?;
         }
         self.finish(tx, now, &events).await?;
         if queued {
@@ -109,6 +152,35 @@ impl Outbox {
     }
 }
 
+/// What the peer took, which is written as a set, and the rest. Of a reply that is settled more than once, each in its turn.
+fn taken(settlements: &[(String, Settlement)]) -> (Vec<Taken<'_>>, Vec<&(String, Settlement)>) {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for (id, _) in settlements {
+        *times.entry(id).or_default() += 1;
+    }
+    let (mut all, mut rest) = (Vec::new(), Vec::new());
+    for settlement in settlements {
+        match Taken::of(settlement).filter(|one| times.get(one.id) == Some(&1)) {
+            Some(one) => all.push(one),
+            None => rest.push(settlement),
+        }
+    }
+    (all, rest)
+}
+
+impl<'a> Taken<'a> {
+    fn of((id, settlement): &'a (String, Settlement)) -> Option<Self> {
+        match settlement {
+            Settlement::Submitted { native_id, last_word } => Some(Self {
+                id,
+                native_id: native_id.as_deref(),
+                last_word: *last_word,
+            }),
+            _ => None,
+        }
+    }
+}
+
 async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Settlement, events: &mut Vec<NewEvent>) -> Result<()> {
     match settlement {
         Settlement::Retry { at, reason } => {
@@ -120,7 +192,12 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             on!(Tx, tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
         }
         Settlement::Submitted { native_id, last_word } => {
-            submitted(tx, vault, now, id, native_id.as_deref(), *last_word, events).await?;
+            let taken = Taken {
+                id,
+                native_id: native_id.as_deref(),
+                last_word: *last_word,
+            };
+            submitted(tx, vault, now, &[taken], events).await?;
         }
         Settlement::Delivered { at } => settled(tx, vault, *at, id, ReplyState::Delivered, None, events).await?,
         Settlement::Rejected { reason } => {
@@ -140,6 +217,10 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             kept(tx, vault, id, None).await?;
         }
         Settlement::NotCancelled { reason } => kept(tx, vault, id, Some(reason)).await?,
+        Settlement::Heard { native_id, state, reason } => {
+            rival::told(tx, vault, now, id, native_id, *state, reason.as_deref(), events).await?;
+        }
+        Settlement::Unsaid => rival::unsaid(tx, id).await?,
         Settlement::Part { number, end } => part::settle(tx, vault, now, id, *number, end, events).await?,
     }
     Ok(())

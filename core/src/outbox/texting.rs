@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use voxea_rules::sms::{self, Letters, Policy, Prepared, ReferenceWidth};
+use voxea_rules::sms::{self, Alphabet, Letters, Policy, Prepared, ReferenceWidth};
 
 use super::row::LIFE_MS;
 use crate::base::account::{Channel, Unknown};
@@ -69,6 +69,8 @@ impl FromStr for Joined {
 pub struct Texting {
     /// What becomes of letters that the 7-bit alphabet lacks.
     pub letters: Letters,
+    /// What its peer reads besides UCS-2.
+    pub alphabet: Alphabet,
     /// How many segments a reply may take that asks to be split; 1: none may.
     pub most_segments: u8,
     /// How they are held together.
@@ -79,17 +81,24 @@ pub struct Texting {
     pub one_receipt: bool,
     /// The SMSC is asked to forget what it was given and an agent takes back.
     pub cancel: bool,
+    /// The SMSC is asked to replace what it was given by another text.
+    pub replace: bool,
+    /// The SMSC is asked what became of a text whose life is over and of which no receipt came.
+    pub query: bool,
 }
 
 impl Default for Texting {
     fn default() -> Self {
         Self {
             letters: Letters::default(),
+            alphabet: Alphabet::default(),
             most_segments: 5,
             joined: Joined::default(),
             life: LIFE_MS,
             one_receipt: false,
             cancel: false,
+            replace: false,
+            query: false,
         }
     }
 }
@@ -102,6 +111,7 @@ impl Texting {
             letters: self.letters,
             most_segments: if split { self.most_segments } else { 1 },
             width: self.joined.width(),
+            alphabet: self.alphabet,
         }
     }
 }
@@ -231,6 +241,25 @@ mod tests {
         };
         let mail = shape(later, Channel::Email).unwrap();
         assert_eq!((mail.send_at, mail.expires_at), (NOW + 1000, None));
+    }
+
+    /// Red where it is queued and then refused by the channel.
+    #[test]
+    fn what_the_peer_cannot_read_is_refused_with_its_place() {
+        let texting = Texting {
+            alphabet: Alphabet::Latin1,
+            ..Texting::default()
+        };
+        let text = format!("{}€", "a".repeat(100));
+        let Err(CoreError::TextTooLong(preview)) = Sending::default().shape(Channel::Sms, &texting, &text, NOW).map(|_| ()) else {
+            panic!("it is queued");
+        };
+        assert_eq!((preview.offending[0].char, preview.offending[0].index), ('€', 100));
+        let split = Sending {
+            split: true,
+            ..Sending::default()
+        };
+        assert_eq!(split.shape(Channel::Sms, &texting, &text, NOW).unwrap().segments, 2);
     }
 
     #[test]

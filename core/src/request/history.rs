@@ -1,5 +1,7 @@
 //! Who changed what, and when.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use crate::audit::{self, Entry};
@@ -7,8 +9,7 @@ use crate::base::actor::Actor;
 use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
-use crate::store::Tx;
-use crate::store::on;
+use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 use crate::vault::{Opening, Place, Vault};
 
 /// One entry of a request's history.
@@ -27,12 +28,13 @@ pub struct HistoryRow {
 }
 
 /// Members of an entry whose values are ids and codes. Of all others the audit trail has the names alone.
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
     "status",
     "theme",
     "channel",
     "state",
     "reply_id",
+    "replaces",
     "interaction_id",
     "citizen_id",
     "citizen",
@@ -48,26 +50,70 @@ impl HistoryRow {
     }
 }
 
-/// Writes one entry inside the transaction of the change, and, when a person or a program changes it, a row of the audit
-/// trail. Other rows are locked before, and only the feed's counter after it ([`audit::append`]).
+/// Entries of one transaction, and the rows of the audit trail that go with those of persons and programs. What channels and
+/// jobs do is evidence by itself, in history and in the interactions.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    rows: Vec<Row>,
+    trail: Vec<Entry>,
+}
+
+static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[
+        ("id", Column::Text),
+        ("request_id", Column::Text),
+        ("at", Column::Integer),
+        ("actor", Column::Text),
+        ("action", Column::Text),
+        ("detail", Column::Text),
+    ])
+    .insert("history")
+});
+
+impl Notes {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn add(&mut self, vault: &Vault, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &Value) -> Result<()> {
+        let (id, text) = (id::new(), detail.to_string());
+        self.rows.push(row!({
+            "id": id, "request_id": request_id, "at": at, "actor": actor.to_string(), "action": action,
+            "detail": vault.seal(Place::HistoryDetail, &id, &text)?,
+        }));
+        if matches!(actor, Actor::Client(_) | Actor::Agent(_)) {
+            let entry = Entry::new(actor, action, format!("request/{request_id}")).at(at);
+            self.trail.push(entry.detail(&thin(detail)));
+        }
+        Ok(())
+    }
+
+    /// Writes their rows of the audit trail. Other rows are locked before, and only the feed's counter after it
+    /// ([`audit::append`]).
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn audit(&self, tx: &mut Tx) -> Result<()> {
+        audit::append(tx, &self.trail).await
+    }
+
+    /// Adds the entries to a script.
+    pub(crate) fn write(self, script: &mut Script) {
+        script.add(&INSERT, self.rows);
+    }
+}
+
+/// Writes one entry inside the transaction of the change, and its row of the audit trail ([`Notes::audit`]).
 ///
 /// # Errors
 /// The store's, the vault's.
 pub async fn record(tx: &mut Tx, vault: &Vault, request_id: &str, at: Millis, actor: &Actor, action: &str, detail: &Value) -> Result<()> {
-    let (id, text) = (id::new(), detail.to_string());
-    let sealed = vault.seal(Place::HistoryDetail, &id, &text)?;
-    let sql = "INSERT INTO history (id, request_id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)";
-    on!(Tx, tx, db => sqlx::query(sql)
-        .bind(&id).bind(request_id).bind(at).bind(actor.to_string()).bind(action).bind(sealed.as_ref())
-        .execute(db).await.map(|_| ()))?;
-    match actor {
-        // What channels and jobs do is evidence by itself, in history and in the interactions.
-        Actor::System | Actor::Channel(_) => Ok(()),
-        Actor::Client(_) | Actor::Agent(_) => {
-            let entry = Entry::new(actor, action, format!("request/{request_id}")).at(at);
-            audit::append(tx, &[entry.detail(&thin(detail))]).await
-        }
-    }
+    let mut notes = Notes::default();
+    notes.add(vault, request_id, at, actor, action, detail)?;
+    notes.audit(tx).await?;
+    let mut script = Script::default();
+    notes.write(&mut script);
+    script.run(tx).await
 }
 
 /// An entry without what a citizen or an agent wrote.

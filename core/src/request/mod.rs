@@ -8,6 +8,7 @@ mod status;
 mod transition;
 
 pub use desk::{Desk, Filter, Listed, Patch};
+pub(crate) use history::Notes;
 pub use history::{HistoryRow, record};
 pub use moving::{Moved, Moving};
 pub use row::RequestRow;

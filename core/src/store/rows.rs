@@ -12,7 +12,7 @@ pub enum Column {
     Text,
     /// BIGINT.
     Integer,
-    /// Bytes, which JSON cannot hold: given as hexadecimal text.
+    /// Bytes, which JSON cannot hold: hexadecimal text there.
     Hex,
 }
 
@@ -23,9 +23,15 @@ pub struct Rows(pub &'static [(&'static str, Column)]);
 /// One statement over a set, in the words of both databases.
 #[derive(Debug)]
 pub struct SetSql {
+    columns: &'static [(&'static str, Column)],
     sqlite: SqlStr,
+    /// The same where the rows are values; [`VALUES`] stands for them.
+    values: String,
     postgres: SqlStr,
 }
+
+/// Where the values of the rows come in: no SQL has it.
+const VALUES: &str = "{VALUES}";
 
 impl Rows {
     /// Writes a statement. `{rows}` in the template becomes the derived table, to be named there: `FROM {rows} AS r`;
@@ -42,6 +48,16 @@ impl Rows {
             "(SELECT {} FROM (SELECT value AS v FROM json_each($1) LIMIT -1))",
             sqlite_members.collect::<Vec<_>>().join(", ")
         );
+        // Rows of NULLs fill a set up; the first column of a real one never is.
+        let named = self
+            .0
+            .iter()
+            .zip(1..)
+            .map(|((name, _), number)| format!("column{number} AS {name}"));
+        let value_rows = format!(
+            "(SELECT {} FROM (VALUES {VALUES}) WHERE column1 IS NOT NULL)",
+            named.collect::<Vec<_>>().join(", ")
+        );
         let postgres_casts = self.0.iter().map(|(name, column)| match column {
             Column::Text | Column::Hex => format!("{name} text"),
             Column::Integer => format!("{name} bigint"),
@@ -57,15 +73,16 @@ impl Rows {
         );
         let values = names.iter().map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ");
         let write = |rows: &str| {
-            let text = template
+            template
                 .replace("{rows}", rows)
                 .replace("{columns}", &names.join(", "))
-                .replace("{values}", &values);
-            AssertSqlSafe(text).into_sql_str()
+                .replace("{values}", &values)
         };
         SetSql {
-            sqlite: write(&sqlite_rows),
-            postgres: write(&postgres_rows),
+            columns: self.0,
+            sqlite: AssertSqlSafe(write(&sqlite_rows)).into_sql_str(),
+            values: write(&value_rows),
+            postgres: AssertSqlSafe(write(&postgres_rows)).into_sql_str(),
         }
     }
 
@@ -91,14 +108,30 @@ impl SetSql {
     fn map(self, change: impl Fn(&str) -> String) -> Self {
         let apply = |sql: SqlStr| AssertSqlSafe(change(sql.as_str())).into_sql_str();
         Self {
+            columns: self.columns,
             sqlite: apply(self.sqlite),
+            values: change(&self.values),
             postgres: apply(self.postgres),
         }
     }
 
-    /// SQLite's words, over the parameter of this number.
-    pub(super) fn sqlite_at(&self, number: usize) -> String {
-        self.sqlite.as_str().replace("$1", &format!("${number}"))
+    /// A SELECT that locks the rows of one of its tables until the transaction ends, in the order in which it gives them. SQLite
+    /// has one writer, who needs no lock.
+    #[must_use]
+    pub fn locking(mut self, table: &'static str) -> Self {
+        self.postgres = AssertSqlSafe(format!("{} FOR UPDATE OF {table}", self.postgres.as_str())).into_sql_str();
+        self
+    }
+
+    /// Its columns, in the order of the values.
+    pub(super) const fn columns(&self) -> &'static [(&'static str, Column)] {
+        self.columns
+    }
+
+    /// SQLite's words over `rows` rows of values, each a parameter.
+    pub(super) fn over_values(&self, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns.len()].join(","));
+        self.values.replace(VALUES, &vec![row.as_str(); rows].join(","))
     }
 
     /// PostgreSQL's words, over the parameter of this number.

@@ -3,28 +3,34 @@
 
 use std::fmt::Write as _;
 
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use super::on::on;
-use super::row::Row;
+use super::row::{Field, Row};
 use super::rows::SetSql;
 use super::tx::Tx;
-use crate::base::error::Result;
+use crate::base::error::{CoreError, Result};
+
+/// Rows a statement on SQLite; a larger set takes several.
+const ROWS: usize = 64;
 
 /// Statements, each with its set.
 ///
 /// On PostgreSQL all of them see the rows as they were before the first: no statement may read what another writes, and
 /// no two may change the same row.
+///
+/// PostgreSQL takes a set as JSON. For SQLite the values themselves cost half as much, where each number of rows is a
+/// statement of its own: it is rounded up, so that there are few of them and each stays prepared.
 #[derive(Debug, Default)]
 pub struct Script {
-    steps: Vec<(&'static SetSql, String)>,
+    steps: Vec<(&'static SetSql, Vec<Row>)>,
 }
 
 impl Script {
     /// Adds a statement, unless its set is empty.
-    pub fn add(&mut self, statement: &'static SetSql, rows: &[Row]) {
+    pub fn add(&mut self, statement: &'static SetSql, rows: Vec<Row>) {
         if !rows.is_empty() {
-            self.steps.push((statement, Row::array(rows)));
+            self.steps.push((statement, rows));
         }
     }
 
@@ -33,33 +39,68 @@ impl Script {
     /// # Errors
     /// The store's; some may have been run then, so that the transaction must not be committed.
     pub async fn run(self, tx: &mut Tx) -> Result<()> {
-        let Some(((first, _), rest)) = self.steps.split_first() else {
+        if self.steps.is_empty() {
             return Ok(());
-        };
-        let sql = match tx {
-            _ if rest.is_empty() => first.for_tx(tx),
-            Tx::Sqlite(_) => self.sqlite(),
-            Tx::Postgres(_) => self.postgres(),
-        };
-        on!(Tx, tx, db => {
-            let mut query = sqlx::query(sql);
-            for (_, rows) in self.steps {
-                query = query.bind(rows);
+        }
+        match tx {
+            Tx::Sqlite(db) => {
+                let values = self.values().map_err(|error| CoreError::Store(error.to_string()))?;
+                sqlx::query_with(self.sqlite(), values).execute(&mut **db).await?;
             }
-            query.execute(db).await.map(|_| ())
-        })?;
+            Tx::Postgres(db) => {
+                let mut query = sqlx::query(self.postgres());
+                for (_, rows) in self.steps {
+                    query = query.bind(Row::array(&rows));
+                }
+                query.execute(&mut **db).await?;
+            }
+        }
         Ok(())
+    }
+
+    /// The steps in pieces that are small enough, each with the rows it has on paper.
+    fn pieces(&self) -> impl Iterator<Item = (&'static SetSql, &[Row], usize)> {
+        let chunks = self
+            .steps
+            .iter()
+            .flat_map(|(statement, rows)| rows.chunks(ROWS).map(move |rows| (*statement, rows)));
+        chunks.map(|(statement, rows)| (statement, rows, rows.len().next_power_of_two()))
     }
 
     fn sqlite(&self) -> SqlStr {
         let mut text = String::new();
-        for (number, (statement, _)) in (1..).zip(&self.steps) {
-            let _ = writeln!(text, "{};", statement.sqlite_at(number));
+        for (statement, _, rows) in self.pieces() {
+            text.push_str(&statement.over_values(rows));
+            text.push_str(";\n");
         }
         AssertSqlSafe(text).into_sql_str()
     }
 
+    fn values(&self) -> std::result::Result<SqliteArguments, sqlx::error::BoxDynError> {
+        let mut values = SqliteArguments::default();
+        for (statement, rows, padded) in self.pieces() {
+            let columns = statement.columns();
+            for row in rows {
+                for (at, (name, _)) in columns.iter().enumerate() {
+                    match row.field(name, at) {
+                        Field::Null => values.add(None::<i64>)?,
+                        Field::Integer(number) => values.add(number)?,
+                        Field::Text(text) => values.add(text.into_owned())?,
+                        Field::Bytes(bytes) => values.add(bytes)?,
+                    }
+                }
+            }
+            for _ in 0..(padded - rows.len()) * columns.len() {
+                values.add(None::<i64>)?;
+            }
+        }
+        Ok(values)
+    }
+
     fn postgres(&self) -> SqlStr {
+        if let [(only, _)] = &self.steps[..] {
+            return AssertSqlSafe(only.postgres_at(1)).into_sql_str();
+        }
         let mut text = String::from("WITH ");
         for (number, (statement, _)) in (1..).zip(&self.steps) {
             let comma = if number == 1 { "" } else { ",\n" };
@@ -75,7 +116,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::store::{Column, Rows};
+    use crate::store::{Column, Rows, row};
 
     static ONE: LazyLock<SetSql> = LazyLock::new(|| Rows(&[("id", Column::Text)]).insert("one"));
     static TWO: LazyLock<SetSql> = LazyLock::new(|| Rows(&[("id", Column::Text)]).insert("two"));
@@ -83,15 +124,15 @@ mod tests {
     #[test]
     fn each_statement_reads_its_own_set() {
         let mut script = Script::default();
-        script.add(&ONE, &[Row::default()]);
-        script.add(&ONE, &[]);
-        script.add(&TWO, &[Row::default()]);
-        let rows = "(SELECT v ->> 'id' AS id FROM (SELECT value AS v FROM json_each($N) LIMIT -1))";
-        let insert = |table: &str, number: &str| {
-            let rows = rows.replace("$N", number);
+        let rows = [row!({"id": "a"}), row!({"id": "b"}), row!({"id": "c"})];
+        script.add(&ONE, rows[..1].to_vec());
+        script.add(&ONE, Vec::new());
+        script.add(&TWO, rows.to_vec());
+        let insert = |table: &str, values: &str| {
+            let rows = format!("(SELECT column1 AS id FROM (VALUES {values}) WHERE column1 IS NOT NULL)");
             format!("INSERT INTO {table} (id) SELECT r.id FROM {rows} AS r WHERE true;\n")
         };
-        assert_eq!(script.sqlite().as_str(), insert("one", "$1") + &insert("two", "$2"));
+        assert_eq!(script.sqlite().as_str(), insert("one", "(?)") + &insert("two", "(?),(?),(?),(?)"));
         let insert = |table: &str, number: &str| {
             format!(
                 "s{number} AS (INSERT INTO {table} (id) SELECT r.id FROM \

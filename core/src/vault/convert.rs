@@ -99,7 +99,11 @@ const VALUES: [(&str, &str, Columns); 13] = [
         ],
     ),
     // Several rows are one receipt, and one value for all of them is as good.
-    ("receipt_parked", "receipt", &[("reason", Text(P::ReceiptReason))]),
+    (
+        "receipt_parked",
+        "receipt",
+        &[("reason", Text(P::ReceiptReason)), ("sender_key", Becomes::Index(Index::Address))],
+    ),
     ("history", "id", &[("detail", Text(P::HistoryDetail))]),
     (
         "citizen",

@@ -1,7 +1,7 @@
-//! STOP, CONTACT and AIDE, and acknowledgements by text.
+//! STOP, START, CONTACT and AIDE, and acknowledgements by text.
 //!
 //! Red when a command may join (`joining` left as it was), when its window is no day (`DAY` = 0), when a STOP of the same batch is
-//! not seen (`opted_out.extend` taken out), and when the opt-out's `ON CONFLICT` is.
+//! not seen (`opted_out.insert` taken out), and when the opt-out's `ON CONFLICT` is.
 
 use futures_util::future::join_all;
 use voxea_core::base::account::{Account, Kind};
@@ -25,6 +25,7 @@ fn answers(per_hour: u32) -> AutomaticTexts {
         acknowledgement: Some(Acknowledgement::new(notice::ACKNOWLEDGEMENT, &inputs).unwrap()),
         commands: Some(CommandAnswers {
             stop: answer(notice::STOPPED),
+            start: answer(notice::STARTED),
             contact: answer(notice::CONTACT),
             help: answer(notice::HELP),
         }),
@@ -254,4 +255,58 @@ pub(crate) async fn a_request_by_text_is_acknowledged_once_and_never_after_a_sto
         0,
         "counts of numbers are not kept"
     );
+}
+
+/// Red when a START of the same batch is not seen (`opted_out.remove` taken out), when both rows of one address are written
+/// (`opt_outs.remove` taken out), and when it ends the opt-outs of others.
+pub(crate) async fn a_start_ends_a_stop_until_the_next(place: &Place) {
+    begin(place, 100).await;
+    let address = Address::read(PointKind::Phone, CITIZEN).unwrap();
+    let me = agent();
+    let opted_out = || place.opt_outs.opted_out(&me, &address);
+    let neighbour = "+33698765432";
+    from(&place.intake, neighbour, "STOP", NOW).await;
+    // Of nobody who had said STOP it changes nothing, and is answered all the same.
+    let start = from(&place.intake, CITIZEN, "Start !", NOW).await;
+    assert_eq!(place.desk.get(&agent(), &start).await.unwrap().status, "closed");
+    assert!(!opted_out().await.unwrap());
+    // By text or at the counter: who has the number says so.
+    place.opt_outs.put(&agent(), &address, Some("au guichet")).await.unwrap();
+    from(&place.intake, CITIZEN, "unstop", NOW + 1).await;
+    assert!(!opted_out().await.unwrap());
+    from(&place.intake, CITIZEN, "STOP", NOW + 2).await;
+    assert!(opted_out().await.unwrap());
+    from(&place.intake, CITIZEN, "START", NOW + 3).await;
+    assert!(!opted_out().await.unwrap());
+    let out = sent(place).await;
+    assert_eq!(out.len(), 3, "each once a day: {out:?}");
+    assert!(out[1].contains("de nouveau") && out[2].contains("ne recevrez plus"), "{out:?}");
+    // When there was one stays known, and who ended it.
+    let ended = "SELECT COUNT(*) FROM opt_out WHERE cleared_at IS NOT NULL AND cleared_by LIKE '%short-number%'";
+    assert_eq!(
+        (place.number(ended).await, place.number("SELECT COUNT(*) FROM opt_out").await),
+        (2, 3)
+    );
+    // Acknowledgements come again.
+    from(&place.intake, CITIZEN, "Un banc est cassé", NOW + 4).await;
+    assert_eq!(sent(place).await.len(), 4);
+    // Who says START and goes on is acknowledged, in one batch too.
+    let before = sent(place).await.len();
+    tokio::join!(
+        from(&place.intake, neighbour, "START", NOW + 5),
+        from(&place.intake, neighbour, "Un trou", NOW + 6)
+    );
+    assert_eq!(sent(place).await.len(), before + 2);
+    // Of one batch the last word counts.
+    let many = (0..64).map(|n| {
+        let number = if n % 2 == 0 { "+33600000001" } else { "+33600000002" };
+        let word = if (n / 2 + n) % 2 == 0 { "STOP" } else { "START" };
+        from(&place.intake, number, word, NOW + n)
+    });
+    join_all(many).await;
+    let rows = "SELECT COUNT(*) FROM opt_out WHERE cleared_at IS NULL";
+    // The one's last is a START, the other's a STOP.
+    assert_eq!(place.number(rows).await, 1);
+    from(&place.intake, "+33600000002", "START", NOW + 100).await;
+    assert_eq!(place.number(rows).await, 0);
 }

@@ -54,7 +54,9 @@ mod place;
 mod poison;
 mod positions;
 mod postgres;
+mod queueing;
 mod redelivery;
+mod replacing;
 mod rights;
 mod texting;
 mod vault;
@@ -109,6 +111,7 @@ stories! {
     commands {
         a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once,
         a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
+        a_start_ends_a_stop_until_the_next,
     }
     control {
         a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
@@ -138,6 +141,7 @@ stories! {
     }
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
+    queueing { replies_at_once_are_each_answered, settled_at_once_each_is_what_was_said, }
     rights {
         what_is_not_reached_is_not_there, who_may_not_change_changes_nothing, a_reader_of_little_moves_on,
         evidence_of_two_requests_names_those_that_are_reached,
@@ -146,10 +150,17 @@ stories! {
         unflushed_is_the_same, flushed_is_a_twin_after_the_window, the_end_of_a_link_casts_doubt, a_restart_casts_doubt, twins_of_one_batch,
         a_repetition_of_a_repetition, what_has_served_is_forgotten,
     }
+    replacing {
+        what_waits_gives_way_at_once, a_mail_that_waits_gives_way_and_is_no_ancestor, what_the_peer_has_is_replaced_there,
+        a_receipt_while_the_peer_is_asked_waits_for_the_answer, without_an_answer_nobody_knows_which_text_is_read,
+        what_cannot_be_replaced_says_why, of_many_replacements_one_is_made, a_peer_is_asked_once_what_became_of_a_text,
+        the_segments_of_a_text_are_asked_about_one_by_one,
+    }
     texting {
         a_split_text_is_what_its_segments_are, a_throttled_segment_alone_is_sent_again, a_death_between_segments_sends_none_twice,
         one_receipt_may_count_for_all, a_silent_segment_makes_it_unknown, a_text_lives_no_longer_than_it_may,
         a_scheduled_text_waits_and_holds_up_none, a_reply_is_taken_back_in_time, a_peer_is_asked_to_forget_what_it_has, an_unknown_id_counts_where_it_can_only_be_one,
+        a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

@@ -93,6 +93,10 @@ pub(crate) async fn lease(core: &Core) -> Vec<Outbound> {
     core.outbox.lease(&short_number(), 10, HOLD).await.unwrap()
 }
 
+pub(crate) async fn lease_mails(core: &Core) -> Vec<Outbound> {
+    core.outbox.lease(&mailbox(), 10, HOLD).await.unwrap()
+}
+
 pub(crate) async fn state(core: &Core, id: &str) -> String {
     core.outbox.get(&agent(), id).await.unwrap().state
 }

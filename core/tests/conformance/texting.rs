@@ -3,7 +3,7 @@
 use voxea_core::base::account::Channel;
 use voxea_core::base::error::CoreError;
 use voxea_core::base::time::{self, Millis};
-use voxea_core::outbox::{Joined, NewReply, PartEnd, ReceiptIn, ReceiptState, ReplyRow, Sending, Settlement, Texting};
+use voxea_core::outbox::{Ask, Joined, NewReply, PartEnd, ReceiptIn, ReceiptState, ReplyRow, Sending, Settlement, Texting};
 
 use crate::outgoing::{Core, lease, open, request, short_number, state};
 use crate::place::{CITIZEN, HOUR, Place, agent};
@@ -273,8 +273,8 @@ pub(crate) async fn a_peer_is_asked_to_forget_what_it_has(place: &Place) {
     assert!(row.state == "submitted" && row.cancel_at.is_some());
     let leased = lease(&core).await;
     assert_eq!(
-        (leased.len(), &leased[0].forget[..], &leased[0].to[..]),
-        (1, &["7".to_owned()][..], CITIZEN)
+        (leased.len(), &leased[0].ask, &leased[0].to[..]),
+        (1, &Ask::Forget(vec!["7".to_owned()]), CITIZEN)
     );
     assert!(lease(&core).await.is_empty(), "it is asked once, until nobody answers");
     settle(&core, &first, Settlement::Cancelled).await;
@@ -354,4 +354,100 @@ pub(crate) async fn an_unknown_id_counts_where_it_can_only_be_one(place: &Place)
     receipt(&core, "81", ReceiptState::Delivered, Some(CITIZEN)).await;
     receipt(&core, "83", ReceiptState::Delivered, Some(CITIZEN)).await;
     assert_eq!(state(&core, &id).await, "delivered");
+}
+
+/// Red without a second look at what waits (`heard_before` taken out), where a receipt counts that came before the text was
+/// there, where one of two that differ does, and where a repetition of it stays behind for the next text.
+pub(crate) async fn a_receipt_on_another_bind_may_come_before_its_text_is_unknown(place: &Place) {
+    let core = open(place);
+    let ask = request(&core, Channel::Sms, CITIZEN).await;
+    let lost = Settlement::Unknown {
+        reason: "the SMSC did not answer".to_owned(),
+    };
+    // Somebody's, of before; and those of another number and of none.
+    receipt(&core, "90", ReceiptState::Rejected, Some(CITIZEN)).await;
+    place.change("UPDATE receipt_parked SET at = at - 60000").await;
+    let first = send(&core, &ask, "Un", Sending::default()).await.unwrap().id;
+    lease(&core).await;
+    receipt(&core, "91", ReceiptState::Rejected, Some("+33699999999")).await;
+    receipt(&core, "92", ReceiptState::Rejected, None).await;
+    for _ in 0..2 {
+        receipt(&core, "0093", ReceiptState::Delivered, Some(CITIZEN)).await;
+    }
+    assert_eq!(
+        state(&core, &first).await,
+        "queued",
+        "it is in flight, and its response may tell another id"
+    );
+    settle(&core, &first, lost.clone()).await;
+    let row = core.outbox.get(&agent(), &first).await.unwrap();
+    assert_eq!((row.state.as_str(), row.native_id.as_deref()), ("delivered", Some("0093")));
+    assert_eq!(
+        place.number("SELECT COUNT(*) FROM receipt_parked").await,
+        3,
+        "its own, both times, is gone"
+    );
+
+    // Two that differ: one is somebody else's, and nobody can say which.
+    let second = send(&core, &ask, "Deux", Sending::default()).await.unwrap().id;
+    lease(&core).await;
+    receipt(&core, "94", ReceiptState::Delivered, Some(CITIZEN)).await;
+    receipt(&core, "95", ReceiptState::Rejected, Some(CITIZEN)).await;
+    settle(&core, &second, lost.clone()).await;
+    assert_eq!(state(&core, &second).await, "unknown");
+
+    // While another text is open, it may be that one's; once that has its own, the job tells.
+    let other = "+33612345600";
+    let ask = request(&core, Channel::Sms, other).await;
+    let third = send(&core, &ask, "Trois", Sending::default()).await.unwrap().id;
+    lease(&core).await;
+    let fourth = send(&core, &ask, "Quatre", Sending::default()).await.unwrap().id;
+    receipt(&core, "96", ReceiptState::Rejected, Some(other)).await;
+    place
+        .change("UPDATE reply SET lease_until = 9000000000000 WHERE state = 'queued'")
+        .await;
+    settle(&core, &third, lost).await;
+    assert_eq!(state(&core, &third).await, "unknown");
+    let submitted = Settlement::Submitted {
+        native_id: Some("97".to_owned()),
+        last_word: false,
+    };
+    settle(&core, &fourth, submitted).await;
+    receipt(&core, "97", ReceiptState::Delivered, Some(other)).await;
+    assert_eq!(state(&core, &third).await, "unknown", "nothing has become unknown");
+    core.outbox.expire_receipts(time::now()).await.unwrap();
+    assert_eq!(
+        (state(&core, &third).await, state(&core, &fourth).await),
+        ("rejected".into(), "delivered".into())
+    );
+
+    // A segment is no other.
+    let ask = request(&core, Channel::Sms, "+33612345601").await;
+    let row = send(&core, &ask, &"a".repeat(306), SPLIT).await.unwrap();
+    lease(&core).await;
+    settle(&core, &row.id, taken(1, "98")).await;
+    receipt(&core, "98", ReceiptState::Delivered, Some("+33612345601")).await;
+    receipt(&core, "99", ReceiptState::Delivered, Some("+33612345601")).await;
+    assert_eq!(state(&core, &row.id).await, "queued");
+    core.outbox.take_over(&short_number()).await.unwrap();
+    assert_eq!(state(&core, &row.id).await, "delivered");
+}
+
+/// Some SMSCs begin again with their ids. Red where `MEMORY_MS` is taken out of the look-up.
+pub(crate) async fn an_id_of_long_ago_is_another_text_s(place: &Place) {
+    let core = open(place);
+    let ask = request(&core, Channel::Sms, CITIZEN).await;
+    let old = send(&core, &ask, "Un", Sending::default()).await.unwrap().id;
+    lease(&core).await;
+    let submitted = Settlement::Submitted {
+        native_id: Some("7".to_owned()),
+        last_word: false,
+    };
+    settle(&core, &old, submitted).await;
+    place.change("UPDATE reply SET submitted_at = submitted_at - 16 * 86400000").await;
+    receipt(&core, "7", ReceiptState::Delivered, Some(CITIZEN)).await;
+    assert_eq!(state(&core, &old).await, "submitted");
+    place.change("UPDATE reply SET submitted_at = submitted_at + 2 * 86400000").await;
+    receipt(&core, "7", ReceiptState::Delivered, Some(CITIZEN)).await;
+    assert_eq!(state(&core, &old).await, "delivered", "two weeks are a long weekend of a telephone");
 }

@@ -188,7 +188,7 @@ async fn plain(place: &Place) -> (i64, i64) {
                UNION ALL SELECT raw_sha256 FROM interaction WHERE raw_sha256 IS NOT NULL) AS all_of_it WHERE v NOT LIKE 'v1:%'";
     let keyed = "SELECT COUNT(*) FROM (SELECT from_key AS v FROM request UNION ALL SELECT recipient_key FROM reply \
                  UNION ALL SELECT message_id FROM message_id UNION ALL SELECT key FROM dedup UNION ALL SELECT fingerprint FROM delivery \
-                 UNION ALL SELECT match_key FROM contact_point UNION ALL SELECT match_key FROM opt_out \
+                 UNION ALL SELECT match_key FROM contact_point UNION ALL SELECT match_key FROM opt_out UNION ALL SELECT sender_key FROM receipt_parked \
                  UNION ALL SELECT origin_key FROM citizen UNION ALL SELECT scope FROM breaker WHERE scope <> '') AS all_of_it WHERE length(v) <> 32";
     (place.number(sql).await, place.number(keyed).await)
 }

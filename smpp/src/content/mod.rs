@@ -7,9 +7,9 @@ mod udh;
 
 use bytes::Bytes;
 use voxea_rules::udh::shifts;
-use voxea_rules::{charset, gsm7};
+use voxea_rules::{charset, gsm7, sms};
 
-pub use receipt::{Ids, Receipt, ReceiptState};
+pub use receipt::{Ids, Receipt, ReceiptState, message_state};
 
 use crate::pdu::{Delivery, Part};
 
@@ -23,6 +23,17 @@ pub enum DefaultAlphabet {
     Gsm7Packed,
     /// ISO 8859-1.
     Latin1,
+}
+
+impl DefaultAlphabet {
+    /// What a text of ours may have that goes out in it.
+    #[must_use]
+    pub const fn of_texts(self) -> sms::Alphabet {
+        match self {
+            Self::Gsm7 | Self::Gsm7Packed => sms::Alphabet::Gsm7,
+            Self::Latin1 => sms::Alphabet::Latin1,
+        }
+    }
 }
 
 /// How the bytes of a text are read.

@@ -82,6 +82,14 @@ const FULL: [&str; 10] = [
     "SKIPPED",
 ];
 
+/// What a message_state says (SMPP 3.4 §5.2.28), and the word for it in a receipt; `None` for a number that the standard
+/// has not.
+#[must_use]
+pub fn message_state(state: u8) -> Option<(ReceiptState, &'static str)> {
+    let (number, _, state) = STATES.iter().find(|(number, ..)| *number == state)?;
+    Some((*state, FULL.get(usize::from(*number)).copied()?))
+}
+
 /// Reads a receipt.
 pub(super) fn read(text: &str, tlvs: &Tlvs) -> Receipt {
     let fields = Fields::read(text);

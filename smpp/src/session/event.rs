@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::held::Told;
 use crate::pdu::{Address, Bind, Credentials, Delivery, Unreadable};
 
 /// Names a message while it is under way, in either direction; never used twice in a session.
@@ -76,6 +77,13 @@ pub enum Event {
         status: u32,
         /// Its id for the message.
         message_id: Option<String>,
+    },
+    /// The SMSC says what became of a text (query_sm_resp, SMPP 3.4 §4.8.2).
+    Told {
+        /// Which question.
+        handle: Handle,
+        /// What it says.
+        told: Told,
     },
     /// No answer to a submit came in time, or none will come: its fate is not known.
     Unanswered {

@@ -22,11 +22,12 @@ pub use outbind::{Doorman, Verdict};
 pub use state::State;
 
 use crate::frame::{Frame, Framer, Unframed};
+use crate::held::{self, Question};
 use crate::pdu::{self, Bind, Unwritable, command, status};
 use crate::signals;
-use crate::submit::{self, Cancellation, Submission};
+use crate::submit::{self, Submission};
 use state::Cause;
-use submits::Submits;
+use submits::{ANSWERS, Submits};
 
 /// The last sequence number; the next is 1 (SMPP 3.4 §5.1.4).
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
@@ -249,18 +250,19 @@ impl Session {
     /// # Errors
     /// [`SubmitError`]; nothing was sent.
     pub fn submit(&mut self, submission: &Submission, now: Instant) -> Result<Handle, SubmitError> {
-        self.ask(submit::submit(submission)?, now)
+        self.send(submit::submit(submission)?, now)
     }
 
-    /// Asks the SMSC to forget a text. It takes a place in the window, and ends as [`Session::submit`] does.
+    /// Asks the SMSC about a text that it has. It takes a place in the window, and ends as [`Session::submit`] does, or with
+    /// [`Event::Told`].
     ///
     /// # Errors
     /// [`SubmitError`]; nothing was sent.
-    pub fn cancel(&mut self, cancellation: &Cancellation, now: Instant) -> Result<Handle, SubmitError> {
-        self.ask(submit::cancel(cancellation)?, now)
+    pub fn ask(&mut self, question: &Question, now: Instant) -> Result<Handle, SubmitError> {
+        self.send(held::question(question)?, now)
     }
 
-    fn ask(&mut self, request: Pdu, now: Instant) -> Result<Handle, SubmitError> {
+    fn send(&mut self, request: Pdu, now: Instant) -> Result<Handle, SubmitError> {
         if self.state != State::Bound || self.settings.bind == Bind::Receiver {
             return Err(SubmitError::NotBound);
         }
@@ -405,9 +407,7 @@ impl Session {
             (State::Unbinding, Some((ours, _))) if ours == sequence && (nack || frame.id() == command::UNBIND_RESP) => {
                 self.end(End::Asked);
             }
-            _ if nack || matches!(frame.id(), command::SUBMIT_SM_RESP | command::CANCEL_SM_RESP) => {
-                self.handle_submit_response(frame, nack, now);
-            }
+            _ if nack || ANSWERS.contains(&frame.id()) => self.handle_submit_response(frame, nack, now),
             _ => {}
         }
     }
@@ -423,10 +423,13 @@ impl Session {
             frame.status()
         };
         let message_id = if status == status::OK { pdu::message_id(frame) } else { None };
-        self.events.push_back(Event::Answered {
-            handle,
-            status,
-            message_id,
+        self.events.push_back(match held::told(frame) {
+            Some(told) if status == status::OK => Event::Told { handle, told },
+            _ => Event::Answered {
+                handle,
+                status,
+                message_id,
+            },
         });
     }
 

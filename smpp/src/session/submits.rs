@@ -4,7 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::event::Handle;
+use crate::pdu::command;
 
+/// Responses to what takes a place in the window.
+pub(super) const ANSWERS: [u32; 4] = [
+    command::SUBMIT_SM_RESP,
+    command::CANCEL_SM_RESP,
+    command::REPLACE_SM_RESP,
+    command::QUERY_SM_RESP,
+];
 /// A new round trip counts for one part in so many.
 const SMOOTHING: u32 = 8;
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use voxea_core::base::exit::Exit;
 
+use super::certificate;
 use crate::config::Config;
 
 /// How long a connection may take to be made, and a TLS handshake as long again.
@@ -42,29 +44,37 @@ fn peer(stream: &TcpStream, transport: &str) -> String {
 /// Connects as the configuration says.
 ///
 /// # Errors
-/// What happened, in a sentence for the operator.
-pub(super) async fn connect(config: &Config) -> Result<Stream, String> {
+/// What happened, in a sentence for the operator; it halts where no other try would help.
+pub(super) async fn connect(config: &Config) -> Result<Stream, Exit> {
     let (host, port) = (config.host.as_str(), config.port);
     let connecting = tokio::time::timeout(CONNECT, TcpStream::connect((host, port)));
     let stream = match connecting.await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{host}:{port} cannot be reached: {error}")),
-        Err(_) => return Err(format!("{host}:{port} does not answer within {} s", CONNECT.as_secs())),
+        Ok(Err(error)) => return Err(Exit::Retry(format!("{host}:{port} cannot be reached: {error}"))),
+        Err(_) => {
+            return Err(Exit::Retry(format!("{host}:{port} does not answer within {} s", CONNECT.as_secs())));
+        }
     };
     let Some(tls) = &config.tls else {
         return Ok(Stream::plain(stream));
     };
     let _ = stream.set_nodelay(true);
-    let (connector, name) = tls.connector().map_err(|(key, message)| format!("{key}: {message}"))?;
+    let connector = tls.connector().map_err(|(key, message)| Exit::Retry(format!("{key}: {message}")));
+    let (connector, name) = connector?;
     let peer = peer(&stream, "tls");
     let stream = match tokio::time::timeout(CONNECT, connector.connect(name, stream)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{host}:{port} is not reached by TLS: {error}")),
+        Ok(Err(error)) => {
+            return Err(match certificate::refused(&error, Some(tls)) {
+                Some(words) => Exit::Halt(words),
+                None => Exit::Retry(format!("{host}:{port} is not reached by TLS: {error}")),
+            });
+        }
         Err(_) => {
-            return Err(format!(
+            return Err(Exit::Retry(format!(
                 "{host}:{port} does not finish the TLS handshake within {} s",
                 CONNECT.as_secs()
-            ));
+            )));
         }
     };
     let (reader, writer) = tokio::io::split(stream);

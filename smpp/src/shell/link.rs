@@ -14,6 +14,7 @@ use voxea_core::base::stop::Stop;
 use voxea_core::base::{failpoint, mutant, time};
 use voxea_core::channel::Reporter;
 
+use super::certificate;
 use super::connect::Stream;
 use super::inbound::{Came, Done, Entrance, Taken, normal};
 use super::outbound::Outgoing;
@@ -24,6 +25,7 @@ use super::wire::{Moved, Wire};
 use crate::pdu::{self, Address};
 use crate::session::{End, Event, Handle, Output, Session, State};
 use crate::status;
+use crate::tls::Tls;
 
 /// With the store away for so long, the bind is closed: the SMSC keeps its texts, and knows it.
 const STORE_PATIENCE: Duration = Duration::from_secs(30);
@@ -44,6 +46,7 @@ pub(super) struct Link {
     stop: Stop,
     peer: String,
     place: Place,
+    tls: Option<Tls>,
     tap: Tap,
     entrance: Arc<Entrance>,
     session: Session,
@@ -92,6 +95,7 @@ impl Link {
             reporter: account.reporter.clone(),
             stop: account.stop.clone(),
             peer: stream.peer.clone(),
+            tls: config.tls.clone(),
             tap: Tap::new(place.meter.clone(), account.reporter.capture()),
             place,
             entrance: Arc::new(entrance),
@@ -257,14 +261,22 @@ impl Link {
                     tracing::warn!(account = %self.reporter.account(), %error, "the SMSC is out of step");
                 }
             }
-            Moved::Read(_) | Moved::Wrote(Err(_)) => self.session.handle_lost(),
+            Moved::Read(Ok(_)) => self.session.handle_lost(),
+            Moved::Read(Err(error)) | Moved::Wrote(Err(error)) => {
+                if let Some(words) = certificate::refused(&error, self.tls.as_ref()) {
+                    self.exit.get_or_insert(Exit::Halt(words));
+                }
+                self.session.handle_lost();
+            }
         }
     }
 
     fn mail(&mut self, mail: Mail) {
         match mail {
             Mail::Leased(leased, waiting) => {
-                self.reporter.queue(waiting);
+                if let Some(waiting) = waiting {
+                    self.reporter.queue(waiting);
+                }
                 if self.leaving.is_some() {
                     return self.outgoing.give_back(leased);
                 }
@@ -380,6 +392,10 @@ impl Link {
                     self.place.meter.refused(&status::name(status));
                 }
                 let event = self.outgoing.answered(handle, status, message_id, Instant::now());
+                self.tally(event);
+            }
+            Event::Told { handle, told } => {
+                let event = self.outgoing.told(handle, told);
                 self.tally(event);
             }
             Event::Unanswered { handle } => {

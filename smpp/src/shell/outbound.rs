@@ -8,17 +8,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use voxea_core::base::time::{self, Millis};
-use voxea_core::outbox::{Joined, Outbound, PartEnd, Settlement};
+use voxea_core::outbox::{Ask, Joined, Outbound, PartEnd, Settlement};
 use voxea_rules::sms::{Letters, Policy};
 
+use super::asking::Asking;
 use crate::config::Config;
 use crate::content::DefaultAlphabet;
-use crate::outgoing::{Joining, Text, submissions};
+use crate::held::{Question, Told};
+use crate::outgoing::{Joining, Text, replacement, submissions};
 use crate::pdu::{self, Address};
 use crate::sending::Sending;
 use crate::session::{Handle, Session, SubmitError};
 use crate::status::{self, Meaning};
-use crate::submit::{Cancellation, Submission};
+use crate::submit::Submission;
 use crate::validity;
 
 /// What was leased and could not be sent for so long is handed back; well below what a lease lasts.
@@ -29,11 +31,21 @@ const AGAIN: (Millis, Millis) = (2_000, 300_000);
 /// The replies in hand, by the order of their leases.
 type Key = u64;
 
+/// What becomes one PDU.
+enum Unsent {
+    /// A text for the SMSC to take.
+    Text(Submission),
+    /// One in the place of a text that it has.
+    InPlace(Question),
+}
+
+/// PDUs in their order; with the number of the segment when there are several.
+type Unsents = VecDeque<(Option<u8>, Unsent)>;
+
 /// A reply in hand.
 struct Job {
     reply: Outbound,
-    /// Not sent yet; with its number when there are several.
-    unsent: VecDeque<(Option<u8>, Submission)>,
+    unsent: Unsents,
     in_flight: usize,
     since: Instant,
     /// How it is to be settled when nothing of it is in flight any more; nothing more of it is sent then.
@@ -52,10 +64,7 @@ pub(super) struct Outgoing {
     /// Whose text is in flight, by number.
     busy: HashMap<String, Key>,
     under_way: HashMap<Handle, (Key, Option<u8>)>,
-    /// What the SMSC is to be asked to forget: reply and id.
-    to_forget: VecDeque<(String, String)>,
-    /// What it is being asked to.
-    forgetting: HashMap<Handle, String>,
+    asking: Asking,
     settlements: Vec<(String, Settlement)>,
 }
 
@@ -70,8 +79,7 @@ impl Outgoing {
             waiting: VecDeque::new(),
             busy: HashMap::new(),
             under_way: HashMap::new(),
-            to_forget: VecDeque::new(),
-            forgetting: HashMap::new(),
+            asking: Asking::new(config.number.clone()),
             settlements: Vec::new(),
         }
     }
@@ -118,11 +126,8 @@ impl Outgoing {
 
     /// Takes a leased reply in hand. [`Outgoing::pump`] sends it.
     pub(super) fn send(&mut self, reply: Outbound, now: Instant) {
-        if !reply.forget.is_empty() {
-            let ids = reply.forget.into_iter().map(|id| (reply.reply_id.clone(), id));
-            return self.to_forget.extend(ids);
-        }
-        match self.submissions(&reply) {
+        let Some(reply) = self.asking.take(reply) else { return };
+        match self.unsents(&reply) {
             Ok(unsent) => {
                 let key = self.next;
                 self.next += 1;
@@ -145,18 +150,7 @@ impl Outgoing {
 
     /// Sends what may go now.
     pub(super) fn pump(&mut self, session: &mut Session, now: Instant) {
-        while session.room() > 0
-            && let Some((reply_id, message_id)) = self.to_forget.pop_front()
-        {
-            let source = self.number.clone();
-            match session.cancel(&Cancellation { source, message_id }, now) {
-                Ok(handle) => drop(self.forgetting.insert(handle, reply_id)),
-                Err(error) => {
-                    let reason = error.to_string();
-                    self.settlements.push((reply_id, Settlement::NotCancelled { reason }));
-                }
-            }
-        }
+        self.asking.pump(session, now, &mut self.settlements);
         for _ in 0..self.waiting.len() {
             let Some(key) = self.waiting.pop_front() else { return };
             self.push(key, session, now);
@@ -165,8 +159,7 @@ impl Outgoing {
 
     /// Hands back whatever has not been sent: no more is sent on this link.
     pub(super) fn give_up(&mut self) {
-        // They come again.
-        self.to_forget.clear();
+        self.asking.give_up();
         for key in std::mem::take(&mut self.waiting) {
             self.stop(key, Settlement::Return);
         }
@@ -192,10 +185,14 @@ impl Outgoing {
                     false => self.stop(key, Settlement::Return),
                 };
             }
-            let Some((number, submission)) = job.unsent.pop_front() else {
+            let Some((number, unsent)) = job.unsent.pop_front() else {
                 return;
             };
-            match session.submit(&submission, now) {
+            let sent = match &unsent {
+                Unsent::Text(submission) => session.submit(submission, now),
+                Unsent::InPlace(question) => session.ask(question, now),
+            };
+            match sent {
                 Ok(handle) => {
                     pace.take(now);
                     job.in_flight += 1;
@@ -218,7 +215,8 @@ impl Outgoing {
     /// The SMSC answered.
     pub(super) fn answered(&mut self, handle: Handle, code: u32, message_id: Option<String>, now: Instant) -> &'static str {
         let Some((key, number)) = self.under_way.remove(&handle) else {
-            return self.forgot(handle, code);
+            let asked = self.asking.answered(handle, code, &mut self.settlements);
+            return asked.unwrap_or("responses_odd");
         };
         let Some(job) = self.jobs.get_mut(&key) else {
             return "responses_odd";
@@ -226,19 +224,24 @@ impl Outgoing {
         job.in_flight -= 1;
         if code == pdu::status::OK {
             self.sending.pace().eased();
+            // What is replaced keeps its id.
+            let (native_id, event) = match &job.reply.ask {
+                Ask::Replace { native_id, .. } => (Some(native_id.clone()), "texts_replaced"),
+                _ => (message_id, "texts_out"),
+            };
             let settlement = match number {
                 None => Settlement::Submitted {
-                    native_id: message_id,
+                    native_id,
                     last_word: false,
                 },
                 Some(number) => Settlement::Part {
                     number,
-                    end: PartEnd::Submitted { native_id: message_id },
+                    end: PartEnd::Submitted { native_id },
                 },
             };
             self.settlements.push((job.reply.reply_id.clone(), settlement));
             self.close(key);
-            return "texts_out";
+            return event;
         }
         let reason = status::name(code);
         let (settlement, event) = match self.sending.meaning(code) {
@@ -251,22 +254,40 @@ impl Outgoing {
                 let at = time::now() + again(job.reply.attempts);
                 (Settlement::Retry { at, reason }, "texts_put_off")
             }
-            Meaning::Final => (Settlement::Rejected { reason }, "texts_rejected"),
+            Meaning::Final => {
+                let reason = match job.reply.ask {
+                    Ask::Replace { .. } => format!("the earlier text was not replaced: {reason}"),
+                    _ => reason,
+                };
+                (Settlement::Rejected { reason }, "texts_rejected")
+            }
         };
         self.stop(key, settlement);
         event
     }
 
+    /// The SMSC said what became of a text.
+    pub(super) fn told(&mut self, handle: Handle, told: Told) -> &'static str {
+        if let Some(event) = self.asking.told(handle, told, &mut self.settlements) {
+            return event;
+        }
+        // An answer to another question is none.
+        self.unanswered(handle);
+        "responses_odd"
+    }
+
     /// Nobody knows what became of it.
     pub(super) fn unanswered(&mut self, handle: Handle) {
-        // The outbox hands it out again after a while.
-        self.forgetting.remove(&handle);
         let Some((key, number)) = self.under_way.remove(&handle) else {
-            return;
+            return self.asking.unanswered(handle, &mut self.settlements);
         };
         let Some(job) = self.jobs.get_mut(&key) else { return };
         job.in_flight -= 1;
-        let reason = "the SMSC did not answer; it may have been sent".to_owned();
+        let reason = match job.reply.ask {
+            Ask::Replace { .. } => "the SMSC did not answer; nobody knows whether this text or the one it was to replace is read",
+            _ => "the SMSC did not answer; it may have been sent",
+        }
+        .to_owned();
         let settlement = match number {
             None => Settlement::Unknown { reason },
             Some(number) => Settlement::Part {
@@ -276,30 +297,6 @@ impl Outgoing {
         };
         self.settlements.push((job.reply.reply_id.clone(), settlement));
         self.close(key);
-    }
-
-    /// The SMSC has forgotten a message, or will not. Of several segments the last answer counts when all forget, and the
-    /// first that does not otherwise.
-    fn forgot(&mut self, handle: Handle, code: u32) -> &'static str {
-        let Some(reply_id) = self.forgetting.remove(&handle) else {
-            return "responses_odd";
-        };
-        if code != pdu::status::OK {
-            self.forgetting.retain(|_, other| *other != reply_id);
-            self.to_forget.retain(|(other, _)| *other != reply_id);
-            let reason = format!("it could not be taken back: {}", status::name(code));
-            self.settlements.push((reply_id, Settlement::NotCancelled { reason }));
-            return "texts_not_cancelled";
-        }
-        let more = self
-            .forgetting
-            .values()
-            .chain(self.to_forget.iter().map(|(other, _)| other))
-            .any(|other| *other == reply_id);
-        if !more {
-            self.settlements.push((reply_id, Settlement::Cancelled));
-        }
-        "texts_cancelled"
     }
 
     /// Nothing more of it is sent; `end` settles it once nothing is in flight. A refusal for good outweighs what was
@@ -345,7 +342,7 @@ impl Outgoing {
         }
     }
 
-    fn submissions(&self, reply: &Outbound) -> Result<VecDeque<(Option<u8>, Submission)>, &'static str> {
+    fn unsents(&self, reply: &Outbound) -> Result<Unsents, &'static str> {
         let now = time::now();
         let validity = self.sending.validity.map(|form| validity::period(form, reply.expires_at, now));
         let text = |policy, joined, reference| Text {
@@ -365,21 +362,29 @@ impl Outgoing {
         };
         let Some(split) = &reply.split else {
             let texting = &self.sending.texting;
-            let whole = submissions(&text(texting.policy(false), texting.joined, 0))?;
-            return Ok(whole.into_iter().map(|submission| (None, submission)).collect());
+            let whole = text(texting.policy(false), texting.joined, 0);
+            if let Ask::Replace { native_id, text } = &reply.ask {
+                let question = Question::Replace(replacement(&whole, native_id, text)?);
+                return Ok([(None, Unsent::InPlace(question))].into());
+            }
+            let whole = submissions(&whole)?;
+            return Ok(whole.into_iter().map(|submission| (None, Unsent::Text(submission))).collect());
         };
         // It was made ready when it was queued, whatever the configuration says by now.
         let policy = Policy {
             letters: Letters::Keep,
             most_segments: split.total,
             width: split.joined.width(),
+            ..Policy::default()
         };
         let all = submissions(&text(policy, split.joined, split.reference))?;
         if all.len() != usize::from(split.total) {
             return Err("what is stored of it does not make its segments");
         }
         let numbered = (1..=split.total).zip(all).filter(|(number, _)| split.left.contains(number));
-        Ok(numbered.map(|(number, submission)| (Some(number), submission)).collect())
+        Ok(numbered
+            .map(|(number, submission)| (Some(number), Unsent::Text(submission)))
+            .collect())
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::pdu::{Bind, Credentials};
 use crate::session::{Event, Output, Settings};
 use voxea_core::base::settings::{Problems, Section, parse};
-use voxea_core::outbox::{ReplyKind, Split};
+use voxea_core::outbox::{self, ReplyKind, Split};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ fn reply(id: &str, to: &str, text: &str, attempts: i64) -> Outbound {
         expires_at: time::now() + 3_600_000,
         priority: 0,
         split: None,
-        forget: Vec::new(),
+        ask: Ask::Send,
     }
 }
 
@@ -306,14 +306,101 @@ fn a_refused_segment_ends_the_text_and_an_unanswered_one_does_not() {
     );
 }
 
+fn asking(ask: Ask) -> Outbound {
+    Outbound {
+        ask,
+        ..reply("r", "+33612345678", "", 1)
+    }
+}
+
+#[test]
+fn what_became_of_a_text_settles_it_or_leaves_it() {
+    let heard = |state, reason: Option<&str>| Settlement::Heard {
+        native_id: "7".to_owned(),
+        state,
+        reason: reason.map(str::to_owned),
+    };
+    let (delivered, rejected) = (outbox::ReceiptState::Delivered, outbox::ReceiptState::Rejected);
+    for (state, error, expected) in [
+        (1, 0, Settlement::Unsaid),
+        (2, 0, heard(delivered, None)),
+        (3, 0, heard(rejected, Some("EXPIRED"))),
+        (4, 0, heard(rejected, Some("DELETED"))),
+        (5, 11, heard(rejected, Some("UNDELIV err 11"))),
+        (6, 0, Settlement::Unsaid),
+        (7, 0, Settlement::Unsaid),
+        (8, 0, heard(rejected, Some("REJECTD"))),
+        (77, 0, Settlement::Unsaid),
+    ] {
+        let mut bench = Bench::new("query = true\n");
+        bench.lease([asking(Ask::Query(vec!["7".to_owned()]))]);
+        let handle = bench.outgoing.asking.oldest().unwrap();
+        bench.outgoing.told(handle, Told { state, error });
+        assert_eq!(bench.settled(), [("r".to_owned(), expected)], "{state}");
+    }
+    // A refusal, no answer, and an id that fits no field.
+    let mut bench = Bench::new("");
+    bench.lease([asking(Ask::Query(["7", "8", &"9".repeat(65)].map(str::to_owned).to_vec()))]);
+    let handle = bench.outgoing.asking.oldest().unwrap();
+    bench.outgoing.answered(handle, 0x67, None, bench.now);
+    let handle = bench.outgoing.asking.oldest().unwrap();
+    bench.outgoing.unanswered(handle);
+    assert_eq!(bench.settled(), vec![("r".to_owned(), Settlement::Unsaid); 3]);
+}
+
+#[test]
+fn a_text_in_the_place_of_another_keeps_its_id_and_the_order() {
+    let to = "+33612345678";
+    let replace = |text: &str, before: &str| Outbound {
+        ask: Ask::Replace {
+            native_id: "old".to_owned(),
+            text: before.to_owned(),
+        },
+        ..reply("r", to, text, 1)
+    };
+    let mut bench = Bench::new("replace = true\n");
+    bench.lease([replace("Demain", "Lundi"), reply("s", to, "Bonjour", 1)]);
+    assert_eq!(bench.flying(), [("r".to_owned(), None)], "one to a number at a time");
+    bench.answer(0);
+    let kept = Settlement::Submitted {
+        native_id: Some("old".to_owned()),
+        last_word: false,
+    };
+    assert_eq!(bench.settled(), [("r".to_owned(), kept)]);
+    assert_eq!(bench.flying(), [("s".to_owned(), None)]);
+    bench.answer(0);
+    bench.settled();
+
+    bench.lease([replace("Demain", "Lundi")]);
+    bench.answer(0x13);
+    let reason = "the earlier text was not replaced: ESME_RREPLACEFAIL (0x13)".to_owned();
+    assert_eq!(bench.settled(), [("r".to_owned(), Settlement::Rejected { reason })]);
+    bench.lease([replace("Demain", "Lundi")]);
+    bench.answer(0x08);
+    assert!(matches!(&bench.settled()[..], [(_, Settlement::Retry { .. })]), "it passes");
+    bench.lease([replace("Demain", "Lundi")]);
+    let handle = *bench.outgoing.under_way.keys().next().unwrap();
+    bench.outgoing.unanswered(handle);
+    let settled = bench.settled();
+    assert!(
+        matches!(&settled[..], [(_, Settlement::Unknown { reason })] if reason.contains("this text or the one")),
+        "{settled:?}"
+    );
+    bench.lease([replace("Prêt", "Lundi"), replace("Demain", "Prêt")]);
+    let settled = bench.settled();
+    assert!(
+        settled
+            .iter()
+            .all(|(_, settlement)| matches!(settlement, Settlement::Rejected { .. }))
+    );
+    assert_eq!((settled.len(), bench.flying().len()), (2, 0), "replace_sm tells no alphabet");
+}
+
 #[test]
 fn what_was_sent_is_asked_back() {
-    let forget = |ids: &[&str]| Outbound {
-        forget: ids.iter().map(ToString::to_string).collect(),
-        ..reply("r", "+33612345678", "", 1)
-    };
+    let forget = |ids: &[&str]| asking(Ask::Forget(ids.iter().map(ToString::to_string).collect()));
     let answer = |bench: &mut Bench, code| {
-        let handle = *bench.outgoing.forgetting.keys().min().unwrap();
+        let handle = bench.outgoing.asking.oldest().unwrap();
         bench.outgoing.answered(handle, code, None, bench.now)
     };
     let mut bench = Bench::new("cancel = true\n");
@@ -325,7 +412,7 @@ fn what_was_sent_is_asked_back() {
     bench.lease([forget(&["7", "8"])]);
     answer(&mut bench, 0x11);
     assert!(matches!(&bench.settled()[..], [(_, Settlement::NotCancelled { .. })]));
-    assert!(bench.outgoing.forgetting.is_empty());
+    assert!(bench.outgoing.asking.oldest().is_none());
 }
 
 #[test]

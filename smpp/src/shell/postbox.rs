@@ -10,20 +10,22 @@ use voxea_core::base::error::Result;
 use voxea_core::base::wake::Listener;
 use voxea_core::outbox::{Outbound, Outbox, Settlement};
 
+/// A long queue is not counted more often than this while it is worked off.
+const COUNT: Duration = Duration::from_secs(1);
 /// After a failure, or a look that found nothing where something seemed due.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type Settlements = Vec<(String, Settlement)>;
-/// Replies, and how many wait in all.
-type Lease = (Vec<Outbound>, u64);
+/// Replies, and how many wait in all, when that was counted.
+type Lease = (Vec<Outbound>, Option<u64>);
 
 /// What the outbox answered.
 pub(super) enum Mail {
     /// Something is due.
     Due,
-    /// These are to be sent; so many wait in all.
-    Leased(Vec<Outbound>, u64),
-    /// Settled; so many wait now, when that could be counted.
+    /// These are to be sent; so many wait in all, when that was counted.
+    Leased(Vec<Outbound>, Option<u64>),
+    /// Settled; so many wait now, when that was counted.
     Settled(Option<u64>),
     /// Not settled; to be tried again.
     Unsettled(Settlements),
@@ -51,6 +53,7 @@ pub(super) struct Postbox {
     settling: Option<BoxFuture<'static, (Settlements, Result<Option<u64>>)>>,
     due: bool,
     room: usize,
+    counted: Option<Instant>,
     seek_after: Option<Instant>,
     settle_after: Option<Instant>,
 }
@@ -80,6 +83,7 @@ impl Postbox {
             settling: None,
             due: false,
             room: 0,
+            counted: None,
             seek_after: None,
             settle_after: None,
         }
@@ -93,11 +97,16 @@ impl Postbox {
         let (outbox, holder, hold) = (self.outbox.clone(), self.holder.clone(), self.hold);
         if self.due {
             self.room = room;
+            let count = self.counts(now);
             self.leasing = Some(Box::pin(async move {
                 let turn = holder.turn.lock().await;
                 let leased = outbox.lease_for(&holder.account, &holder.name, room, hold).await?;
                 drop(turn);
-                let waiting = outbox.waiting(&holder.account).await?;
+                let waiting = match count || leased.len() < room {
+                    // What is leased is ours, whether or not the rest can be counted.
+                    true => outbox.waiting(&holder.account).await.ok(),
+                    false => None,
+                };
                 Ok((leased, waiting))
             }));
         } else if let Some(mut listener) = self.listener.take() {
@@ -114,16 +123,27 @@ impl Postbox {
             return settlements;
         }
         let (outbox, account) = (self.outbox.clone(), self.holder.account.clone());
+        let count = !self.due || self.counts(now);
         self.settling = Some(Box::pin(async move {
             let settled = outbox.settle(settlements.clone()).await;
             let counted = match settled {
                 // What is settled stays settled, whether or not the rest can be counted.
-                Ok(()) => Ok(outbox.waiting(&account).await.ok()),
+                Ok(()) if count => Ok(outbox.waiting(&account).await.ok()),
+                Ok(()) => Ok(None),
                 Err(error) => Err(error),
             };
             (settlements, counted)
         }));
         Vec::new()
+    }
+
+    /// Whether what waits is to be counted again.
+    fn counts(&mut self, now: Instant) -> bool {
+        let due = self.counted.is_none_or(|at| now >= at + COUNT);
+        if due {
+            self.counted = Some(now);
+        }
+        due
     }
 
     /// When `seek` or `settle` will do again what it refuses now.
@@ -210,7 +230,7 @@ mod tests {
         let leased = loop {
             postbox.seek(8, Instant::now());
             if let Mail::Leased(leased, waiting) = postbox.next().await {
-                assert_eq!(waiting, 1);
+                assert_eq!(waiting, Some(1));
                 break leased;
             }
         };

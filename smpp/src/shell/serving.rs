@@ -30,7 +30,7 @@ async fn open(account: &Account, place: Place, given: Option<Stream>) -> Result<
     core.outbox.take_over_from(&name, &place.name).await.map_err(store)?;
     let stream = match given {
         Some(stream) => stream,
-        None => connect::connect(config).await.map_err(Exit::Retry)?,
+        None => connect::connect(config).await?,
     };
     let entrance = Entrance {
         intake: core.intake.clone(),

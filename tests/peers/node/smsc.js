@@ -23,6 +23,17 @@ const server = smpp.createServer((peer) => {
     const text = pdu.short_message.message;
     say({ event: 'submit', id, source_addr, destination_addr, dest_addr_ton, dest_addr_npi, esm_class, registered_delivery, data_coding, text });
   });
+  peer.on('replace_sm', (pdu) => {
+    peer.send(pdu.response());
+    const { message_id, source_addr, registered_delivery } = pdu;
+    // It has no data_coding, so node-smpp leaves the octets as they are.
+    say({ event: 'replace', message_id, source_addr, registered_delivery, text: pdu.short_message.toString('latin1') });
+  });
+  peer.on('query_sm', (pdu) => {
+    const { message_id, source_addr } = pdu;
+    peer.send(pdu.response({ message_id, message_state: 2 }));
+    say({ event: 'query', message_id, source_addr });
+  });
   peer.on('enquire_link', (pdu) => peer.send(pdu.response()));
   peer.on('unbind', (pdu) => { peer.send(pdu.response()); peer.close(); say({ event: 'unbound' }); });
   peer.on('error', (error) => say({ event: 'error', message: String(error) }));

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::ledger::{Answer, Fate, Receipts, Wired};
-use super::pdu::{self, Submit};
+use super::pdu::{self, Replace, Submit};
 use super::shared::{Deed, Shared};
 use crate::dice::Dice;
 
@@ -201,6 +201,26 @@ impl Connection {
                 let id = body.split(|byte| *byte == 0).nth(1).unwrap_or_default();
                 self.shared.ledger().cancels.push(String::from_utf8_lossy(id).into_owned());
                 self.respond(pdu::CANCEL_SM, manner.refuse_cancel.unwrap_or(0), sequence, b"");
+            }
+            pdu::REPLACE_SM => {
+                let Some(replace) = Replace::read(body) else {
+                    return self.respond(id, 0x02, sequence, b"");
+                };
+                self.shared.ledger().replaces.push(replace);
+                match manner.replace {
+                    Answer::Take => self.respond(id, 0, sequence, b""),
+                    Answer::Refuse(status) => self.respond(id, status, sequence, b""),
+                    Answer::Silence => {}
+                }
+            }
+            pdu::QUERY_SM => {
+                let asked = body.split(|byte| *byte == 0).next().unwrap_or_default();
+                self.shared.ledger().queries.push(String::from_utf8_lossy(asked).into_owned());
+                let answer = |state| [asked, b"\0\0", &[state, 0][..]].concat();
+                match manner.state {
+                    Some(state) => self.respond(id, 0, sequence, &answer(state)),
+                    None => self.respond(id, 0x67, sequence, &answer(0)),
+                }
             }
             _ => {
                 self.shared.ledger().others.push([id, status, sequence]);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::pdu::{Message, Submit};
+use super::pdu::{Message, Replace, Submit};
 
 /// Where a message of the SMSC stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Entry {
     pub answers: u32,
 }
 
-/// What to answer a submit_sm.
+/// What to answer a submit_sm or a replace_sm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Taken.
@@ -75,6 +75,10 @@ pub struct Ledger {
     pub submits: Vec<Submit>,
     /// The id of every cancel_sm.
     pub cancels: Vec<String>,
+    /// Every replace_sm.
+    pub replaces: Vec<Replace>,
+    /// The id of every query_sm.
+    pub queries: Vec<String>,
     /// How many binds were accepted.
     pub binds: u32,
     /// Whether one is up now.
@@ -101,6 +105,8 @@ impl Ledger {
             entries: Vec::new(),
             submits: Vec::new(),
             cancels: Vec::new(),
+            replaces: Vec::new(),
+            queries: Vec::new(),
             binds: 0,
             bound: false,
             unbinds: 0,

@@ -4,6 +4,10 @@
 pub const DELIVER_SM: u32 = 0x05;
 /// submit_sm.
 pub const SUBMIT_SM: u32 = 0x04;
+/// query_sm.
+pub const QUERY_SM: u32 = 0x03;
+/// replace_sm.
+pub const REPLACE_SM: u32 = 0x07;
 /// cancel_sm.
 pub const CANCEL_SM: u32 = 0x08;
 /// unbind.
@@ -198,6 +202,45 @@ impl Submit {
             let char = |code: &u8| GSM.chars().nth(usize::from(*code)).unwrap_or(char::REPLACEMENT_CHARACTER);
             self.message.iter().map(char).collect()
         }
+    }
+}
+
+/// A replace_sm as it came, field by field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// message_id: what is to be replaced.
+    pub id: String,
+    /// Type, plan and digits of the source.
+    pub source: (u8, u8, String),
+    /// schedule_delivery_time.
+    pub schedule: String,
+    /// validity_period.
+    pub validity: String,
+    /// registered_delivery.
+    pub registered_delivery: u8,
+    /// short_message.
+    pub message: Vec<u8>,
+}
+
+impl Replace {
+    /// Reads the body of a replace_sm; `None` when it is cut off, or longer than it says.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let mut rest = body;
+        let id = text(&mut rest)?;
+        let source = (byte(&mut rest)?, byte(&mut rest)?, text(&mut rest)?);
+        let (schedule, validity) = (text(&mut rest)?, text(&mut rest)?);
+        let registered_delivery = byte(&mut rest)?;
+        let _canned = byte(&mut rest)?;
+        let length = usize::from(byte(&mut rest)?);
+        (rest.len() == length).then(|| Self {
+            id,
+            source,
+            schedule,
+            validity,
+            registered_delivery,
+            message: rest.to_vec(),
+        })
     }
 }
 

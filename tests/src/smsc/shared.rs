@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::ledger::{Ledger, Receipts};
+use super::ledger::{Answer, Ledger, Receipts};
 
 /// How it behaves; may be changed at any time.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct Manner {
     pub mute: bool,
     /// Answer cancel_sm with this command_status.
     pub refuse_cancel: Option<u32>,
+    /// What to answer every replace_sm.
+    pub replace: Answer,
+    /// The message_state to answer query_sm with (SMPP 3.4 §5.2.28); refused when there is none.
+    pub state: Option<u8>,
     /// What follows a submit_sm.
     pub receipts: Receipts,
     /// Keep every PDU of both sides in [`Ledger::wire`].
@@ -41,6 +45,8 @@ impl Default for Manner {
             loss: Loss::default(),
             mute: false,
             refuse_cancel: None,
+            replace: Answer::Take,
+            state: None,
             receipts: Receipts::Delivered,
             tap: false,
             hexadecimal_ids: false,

@@ -1,4 +1,4 @@
-//! What a machine texts back: the acknowledgement of a request, and the answers to STOP, CONTACT and AIDE.
+//! What a machine texts back: the acknowledgement of a request, and the answers to STOP, START, CONTACT and AIDE.
 //!
 //! Each is one segment of the 7-bit alphabet, always: that is proved when its wording is read, not found out when the
 //! thousandth is sent. What gives way when there is no room is the body's name, word by word from its end; the reference
@@ -19,6 +19,9 @@ pub const ACKNOWLEDGEMENT: &str = "{organisation} : votre demande {reference} es
 /// The confirmation of a STOP.
 pub const STOPPED: &str =
     "{organisation} : c'est noté, vous ne recevrez plus nos campagnes par SMS. Vos demandes en cours restent suivies.";
+/// The confirmation of a START.
+pub const STARTED: &str =
+    "{organisation} : c'est noté, vous pouvez de nouveau recevoir nos campagnes par SMS. STOP : ne plus les recevoir.";
 /// The answer to CONTACT, where a telephone number is known.
 pub const CONTACT: &str = "{organisation}, tél. {telephone}.";
 /// The answer to CONTACT, where none is.
@@ -288,6 +291,10 @@ mod tests {
             (
                 STOPPED,
                 "Mairie de Saint-Exemple : c'est noté, vous ne recevrez plus nos campagnes par SMS. Vos demandes en cours restent suivies.",
+            ),
+            (
+                STARTED,
+                "Mairie de Saint-Exemple : c'est noté, vous pouvez de nouveau recevoir nos campagnes par SMS. STOP : ne plus les recevoir.",
             ),
             (CONTACT, "Mairie de Saint-Exemple, tél. 01 40 20 50 50."),
             (

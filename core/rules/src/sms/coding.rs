@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::policy::Alphabet;
 use crate::{charset, gsm7};
 
 /// The alphabet in which a text goes out.
@@ -62,9 +63,9 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
 }
 
-/// The 7-bit alphabet where it has every character.
-pub(super) fn coding(chars: &[char]) -> Coding {
-    if chars.iter().all(|char| gsm7::septets(*char).is_some()) {
+/// The 7-bit alphabet where it has every character, and what the SMSC reads in its place has too.
+pub(super) fn coding(chars: &[char], alphabet: Alphabet) -> Coding {
+    if chars.iter().all(|char| alphabet.has(*char)) {
         Coding::Gsm7
     } else {
         Coding::Ucs2

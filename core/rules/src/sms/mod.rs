@@ -19,7 +19,7 @@ mod segment;
 
 pub use crate::typography::typography;
 pub use coding::{Coding, Encoded};
-pub use policy::{Letters, NoSuchPolicy, Policy, ReferenceWidth};
+pub use policy::{Alphabet, Letters, NoSuchPolicy, Policy, ReferenceWidth};
 pub use prepared::Prepared;
 pub use preview::{MAX_OFFENDING, Offending, Preview, preview, preview_by};
 pub use reply::{Refused, check_reply, encode_for_submit, fits_one_segment, prepare};

@@ -1,16 +1,15 @@
 //! The same text in fewer septets: letters without their accents, and round brackets.
 
-use super::policy::Letters;
-use crate::gsm7;
+use super::policy::{Letters, Policy};
 use crate::typography::{equivalent, unaccented};
 
-/// Every character of the 7-bit alphabet, or nothing. A pictograph goes together with the
+/// Characters that all go out without UCS-2, or nothing. A pictograph goes together with the
 /// space that it stood between.
-pub(super) fn plain(chars: &[char], letters: Letters) -> Option<Vec<char>> {
+pub(super) fn plain(chars: &[char], policy: &Policy) -> Option<Vec<char>> {
     let mut plain = Vec::with_capacity(chars.len());
     let mut dropped = false;
     for &char in chars {
-        if gsm7::septets(char).is_some() {
+        if policy.alphabet.has(char) {
             let doubled = dropped && char == ' ' && plain.last().is_none_or(|last| *last == ' ');
             if !doubled {
                 plain.push(char);
@@ -18,7 +17,7 @@ pub(super) fn plain(chars: &[char], letters: Letters) -> Option<Vec<char>> {
             }
             continue;
         }
-        if letters == Letters::Keep && unaccented(char).is_some() {
+        if policy.letters == Letters::Keep && unaccented(char).is_some() {
             return None;
         }
         let ascii = equivalent(char, plain.last().copied())?;

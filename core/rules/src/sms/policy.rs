@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::gsm7;
+
 /// What becomes of letters that the 7-bit alphabet lacks (`ç`, `œ`, `ê`). Typographic marks are replaced in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Letters {
@@ -54,6 +56,25 @@ pub enum ReferenceWidth {
     Sixteen,
 }
 
+/// What the SMSC means by `data_coding` 0 (SMPP 3.4 §5.2.19 leaves it to the SMSC), and so which letters a text may have that is
+/// not UCS-2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Alphabet {
+    /// The GSM 7-bit alphabet with its extension table.
+    #[default]
+    Gsm7,
+    /// ISO 8859-1: what both have. The SMSC turns it into GSM 7-bit for the air, so that a segment holds as much; `€` and Greek
+    /// capitals are in the one and not in the other.
+    Latin1,
+}
+
+impl Alphabet {
+    /// Whether a character can go out without UCS-2.
+    pub(super) fn has(self, char: char) -> bool {
+        gsm7::septets(char).is_some() && (self == Self::Gsm7 || u8::try_from(u32::from(char)).is_ok())
+    }
+}
+
 /// How a text may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Policy {
@@ -63,6 +84,8 @@ pub struct Policy {
     pub most_segments: u8,
     /// How the segments of one text are held together.
     pub width: ReferenceWidth,
+    /// What goes out as `data_coding` 0.
+    pub alphabet: Alphabet,
 }
 
 impl Default for Policy {
@@ -71,6 +94,7 @@ impl Default for Policy {
             letters: Letters::default(),
             most_segments: 1,
             width: ReferenceWidth::default(),
+            alphabet: Alphabet::default(),
         }
     }
 }

@@ -19,8 +19,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(chars: Vec<char>, width: ReferenceWidth) -> Self {
-        let coding = coding(&chars);
+    /// These characters as they are.
+    pub(super) fn new(chars: Vec<char>, policy: &Policy) -> Self {
+        let (coding, width) = (coding(&chars, policy.alphabet), policy.width);
         Self {
             units: units(&chars, coding),
             count: segment::cut(&chars, coding, width).len(),
@@ -34,11 +35,11 @@ impl Prepared {
     /// What goes out for these characters: they themselves, or their plain twins where the policy wants them and they
     /// save a segment. A text that is refused either way is left as it was written.
     pub(super) fn of(chars: Vec<char>, policy: &Policy) -> Self {
-        let written = Self::new(chars, policy.width);
+        let written = Self::new(chars, policy);
         if policy.letters != Letters::Replace || written.coding == Coding::Gsm7 {
             return written;
         }
-        match plain(&written.chars, policy.letters).map(|chars| Self::new(chars, policy.width)) {
+        match plain(&written.chars, policy).map(|chars| Self::new(chars, policy)) {
             Some(plain) if (1..written.count).contains(&plain.count) && plain.count <= policy.most() => Self { replaced: true, ..plain },
             _ => written,
         }

@@ -8,7 +8,6 @@ use super::coding::Coding;
 use super::plain::{plain, squeeze};
 use super::policy::Policy;
 use super::prepared::Prepared;
-use crate::gsm7;
 use crate::typography::replaced;
 
 /// At most this many offending characters are listed.
@@ -68,7 +67,7 @@ pub fn preview_by(text: &str, policy: &Policy) -> Preview {
         Coding::Gsm7 => Vec::new(),
         Coding::Ucs2 => sent
             .iter()
-            .filter(|(_, char)| gsm7::septets(*char).is_none())
+            .filter(|(_, char)| !policy.alphabet.has(*char))
             .map(|&(index, char)| Offending { char, index })
             .take(MAX_OFFENDING)
             .collect(),
@@ -95,7 +94,7 @@ pub fn preview_by(text: &str, policy: &Policy) -> Preview {
 /// The nearest text of the 7-bit alphabet that fits one message, or at least takes fewer where the policy lets a text be
 /// split: equivalents first, and where that saves another message, single spaces and round brackets as well.
 fn proposal(written: &Prepared, policy: &Policy) -> Option<String> {
-    let plain = plain(&written.chars, policy.letters)?;
+    let plain = plain(&written.chars, policy)?;
     let squeezed = squeeze(&plain);
     let helps = |proposed: &Prepared| {
         let fewer = proposed.count < written.count && proposed.count <= policy.most();
@@ -103,7 +102,7 @@ fn proposal(written: &Prepared, policy: &Policy) -> Option<String> {
     };
     [plain, squeezed]
         .into_iter()
-        .map(|chars| Prepared::new(chars, policy.width))
+        .map(|chars| Prepared::new(chars, policy))
         .filter(helps)
         .min_by_key(|proposed| proposed.count)
         .map(|proposed| proposed.text())

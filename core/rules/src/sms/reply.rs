@@ -1,7 +1,7 @@
 //! The doors through which a text goes out, or does not.
 
 use super::coding::{Coding, Encoded, coding, encode, units};
-use super::policy::Policy;
+use super::policy::{Alphabet, Policy};
 use super::prepared::Prepared;
 use super::preview::{Preview, preview, preview_by};
 use crate::typography::replaced;
@@ -59,7 +59,7 @@ pub fn prepare(text: &str, policy: &Policy) -> Result<Prepared, Refused> {
 #[must_use]
 pub fn fits_one_segment(text: &str) -> bool {
     let chars: Vec<char> = replaced(text).into_iter().map(|(_, char)| char).collect();
-    let coding = coding(&chars);
+    let coding = coding(&chars, Alphabet::default());
     (1..=coding.limit()).contains(&units(&chars, coding))
 }
 
@@ -68,7 +68,7 @@ pub fn fits_one_segment(text: &str) -> bool {
 #[must_use]
 pub fn encode_for_submit(text: &str) -> Encoded {
     let chars: Vec<char> = replaced(text).into_iter().map(|(_, char)| char).collect();
-    encode(&chars, coding(&chars))
+    encode(&chars, coding(&chars, Alphabet::default()))
 }
 
 /// The text of a reply, encoded; the door through which a reply goes out that is never split and of which no letter is
@@ -181,6 +181,33 @@ mod tests {
         assert!(prepare(&"a".repeat(153 * 255 + 1), &by(255, Letters::Keep)).is_err());
     }
 
+    /// Red where what the SMSC cannot read is found only when it is sent.
+    #[test]
+    fn what_an_smsc_of_latin1_lacks_is_said_where_it_stands() {
+        let latin1 = Policy {
+            alphabet: Alphabet::Latin1,
+            ..Policy::default()
+        };
+        let text = format!("{}5 €", "é".repeat(80));
+        assert!(prepare(&text, &Policy::default()).is_ok());
+        let refused = prepare(&text, &latin1).unwrap_err().preview;
+        let euro: Vec<(char, usize)> = refused.offending.iter().map(|one| (one.char, one.index)).collect();
+        assert_eq!((refused.coding, refused.units, refused.limit), (Coding::Ucs2, 83, 70));
+        assert_eq!(euro, [('€', 82)]);
+        // In segments it goes out whole, all of them in one alphabet.
+        let split = prepare(
+            &text,
+            &Policy {
+                most_segments: 2,
+                ..latin1
+            },
+        )
+        .unwrap();
+        assert_eq!((split.coding(), split.count()), (Coding::Ucs2, 2));
+        assert_eq!(prepare(&"é[".repeat(53), &latin1).unwrap().coding(), Coding::Gsm7);
+        assert_eq!(prepare("Δ", &latin1).unwrap().coding(), Coding::Ucs2);
+    }
+
     fn french() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9 éèàùçêœ’€\\[\\]~|{}^…«»\n😀]{0,400}"
     }
@@ -188,10 +215,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_policy_never_costs_more_and_keeps_its_word(
-            text in french(), most_segments in 0_u8..5, wide: bool, letters in proptest::sample::select(vec![Letters::Keep, Letters::Propose, Letters::Replace]),
+            text in french(), most_segments in 0_u8..5, wide: bool, latin1: bool, letters in proptest::sample::select(vec![Letters::Keep, Letters::Propose, Letters::Replace]),
         ) {
             let width = if wide { ReferenceWidth::Sixteen } else { ReferenceWidth::Eight };
-            let policy = Policy { letters, most_segments, width };
+            let alphabet = if latin1 { Alphabet::Latin1 } else { Alphabet::Gsm7 };
+            let policy = Policy { letters, most_segments, width, alphabet };
             let preview = preview_by(&text, &policy);
             let written = preview_by(&text, &Policy { letters: Letters::Keep, ..policy });
             prop_assert!(preview.segments <= written.segments);

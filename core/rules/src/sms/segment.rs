@@ -136,6 +136,7 @@ mod tests {
             letters: Letters::Keep,
             most_segments: u8::MAX,
             width,
+            ..Policy::default()
         }
     }
 

@@ -39,6 +39,10 @@ pub(super) struct Answer {
     /// Of an SMS: 0 to 3, for its operator to heed.
     #[serde(default)]
     priority: u8,
+    /// The id of an earlier reply to this request whose place it takes. One that waits is cancelled. An SMS of one segment that
+    /// its operator has is replaced there, where its account says `replace = true`; both must be of the 7-bit alphabet then. It
+    /// goes by the same channel, when none is named.
+    replaces: Option<String>,
 }
 
 impl Answer {
@@ -123,6 +127,8 @@ pub(super) struct Reply {
     parts: Vec<Segment>,
     /// Its operator is being asked to forget it.
     cancelling: bool,
+    /// The earlier reply whose place it takes. That one's `reason` names this one once it is replaced.
+    replaces: Option<String>,
 }
 
 impl Reply {
@@ -148,16 +154,19 @@ impl Reply {
             priority: row.priority,
             segments: row.segments,
             parts: parts.into_iter().map(Segment::from).collect(),
+            replaces: row.replaces,
         }
     }
 }
 
-/// Answers the citizen. The reply is queued when this returns, and sent by its channel.
+/// Answers the citizen. The reply is queued when this returns, and sent by its channel. With `replaces` it takes an earlier
+/// reply's place: that one is `cancelled` at once when it waits, and otherwise when its operator has replaced it; where it will
+/// not, the new one is `rejected` and the earlier one stays what it was.
 #[utoipa::path(post, path = "/v1/requests/{id}/replies", tag = "replies", security(("key" = ["reply"])), params(("id" = String, Path)),
     request_body = Answer,
     responses((status = 202, description = "Queued", body = Reply, headers(("Location" = String, description = "Where its state is seen"))),
         Keyed, One, Sent,
-        (status = 409, description = "The request takes no reply, or no account sends on the channel", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "The request takes no reply, no account sends on the channel, or what is to be replaced cannot be any more", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
     caller: Caller<MayReply>,
@@ -166,7 +175,11 @@ pub(super) async fn post(
 ) -> Result<impl IntoResponse, Problem> {
     let sending = answer.value.sending()?;
     let Answer {
-        channel, text, subject, ..
+        channel,
+        text,
+        subject,
+        replaces,
+        ..
     } = answer.value;
     let channel = match channel.as_deref() {
         Some(name) => Some(
@@ -177,7 +190,10 @@ pub(super) async fn post(
     };
     let outbox = &api.core().outbox;
     let new = NewReply { channel, text, subject };
-    let row = outbox.reply_with(&caller.actor, &id, &new, &sending).await?;
+    let row = match replaces {
+        Some(replaces) => outbox.replace(&caller.actor, &id, &new, &sending, &replaces).await?,
+        None => outbox.reply_with(&caller.actor, &id, &new, &sending).await?,
+    };
     let parts = outbox.parts(&row).await?;
     let location = format!("/v1/replies/{}", row.id);
     Ok((

@@ -1,12 +1,13 @@
 //! A session against hand-written bytes, on virtual time.
 
+mod asked;
 mod measured;
 
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::pdu::{Address, Credentials, Part};
-use crate::submit::{Cancellation, Extras};
+use crate::submit::Extras;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -203,29 +204,6 @@ fn what_else_a_submit_may_say() {
         ..Extras::default()
     };
     assert!(bench.session.submit(&Submission { extras: odd, ..text_out() }, bench.now).is_err());
-}
-
-#[test]
-fn a_text_is_asked_back() {
-    let mut bench = Bench::bound();
-    let cancellation = Cancellation {
-        source: text_out().source,
-        message_id: "7".to_owned(),
-    };
-    let handle = bench.session.cancel(&cancellation, bench.now).unwrap();
-    // service_type, message_id, source 3:0, no destination.
-    assert_eq!(bench.drain().0, pdu(8, 0, 2, b"\0\x37\0\x03\x0036123\0\x00\x00\0"));
-    assert_eq!(bench.session.room(), 1, "it takes a place in the window");
-    let (_, events) = bench.feed(&pdu(0x8000_0008, 0x11, 2, b""));
-    let [
-        Event::Answered {
-            handle: answered, status, ..
-        },
-    ] = &events[..]
-    else {
-        panic!("{events:?}")
-    };
-    assert_eq!((*answered, *status), (handle, 0x11));
 }
 
 #[test]
