@@ -103,7 +103,7 @@ impl Notes {
     }
 }
 
-/// Writes one entry inside the transaction of the change, and its row of the audit trail ([`Notes::audit`]).
+/// Writes one entry inside the transaction of the change, and its row of the audit trail ([`audit::append`]).
 ///
 /// # Errors
 /// The store's, the vault's.
