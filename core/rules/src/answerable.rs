@@ -73,7 +73,12 @@ fn dialled(number: &str) -> Result<(), Silence> {
     const SERVICES: &str = "+338";
     /// ITU-T E.164: shared-cost and premium services of the whole world, and satellites.
     const GLOBAL: [&str; 7] = ["+808", "+870", "+878", "+881", "+882", "+883", "+979"];
+    /// Of a French number, with the country's code (Arcep); what is shorter is a short code that an SMSC has put a country before.
+    const FRENCH: usize = "+33612345678".len();
     let begins = |known: &[&str]| known.iter().any(|code| number.starts_with(code));
+    if number.starts_with("+33") && number.len() < FRENCH {
+        return Err(Silence::Short);
+    }
     if begins(&MACHINES) {
         Err(Silence::Machine)
     } else if begins(&[SERVICES]) || begins(&GLOBAL) {
@@ -118,6 +123,8 @@ mod tests {
             ("36124", Short),
             ("3000", Short),
             ("118218", Short),
+            ("+3336123", Short),
+            ("+3338001", Short),
             ("MAIRIE", Named),
             ("Info 2026", Named),
             ("La Poste", Named),

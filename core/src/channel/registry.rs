@@ -106,6 +106,13 @@ struct Shared {
 pub struct Channels(Arc<Shared>);
 
 impl Channels {
+    /// How much work waits for an account, said by somebody else than its task.
+    pub fn waits(&self, account: &Account, waiting: u64) {
+        if let Some(status) = self.lock().get_mut(account) {
+            status.queue = waiting;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Account, Status>> {
         self.0.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,9 +281,7 @@ impl Reporter {
 
     /// How much work waits.
     pub fn queue(&self, waiting: u64) {
-        if let Some(status) = self.channels.lock().get_mut(&self.account) {
-            status.queue = waiting;
-        }
+        self.channels.waits(&self.account, waiting);
     }
 }
 

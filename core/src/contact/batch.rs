@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::json;
+use voxea_rules::command::Command;
 
 use super::allowance;
 use super::automatic::Automatic;
@@ -15,7 +16,7 @@ use super::deliveries::{Claim, Deliveries};
 use super::fence;
 use super::join::{Placement, Requests};
 use super::keys::Keys;
-use super::ledger::{Entry, Ledger, Source};
+use super::ledger::{self, Entry, Ledger, Source};
 use super::part::PartAccepted;
 use super::parts::{Parts, Placed, Whole, WholeKey};
 use super::prepare::{Prepared, PreparedPart};
@@ -296,6 +297,21 @@ impl<'a> Batch<'a> {
         known.filter(|known| !fresh.contains(known)).collect()
     }
 
+    /// Each STOP that is taken for one that came before.
+    fn stops_again(&self) -> Vec<&'a Prepared> {
+        let known = self
+            .items
+            .iter()
+            .zip(&self.verdicts)
+            .filter_map(|(item, verdict)| match (item, verdict) {
+                (Item::Contact(prepared), Verdict::Known(_, Some(_))) => Some(&**prepared),
+                _ => None,
+            });
+        known
+            .filter(|prepared| ledger::sender_of(prepared, Command::Stop).is_some())
+            .collect()
+    }
+
     /// Takes positions and references and writes the rows and events.
     async fn append(
         self,
@@ -311,7 +327,8 @@ impl<'a> Batch<'a> {
         let repeats = self.verdicts.iter().filter(|verdict| self.repeated(verdict).is_some()).count();
         // A request and an interaction for what opens one, an interaction for what joins one, an opt-out for a STOP; two events
         // for either of the first.
-        let stops = self.entries.iter().filter(|entry| entry.opts_out().is_some()).count();
+        let stops_again = self.stops_again();
+        let stops = self.entries.iter().filter(|entry| entry.opts_out().is_some()).count() + stops_again.len();
         let rows = opened + placements.len() + acknowledgements + stops;
         let events = 2 * opened + 2 * joined + acknowledgements + repeats;
         self.audit(tx, placements).await?;
@@ -324,6 +341,9 @@ impl<'a> Batch<'a> {
         for ((entry, placement), allowed) in self.entries.iter().zip(placements).zip(allowed) {
             places.insert(entry.interaction_id.as_str(), placement.request_id.as_str());
             ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed)?;
+        }
+        for prepared in stops_again {
+            ledger.stop_again(prepared)?;
         }
         let place = |interaction: &str| {
             let request_id = places

@@ -38,10 +38,7 @@ impl Entry<'_> {
     }
 
     fn sender_of(&self, command: Command) -> Option<Address> {
-        let contact = &self.prepared().contact;
-        (contact.command == Some(command))
-            .then(|| Address::of_sender(contact.channel, &contact.from))
-            .flatten()
+        sender_of(self.prepared(), command)
     }
 
     pub(super) fn prepared(&self) -> &Prepared {
@@ -50,6 +47,14 @@ impl Entry<'_> {
             Source::Whole(prepared) => prepared,
         }
     }
+}
+
+/// Who asks for something by a command, when this is the one.
+pub(super) fn sender_of(prepared: &Prepared, command: Command) -> Option<Address> {
+    let contact = &prepared.contact;
+    (contact.command == Some(command))
+        .then(|| Address::of_sender(contact.channel, &contact.from))
+        .flatten()
 }
 
 /// The rows and events of a batch, in the order of its items.
@@ -84,6 +89,20 @@ impl<'v> Ledger<'v> {
     fn take(&mut self) -> i64 {
         self.position += 1;
         self.position - 1
+    }
+
+    /// A STOP that seems to come again: its sender may have written START in between, and of a STOP too many nobody is hurt.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(super) fn stop_again(&mut self, prepared: &Prepared) -> Result<()> {
+        let vault = self.sets.vault;
+        if let Some(address) = sender_of(prepared, Command::Stop) {
+            let position = self.take();
+            let row = citizen::stop_row(vault, &address, position, prepared.contact.received_at, &prepared.actor)?;
+            self.sets.opts_out(address.match_key(vault), row);
+        }
+        Ok(())
     }
 
     /// Adds a new contact, the request that it opens, and its acknowledgement.

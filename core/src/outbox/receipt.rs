@@ -32,9 +32,10 @@ impl Outbox {
         keys.dedup();
         let mut tx = self.store.begin().await?;
         let mut events = Vec::new();
+        let from = receipt.from.as_deref().map(|from| self.vault.address(from));
         let mut meant = None;
         for key in &keys {
-            meant = named(&mut tx, &account.key(), key, now - MEMORY_MS).await?;
+            meant = named(&mut tx, &account.key(), key, from.as_deref(), now - MEMORY_MS).await?;
             if meant.is_some() {
                 break;
             }
@@ -133,14 +134,16 @@ impl Outbox {
     }
 }
 
-/// What an id names: the latest text, or segment of one, that the SMSC gave it to.
-async fn named(tx: &mut Tx, account: &str, key: &str, since: Millis) -> Result<Option<Meant>> {
+/// What an id names: the latest text, or segment of one, that the SMSC gave it to; where it gave it to several, rather one to the
+/// number that the receipt comes from. Only rather, as SMSCs write numbers in more than one way.
+async fn named(tx: &mut Tx, account: &str, key: &str, from: Option<&str>, since: Millis) -> Result<Option<Meant>> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT r.id, n.id, n.state FROM reply r LEFT JOIN reply n ON {RIVALS} \
-         WHERE r.account = $1 AND r.native_key = $2 AND r.submitted_at > $3 ORDER BY r.position DESC LIMIT 1"
+         WHERE r.account = $1 AND r.native_key = $2 AND r.submitted_at > $3 \
+         ORDER BY CASE WHEN r.recipient_key = $4 THEN 0 ELSE 1 END, r.position DESC LIMIT 1"
     ));
     let whole: Option<(String, Option<String>, Option<String>)> =
-        on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).fetch_optional(db).await)?;
+        on!(Tx, &mut *tx, db => sqlx::query_as(sql).bind(account).bind(key).bind(since).bind(from).fetch_optional(db).await)?;
     if let Some((reply_id, rival, rivals_state)) = whole {
         return Ok(Some(Meant {
             reply_id,

@@ -310,3 +310,25 @@ pub(crate) async fn a_start_ends_a_stop_until_the_next(place: &Place) {
     from(&place.intake, "+33600000002", "START", NOW + 100).await;
     assert_eq!(place.number(rows).await, 0);
 }
+
+/// STOP, START and the same STOP again within the time in which it could be the first one's repetition: it is heeded all the same.
+///
+/// Red when `stop_again` does nothing.
+pub(crate) async fn a_stop_counts_though_it_may_be_a_repetition(place: &Place) {
+    begin(place, 100).await;
+    let address = Address::read(PointKind::Phone, CITIZEN).unwrap();
+    let me = agent();
+    let said = |word: &str, at| {
+        let mut contact = text_by("one", 60, word, at);
+        contact.text = Some(word.to_owned());
+        contact
+    };
+    let first = place.intake.accept(said("STOP", NOW)).await.unwrap();
+    place.flushed(first.delivery, NOW).await;
+    place.intake.accept(said("START", NOW + 600)).await.unwrap();
+    assert!(!place.opt_outs.opted_out(&me, &address).await.unwrap());
+    let again = place.intake.accept(said("STOP", NOW + 1200)).await.unwrap();
+    assert_eq!((again.outcome, again.interaction_id), (Outcome::Known, first.interaction_id));
+    assert!(place.opt_outs.opted_out(&me, &address).await.unwrap());
+    assert_eq!(sent(place).await.len(), 2, "it is answered once a day");
+}

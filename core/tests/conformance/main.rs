@@ -109,7 +109,7 @@ stories! {
         a_stop_counts_for_an_address_of_nobody, one_that_was_merged_is_left_alone, citizens_are_listed_in_commit_order,
     }
     commands {
-        a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once,
+        a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once, a_stop_counts_though_it_may_be_a_repetition,
         a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
         a_start_ends_a_stop_until_the_next,
     }
@@ -160,7 +160,7 @@ stories! {
         a_split_text_is_what_its_segments_are, a_throttled_segment_alone_is_sent_again, a_death_between_segments_sends_none_twice,
         one_receipt_may_count_for_all, a_silent_segment_makes_it_unknown, a_text_lives_no_longer_than_it_may,
         a_scheduled_text_waits_and_holds_up_none, a_reply_is_taken_back_in_time, a_peer_is_asked_to_forget_what_it_has, an_unknown_id_counts_where_it_can_only_be_one,
-        a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s,
+        a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s, an_id_of_two_texts_is_the_one_s_whose_number_says_so,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

@@ -451,3 +451,31 @@ pub(crate) async fn an_id_of_long_ago_is_another_text_s(place: &Place) {
     receipt(&core, "7", ReceiptState::Delivered, Some(CITIZEN)).await;
     assert_eq!(state(&core, &old).await, "delivered", "two weeks are a long weekend of a telephone");
 }
+
+/// An SMSC that counts anew, or for each number, gives one id to two texts: a receipt is the one's whose number it comes from, and
+/// where it comes from none of them, the last one's.
+pub(crate) async fn an_id_of_two_texts_is_the_one_s_whose_number_says_so(place: &Place) {
+    let core = open(place);
+    let mut replies = Vec::new();
+    for number in ["+33612345678", "+33687654321"] {
+        let ask = request(&core, Channel::Sms, number).await;
+        let reply = send(&core, &ask, "Un", Sending::default()).await.unwrap().id;
+        lease(&core).await;
+        let submitted = Settlement::Submitted {
+            native_id: Some("7".to_owned()),
+            last_word: false,
+        };
+        settle(&core, &reply, submitted).await;
+        replies.push(reply);
+    }
+    receipt(&core, "7", ReceiptState::Delivered, Some("+33612345678")).await;
+    assert_eq!(
+        [state(&core, &replies[0]).await, state(&core, &replies[1]).await],
+        ["delivered", "submitted"]
+    );
+    receipt(&core, "7", ReceiptState::Rejected, Some("33687654321")).await;
+    assert_eq!(
+        [state(&core, &replies[0]).await, state(&core, &replies[1]).await],
+        ["delivered", "rejected"]
+    );
+}

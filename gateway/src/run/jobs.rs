@@ -45,6 +45,7 @@ async fn turn(core: &Core, lane: Lane, pulse: &Pulse) -> Duration {
             LOOK
         }
         Ok(Ok(None)) => {
+            super::backlog::count(core).await;
             // What another node or the command line changed.
             if let Err(error) = core.catalogue.fresh().await {
                 tracing::warn!(error = %error, "the catalogue cannot be read; the one at hand goes on");

@@ -1,6 +1,7 @@
 //! The running daemon: starting, watching, stopping.
 
 mod announce;
+mod backlog;
 mod bind_metrics;
 pub(crate) mod channels;
 mod families;

@@ -245,7 +245,8 @@ impl Session {
         Output::Timeout(self.next_timeout())
     }
 
-    /// Sends a text. What becomes of it is told by [`Event::Answered`] or [`Event::Unanswered`].
+    /// Sends a text. What becomes of it is told by [`Event::Answered`] or [`Event::Unanswered`], or by the one after the other when
+    /// the response comes late.
     ///
     /// # Errors
     /// [`SubmitError`]; nothing was sent.

@@ -13,6 +13,8 @@ pub(super) const ANSWERS: [u32; 4] = [
     command::REPLACE_SM_RESP,
     command::QUERY_SM_RESP,
 ];
+/// Of so many that were given up a late response is known.
+const LATE: usize = 1024;
 /// A new round trip counts for one part in so many.
 const SMOOTHING: u32 = 8;
 
@@ -22,19 +24,25 @@ pub(super) struct Submits {
     open: HashMap<u32, (Handle, Instant)>,
     /// When each is overdue, the earliest first. Answered ones go when they come to the front.
     overdue: VecDeque<(Instant, u32, Handle)>,
+    /// Given up, the oldest first: a response that comes after all still tells what became of them.
+    late: VecDeque<(u32, Handle)>,
     round_trip: Option<Duration>,
 }
 
 impl Submits {
     /// One was sent under this sequence number, and is overdue after `patience`.
     pub(super) fn sent(&mut self, sequence: u32, handle: Handle, now: Instant, patience: Duration) {
+        self.late.retain(|(late, _)| *late != sequence);
         self.open.insert(sequence, (handle, now));
         self.overdue.push_back((now + patience, sequence, handle));
     }
 
     /// Its response came.
     pub(super) fn answered(&mut self, sequence: u32, now: Instant) -> Option<Handle> {
-        let (handle, sent) = self.open.remove(&sequence)?;
+        let Some((handle, sent)) = self.open.remove(&sequence) else {
+            let at = self.late.iter().position(|(late, _)| *late == sequence)?;
+            return self.late.remove(at).map(|(_, handle)| handle);
+        };
         self.took(now.saturating_duration_since(sent));
         while let Some((_, sequence, handle)) = self.overdue.front().copied()
             && !self.waits(sequence, handle)
@@ -68,6 +76,10 @@ impl Submits {
         let waits = self.waits(sequence, handle);
         if waits {
             self.open.remove(&sequence);
+            if self.late.len() >= LATE {
+                self.late.pop_front();
+            }
+            self.late.push_back((sequence, handle));
         }
         Some(waits.then_some(handle))
     }

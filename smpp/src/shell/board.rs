@@ -67,10 +67,13 @@ impl Board {
             .iter()
             .filter(|bind| matches!(bind.state, State::Retrying | State::Halted))
             .collect();
-        let alarm = away.first().map(|first| {
+        let mut alarm = away.first().map(|first| {
             let error = first.last_error.as_deref().unwrap_or("it ended");
             format!("{} of {} binds are away; bind {}: {error}", away.len(), binds.len(), first.name)
         });
+        if up.is_empty() {
+            alarm = Some("the SMSC has not connected: nothing comes in or goes out".to_owned());
+        }
         self.reporter.alarm(alarm.as_deref());
         true
     }

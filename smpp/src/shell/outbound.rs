@@ -28,6 +28,9 @@ const WAIT: Duration = Duration::from_secs(15);
 /// Before the second try of a text that an SMSC in trouble refused; twice as long before each further one, up to the last.
 const AGAIN: (Millis, Millis) = (2_000, 300_000);
 
+/// Of so many whose response did not come in time a late one is heard.
+const LATE: usize = 1024;
+
 /// The replies in hand, by the order of their leases.
 type Key = u64;
 
@@ -64,6 +67,8 @@ pub(super) struct Outgoing {
     /// Whose text is in flight, by number.
     busy: HashMap<String, Key>,
     under_way: HashMap<Handle, (Key, Option<u8>)>,
+    /// Given up on this link: reply, and of several segments which.
+    late: HashMap<Handle, (String, Option<u8>)>,
     asking: Asking,
     settlements: Vec<(String, Settlement)>,
 }
@@ -79,6 +84,7 @@ impl Outgoing {
             waiting: VecDeque::new(),
             busy: HashMap::new(),
             under_way: HashMap::new(),
+            late: HashMap::new(),
             asking: Asking::new(config.number.clone()),
             settlements: Vec::new(),
         }
@@ -215,6 +221,9 @@ impl Outgoing {
     /// The SMSC answered.
     pub(super) fn answered(&mut self, handle: Handle, code: u32, message_id: Option<String>, now: Instant) -> &'static str {
         let Some((key, number)) = self.under_way.remove(&handle) else {
+            if let Some(late) = self.late.remove(&handle) {
+                return self.answered_late(late, code, message_id);
+            }
             let asked = self.asking.answered(handle, code, &mut self.settlements);
             return asked.unwrap_or("responses_odd");
         };
@@ -266,6 +275,28 @@ impl Outgoing {
         event
     }
 
+    /// The SMSC answered what was given up: what it took has an id after all, and what it refused was not sent.
+    fn answered_late(&mut self, (reply_id, number): (String, Option<u8>), code: u32, native_id: Option<String>) -> &'static str {
+        let reason = format!("{}, which came late", status::name(code));
+        let settlement = match (number, code == pdu::status::OK) {
+            (None, true) => Settlement::Submitted {
+                native_id,
+                last_word: false,
+            },
+            (None, false) => Settlement::Rejected { reason },
+            (Some(number), true) => Settlement::Part {
+                number,
+                end: PartEnd::Submitted { native_id },
+            },
+            (Some(number), false) => Settlement::Part {
+                number,
+                end: PartEnd::Rejected { reason },
+            },
+        };
+        self.settlements.push((reply_id, settlement));
+        "responses_late"
+    }
+
     /// The SMSC said what became of a text.
     pub(super) fn told(&mut self, handle: Handle, told: Told) -> &'static str {
         if let Some(event) = self.asking.told(handle, told, &mut self.settlements) {
@@ -295,6 +326,9 @@ impl Outgoing {
                 end: PartEnd::Unknown { reason },
             },
         };
+        if self.late.len() < LATE && matches!(job.reply.ask, Ask::Send) {
+            self.late.insert(handle, (job.reply.reply_id.clone(), number));
+        }
         self.settlements.push((job.reply.reply_id.clone(), settlement));
         self.close(key);
     }

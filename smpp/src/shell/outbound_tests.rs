@@ -280,6 +280,36 @@ fn segments_go_together_and_are_settled_one_by_one() {
 }
 
 #[test]
+fn a_response_that_comes_late_settles_what_was_given_up() {
+    let mut bench = Bench::new("");
+    bench.lease([reply("a", "1", "Bonjour", 1), reply("b", "2", "Bonjour", 1)]);
+    let mut handles: Vec<Handle> = bench.outgoing.under_way.keys().copied().collect();
+    handles.sort_unstable();
+    for handle in &handles {
+        bench.outgoing.unanswered(*handle);
+    }
+    assert!(bench.settled().iter().all(|(_, end)| matches!(end, Settlement::Unknown { .. })));
+    bench.answer_to(handles[0], 0);
+    bench.answer_to(handles[1], 0x0b);
+    bench.answer_to(handles[1], 0);
+    let native_id = Some("7".to_owned());
+    let reason = "ESME_RINVDSTADR (0x0B), which came late".to_owned();
+    assert_eq!(
+        bench.settled(),
+        [
+            (
+                "a".to_owned(),
+                Settlement::Submitted {
+                    native_id,
+                    last_word: false
+                }
+            ),
+            ("b".to_owned(), Settlement::Rejected { reason })
+        ]
+    );
+}
+
+#[test]
 fn a_refused_segment_ends_the_text_and_an_unanswered_one_does_not() {
     let mut bench = Bench::new("");
     bench.lease([long("r", &[1, 2, 3])]);

@@ -182,7 +182,8 @@ impl Postbox {
             }
             Mail::Failed => self.seek_after = later,
             Mail::Unsettled(_) => self.settle_after = later,
-            Mail::Settled(_) => {}
+            // What waited behind it to the same number may go now.
+            Mail::Settled(_) => self.seek_after = None,
         }
         mail
     }
