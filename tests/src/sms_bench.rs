@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::kannel::Kannel;
 use crate::kill::requests;
+use crate::load::rivals::pin_thread;
 use crate::scratch::{Running, Scratch};
 use crate::smpp_link::{Delivered, SmppLink, text};
 use crate::smsc::{Manner, Message, Receipts, Smsc};
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 const CLIENTS: usize = 64;
 /// Citizens who are answered; each gets many.
 const CITIZENS: usize = 500;
+/// The daemon's core, where it has one of its own, and the simulator's.
+const OURS: usize = 0;
+const OTHER: usize = 1;
 /// Texts of ours in flight, of both.
 const WINDOW: usize = 64;
 
@@ -79,8 +83,27 @@ fn channel(address: &str, window: usize) -> String {
 /// # Errors
 /// When one is refused, or the daemon fails.
 pub async fn texts_in(binary: &Path, store: &str, window: usize, count: usize) -> Result<Figures> {
+    texts_in_on(None, binary, store, window, count).await
+}
+
+/// The same on SQLite with the whole daemon on one core and the simulator on the other.
+///
+/// # Errors
+/// When there is no second core, and those of [`texts_in`].
+pub fn texts_in_apart(binary: &Path, window: usize, count: usize) -> Result<Figures> {
+    let binary = binary.to_owned();
+    let simulator = std::thread::spawn(move || {
+        pin_thread(OTHER)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(texts_in_on(Some(OURS), &binary, "sqlite:voxea.db", window, count))
+    });
+    simulator.join().map_err(|_| anyhow::anyhow!("the simulator broke down"))?
+}
+
+async fn texts_in_on(core: Option<usize>, binary: &Path, store: &str, window: usize, count: usize) -> Result<Figures> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let scratch = Scratch::new(binary, store, &channel(&listener.local_addr()?.to_string(), WINDOW)).await?;
+    let mut scratch = Scratch::new(binary, store, &channel(&listener.local_addr()?.to_string(), WINDOW)).await?;
+    scratch.core = core;
     let running = scratch.run().await?;
     let mut link = SmppLink::accept(&listener).await?;
     link.deliver_all(from(90_000_000, WARMING), window).await?;

@@ -8,7 +8,7 @@ use voxea_tests::ceiling;
 use voxea_tests::postgres::Postgres;
 use voxea_tests::scratch;
 use voxea_tests::sms_bench::table::{All, In, page};
-use voxea_tests::sms_bench::{kannel_in, kannel_out, texts_in, texts_out};
+use voxea_tests::sms_bench::{kannel_in, kannel_out, texts_in, texts_in_apart, texts_out};
 
 /// Texts that Voxea takes in with each window; Kannel has a fifth of them, and so many go out.
 const TEXTS: usize = 50_000;
@@ -47,6 +47,7 @@ async fn main() -> Result<()> {
     let urls = [cluster.database("through")?, cluster.database("queued")?];
     let all = All {
         texts_in: rows,
+        apart: (texts_in_apart(&binary, 64, texts)?, ceiling::sqlite(64)?),
         texts_out: [
             texts_out(&binary, ["sqlite:voxea.db"; 2], fewer).await?,
             texts_out(&binary, [&urls[0], &urls[1]], fewer).await?,

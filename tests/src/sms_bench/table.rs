@@ -23,6 +23,8 @@ pub struct In {
 pub struct All {
     /// Texts in.
     pub texts_in: Vec<In>,
+    /// Texts in on SQLite, 64 in flight, with a core for the daemon and one for the simulator; and bare SQLite's rows a second.
+    pub apart: (Figures, f64),
     /// Texts out: ours on SQLite and PostgreSQL, and Kannel's.
     pub texts_out: [Out; 3],
 }
@@ -52,6 +54,16 @@ pub fn page(all: &All) -> String {
             );
         }
     }
+    let (apart, ceiling) = all.apart;
+    let [middle, most, worst] = apart.acknowledged.map(milliseconds);
+    let _ = writeln!(
+        page,
+        "\nThe daemon on one core and the simulator on the other, SQLite, window 64: {:.0}/s, acknowledged after {middle} / {most} / \
+         {worst}, {:.0} µs of CPU a text, {:.0} % of {ceiling:.0}/s.",
+        apart.rate,
+        apart.cpu,
+        apart.rate / ceiling * 100.0
+    );
     page += "\nKannel answers once a text is in its own store, which it never flushes to the disk, and before its HTTP call.\n\n\
              Texts out, 64 in flight: from the first HTTP call to the last submit_sm, and from the bind on where all were queued \
              before it.\n\n| | through, texts/s | CPU a text | from a queue, texts/s |\n|---|---|---|---|\n";
@@ -77,12 +89,13 @@ fn targets(all: &All) -> Vec<(&'static str, String, bool)> {
         targets.push(("in at window 64: 8 times Kannel's rate", format!("{times:.1} times"), times >= 8.0));
         let part = theirs.cpu / ours.cpu;
         targets.push(("in: a fifth of Kannel's CPU a text", format!("1/{part:.1}"), part >= 5.0));
-        targets.push((
-            "in at window 64 on SQLite: 15,000/s",
-            format!("{:.0}/s", ours.rate),
-            ours.rate >= 15_000.0,
-        ));
     }
+    let apart = all.apart.0.rate;
+    targets.push((
+        "in at window 64 on SQLite, the simulator on the other core: 15,000/s",
+        format!("{apart:.0}/s"),
+        apart >= 15_000.0,
+    ));
     let ours = all.texts_in.iter().flat_map(|row| [row.sqlite.0, row.postgres.0]);
     let worst = ours.map(|figures| figures.acknowledged[2]).max().unwrap_or_default();
     targets.push((
@@ -128,6 +141,7 @@ mod tests {
                 postgres: (figures(rate, 50.0, 5), 60_000.0),
                 kannel: figures(2_000.0, 500.0, 5),
             }],
+            apart: (figures(rate, 50.0, 5), 40_000.0),
             texts_out: [out(9_000.0), out(9_000.0), out(1_500.0)],
         };
         let good = page(&all(16_000.0, 900));
