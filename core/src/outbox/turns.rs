@@ -69,8 +69,8 @@ impl Queue {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// Takes the next batch, in order, without those whose callers have gone: nobody would know that they were written. One that takes the place of another goes alone: what was done for it must be undone when
-    /// it cannot be.
+    /// Takes the next batch, in order, without those whose callers have gone: nobody would know that they were written. One that
+    /// takes the place of another goes alone: what was done for it must be undone when it cannot be.
     pub(super) fn take(&self) -> Vec<(Wanted, Answer)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut bytes) = (Vec::new(), 0);

@@ -27,7 +27,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Adds a statement, unless its set is empty.
+    /// Adds a statement, unless its set is empty. It names its rows once: on SQLite they are its parameters.
     pub fn add(&mut self, statement: &'static SetSql, rows: Vec<Row>) {
         if !rows.is_empty() {
             self.steps.push((statement, rows));
