@@ -6,6 +6,7 @@ pub mod baresip;
 pub mod by_hand;
 pub mod ceiling;
 pub mod controlled;
+pub mod corpus;
 pub mod density;
 pub mod dice;
 pub mod dovecot;
