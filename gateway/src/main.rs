@@ -14,6 +14,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command = commands::Cli::parse();
     // Once for the process: every TLS library then finds the same provider.

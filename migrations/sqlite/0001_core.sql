@@ -81,7 +81,7 @@ CREATE TABLE raw (
     sha256         TEXT,                 -- of a file, which is found by it; the interaction has it in any case
     size           BIGINT NOT NULL,
     body           BLOB
-);
+) WITHOUT ROWID;
 
 CREATE TABLE attachment (
     id             TEXT PRIMARY KEY,

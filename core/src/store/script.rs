@@ -44,8 +44,9 @@ impl Script {
         }
         match tx {
             Tx::Sqlite(db) => {
-                let values = self.values().map_err(|error| CoreError::Store(error.to_string()))?;
-                sqlx::query_with(self.sqlite(), values).execute(&mut **db).await?;
+                let words = self.sqlite();
+                let values = self.into_values().map_err(|error| CoreError::Store(error.to_string()))?;
+                sqlx::query_with(words, values).execute(&mut **db).await?;
             }
             Tx::Postgres(db) => {
                 let mut query = sqlx::query(self.postgres());
@@ -58,40 +59,35 @@ impl Script {
         Ok(())
     }
 
-    /// The steps in pieces that are small enough, each with the rows it has on paper.
-    fn pieces(&self) -> impl Iterator<Item = (&'static SetSql, &[Row], usize)> {
-        let chunks = self
-            .steps
-            .iter()
-            .flat_map(|(statement, rows)| rows.chunks(ROWS).map(move |rows| (*statement, rows)));
-        chunks.map(|(statement, rows)| (statement, rows, rows.len().next_power_of_two()))
-    }
-
     fn sqlite(&self) -> SqlStr {
         let mut text = String::new();
-        for (statement, _, rows) in self.pieces() {
-            text.push_str(&statement.over_values(rows));
-            text.push_str(";\n");
+        for (statement, rows) in &self.steps {
+            for piece in rows.chunks(ROWS) {
+                text.push_str(&statement.over_values(on_paper(piece)));
+                text.push_str(";\n");
+            }
         }
         AssertSqlSafe(text).into_sql_str()
     }
 
-    fn values(&self) -> std::result::Result<SqliteArguments, sqlx::error::BoxDynError> {
+    fn into_values(self) -> std::result::Result<SqliteArguments, sqlx::error::BoxDynError> {
         let mut values = SqliteArguments::default();
-        for (statement, rows, padded) in self.pieces() {
+        for (statement, mut rows) in self.steps {
             let columns = statement.columns();
-            for row in rows {
-                for (at, (name, _)) in columns.iter().enumerate() {
-                    match row.field(name, at) {
-                        Field::Null => values.add(None::<i64>)?,
-                        Field::Integer(number) => values.add(number)?,
-                        Field::Text(text) => values.add(text.into_owned())?,
-                        Field::Bytes(bytes) => values.add(bytes)?,
+            for piece in rows.chunks_mut(ROWS) {
+                for row in &mut *piece {
+                    for (at, (name, _)) in columns.iter().enumerate() {
+                        match row.take(name, at) {
+                            Field::Null => values.add(None::<i64>)?,
+                            Field::Integer(number) => values.add(number)?,
+                            Field::Text(text) => values.add(text.into_owned())?,
+                            Field::Bytes(bytes) => values.add(bytes)?,
+                        }
                     }
                 }
-            }
-            for _ in 0..(padded - rows.len()) * columns.len() {
-                values.add(None::<i64>)?;
+                for _ in 0..(on_paper(piece) - piece.len()) * columns.len() {
+                    values.add(None::<i64>)?;
+                }
             }
         }
         Ok(values)
@@ -109,6 +105,11 @@ impl Script {
         text.push_str("\nSELECT 1");
         AssertSqlSafe(text).into_sql_str()
     }
+}
+
+/// The rows that a piece has in its statement.
+const fn on_paper(piece: &[Row]) -> usize {
+    piece.len().next_power_of_two()
 }
 
 #[cfg(test)]

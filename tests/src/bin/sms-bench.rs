@@ -1,4 +1,4 @@
-//! Texts through Voxea and through Kannel in one run: `sms-bench [--texts N] [--out FILE]`. Needs the release build,
+//! Texts through Voxea and through Kannel in one run: `sms-bench [--texts N] [--out FILE] [--apart]`. Needs the release build,
 //! Kannel, PostgreSQL and python3.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
@@ -15,17 +15,29 @@ const TEXTS: usize = 50_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (mut texts, mut out) = (TEXTS, None);
+    let (mut texts, mut out, mut only_apart) = (TEXTS, None, false);
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--texts" => texts = given.next().context("--texts needs a number")?.parse()?,
             "--out" => out = Some(given.next().context("--out needs a file")?),
-            other => anyhow::bail!("no option {other}; there are --texts N and --out FILE"),
+            "--apart" => only_apart = true,
+            other => anyhow::bail!("no option {other}; there are --texts N, --out FILE and --apart"),
         }
     }
     ensure!(texts >= 100, "at least 100 texts");
     let (binary, fewer) = (scratch::binary()?, texts / 5);
+    if only_apart {
+        // The daemon and the simulator on a core each: what a change is tried against.
+        for _ in 0..3 {
+            let (apart, ceiling) = (texts_in_apart(&binary, 64, texts)?, ceiling::sqlite(64)?);
+            println!(
+                "{:.0}/s, {:.0} µs of CPU a text, bare inserts {ceiling:.0}/s",
+                apart.rate, apart.cpu
+            );
+        }
+        return Ok(());
+    }
     let cluster = Postgres::start()?;
     let mut rows = Vec::new();
     for window in [10, 64, 1000] {
