@@ -160,7 +160,7 @@ fn taken(settlements: &[(String, Settlement)]) -> (Vec<Taken<'_>>, Vec<&(String,
     }
     let (mut all, mut rest) = (Vec::new(), Vec::new());
     for settlement in settlements {
-        match Taken::of(settlement).filter(|one| times.get(one.id) == Some(&1)) {
+        match Taken::of(&settlement.0, &settlement.1).filter(|one| times.get(one.id) == Some(&1)) {
             Some(one) => all.push(one),
             None => rest.push(settlement),
         }
@@ -169,7 +169,7 @@ fn taken(settlements: &[(String, Settlement)]) -> (Vec<Taken<'_>>, Vec<&(String,
 }
 
 impl<'a> Taken<'a> {
-    fn of((id, settlement): &'a (String, Settlement)) -> Option<Self> {
+    fn of(id: &'a str, settlement: &'a Settlement) -> Option<Self> {
         match settlement {
             Settlement::Submitted { native_id, last_word } => Some(Self {
                 id,
@@ -191,13 +191,9 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             let sql = "UPDATE reply SET lease_until = 0, attempts = attempts - 1 WHERE id = $1 AND state = 'queued' AND lease_until > 0";
             on!(Tx, tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
         }
-        Settlement::Submitted { native_id, last_word } => {
-            let taken = Taken {
-                id,
-                native_id: native_id.as_deref(),
-                last_word: *last_word,
-            };
-            submitted(tx, vault, now, &[taken], events).await?;
+        Settlement::Submitted { .. } => {
+            let taken: Vec<Taken<'_>> = Taken::of(id, settlement).into_iter().collect();
+            submitted(tx, vault, now, &taken, events).await?;
         }
         Settlement::Delivered { at } => settled(tx, vault, *at, id, ReplyState::Delivered, None, events).await?,
         Settlement::Rejected { reason } => {

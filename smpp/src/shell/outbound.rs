@@ -68,7 +68,7 @@ pub(super) struct Outgoing {
     busy: HashMap<String, Key>,
     under_way: HashMap<Handle, (Key, Option<u8>)>,
     /// Given up on this link: reply, and of several segments which.
-    late: HashMap<Handle, (String, Option<u8>)>,
+    late: BTreeMap<Handle, (String, Option<u8>)>,
     asking: Asking,
     settlements: Vec<(String, Settlement)>,
 }
@@ -84,7 +84,7 @@ impl Outgoing {
             waiting: VecDeque::new(),
             busy: HashMap::new(),
             under_way: HashMap::new(),
-            late: HashMap::new(),
+            late: BTreeMap::new(),
             asking: Asking::new(config.number.clone()),
             settlements: Vec::new(),
         }
@@ -326,8 +326,12 @@ impl Outgoing {
                 end: PartEnd::Unknown { reason },
             },
         };
-        if self.late.len() < LATE && matches!(job.reply.ask, Ask::Send) {
+        if matches!(job.reply.ask, Ask::Send) {
             self.late.insert(handle, (job.reply.reply_id.clone(), number));
+            // The oldest is the least likely to be heard of, and the session has forgotten it too.
+            if self.late.len() > LATE {
+                self.late.pop_first();
+            }
         }
         self.settlements.push((job.reply.reply_id.clone(), settlement));
         self.close(key);

@@ -203,10 +203,9 @@ mod tests {
     use voxea_core::outbox::{NewReply, Sender};
     use voxea_core::{Core, CoreConfig};
 
-    #[tokio::test]
-    async fn what_is_settled_waits_no_longer() {
-        let folder = tempfile::tempdir().unwrap();
-        let core = Core::open(CoreConfig::embedded(folder.path())).await.unwrap();
+    /// A postbox over a town in which so many replies to one number wait.
+    async fn with_replies(folder: &std::path::Path, count: usize) -> Postbox {
+        let core = Core::open(CoreConfig::embedded(folder)).await.unwrap();
         let account = Account::new(Kind::Smpp, "short-number");
         let (channel, number) = (Channel::Sms, "36123".to_owned());
         core.outbox.register(Sender {
@@ -224,23 +223,52 @@ mod tests {
             text: "Merci".to_owned(),
             subject: None,
         };
-        core.outbox.reply(&Actor::System, &request, &reply).await.unwrap();
-
+        for _ in 0..count {
+            core.outbox.reply(&Actor::System, &request, &reply).await.unwrap();
+        }
         let (name, turn) = (Arc::from("1"), Arc::default());
-        let mut postbox = Postbox::new(core.outbox.clone(), Holder { account, name, turn }, Duration::from_secs(60));
-        let leased = loop {
-            postbox.seek(8, Instant::now());
+        Postbox::new(core.outbox.clone(), Holder { account, name, turn }, Duration::from_secs(60))
+    }
+
+    /// What the next look brings, and how many waited then.
+    async fn leased(postbox: &mut Postbox, room: usize) -> (Vec<Outbound>, Option<u64>) {
+        loop {
+            postbox.seek(room, Instant::now());
             if let Mail::Leased(leased, waiting) = postbox.next().await {
-                assert_eq!(waiting, Some(1));
-                break leased;
+                return (leased, waiting);
             }
-        };
-        let submitted = Settlement::Submitted {
+        }
+    }
+
+    fn submitted(reply: &Outbound) -> Settlements {
+        let settlement = Settlement::Submitted {
             native_id: Some("7".to_owned()),
             last_word: false,
         };
-        let unasked = postbox.settle(vec![(leased[0].reply_id.clone(), submitted)], Instant::now());
-        assert!(unasked.is_empty());
+        vec![(reply.reply_id.clone(), settlement)]
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_waits_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut postbox = with_replies(folder.path(), 1).await;
+        let (leased, waiting) = leased(&mut postbox, 8).await;
+        assert_eq!(waiting, Some(1));
+        assert!(postbox.settle(submitted(&leased[0]), Instant::now()).is_empty());
         assert!(matches!(postbox.next().await, Mail::Settled(Some(0))));
+    }
+
+    #[tokio::test]
+    async fn what_waited_for_a_number_goes_once_it_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut postbox = with_replies(folder.path(), 2).await;
+        let first = leased(&mut postbox, 1).await.0;
+        assert_eq!(first.len(), 1);
+        assert!(leased(&mut postbox, 8).await.0.is_empty());
+        assert!(postbox.wakes_at(Instant::now()).is_some());
+        postbox.settle(submitted(&first[0]), Instant::now());
+        assert!(matches!(postbox.next().await, Mail::Settled(_)));
+        assert_eq!(postbox.wakes_at(Instant::now()), None);
+        assert_eq!(leased(&mut postbox, 8).await.0.len(), 1);
     }
 }
