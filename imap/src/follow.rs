@@ -172,6 +172,7 @@ impl Follower<'_> {
                 Ok(mails) => {
                     let uids = mails.iter().map(|(uid, _)| *uid).collect();
                     self.fetched.extend(mails);
+                    failpoint::hit("imap.fetched");
                     Observed::Fetched(uids)
                 }
                 Err(Trouble::Refused(words)) => {
@@ -187,6 +188,7 @@ impl Follower<'_> {
                 let counts = self.store(|| mailboxes.attempt(account, &config.folder, validity, &uids)).await?;
                 let before = uids.iter().zip(&counts).filter(|(_, count)| **count > 1);
                 self.suspects = before.map(|(uid, _)| *uid).collect();
+                failpoint::hit("imap.attempted");
                 Observed::Attempted(counts)
             }
             Do::Accept(taken) => {
@@ -195,6 +197,7 @@ impl Follower<'_> {
             }
             Do::Mark(uids) => {
                 self.mark(&uids).await?;
+                failpoint::hit("imap.marked");
                 Observed::Marked
             }
             Do::Save {
@@ -203,6 +206,7 @@ impl Follower<'_> {
                 imported,
             } => {
                 self.save(validity, cursor, imported).await?;
+                failpoint::hit("imap.saved");
                 Observed::Saved
             }
             Do::Idle(until) => {
@@ -291,6 +295,7 @@ impl Follower<'_> {
             }
         }
         let mut waiting = self.contacts(&mails).await?;
+        failpoint::hit("imap.files_written");
         let mut pause = PAUSE;
         while !waiting.is_empty() {
             let outcomes = join_all(waiting.iter().map(|contact| self.desk.core.intake.accept(contact.clone()))).await;

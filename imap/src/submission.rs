@@ -17,6 +17,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use tokio::time::{sleep, timeout};
 use voxea_core::Core;
 use voxea_core::base::account::Account;
+use voxea_core::base::failpoint;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::channel::Reporter;
@@ -103,7 +104,10 @@ impl<'a> Sender<'a> {
                 Err(error) => Err(error),
             };
             let down = match leased {
-                Ok(leased) => self.send_all(leased, stop).await,
+                Ok(leased) => {
+                    failpoint::hit("mail.leased");
+                    self.send_all(leased, stop).await
+                }
                 Err(error) => Some(error.to_string()),
             };
             if let Some(words) = down {
@@ -137,6 +141,7 @@ impl<'a> Sender<'a> {
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
+            failpoint::hit("mail.settled");
         }
         drop(tries);
         down.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -147,6 +152,7 @@ impl<'a> Sender<'a> {
             return (mail.reply_id, Settlement::Return);
         }
         let tried = self.send(&mail).await;
+        failpoint::hit("mail.sent");
         let settlement = self.settlement(&mail, tried, time::now(), &mut lock(down));
         (mail.reply_id, settlement)
     }
