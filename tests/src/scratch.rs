@@ -144,7 +144,7 @@ impl Scratch {
         let Some(api) = found else {
             bail!("the daemon did not listen:\n{}", tail());
         };
-        let running = Running {
+        let mut running = Running {
             child,
             api,
             log: Arc::clone(&log),
@@ -156,6 +156,8 @@ impl Scratch {
             if answered.is_ok_and(|answered| answered.status == 200) {
                 return Ok(running);
             }
+            let ended = running.child.try_wait()?;
+            ensure!(ended.is_none(), "the daemon has ended before it was ready:\n{}", tail());
             ensure!(Instant::now() < deadline, "the daemon is not ready:\n{}", tail());
             sleep(Duration::from_millis(20)).await;
         }
@@ -238,9 +240,15 @@ impl Running {
     /// # Errors
     /// When the process is gone.
     pub fn memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        memory_of(self.id()?, "VmRSS:")
+    }
+
+    /// The most memory that has been in use, in bytes (VmHWM).
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn peak(&self) -> Result<u64> {
+        memory_of(self.id()?, "VmHWM:")
     }
 
     /// CPU time used so far, of the process and its kernel side.
@@ -315,6 +323,16 @@ impl Running {
     fn id(&self) -> Result<u32> {
         self.child.id().context("the daemon has ended")
     }
+}
+
+/// Memory of a process in bytes: `VmRSS:` what it has, `VmHWM:` the most that it has had.
+///
+/// # Errors
+/// When there is no such process.
+pub fn memory_of(id: u32, field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
 /// CPU time that a process has used, its own and the kernel's for it.

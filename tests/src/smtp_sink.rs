@@ -63,6 +63,7 @@ struct Shared {
     ledger: Mutex<Vec<Received>>,
     script: Mutex<VecDeque<Refusal>>,
     connections: Mutex<u64>,
+    open: watch::Sender<usize>,
 }
 
 /// A running sink; it ends when dropped.
@@ -91,8 +92,10 @@ impl SmtpSink {
             while let Ok((socket, _)) = listener.accept().await {
                 *lock(&serve.connections) += 1;
                 let (shared, changed) = (serve.clone(), changed.clone());
+                shared.open.send_modify(|open| *open += 1);
                 tokio::spawn(async move {
                     let _ = serve_one(socket, &shared, &changed).await;
+                    shared.open.send_modify(|open| *open -= 1);
                 });
             }
         });
@@ -119,6 +122,17 @@ impl SmtpSink {
     #[must_use]
     pub fn connections(&self) -> u64 {
         *lock(&self.shared.connections)
+    }
+
+    /// Waits until nobody is connected: what a client that has died had sent is in the ledger then.
+    ///
+    /// # Errors
+    /// When somebody stays for more than ten seconds.
+    pub async fn quiet(&self) -> Result<()> {
+        let mut open = self.shared.open.subscribe();
+        let waited = timeout(Duration::from_secs(10), open.wait_for(|open| *open == 0)).await;
+        ensure!(waited.is_ok(), "somebody stays connected to the sink");
+        Ok(())
     }
 
     /// Waits until the ledger holds `count` mails.
