@@ -12,6 +12,7 @@ use voxea_core::outbox::Sender;
 
 use crate::compose;
 use crate::planner::First;
+use crate::trust::Trust;
 
 /// A mailbox that is followed, and the server by which it answers.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Config {
     pub poll_seconds: u64,
     /// The theme of a mail whose address names none.
     pub theme: Option<String>,
+    /// Whose word counts about the mails.
+    pub trust: Trust,
     /// How mail goes out; without it the mailbox only takes in.
     pub submission: Option<Submission>,
 }
@@ -126,6 +129,7 @@ impl Config {
             oversize: narrow(section.int_or("oversize_mib", 25, 1..=60)) * 1024 * 1024,
             poll_seconds: u64::from(narrow(section.int_or("poll_seconds", 60, 5..=3_600))),
             theme: section.string("theme"),
+            trust: Trust::read(section),
             submission,
         };
         for key in ["user", "folder"] {

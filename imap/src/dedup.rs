@@ -1,10 +1,13 @@
 //! By what a mail is known again.
+//!
+//! The key of a mail's content is stored for ever, so it rests on bytes alone: what a parser makes of them changes with
+//! every better parser, and a mailbox would then be taken in anew when its UIDVALIDITY changes.
 
 use std::fmt::Write as _;
 
 use ring::digest::{Context, SHA256, digest};
 
-use crate::mime::Mail;
+use crate::fields::{self, Field};
 
 /// SHA-256, lower-case hexadecimal.
 #[must_use]
@@ -20,32 +23,57 @@ pub fn place(mailbox: &str, folder: &str, validity: u32, uid: u32) -> String {
 
 /// The key of a mail's content, wherever it lies.
 ///
-/// With a Message-ID: a hash of that id, the sender, the date, the subject, the text and the attachments, so that the
-/// same mail is known in another mailbox or after a migration, where the transport's fields differ; another body
-/// under the same Message-ID is another mail. Without one, and when the mail could not be read: a hash of the bytes.
+/// With a Message-ID: a hash of the bytes of that field, of From, Date and Subject, and of the body: what no server on the
+/// way changes, so that the same mail is known in another mailbox, where the fields of transport differ; another body
+/// under the same Message-ID is another mail. Without one: a hash of all bytes. Neither how fields are folded nor how
+/// lines end counts.
+///
+/// Of a mail that is not `whole`, because it is too large to be fetched, the header alone is hashed, with the Content-Type,
+/// whose boundary is made anew for every mail.
 #[must_use]
-pub fn content(mail: Option<&Mail>, raw: &[u8]) -> String {
-    let Some((mail, id)) = mail.and_then(|mail| mail.message_id.as_deref().map(|id| (mail, id))) else {
-        return format!("raw:{}", sha256(raw));
-    };
+pub fn content(raw: &[u8], whole: bool) -> String {
+    let (header, body) = fields::split(raw);
+    let first = |name: &str| fields::of(header).find(|field| field.is(name) && !field.value.trim_ascii().is_empty());
     let mut hash = Context::new(&SHA256);
-    let date = mail.date_ms.map(|date| date.to_string());
-    for field in [
-        Some(id),
-        mail.from.as_deref(),
-        date.as_deref(),
-        mail.subject.as_deref(),
-        mail.text.as_deref(),
-    ] {
-        let field = field.unwrap_or_default();
-        // The length first: two fields must not flow into one another.
-        hash.update(&(field.len() as u64).to_be_bytes());
-        hash.update(field.as_bytes());
+    let Some(id) = first("Message-ID") else {
+        text(&mut hash, raw);
+        return format!("raw:{}", hex(hash.finish().as_ref()));
+    };
+    value(&mut hash, Some(id));
+    for name in ["From", "Date", "Subject"] {
+        value(&mut hash, first(name));
     }
-    for attachment in &mail.attachments {
-        hash.update(digest(&SHA256, &attachment.bytes).as_ref());
+    if whole {
+        text(&mut hash, body);
+        format!("mail:{}", hex(hash.finish().as_ref()))
+    } else {
+        value(&mut hash, first("Content-Type"));
+        format!("head:{}", hex(hash.finish().as_ref()))
     }
-    format!("mail:{}", hex(hash.finish().as_ref()))
+}
+
+/// A field's value; white space of any kind and length is one blank, since servers fold anew.
+fn value(hash: &mut Context, field: Option<Field<'_>>) {
+    for word in field.into_iter().flat_map(|field| field.value.split(u8::is_ascii_whitespace)) {
+        if !word.is_empty() {
+            hash.update(word);
+            hash.update(b" ");
+        }
+    }
+    // No value holds a line end: two fields cannot flow into one another.
+    hash.update(b"\n");
+}
+
+/// Lines, each ended by LF; empty ones at the end do not count, since stores add and take away the last line end.
+fn text(hash: &mut Context, bytes: &[u8]) {
+    let end = bytes
+        .iter()
+        .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
+        .map_or(0, |last| last + 1);
+    for line in bytes.get(..end).unwrap_or_default().split(|byte| *byte == b'\n') {
+        hash.update(line.strip_suffix(b"\r").unwrap_or(line));
+        hash.update(b"\n");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -58,18 +86,56 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mime;
+
+    fn key(raw: &str) -> String {
+        content(raw.as_bytes(), true)
+    }
 
     #[test]
     fn the_same_mail_by_another_way_is_the_same() {
-        let key = |raw: &str| content(mime::read(raw.as_bytes()).ok().as_ref(), raw.as_bytes());
-        let here = key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\n\nBonjour\n");
-        assert_eq!(here, key("Received: by b\nX-Spam: no\nMessage-ID: <1@x>\nFrom: a@b\n\nBonjour\n"));
-        assert_ne!(
-            here,
-            key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\n\nBonsoir\n")
-        );
+        let here = key("Received: by a\nDelivered-To: a@x\nMessage-ID: <1@x>\nFrom: a@b\nSubject: un deux\n\nBonjour\n");
+        let there = [
+            "Received: by b\nX-Spam: no\nMessage-ID: <1@x>\nFrom: a@b\nSubject: un deux\n\nBonjour\n",
+            "Message-Id: <1@x>\r\nSubject: un\r\n\tdeux\r\nFrom:  a@b\r\n\r\nBonjour\r\n\r\n",
+        ];
+        for other in there {
+            assert_eq!(here, key(other), "{other}");
+        }
+        for other in [
+            "Message-ID: <1@x>\nFrom: a@b\nSubject: un deux\n\nBonsoir\n",
+            "Message-ID: <1@x>\nFrom: a@b\nSubject: un deux trois\n\nBonjour\n",
+            "Message-ID: <1@x>\nFrom: c@b\nSubject: un deux\n\nBonjour\n",
+            "Message-ID: <1@x>\nFrom: a@b\nDate: x\nSubject: un deux\n\nBonjour\n",
+            "Message-ID: <2@x>\nFrom: a@b\nSubject: un deux\n\nBonjour\n",
+        ] {
+            assert_ne!(here, key(other), "{other}");
+        }
         assert_ne!(key("From: a@b\n\nx"), key("From: a@b\n\ny"));
-        assert_eq!(key("From: a@b\n\nx"), key("From: a@b\n\nx"));
+        assert_eq!(key("From: a@b\n\nx"), key("From: a@b\r\n\r\nx\r\n"));
+    }
+
+    #[test]
+    fn what_a_parser_makes_of_it_does_not_count() {
+        // Every byte of the body counts, whatever it is decoded to: HTML, attachments, broken charsets.
+        let with = |body: &[u8]| content(&[b"Message-ID: <1@x>\n\n".as_slice(), body].concat(), true);
+        assert_ne!(with(b"\x80"), with(b"\x81"));
+        assert_ne!(with(b"<p>a</p>"), with(b"<p>a</p><!-- b -->"));
+        // Written down: keys are stored, and another way of making them would take every mailbox in anew.
+        assert_eq!(
+            key("Message-ID: <1@x>\nFrom: a@b\nDate: Tue, 24 Nov 2026 09:00:00 +0100\nSubject: =?utf-8?Q?=C3=A9t=C3=A9?=\n\nBonjour\n"),
+            "mail:ad59cec5648c08f11dc944515e50b783d3bb5c188e7bcc8360766a9b925861cf"
+        );
+    }
+
+    #[test]
+    fn a_header_alone_is_known_by_its_boundary_too() {
+        let head = |boundary: &str| {
+            content(
+                format!("Message-ID: <1@x>\nContent-Type: multipart/mixed; boundary={boundary}\n\n").as_bytes(),
+                false,
+            )
+        };
+        assert_eq!(head("a"), head("a"));
+        assert_ne!(head("a"), head("b"));
     }
 }

@@ -270,7 +270,8 @@ impl Follower<'_> {
         if let Some(uid) = suspect {
             self.store(|| mailboxes.alone(account, folder, validity, uid)).await?;
         }
-        let parsed = tokio::task::spawn_blocking(move || batch.into_iter().map(|(one, raw)| take::read(one, raw)).collect::<Vec<Read>>());
+        let reader = self.desk.reader();
+        let parsed = tokio::task::spawn_blocking(move || batch.into_iter().map(|(one, raw)| reader.read(one, raw)).collect::<Vec<Read>>());
         let parsed = parsed
             .await
             .map_err(|_| End::Store("a mail could not be parsed; it is tried again".to_owned()))?;

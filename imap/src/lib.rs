@@ -6,17 +6,25 @@
 //!
 //! Nothing here logs an address, a subject or a text.
 
+pub mod address;
+pub mod authenticity;
 pub mod automatic;
+pub mod calendar;
+pub mod charset;
 pub mod compose;
 pub mod dedup;
 pub mod dsn;
+pub mod fields;
 pub mod html;
+pub mod ids;
 pub mod mime;
 pub mod name;
 pub mod planner;
 pub mod prescan;
 pub mod quote;
+pub mod transfer;
 pub mod utf7;
+pub mod words;
 
 #[cfg(feature = "shell")]
 pub mod config;
@@ -34,6 +42,8 @@ mod submission;
 mod take;
 #[cfg(feature = "shell")]
 mod tls;
+#[cfg(feature = "shell")]
+mod trust;
 
 #[cfg(feature = "shell")]
 pub use config::Config;

@@ -1,6 +1,7 @@
 //! From a fetched mail to the contact that the core takes in.
 
 use bytes::Bytes;
+use serde_json::json;
 use voxea_core::Core;
 use voxea_core::artefact::StoredBlob;
 use voxea_core::base::account::{Account, Channel};
@@ -11,9 +12,11 @@ use voxea_core::contact::{Contact, Dedup, Flag, Joining, NewAcknowledgement, New
 use voxea_rules::moment::Zone;
 use voxea_rules::{receipt, reference};
 
+use crate::authenticity::{self, Authenticity, Outcome};
 use crate::config::Config;
 use crate::mime::{self, Mail};
 use crate::planner::Taken;
+use crate::trust::Trust;
 use crate::{compose, dedup};
 
 /// The media type of a mail.
@@ -27,43 +30,77 @@ pub(crate) struct Read {
     pub(crate) mail: Mail,
     /// By which its content is known again.
     pub(crate) content: String,
+    /// What the trusted server found out, as the core keeps it.
+    authenticity: Option<String>,
     flags: Vec<Flag>,
 }
 
-/// Looks at a mail's bytes. Takes a moment of one core; never panics.
-pub(crate) fn read(taken: Taken, raw: Bytes) -> Read {
-    let mut flags = Vec::new();
-    let mut understood = true;
-    let mail = if taken.quarantined {
-        // The process died at this mail; nothing of it is given to any parser.
-        flags.push(Flag::Quarantined);
-        understood = false;
-        Mail::default()
-    } else if taken.oversize {
-        flags.push(Flag::Oversize);
-        understood = false;
-        mime::headers(&raw)
-    } else {
-        mime::read(&raw).unwrap_or_else(|_| {
-            flags.push(Flag::Undecodable);
-            understood = false;
+/// What is known before a mail is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    zone: Zone,
+    trust: Trust,
+}
+
+impl Reader {
+    /// Looks at a mail's bytes. Takes a moment of one core; never panics.
+    pub(crate) fn read(&self, taken: Taken, raw: Bytes) -> Read {
+        let mut flags = Vec::new();
+        let mut mail = if taken.quarantined {
+            // The process died at this mail; nothing of it is given to any parser.
+            flags.push(Flag::Quarantined);
+            Mail::default()
+        } else if taken.oversize {
+            flags.push(Flag::Oversize);
             mime::headers(&raw)
-        })
-    };
-    if mail.automatic.is_some() {
-        flags.push(Flag::Automatic);
+        } else {
+            mime::read(&raw).unwrap_or_else(|_| {
+                flags.push(Flag::Undecodable);
+                mime::headers(&raw)
+            })
+        };
+        let spam = |(field, value): &(String, String)| authenticity::spam(&raw, field, value);
+        let marks = [
+            (mail.automatic.is_some(), Flag::Automatic),
+            (mail.list, Flag::List),
+            (self.trust.spam.as_ref().is_some_and(spam), Flag::Spam),
+            (mail.signed, Flag::Signed),
+            (mail.encrypted, Flag::Encrypted),
+            (mail.invitation.is_some(), Flag::Invitation),
+            (mail.tnef, Flag::Tnef),
+            (mail.text_cut, Flag::Truncated),
+        ];
+        flags.extend(marks.into_iter().filter_map(|(holds, flag)| holds.then_some(flag)));
+        if let Some(invitation) = &mail.invitation {
+            let told = invitation.described(&self.zone);
+            for text in [&mut mail.text, &mut mail.text_stripped] {
+                *text = Some(match text.take() {
+                    Some(text) => format!("{text}\n\n{told}"),
+                    None => told.clone(),
+                });
+            }
+        }
+        let trusted = self.trust.authserv_id.as_deref();
+        Read {
+            content: dedup::content(&raw, !taken.oversize),
+            authenticity: trusted.and_then(|name| authenticity::trusted(&raw, name)).map(|found| json(&found)),
+            taken,
+            raw,
+            mail,
+            flags,
+        }
     }
-    if mail.text_cut {
-        flags.push(Flag::Truncated);
-    }
-    let content = dedup::content(understood.then_some(&mail), &raw);
-    Read {
-        taken,
-        raw,
-        mail,
-        content,
-        flags,
-    }
+}
+
+fn json(found: &Authenticity) -> String {
+    let one = |outcome: &Outcome| json!({"result": outcome.result, "domain": outcome.domain});
+    json!({
+        "by": found.by,
+        "spf": found.spf.as_ref().map(one),
+        "dkim": found.dkim.iter().map(one).collect::<Vec<_>>(),
+        "dmarc": found.dmarc.as_ref().map(one),
+    })
+    .to_string()
 }
 
 /// Where contacts come from and how they are acknowledged.
@@ -78,6 +115,14 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// What reads the mails of this mailbox.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader {
+            zone: self.zone.clone(),
+            trust: self.config.trust.clone(),
+        }
+    }
+
     /// The contact. What is large goes to the blob store first.
     ///
     /// # Errors
@@ -100,6 +145,7 @@ impl Desk<'_> {
         contact.text_stripped.clone_from(&mail.text_stripped);
         contact.occurred_at = mail.date_ms.map_or(received_at, |date| date.min(received_at));
         contact.flags.clone_from(&read.flags);
+        contact.authenticity.clone_from(&read.authenticity);
         contact.joining = joining(read);
         contact.default_theme.clone_from(&self.config.theme);
         contact.acknowledgement = self.acknowledgement(read, received_at);
@@ -110,6 +156,8 @@ impl Desk<'_> {
                 name: attachment.name.clone(),
                 media_type: attachment.media_type.clone(),
                 blob,
+                inline: attachment.inline,
+                content_id: attachment.content_id.clone(),
             });
         }
         Ok(contact)
@@ -126,13 +174,13 @@ impl Desk<'_> {
         Ok(Raw::Stored { media_type: RFC822, blob })
     }
 
-    /// `None` for automatic mail (RFC 3834), for what was there before us, and where nothing can be sent.
+    /// `None` for automatic mail (RFC 3834) and spam, for what was there before us, and where nothing can be sent.
     fn acknowledgement(&self, read: &Read, received_at: Millis) -> Option<NewAcknowledgement> {
         let Read { taken, mail, .. } = read;
         let submission = self.config.submission.as_ref().filter(|_| self.config.acknowledge)?;
         let recipient = mail.from.as_deref().and_then(compose::address)?;
         let ourselves = recipient.eq_ignore_ascii_case(&submission.from_address);
-        if mail.automatic.is_some() || taken.import || taken.quarantined || ourselves {
+        if mail.automatic.is_some() || read.flags.contains(&Flag::Spam) || taken.import || taken.quarantined || ourselves {
             return None;
         }
         let inputs = receipt::Inputs {
@@ -225,8 +273,15 @@ mod tests {
         }
     }
 
+    fn reader() -> Reader {
+        Reader {
+            zone: Zone::named("Europe/Paris").unwrap(),
+            trust: Trust::default(),
+        }
+    }
+
     fn of(uid: u32, raw: &str) -> Read {
-        read(taken(uid), Bytes::from(raw.to_owned()))
+        reader().read(taken(uid), Bytes::from(raw.to_owned()))
     }
 
     #[test]
@@ -246,17 +301,18 @@ mod tests {
     fn what_cannot_be_read_says_so() {
         assert_eq!(of(1, &"Content-Type: message/rfc822\n\n".repeat(70)).flags, [Flag::Undecodable]);
         assert_eq!(
-            read(
-                Taken {
-                    quarantined: true,
-                    ..taken(1)
-                },
-                Bytes::from_static(b"From: a@b\n\nx")
-            )
-            .mail,
+            reader()
+                .read(
+                    Taken {
+                        quarantined: true,
+                        ..taken(1)
+                    },
+                    Bytes::from_static(b"From: a@b\n\nx")
+                )
+                .mail,
             Mail::default()
         );
-        let large = read(
+        let large = reader().read(
             Taken {
                 oversize: true,
                 ..taken(1)
@@ -264,5 +320,34 @@ mod tests {
             Bytes::from_static(b"From: a@b\nSubject: gros\n\n"),
         );
         assert_eq!((large.flags, large.mail.subject.as_deref()), (vec![Flag::Oversize], Some("gros")));
+    }
+
+    #[test]
+    fn what_a_mail_is_stands_in_its_flags() {
+        let invited = "From: a@b\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nVenez !\n--b\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\n\nBEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nSUMMARY:Conseil\nDTSTART:20261124T080000Z\nEND:VEVENT\nEND:VCALENDAR\n--b--\n";
+        let read = of(1, invited);
+        assert_eq!(read.flags, [Flag::Invitation]);
+        let told = "Venez !\n\nInvitation : Conseil\nQuand : mardi 24 novembre 2026 à 9 h 00";
+        assert_eq!(
+            (read.mail.text.as_deref(), read.mail.text_stripped.as_deref()),
+            (Some(told), Some(told))
+        );
+
+        let trusting = Reader {
+            trust: Trust {
+                authserv_id: Some("mx.example.fr".to_owned()),
+                spam: Some(("X-Spam-Flag".to_owned(), "YES".to_owned())),
+            },
+            ..reader()
+        };
+        let raw = "Authentication-Results: mx.example.fr; spf=pass smtp.mailfrom=a@b.example\nX-Spam-Flag: YES\nList-Id: <x.example>\n\nx";
+        let read = trusting.read(taken(1), Bytes::from_static(raw.as_bytes()));
+        assert_eq!(read.flags, [Flag::Automatic, Flag::List, Flag::Spam]);
+        assert_eq!(
+            read.authenticity.as_deref(),
+            Some("{\"by\":\"mx.example.fr\",\"dkim\":[],\"dmarc\":null,\"spf\":{\"domain\":\"b.example\",\"result\":\"pass\"}}")
+        );
+        let read = of(1, raw);
+        assert_eq!((read.flags, read.authenticity), (vec![Flag::Automatic, Flag::List], None));
     }
 }

@@ -58,6 +58,16 @@ impl Zone {
         self.0.to_datetime(Timestamp::from_millisecond(at).unwrap_or(nearest))
     }
 
+    /// The instant (milliseconds UTC) of a civil time in this zone: year, month and day, hour, minute and second. In the hour
+    /// that comes twice the first is meant, in the one that is skipped the time by the clock before it (RFC 5545 §3.3.5).
+    /// `None` for what no calendar has.
+    #[must_use]
+    pub fn instant(&self, (year, month, day): (i16, i8, i8), (hour, minute, second): (i8, i8, i8)) -> Option<i64> {
+        let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+        let zoned = self.0.to_ambiguous_zoned(civil).compatible().ok()?;
+        Some(zoned.timestamp().as_millisecond())
+    }
+
     /// The civil year of an instant (milliseconds UTC): the year of a reference.
     #[must_use]
     pub fn year(&self, at: i64) -> i16 {
@@ -121,6 +131,21 @@ mod tests {
         ] {
             assert_eq!(Zone::named(zone).unwrap().date_and_time(at(instant)), read);
         }
+    }
+
+    #[test]
+    fn civil_times_are_instants() {
+        let paris = Zone::named("Europe/Paris").unwrap();
+        for (date, time, instant) in [
+            ((2026, 11, 24), (9, 0, 0), "2026-11-24T08:00:00Z"),
+            ((2026, 7, 14), (9, 30, 0), "2026-07-14T07:30:00Z"),
+            ((2026, 3, 29), (2, 30, 0), "2026-03-29T01:30:00Z"),
+            ((2026, 10, 25), (2, 30, 0), "2026-10-25T00:30:00Z"),
+        ] {
+            assert_eq!(paris.instant(date, time), Some(at(instant)));
+        }
+        assert_eq!(paris.instant((2026, 2, 30), (0, 0, 0)), None);
+        assert_eq!(paris.instant((2026, 2, 3), (24, 0, 0)), None);
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Contact {
     pub received_at: Millis,
     /// What there is to say of it.
     pub flags: Vec<Flag>,
+    /// What the town's own mail server found out about the sender, as the channel words it: a JSON object.
+    pub authenticity: Option<String>,
     /// The artefact as it came.
     pub raw: Option<Raw>,
     /// Files that came with it, each in the blob store already.
@@ -95,6 +97,7 @@ impl Contact {
             occurred_at: received_at,
             received_at,
             flags: Vec::new(),
+            authenticity: None,
             raw: None,
             attachments: Vec::new(),
             call: None,
@@ -177,6 +180,12 @@ flags! {
     Oversize = "oversize", "Too large to be taken in whole.";
     Truncated = "truncated", "Its text or its list of attachments was cut; the raw artefact has it all.";
     Automatic = "automatic", "A machine wrote it (RFC 3834).";
+    List = "list", "It came through a mailing list (RFC 2919).";
+    Spam = "spam", "The town's own mail server holds it for spam.";
+    Signed = "signed", "It is signed (S/MIME, OpenPGP); nobody has verified it.";
+    Encrypted = "encrypted", "It is encrypted (S/MIME, OpenPGP), and was not opened.";
+    Invitation = "invitation", "It has an invitation to an appointment, which its text sums up.";
+    Tnef = "tnef", "Outlook packed it into a `winmail.dat`, which is among its attachments.";
     Quarantined = "quarantined", "It could not be processed; only the raw artefact is sound.";
     Withheld = "withheld", "The citizen withheld their number.";
     Command = "command", "It is STOP, CONTACT or AIDE and nothing else, and was answered by the machine.";
@@ -210,6 +219,10 @@ pub struct NewAttachment {
     pub media_type: String,
     /// Its content, in the blob store already.
     pub blob: StoredBlob,
+    /// It belongs into the text, as an image of a mail's HTML does.
+    pub inline: bool,
+    /// By which the HTML of its mail names it (RFC 2392), without angle brackets.
+    pub content_id: Option<String>,
 }
 
 /// What is particular to a call.

@@ -55,6 +55,8 @@ pub struct InteractionRow {
     pub raw_sha256: Option<String>,
     /// Of an outgoing one.
     pub reply_id: Option<String>,
+    /// What the town's mail server found out about the sender, a JSON object.
+    pub authenticity: Option<String>,
 }
 
 /// An attachment, as an interaction lists it.
@@ -72,6 +74,10 @@ pub struct AttachmentOf {
     pub size: i64,
     /// Of its content.
     pub sha256: String,
+    /// Not 0: it belongs into the text.
+    inline: i64,
+    /// By which the HTML of its mail names it.
+    pub content_id: Option<String>,
 }
 
 /// What is particular to a call.
@@ -108,7 +114,8 @@ impl InteractionRow {
             .some(Place::InteractionSubject, &mut self.subject)
             .some(Place::InteractionText, &mut self.text)
             .some(Place::InteractionTextStripped, &mut self.text_stripped)
-            .some(Place::InteractionRawSha256, &mut self.raw_sha256);
+            .some(Place::InteractionRawSha256, &mut self.raw_sha256)
+            .some(Place::InteractionAuthenticity, &mut self.authenticity);
         opening
     }
 }
@@ -118,8 +125,15 @@ impl AttachmentOf {
         let mut opening = vault.opening(&self.id);
         opening
             .text(Place::AttachmentName, &mut self.name)
-            .text(Place::AttachmentSha256, &mut self.sha256);
+            .text(Place::AttachmentSha256, &mut self.sha256)
+            .some(Place::AttachmentContentId, &mut self.content_id);
         opening
+    }
+
+    /// Whether it belongs into the text, as an image of a mail's HTML does.
+    #[must_use]
+    pub const fn inline(&self) -> bool {
+        self.inline != 0
     }
 }
 
@@ -223,7 +237,7 @@ struct StoredRaw {
 const SHOWN: i64 = 10_000;
 
 const COLUMNS: &str = "i.id, i.position, i.channel, i.account, i.direction, i.native_id, i.from_address, i.from_name, i.to_address, i.subject, \
-                       i.text, i.text_stripped, i.occurred_at, i.received_at, i.flags, i.deliveries, i.raw_sha256, i.reply_id";
+                       i.text, i.text_stripped, i.occurred_at, i.received_at, i.flags, i.deliveries, i.raw_sha256, i.reply_id, i.authenticity";
 
 /// The door to contacts as they were taken in.
 #[derive(Debug, Clone)]
@@ -316,7 +330,7 @@ impl Interactions {
         let mut attachments: Vec<AttachmentOf> = self
             .of(
                 &ids,
-                "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment",
+                "SELECT id, interaction_id, name, media_type, size, sha256, inline, content_id FROM attachment",
                 "ordinal",
             )
             .await?;

@@ -159,6 +159,7 @@ impl<'v> Ledger<'v> {
             "text_stripped": vault.seal_some(Place::InteractionTextStripped, interaction_id, contact.text_stripped.as_deref())?,
             "occurred_at": contact.occurred_at, "received_at": contact.received_at, "flags": Value::from(flags).to_string(),
             "deliveries": deliveries, "raw_sha256": vault.seal_some(Place::InteractionRawSha256, interaction_id, raw_sha256)?,
+            "authenticity": vault.seal_some(Place::InteractionAuthenticity, interaction_id, contact.authenticity.as_deref())?,
         }));
         self.sets
             .links

@@ -145,6 +145,7 @@ impl Prepared {
         contact.subject = None;
         contact.text = None;
         contact.text_stripped = None;
+        contact.authenticity = None;
         contact.fields = None;
         contact.native_id = None;
         contact.message_ids = Vec::new();
@@ -169,6 +170,7 @@ fn clean(contact: &mut Contact) {
     optional(&mut contact.from_name, NAME_BYTES);
     optional(&mut contact.native_id, NAME_BYTES);
     optional(&mut contact.theme, NAME_BYTES);
+    contact.authenticity = contact.authenticity.take().filter(|facts| facts.len() <= SIGNALLING_BYTES);
     optional(&mut contact.subject, SUBJECT_BYTES);
     let long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES);
     if (long(&contact.text) || long(&contact.text_stripped)) && !contact.flags.contains(&Flag::Truncated) {
@@ -190,6 +192,7 @@ fn clean(contact: &mut Contact) {
         straighten(&mut attachment.name);
         name(&mut attachment.name);
         name(&mut attachment.media_type);
+        optional(&mut attachment.content_id, NAME_BYTES);
     }
     if let Some(call) = &mut contact.call {
         name(&mut call.dialled);

@@ -58,11 +58,13 @@ tables! {
         "id": Text, "position": Integer, "channel": Text, "account": Text, "direction": Text, "native_id": Text,
         "from_address": Text, "from_name": Text, "to_address": Text, "subject": Text, "text": Text, "text_stripped": Text,
         "occurred_at": Integer, "received_at": Integer, "flags": Text, "deliveries": Integer, "raw_sha256": Text, "reply_id": Text,
+        "authenticity": Text,
     }
     LINK = "request_interaction" { "request_id": Text, "interaction_id": Text, "position": Integer, }
     RAW = "raw" { "interaction_id": Text, "media_type": Text, "sha256": Text, "size": Integer, "body": Hex, }
     ATTACHMENT = "attachment" {
         "id": Text, "interaction_id": Text, "ordinal": Integer, "name": Text, "media_type": Text, "size": Integer, "sha256": Text,
+        "inline": Integer, "content_id": Text,
     }
     CALL = "call_detail" { "interaction_id": Text, "dialled": Text, "diverted_from": Text, "signalling": Text, }
     RECORDING = "recording" {
@@ -160,6 +162,8 @@ impl<'v> Sets<'v> {
                 "id": id, "interaction_id": interaction_id, "ordinal": ordinal,
                 "name": vault.seal(Place::AttachmentName, &id, &attachment.name)?, "media_type": attachment.media_type,
                 "size": attachment.blob.size, "sha256": vault.seal(Place::AttachmentSha256, &id, &attachment.blob.sha256)?,
+                "inline": i64::from(attachment.inline),
+                "content_id": vault.seal_some(Place::AttachmentContentId, &id, attachment.content_id.as_deref())?,
             }));
         }
         if let Some(call) = call {

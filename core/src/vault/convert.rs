@@ -58,6 +58,7 @@ const VALUES: [(&str, &str, Columns); 13] = [
             ("text", Text(P::InteractionText)),
             ("text_stripped", Text(P::InteractionTextStripped)),
             ("raw_sha256", Text(P::InteractionRawSha256)),
+            ("authenticity", Text(P::InteractionAuthenticity)),
         ],
     ),
     (
@@ -68,7 +69,11 @@ const VALUES: [(&str, &str, Columns); 13] = [
     (
         "attachment",
         "id",
-        &[("name", Text(P::AttachmentName)), ("sha256", Text(P::AttachmentSha256))],
+        &[
+            ("name", Text(P::AttachmentName)),
+            ("sha256", Text(P::AttachmentSha256)),
+            ("content_id", Text(P::AttachmentContentId)),
+        ],
     ),
     (
         "call_detail",

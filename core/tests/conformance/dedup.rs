@@ -19,6 +19,7 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
     contact.native_id = Some("<1@example.fr>".to_owned());
     contact.occurred_at = NOW - 5;
     contact.flags = vec![Flag::Automatic];
+    contact.authenticity = Some("{\"by\":\"mx.example\"}".to_owned());
     contact.theme = Some("voirie".to_owned());
     contact.raw = Some(Raw::Inline {
         media_type: "message/rfc822",
@@ -29,11 +30,15 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
             name: "b.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
             blob: blob.clone(),
+            inline: false,
+            content_id: None,
         },
         NewAttachment {
             name: "a.png".to_owned(),
             media_type: "image/png".to_owned(),
             blob: blob.clone(),
+            inline: true,
+            content_id: Some("plan@x".to_owned()),
         },
     ];
     contact.call = Some(NewCall {
@@ -78,6 +83,13 @@ pub(crate) async fn a_contact_keeps_all_it_brought(place: &Place) {
         ("in", 1, NOW - 5)
     );
     assert_eq!(shown.flags, ["automatic"]);
+    assert_eq!(shown.row.authenticity.as_deref(), Some("{\"by\":\"mx.example\"}"));
+    let inline: Vec<_> = shown
+        .attachments
+        .iter()
+        .map(|one| (one.inline(), one.content_id.as_deref()))
+        .collect();
+    assert_eq!(inline, [(false, None), (true, Some("plan@x"))]);
     assert_eq!(shown.request_ids, std::slice::from_ref(&accepted.request_id));
     let names: Vec<&str> = shown.attachments.iter().map(|attachment| attachment.name.as_str()).collect();
     assert_eq!(names, ["b.pdf", "a.png"], "in the order in which they came");

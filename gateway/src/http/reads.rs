@@ -60,12 +60,13 @@ const fn sound(route: &'static str, action: &'static str, object: &'static str) 
 }
 
 /// Every route whose answer has personal data. One with a variable is about that thing, the others are lists.
-static TABLE: [Shown; 19] = [
+static TABLE: [Shown; 20] = [
     shown("/v1/requests", "listed", "requests"),
     shown("/v1/requests/{id}", "read", "request"),
     shown("/v1/requests/{id}/interactions", "read_interactions", "request"),
     shown("/v1/requests/{id}/history", "read_history", "request"),
     sound("/v1/interactions/{id}/raw", "read_raw", "interaction"),
+    shown("/v1/interactions/{id}/html", "read_html", "interaction"),
     shown("/v1/replies/{id}", "read", "reply"),
     shown("/v1/recordings/{id}", "read", "recording"),
     sound("/v1/recordings/{id}/audio", "listened", "recording"),

@@ -34,6 +34,7 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/recordings/{id}/waveform"),
         ("get", "/v1/attachments/{id}"),
         ("get", "/v1/interactions/{id}/raw"),
+        ("get", "/v1/interactions/{id}/html"),
         ("post", "/v1/interactions/{id}/move"),
         ("get", "/v1/changes"),
         ("get", "/v1/channels"),

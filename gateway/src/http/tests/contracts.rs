@@ -52,6 +52,7 @@ async fn a_contract_names_the_members_that_are_shown() {
     let whole = town.get(&format!("{path}/interactions")).await.json();
     let evidence = whole["items"][0]["id"].as_str().unwrap();
     get(format!("/v1/interactions/{evidence}/raw")).await.is_problem(404, "not-found");
+    get(format!("/v1/interactions/{evidence}/html")).await.is_problem(404, "not-found");
     get(format!("{path}/history")).await.is_problem(404, "not-found");
     assert_eq!(town.get(&format!("/v1/interactions/{evidence}/raw")).await.status, 200);
 }

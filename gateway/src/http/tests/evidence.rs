@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use voxea_core::artefact::{CallEnd, Ending, Quality, RecordingOutcome};
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::id;
-use voxea_core::contact::{Accepted, Contact, Dedup, NewAttachment, NewCall, NewRecording};
+use voxea_core::contact::{Accepted, Contact, Dedup, NewAttachment, NewCall, NewRecording, RAW_INLINE_BYTES, Raw};
 use voxea_core::outbox::Sender;
 use voxea_recorder::Key;
 use voxea_recorder::codec::Codec;
@@ -251,6 +251,47 @@ async fn every_form_has_ranges_also_of_an_encrypted_recording() {
 }
 
 #[tokio::test]
+async fn the_html_of_a_mail_runs_and_fetches_nothing() {
+    let town = Town::new().await;
+    let page = "From: a@b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<script>alert(1)</script><p>Un <b>trou</b><img src=\"cid:plan@x\"><img src=\"https://traceur.example/1.gif\">";
+    let large = format!("{page}{}", " ".repeat(300 * 1024));
+    for raw in [page.to_owned(), large] {
+        let bytes = Bytes::from(raw);
+        let blob = town.core.blobs.put(bytes.clone()).await.unwrap();
+        let accepted = contact(&town, Kind::Mailbox, Channel::Email, "x@example.fr", |contact| {
+            let media_type = "message/rfc822";
+            contact.raw = Some(if bytes.len() > RAW_INLINE_BYTES {
+                Raw::Stored { media_type, blob }
+            } else {
+                Raw::Inline { media_type, bytes }
+            });
+            contact.authenticity =
+                Some(json!({"by": "mx.example.fr", "spf": {"result": "pass", "domain": "b"}, "dkim": [], "dmarc": null}).to_string());
+        })
+        .await;
+        let got = town.get(&format!("/v1/interactions/{}/html", accepted.interaction_id)).await.json();
+        assert_eq!(got["id"], accepted.interaction_id);
+        assert_eq!(
+            got["html"].as_str().unwrap().trim(),
+            "<p>Un <b>trou</b><img src=\"cid:plan@x\"><img></p>"
+        );
+        assert_eq!(got["blocked"], 1);
+        let shown = town.get(&format!("/v1/requests/{}/interactions", accepted.request_id)).await.json();
+        assert_eq!(shown["items"][0]["authenticity"]["spf"], json!({"result": "pass", "domain": "b"}));
+    }
+    let visit = town.visit("Bonjour").await;
+    let shown = town
+        .get(&format!("/v1/requests/{}/interactions", visit["id"].as_str().unwrap()))
+        .await
+        .json();
+    let form = shown["items"][0]["id"].as_str().unwrap();
+    town.get(&format!("/v1/interactions/{form}/html"))
+        .await
+        .is_problem(404, "not-found");
+    town.get("/v1/interactions/x/html").await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
 async fn an_attachment_is_a_download_and_never_a_page() {
     let town = Town::new().await;
     let content = Bytes::from_static(b"<script>alert(1)</script>");
@@ -260,6 +301,8 @@ async fn an_attachment_is_a_download_and_never_a_page() {
             name: "relevé.html".into(),
             media_type: "text/html".into(),
             blob: blob.clone(),
+            inline: false,
+            content_id: None,
         }];
     })
     .await;

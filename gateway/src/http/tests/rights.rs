@@ -95,13 +95,15 @@ async fn request(town: &Town, number: usize, channel: Channel, theme: Option<&'s
     contact.theme = theme.map(str::to_owned);
     contact.raw = Some(Raw::Inline {
         media_type: "message/rfc822",
-        bytes: Bytes::from(format!("brut {mark}")),
+        bytes: Bytes::from(format!("Content-Type: text/html\n\n<p>brut {mark}</p>")),
     });
     let blob = town.core.blobs.put(Bytes::from(format!("fichier {mark}"))).await.unwrap();
     contact.attachments = vec![NewAttachment {
         name: format!("{mark}.txt"),
         media_type: "text/plain".to_owned(),
         blob,
+        inline: false,
+        content_id: None,
     }];
     let mut citizen = NewCitizen::new(CitizenKind::Person);
     citizen.family_name = Some(format!("Famille {mark}"));
@@ -365,6 +367,7 @@ async fn nobody_is_shown_a_byte_of_what_they_do_not_reach() {
         "/v1/requests/{id}/interactions",
         "/v1/requests/{id}/history",
         "/v1/interactions/{id}/raw",
+        "/v1/interactions/{id}/html",
         "/v1/replies/{id}",
         "/v1/recordings/{id}",
         "/v1/recordings/{id}/audio",

@@ -15,6 +15,7 @@ use crate::http::extract::Id;
 use crate::http::openapi::{Keyed, One};
 use crate::http::problem::Problem;
 use crate::http::shape::{Shaped, may_see, shape};
+use crate::http::v1::mails::Authenticity;
 use crate::http::{download, files};
 
 /// The contacts of a request.
@@ -54,8 +55,11 @@ pub(super) struct Interaction {
     received_at: String,
     /// The peer's own id: Message-ID, Call-ID.
     native_id: Option<String>,
-    /// `undecodable`, `partial`, `redelivered`, `oversize`, `automatic`, …
+    /// `undecodable`, `partial`, `redelivered`, `oversize`, `truncated`, `automatic`, `list`, `spam`, `signed`, `encrypted`,
+    /// `invitation`, `tnef`, `quarantined`, …
     flags: Vec<String>,
+    /// Of a mail: what the server that `authserv_id` names found out about its sender (RFC 8601). Null where none is named.
+    authenticity: Option<Authenticity>,
     /// How often the peer delivered it.
     deliveries: i64,
     /// Of the artefact at `/v1/interactions/{id}/raw`, hexadecimal.
@@ -81,6 +85,10 @@ pub(super) struct Attachment {
     size: i64,
     /// Of its content, hexadecimal.
     sha256: String,
+    /// It belongs into the text, as an image of a mail's HTML does, rather than beside it.
+    inline: bool,
+    /// By which `/v1/interactions/{id}/html` names it, as `cid:…` (RFC 2392).
+    content_id: Option<String>,
 }
 
 /// A recording at `/v1/recordings/{id}`.
@@ -223,6 +231,7 @@ impl From<Shown> for Interaction {
             received_at: rfc3339(row.received_at),
             native_id: row.native_id,
             flags: shown.flags,
+            authenticity: row.authenticity.and_then(|text| serde_json::from_str(&text).ok()),
             deliveries: row.deliveries,
             raw_sha256: row.raw_sha256,
             attachments: shown.attachments.into_iter().map(Attachment::from).collect(),
@@ -235,11 +244,13 @@ impl From<Shown> for Interaction {
 impl From<AttachmentOf> for Attachment {
     fn from(row: AttachmentOf) -> Self {
         Self {
+            inline: row.inline(),
             id: row.id,
             name: row.name,
             r#type: row.media_type,
             size: row.size,
             sha256: row.sha256,
+            content_id: row.content_id,
         }
     }
 }

@@ -17,6 +17,7 @@ mod intake;
 mod interactions;
 mod jobs;
 mod lookup;
+mod mails;
 mod me;
 mod moves;
 mod oidc;
@@ -46,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(history::of_request))
         .routes(routes!(interactions::of_request))
         .routes(routes!(interactions::raw))
+        .routes(routes!(mails::html))
         .routes(routes!(replies::post))
         .routes(routes!(replies::get, replies::cancel))
         .routes(routes!(sms::preview))

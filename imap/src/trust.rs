@@ -1,0 +1,71 @@
+//! Which mail server's word counts about the mails of a mailbox.
+
+use voxea_core::base::settings::Section;
+
+/// What the operator trusts; nothing unless they say so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The name under which the town's own server writes `Authentication-Results` (RFC 8601 §2.5).
+    pub authserv_id: Option<String>,
+    /// The field by which the town's own server marks spam, and how its value begins.
+    pub spam: Option<(String, String)>,
+}
+
+impl Trust {
+    /// Reads `authserv_id` and `spam_header` of a `[[mailbox]]`. What is wrong is noted in the section's problems.
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let authserv_id = section.string("authserv_id");
+        if authserv_id
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == ';'))
+        {
+            section.problem(
+                "authserv_id",
+                "must be the name with which your server begins Authentication-Results, as in authserv_id = \"mx.example.fr\"",
+            );
+        }
+        let spam = section.string("spam_header").and_then(|text| {
+            let split = text
+                .split_once(':')
+                .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+            let sound =
+                split.filter(|(name, value)| !value.is_empty() && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()));
+            if sound.is_none() {
+                section.problem(
+                    "spam_header",
+                    "must be a field and how its value begins, as in spam_header = \"X-Spam-Flag: YES\"",
+                );
+            }
+            sound
+        });
+        Self { authserv_id, spam }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use voxea_core::base::settings::{Problems, parse};
+
+    fn read(text: &str) -> (Trust, Vec<String>) {
+        let node = parse(text).unwrap();
+        let problems = Problems::new();
+        let trust = Trust::read(&Section::root(&node, Path::new("/nowhere"), &problems));
+        (trust, problems.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn nobody_is_trusted_unless_named() {
+        assert_eq!(read(""), (Trust::default(), Vec::new()));
+        let (trust, problems) = read("authserv_id = \"mx.example.fr\"\nspam_header = \"X-Spam-Flag: YES\"\n");
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(trust.authserv_id.as_deref(), Some("mx.example.fr"));
+        assert_eq!(trust.spam, Some(("X-Spam-Flag".to_owned(), "YES".to_owned())));
+        let (_, problems) = read("authserv_id = \"a b\"\nspam_header = \"X-Spam-Flag\"\n");
+        assert!(
+            problems.len() == 2 && problems[0].starts_with("line 1: authserv_id: ") && problems[1].starts_with("line 2: spam_header: "),
+            "{problems:?}"
+        );
+    }
+}
