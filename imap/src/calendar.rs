@@ -105,12 +105,7 @@ pub fn read(text: &str) -> Option<Invitation> {
                 components.truncate(8);
                 components.push(property.value.to_ascii_uppercase());
             }
-            "END" => {
-                if components.pop().as_deref() == Some("VEVENT") {
-                    event = true;
-                    break;
-                }
-            }
+            "END" => event = components.pop().as_deref() == Some("VEVENT"),
             "METHOD" if components.len() <= 1 => method = property.value.to_ascii_uppercase(),
             // A reminder inside the event has a summary of its own.
             name if components.last().map(String::as_str) == Some("VEVENT") => {
@@ -120,6 +115,9 @@ pub fn read(text: &str) -> Option<Invitation> {
                 found.take(&property);
             }
             _ => {}
+        }
+        if event {
+            break;
         }
     }
     found.method = match method.as_str() {

@@ -213,7 +213,7 @@ fn introduction(lines: &[&str]) -> Option<usize> {
     let begins = ["le ", "on ", "en date du ", "am "].iter().any(|start| first.starts_with(start));
     // "Mairie <mairie@example.fr> a écrit le 24/11/2026 :"
     let named = first.len() <= 300 && first.contains('@') && (first.contains(" a écrit") || first.contains(" wrote"));
-    if !begins && !(named && first.ends_with(':')) {
+    if !(begins || named && first.ends_with(':')) {
         return None;
     }
     let mut whole = String::new();

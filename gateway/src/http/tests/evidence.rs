@@ -254,7 +254,7 @@ async fn every_form_has_ranges_also_of_an_encrypted_recording() {
 async fn the_html_of_a_mail_runs_and_fetches_nothing() {
     let town = Town::new().await;
     let page = "From: a@b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<script>alert(1)</script><p>Un <b>trou</b><img src=\"cid:plan@x\"><img src=\"https://traceur.example/1.gif\">";
-    let large = format!("{page}{}", " ".repeat(300 * 1024));
+    let large = format!("{page}<!--{}-->", " ".repeat(300 * 1024));
     for raw in [page.to_owned(), large] {
         let bytes = Bytes::from(raw);
         let blob = town.core.blobs.put(bytes.clone()).await.unwrap();
