@@ -16,7 +16,7 @@ fuzz_target!(init: contain("mail-parser"), |data: &[u8]| {
     if let Some(text) = &mail.text {
         assert!(!text.contains(['\0', '\r']));
         assert!(text.len() <= mime::TEXT_BYTES);
-        bounded(|| quote::strip(text));
+        bounded(|| quote::strip(text, mail.subject.as_deref()));
     }
     for kept in [&mail.subject, &mail.from, &mail.from_name, &mail.to, &mail.message_id].into_iter().flatten() {
         assert!(!kept.contains(['\0', '\r', '\n']), "one line and no NUL: {kept:?}");
