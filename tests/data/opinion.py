@@ -35,7 +35,7 @@ def bytes_of(part):
     if part.get_content_maintype() == "message":
         # A message is not decoded but parsed; its own bytes are what was between the boundaries.
         inner = part.get_payload()
-        return inner[0].as_bytes(policy=email.policy.compat32) if inner and not isinstance(inner, str) else b""
+        return inner[0].as_bytes(policy=email.policy.compat32.clone(linesep="\r\n")) if inner and not isinstance(inner, str) else b""
     return part.get_payload(decode=True) or b""
 
 

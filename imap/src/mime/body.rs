@@ -6,8 +6,10 @@ use super::{TEXT_BYTES, files, part};
 use crate::calendar::{self, Invitation};
 use crate::{html, name};
 
-/// Most octets of a text part that are looked at, encoded: what is kept is a quarter of it at most, and markup goes.
+/// Most octets of a mail's text parts that are looked at, encoded: what is kept is a quarter of it at most, and markup goes.
 const ENCODED_BYTES: usize = 4 * TEXT_BYTES;
+/// The same of its HTML, which costs more to look at.
+const HTML_BYTES: usize = 2 * TEXT_BYTES;
 
 /// The text parts together; a mail of HTML alone is rendered. And whether it was cut.
 pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) {
@@ -16,19 +18,14 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
     } else {
         &message.text_body
     };
-    let mut cut_short = false;
+    let mut reading = Reading::default();
     let mut whole = String::new();
     for one in bodies.iter().filter_map(|id| message.part(*id)) {
-        let Some(piece) = readable(one, raw) else { continue };
-        cut_short |= one.raw_end_offset().saturating_sub(one.raw_body_offset()) as usize > ENCODED_BYTES;
+        let Some(piece) = reading.readable(one, raw) else { continue };
         if !whole.is_empty() && !piece.trim().is_empty() {
             whole.push('\n');
         }
         whole.push_str(&piece);
-        if whole.len() > ENCODED_BYTES {
-            cut_short = true;
-            break;
-        }
     }
     if whole.trim().is_empty() {
         // An empty text beside a full HTML, or a text whose encoding is so broken that the parser took it for a file.
@@ -37,7 +34,7 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
             .filter_map(|id| message.part(*id))
             .filter(|one| one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
             .filter(|one| !files::is_file(one, raw))
-            .filter_map(|one| readable(one, raw))
+            .filter_map(|one| reading.readable(one, raw))
             .find(|piece| !piece.trim().is_empty());
         whole = rendered.unwrap_or(whole);
     }
@@ -46,17 +43,40 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
     let cut = name::cut(clean, TEXT_BYTES);
     (
         (!cut.trim().is_empty()).then(|| cut.to_owned()),
-        cut_short || cut.len() < clean.len(),
+        reading.cut || cut.len() < clean.len(),
     )
 }
 
-/// The text of a part that is one.
-fn readable(one: &MessagePart<'_>, raw: &[u8]) -> Option<String> {
-    let kind = part::content_type(one, raw);
-    match (&one.body, kind.value.as_str()) {
-        (PartType::Html(_), _) | (PartType::Text(_), "text/html") => Some(html::text(&part::text(one, raw, &kind, ENCODED_BYTES))),
-        (PartType::Text(_), _) => Some(part::text(one, raw, &kind, ENCODED_BYTES)),
-        _ => None,
+/// How much of a mail's texts was looked at.
+#[derive(Debug, Default)]
+struct Reading {
+    encoded: usize,
+    html: usize,
+    /// Some of it was not.
+    cut: bool,
+}
+
+impl Reading {
+    /// The text of a part that is one, as far as there is room.
+    fn readable(&mut self, one: &MessagePart<'_>, raw: &[u8]) -> Option<String> {
+        let kind = part::content_type(one, raw);
+        let html = match (&one.body, kind.value.as_str()) {
+            (PartType::Html(_), _) | (PartType::Text(_), "text/html") => true,
+            (PartType::Text(_), _) => false,
+            _ => return None,
+        };
+        let length = one.raw_end_offset().saturating_sub(one.raw_body_offset()) as usize;
+        let room = ENCODED_BYTES.saturating_sub(self.encoded);
+        let room = if html {
+            room.min(HTML_BYTES.saturating_sub(self.html))
+        } else {
+            room
+        };
+        self.cut |= length > room;
+        self.encoded += length.min(room);
+        self.html += if html { length.min(room) } else { 0 };
+        let text = part::text(one, raw, &kind, room);
+        Some(if html { html::text(&text) } else { text })
     }
 }
 
