@@ -2,27 +2,29 @@
 //!
 //! - Its errors quote the server's bytes, mails and all: [`Trouble`] says the same without them.
 //! - It has no timeouts: the socket below has (see [`crate::limit`]), and each command has one here.
-//! - A FETCH that the server refuses, or that ends with the connection, looks like a short answer: what is missing is
-//!   asked for again.
+//! - It takes the end of the connection for the end of an answer: commands go through [`crate::wire`].
 //! - An IDLE on which the server chats never times out: the deadline is ours.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use async_imap::error::Error;
 use async_imap::extensions::idle::IdleResponse;
-use async_imap::types::{Fetch, UnsolicitedResponse};
-use async_imap::{Client, Session};
+use async_imap::imap_proto::{AttributeValue, Capability, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
+use async_imap::types::UnsolicitedResponse;
+use async_imap::{Authenticator, Client, Session};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use mail_parser::DateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Config, Security};
-use crate::limit::{Limited, TooLarge};
+use crate::limit::Limited;
+use crate::oauth::{self, Mechanism};
 use crate::planner::Listed;
+use crate::trouble::{Code, Trouble, lost, refused_folder, refused_login, trouble};
+use crate::wire::{self, quoted, set};
 use crate::{name, tls, utf7};
 
 /// How long a connection, a login and a command may take.
@@ -37,23 +39,6 @@ const HEADER_BYTES: u32 = 256 * 1024;
 /// What a mail may have beyond its RFC822.SIZE, which some servers count with LF for CRLF.
 const SLACK: u64 = 4 * 1024 * 1024;
 
-/// What ended a connection, or a command.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// The network or the server failed; another connection may work.
-    #[error("{0}")]
-    Lost(String),
-    /// The server does not accept the credentials, or the certificate or the folder are wrong.
-    #[error("{0}")]
-    Wrong(String),
-    /// The server refused the command; the connection lives.
-    #[error("the server refused: {0}")]
-    Refused(String),
-    /// A mail is larger than the server had said; the connection is lost.
-    #[error("a mail is larger than the server had said")]
-    TooLarge,
-}
-
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Socket for S {}
 
@@ -63,8 +48,19 @@ type Stream = Limited<Box<dyn Socket>>;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Offers {
     pub(crate) idle: bool,
-    moves: bool,
-    uid_expunge: bool,
+    pub(crate) moves: bool,
+    pub(crate) uid_expunge: bool,
+}
+
+/// A folder as SELECT, EXAMINE or STATUS tell of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Folder {
+    /// UIDVALIDITY; 0 when the server does not say.
+    pub(crate) validity: u32,
+    /// UIDNEXT; 0 when the server does not say.
+    pub(crate) next: u32,
+    /// How many mails it holds.
+    pub(crate) mails: u32,
 }
 
 /// A logged-in connection. Its session is away while it idles.
@@ -74,6 +70,8 @@ pub(crate) struct Connection {
     /// The address really reached.
     pub(crate) peer: String,
     cap: u32,
+    /// The server has spoken of new mails since the last time that was asked.
+    heard: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -111,101 +109,153 @@ impl Connection {
             within(COMMAND, client.run_command_and_check_ok("STARTTLS", None))
                 .await
                 .map_err(|trouble| match trouble {
-                    Trouble::Refused(_) => Trouble::Wrong("the server has no STARTTLS; security = \"tls\" may be right".to_owned()),
+                    Trouble::Refused { .. } => Trouble::Wrong("the server has no STARTTLS; security = \"tls\" may be right".to_owned()),
                     other => other,
                 })?;
             // What came in clear after STARTTLS is dropped with the client's buffer.
             let socket = secure(config, client.into_inner().into_inner()).await?;
             client = Client::new(limited(socket));
         }
-        let login = timeout(COMMAND, client.login(utf8_login(&config.user), config.password.reveal())).await;
-        let mut session = login
-            .map_err(|_| lost("the login took too long"))?
-            .map_err(|(error, _)| refused_login(error))?;
-        let found = within(COMMAND, session.capabilities()).await?;
-        let offers = Offers {
-            idle: found.has_str("IDLE"),
-            moves: found.has_str("MOVE"),
-            uid_expunge: found.has_str("UIDPLUS"),
-        };
-        Ok(Self {
+        let session = log_in(client, config).await?;
+        let mut connection = Self {
             session: Some(session),
-            offers,
+            offers: Offers::default(),
             peer,
             cap: config.oversize.saturating_add(SLACK as u32 / 2),
+            heard: false,
+        };
+        connection.offers = connection.capabilities().await?;
+        Ok(connection)
+    }
+
+    async fn capabilities(&mut self) -> Result<Offers, Trouble> {
+        let mut offers = Offers::default();
+        self.ask(COMMAND, "CAPABILITY", |answer| {
+            let Response::Capabilities(found) = answer else { return };
+            let has = |name: &str| {
+                let named = |one: &Capability<'_>| matches!(one, Capability::Atom(atom) if atom.eq_ignore_ascii_case(name));
+                found.iter().any(named)
+            };
+            offers.idle |= has("IDLE");
+            offers.moves |= has("MOVE");
+            offers.uid_expunge |= has("UIDPLUS");
         })
+        .await?;
+        Ok(offers)
     }
 
     fn session(&mut self) -> Result<&mut Session<Stream>, Trouble> {
         self.session.as_mut().ok_or_else(|| lost("the connection is closed"))
     }
 
-    /// SELECT: UIDVALIDITY and UIDNEXT (0 when the server does not say).
-    pub(crate) async fn select(&mut self, folder: &str) -> Result<(u32, u32), Trouble> {
-        let selected = within(COMMAND, self.session()?.select(utf7::encode(folder)))
-            .await
-            .map_err(|trouble| match trouble {
-                Trouble::Refused(words) => Trouble::Wrong(format!("the folder cannot be selected: {words}")),
-                other => other,
-            })?;
-        let validity = selected
-            .uid_validity
-            .ok_or_else(|| Trouble::Wrong("the server has no UIDVALIDITY for this folder, so its mails cannot be told apart".to_owned()))?;
-        Ok((validity, selected.uid_next.unwrap_or(0)))
+    /// Sends a command, hands its untagged answers on and hears what the server says of new mails beside them.
+    async fn ask(&mut self, limit: Duration, command: &str, mut each: impl FnMut(&Response<'_>)) -> Result<(), Trouble> {
+        let mut heard = false;
+        let asked = wire::ask(self.session()?, limit, command, |answer| {
+            heard |= matches!(answer, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)));
+            each(answer);
+        })
+        .await;
+        self.heard |= heard;
+        asked
     }
 
-    /// EXAMINE: how many mails the folder holds. Changes nothing, not even `\\Recent`.
-    pub(crate) async fn examine(&mut self, folder: &str) -> Result<u32, Trouble> {
-        Ok(within(COMMAND, self.session()?.examine(utf7::encode(folder))).await?.exists)
+    /// SELECT. [`Trouble::Wrong`] without UIDVALIDITY.
+    pub(crate) async fn select(&mut self, folder: &str) -> Result<Folder, Trouble> {
+        let selected = self.enter("SELECT", folder).await?;
+        if selected.validity == 0 {
+            return Err(Trouble::Wrong(
+                "the server has no UIDVALIDITY for this folder, so its mails cannot be told apart".to_owned(),
+            ));
+        }
+        Ok(selected)
+    }
+
+    /// EXAMINE. Changes nothing, not even `\\Recent`.
+    pub(crate) async fn examine(&mut self, folder: &str) -> Result<Folder, Trouble> {
+        self.enter("EXAMINE", folder).await
+    }
+
+    async fn enter(&mut self, how: &str, folder: &str) -> Result<Folder, Trouble> {
+        let mut entered = Folder::default();
+        let command = format!("{how} {}", quoted(&utf7::encode(folder)));
+        self.ask(COMMAND, &command, |answer| match answer {
+            Response::MailboxData(MailboxDatum::Exists(mails)) => entered.mails = *mails,
+            Response::Data {
+                status: Status::Ok,
+                outcome,
+            } => match outcome.code {
+                Some(ResponseCode::UidValidity(validity)) => entered.validity = validity,
+                Some(ResponseCode::UidNext(next)) => entered.next = next,
+                _ => {}
+            },
+            _ => {}
+        })
+        .await
+        .map_err(|trouble| refused_folder(folder, trouble))?;
+        // What it tells of at the entrance is what the search will find.
+        self.heard = false;
+        Ok(entered)
     }
 
     /// NOOP, so that the server shows what came, then UID SEARCH.
     pub(crate) async fn search(&mut self, from: u32, also: &[u32]) -> Result<Vec<u32>, Trouble> {
-        let session = self.session()?;
-        within(COMMAND, session.noop()).await?;
+        self.ask(COMMAND, "NOOP", |_| ()).await?;
         let wanted = if also.is_empty() {
             format!("{from}:*")
         } else {
             format!("{},{from}:*", set(also))
         };
-        Ok(within(COMMAND, session.uid_search(format!("UID {wanted}")))
-            .await?
-            .into_iter()
-            .collect())
+        self.uids(&format!("UID {wanted}")).await
     }
 
-    /// RFC822.SIZE and INTERNALDATE.
-    pub(crate) async fn sizes(&mut self, uids: &[u32]) -> Result<Vec<Listed>, Trouble> {
-        let mut listed = Vec::with_capacity(uids.len());
-        self.fetch_with(uids, "(UID RFC822.SIZE INTERNALDATE)", |fetch| {
-            if let (Some(uid), Some(size)) = (fetch.uid, fetch.size) {
-                listed.push(Listed {
-                    uid,
-                    size,
-                    internal_ms: fetch.internal_date().map_or(0, |date| date.timestamp_millis()),
-                });
+    /// UID SEARCH by any criteria.
+    pub(crate) async fn uids(&mut self, criteria: &str) -> Result<Vec<u32>, Trouble> {
+        let mut found = Vec::new();
+        self.ask(COMMAND, &format!("UID SEARCH {criteria}"), |answer| {
+            if let Response::MailboxData(MailboxDatum::Search(uids)) = answer {
+                found.extend_from_slice(uids);
             }
         })
         .await?;
-        Ok(listed)
+        Ok(found)
     }
 
-    /// The bytes of mails, without marking them: whole, or their headers alone.
+    /// RFC822.SIZE and INTERNALDATE, into `listed`, where what came before a failure stays.
+    pub(crate) async fn sizes(&mut self, uids: &[u32], listed: &mut Vec<Listed>) -> Result<(), Trouble> {
+        let command = format!("UID FETCH {} (UID RFC822.SIZE INTERNALDATE)", set(uids));
+        self.ask(FETCH, &command, |answer| {
+            let Response::Fetch(_, attributes) = answer else { return };
+            let (mut uid, mut size, mut internal_ms) = (None, None, 0);
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(found) => uid = Some(*found),
+                    AttributeValue::Rfc822Size(found) => size = Some(*found),
+                    AttributeValue::InternalDate(date) => internal_ms = milliseconds(date),
+                    _ => {}
+                }
+            }
+            if let (Some(uid), Some(size)) = (uid, size) {
+                listed.push(Listed { uid, size, internal_ms });
+            }
+        })
+        .await
+    }
+
+    /// The bytes of mails, without marking them: whole, or their headers alone; into `mails`, where what came before a failure
+    /// stays. A mail that is gone is left out.
     ///
     /// [`Trouble::Refused`] when a mail that is there did not come.
-    pub(crate) async fn fetch(&mut self, whole: &[u32], headers: &[u32]) -> Result<Vec<(u32, Bytes)>, Trouble> {
-        let mut mails = Vec::with_capacity(whole.len() + headers.len());
+    pub(crate) async fn fetch(&mut self, whole: &[u32], headers: &[u32], mails: &mut Vec<(u32, Bytes)>) -> Result<(), Trouble> {
         let body = format!("(UID BODY.PEEK[]<0.{}>)", self.cap);
-        for (uids, query) in [(whole, body), (headers, format!("(UID BODY.PEEK[HEADER]<0.{HEADER_BYTES}>)"))] {
-            if uids.is_empty() {
-                continue;
+        let header = format!("(UID BODY.PEEK[HEADER]<0.{HEADER_BYTES}>)");
+        let mut refusal = None;
+        for (uids, query) in [(whole, body), (headers, header)] {
+            match self.bodies(uids, &query, mails).await {
+                // It may be that a mail is gone.
+                Err(trouble @ Trouble::Refused { .. }) => refusal = Some(trouble),
+                other => other?,
             }
-            self.fetch_with(uids, &query, |fetch| {
-                if let (Some(uid), Some(bytes)) = (fetch.uid, fetch.body().or_else(|| fetch.header())) {
-                    mails.push((uid, Bytes::copy_from_slice(bytes)));
-                }
-            })
-            .await?;
         }
         let missing: Vec<u32> = whole
             .iter()
@@ -213,86 +263,93 @@ impl Connection {
             .copied()
             .filter(|uid| mails.iter().all(|(came, _)| came != uid))
             .collect();
-        if missing.is_empty() {
-            return Ok(mails);
+        if missing.is_empty() || self.uids(&format!("UID {}", set(&missing))).await?.is_empty() {
+            return Ok(());
         }
-        let there = within(COMMAND, self.session()?.uid_search(format!("UID {}", set(&missing)))).await?;
-        if there.is_empty() {
-            Ok(mails)
-        } else {
-            Err(Trouble::Refused("it did not send a mail that is there".to_owned()))
-        }
+        Err(refusal.unwrap_or_else(|| Trouble::Refused {
+            words: "it did not send a mail that is there".to_owned(),
+            code: Code::Other,
+        }))
     }
 
-    async fn fetch_with(&mut self, uids: &[u32], query: &str, mut each: impl FnMut(&Fetch)) -> Result<(), Trouble> {
-        let session = self.session()?;
-        within(FETCH, async {
-            let mut answers = session.uid_fetch(set(uids), query).await?;
-            while let Some(fetch) = answers.try_next().await? {
-                each(&fetch);
+    /// BODY sections of mails by UID.
+    pub(crate) async fn bodies(&mut self, uids: &[u32], query: &str, mails: &mut Vec<(u32, Bytes)>) -> Result<(), Trouble> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        self.ask(FETCH, &format!("UID FETCH {} {query}", set(uids)), |answer| {
+            let Response::Fetch(_, attributes) = answer else { return };
+            let (mut uid, mut bytes) = (None, None);
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(found) => uid = Some(*found),
+                    AttributeValue::BodySection { data: Some(data), .. }
+                    | AttributeValue::Rfc822(Some(data))
+                    | AttributeValue::Rfc822Header(Some(data)) => bytes = Some(Bytes::copy_from_slice(data)),
+                    _ => {}
+                }
             }
-            Ok(())
+            if let (Some(uid), Some(bytes)) = (uid, bytes) {
+                mails.push((uid, bytes));
+            }
         })
         .await
     }
 
-    /// Marks mails `\Seen`.
-    pub(crate) async fn mark_seen(&mut self, uids: &[u32]) -> Result<(), Trouble> {
-        let session = self.session()?;
-        within(COMMAND, async {
-            session
-                .uid_store(set(uids), "+FLAGS.SILENT (\\Seen)")
-                .await?
-                .try_for_each(|_| async { Ok(()) })
-                .await
-        })
-        .await
+    /// Adds flags to mails.
+    pub(crate) async fn flag(&mut self, uids: &[u32], flags: &str) -> Result<(), Trouble> {
+        self.ask(COMMAND, &format!("UID STORE {} +FLAGS.SILENT ({flags})", set(uids)), |_| ())
+            .await
     }
 
-    /// Moves mails to a folder, which is made when it is missing.
-    pub(crate) async fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<(), Trouble> {
-        let folder = utf7::encode(folder);
-        match self.try_move(uids, &folder).await {
-            Err(Trouble::Refused(_)) => {
-                let session = self.session()?;
-                // It may be there already, and the move have failed for another reason; the second try tells.
-                let _ = within(COMMAND, session.create(&folder)).await;
-                self.try_move(uids, &folder).await
+    /// STATUS of a folder that is not selected.
+    pub(crate) async fn status(&mut self, folder: &str) -> Result<Folder, Trouble> {
+        let mut stands = Folder::default();
+        let command = format!("STATUS {} (MESSAGES UIDNEXT UIDVALIDITY)", quoted(&utf7::encode(folder)));
+        self.ask(COMMAND, &command, |answer| {
+            let Response::MailboxData(MailboxDatum::Status { status, .. }) = answer else {
+                return;
+            };
+            for attribute in status {
+                match attribute {
+                    StatusAttribute::Messages(mails) => stands.mails = *mails,
+                    StatusAttribute::UidNext(next) => stands.next = *next,
+                    StatusAttribute::UidValidity(validity) => stands.validity = *validity,
+                    _ => {}
+                }
             }
-            other => other,
-        }
-    }
-
-    async fn try_move(&mut self, uids: &[u32], folder: &str) -> Result<(), Trouble> {
-        let offers = self.offers;
-        let session = self.session()?;
-        let uids = set(uids);
-        if offers.moves {
-            return within(COMMAND, session.uid_mv(&uids, folder)).await;
-        }
-        within(COMMAND, session.uid_copy(&uids, folder)).await?;
-        within(COMMAND, async {
-            session
-                .uid_store(&uids, "+FLAGS.SILENT (\\Seen \\Deleted)")
-                .await?
-                .try_for_each(|_| async { Ok(()) })
-                .await
         })
         .await?;
-        // Without UIDPLUS an EXPUNGE would remove what others have marked; then the mark is all.
-        if offers.uid_expunge {
-            within(COMMAND, async {
-                session.uid_expunge(&uids).await?.try_for_each(|_| async { Ok(()) }).await
-            })
-            .await?;
-        }
-        Ok(())
+        Ok(stands)
+    }
+
+    /// CREATE.
+    pub(crate) async fn create(&mut self, folder: &str) -> Result<(), Trouble> {
+        self.ask(COMMAND, &format!("CREATE {}", quoted(&utf7::encode(folder))), |_| ())
+            .await
+    }
+
+    /// UID MOVE (RFC 6851).
+    pub(crate) async fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<(), Trouble> {
+        let command = format!("UID MOVE {} {}", set(uids), quoted(&utf7::encode(folder)));
+        self.ask(COMMAND, &command, |_| ()).await
+    }
+
+    /// UID COPY: all of them, or none when it is refused (RFC 9051 §6.4.7).
+    pub(crate) async fn copy(&mut self, uids: &[u32], folder: &str) -> Result<(), Trouble> {
+        let command = format!("UID COPY {} {}", set(uids), quoted(&utf7::encode(folder)));
+        self.ask(COMMAND, &command, |_| ()).await
+    }
+
+    /// UID EXPUNGE (RFC 4315).
+    pub(crate) async fn expunge(&mut self, uids: &[u32]) -> Result<(), Trouble> {
+        self.ask(COMMAND, &format!("UID EXPUNGE {}", set(uids)), |_| ()).await
     }
 
     /// Whether the server has spoken of new mails outside IDLE since the last time this was asked.
     pub(crate) fn heard_of_new(&mut self) -> bool {
-        let Some(session) = self.session.as_ref() else { return false };
-        let mut heard = false;
+        let mut heard = std::mem::take(&mut self.heard);
+        let Some(session) = self.session.as_ref() else { return heard };
         while let Ok(response) = session.unsolicited_responses.try_recv() {
             heard |= matches!(response, UnsolicitedResponse::Exists(_) | UnsolicitedResponse::Recent(_));
         }
@@ -332,6 +389,56 @@ impl Connection {
     }
 }
 
+/// By password, or by a token.
+async fn log_in(client: Client<Stream>, config: &Config) -> Result<Session<Stream>, Trouble> {
+    let slow = || lost("the login took too long");
+    let user = utf8_login(&config.user);
+    let Some(tokens) = &config.oauth else {
+        let login = timeout(COMMAND, client.login(user, config.password.reveal())).await;
+        return login.map_err(|_| slow())?.map_err(|(error, _)| refused_login(error));
+    };
+    let shown = tokens.token().await?;
+    let (name, after) = match tokens.mechanism() {
+        // What the server says of a refusal is answered so that it ends (RFC 7628 §3.2.3).
+        Mechanism::Oauthbearer => ("OAUTHBEARER", "\x01"),
+        Mechanism::Xoauth2 => ("XOAUTH2", ""),
+    };
+    let place = (config.server.host.as_str(), config.server.port);
+    let said = Words {
+        first: Some(oauth::first_words(tokens.mechanism(), &user, place, &shown.token)),
+        after,
+    };
+    let login = timeout(COMMAND, client.authenticate(name, said)).await.map_err(|_| slow())?;
+    match login.map_err(|(error, _)| refused_login(error)) {
+        Err(Trouble::Denied(_)) => {
+            tokens.refused(&shown.token).await;
+            Err(if shown.fresh {
+                Trouble::Denied(format!(
+                    "the server refuses a token that was just given for it ({name}): the client may not read this mailbox, scope is \
+                     wrong, or user is not its owner"
+                ))
+            } else {
+                lost("the server takes our token no longer; a new one is fetched")
+            })
+        }
+        other => other,
+    }
+}
+
+/// What we say in a SASL exchange: the first words, then the same to whatever the server says.
+struct Words {
+    first: Option<String>,
+    after: &'static str,
+}
+
+impl Authenticator for Words {
+    type Response = String;
+
+    fn process(&mut self, _: &[u8]) -> String {
+        self.first.take().unwrap_or_else(|| self.after.to_owned())
+    }
+}
+
 async fn secure(config: &Config, socket: Box<dyn Socket>) -> Result<Box<dyn Socket>, Trouble> {
     let (connector, name) = tls::connector(&config.server.host, config.server.ca_file.as_deref()).map_err(Trouble::Wrong)?;
     let stream = timeout(CONNECT, connector.connect(name, socket))
@@ -357,82 +464,16 @@ async fn within<T>(limit: Duration, command: impl Future<Output = Result<T, Erro
         .map_err(trouble)
 }
 
-fn lost(words: &str) -> Trouble {
-    Trouble::Lost(words.to_owned())
-}
-
-/// An error in our words; async-imap's quote the server's bytes.
-fn trouble(error: Error) -> Trouble {
-    match error {
-        Error::Io(error) => {
-            let too_large = error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>());
-            match (too_large, error.kind()) {
-                (Some(_), _) => Trouble::TooLarge,
-                (None, io::ErrorKind::Other) => lost("the server's answer cannot be read"),
-                (None, io::ErrorKind::TimedOut) => lost("the server is silent"),
-                (None, kind) => Trouble::Lost(format!("the connection failed: {kind}")),
-            }
-        }
-        Error::ConnectionLost => lost("the server closed the connection"),
-        Error::No(words) | Error::Bad(words) => Trouble::Refused(name::line(&words, 200)),
-        Error::Validate(_) => Trouble::Wrong("the configuration holds a line break where IMAP allows none".to_owned()),
-        _ => lost("the server's answer cannot be read"),
-    }
-}
-
-/// A refused login is the operator's to repair, unless the server says that it is only busy (RFC 5530 §3).
-fn refused_login(error: Error) -> Trouble {
-    match error {
-        Error::No(words) | Error::Bad(words) => {
-            let lower = words.to_lowercase();
-            let busy = [
-                "unavailable",
-                "inuse",
-                "limit",
-                "temporar",
-                "too many",
-                "maximum number",
-                "try again",
-                "internal error",
-            ];
-            if busy.iter().any(|word| lower.contains(word)) {
-                lost("the server is too busy for another login")
-            } else {
-                Trouble::Wrong("the server refuses the login; user or password_file is wrong".to_owned())
-            }
-        }
-        other => trouble(other),
-    }
-}
-
 /// A login name without what ends a quoted string's line; the configuration has refused such names already.
 fn utf8_login(user: &str) -> String {
     user.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// A sequence set with ranges: `1:3,7`.
-fn set(uids: &[u32]) -> String {
-    let mut sorted = uids.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for uid in sorted {
-        match ranges.last_mut() {
-            Some((_, end)) if end.checked_add(1) == Some(uid) => *end = uid,
-            _ => ranges.push((uid, uid)),
-        }
-    }
-    let written: Vec<String> = ranges
-        .iter()
-        .map(|(start, end)| {
-            if start == end {
-                start.to_string()
-            } else {
-                format!("{start}:{end}")
-            }
-        })
-        .collect();
-    written.join(",")
+/// INTERNALDATE (RFC 9051 §9, date-time: `24-Nov-2026 09:00:00 +0100`) in milliseconds UTC; 0 when it cannot be read.
+fn milliseconds(date: &str) -> i64 {
+    let date = DateTime::parse_rfc822(&date.trim().replacen('-', " ", 2));
+    date.filter(DateTime::is_valid)
+        .map_or(0, |date| date.to_timestamp().saturating_mul(1000).max(0))
 }
 
 #[cfg(test)]
@@ -440,29 +481,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_short() {
-        assert_eq!(set(&[7, 1, 3, 2, 9, 10]), "1:3,7,9:10");
-    }
-
-    #[test]
-    fn errors_never_quote_the_server() {
-        let quoting = Error::Io(io::Error::other("Error during parsing of \"From: jeanne@example.fr\""));
-        assert_eq!(trouble(quoting).to_string(), "the server's answer cannot be read");
-        let large = Error::Io(io::Error::other(TooLarge { declared: 9, cap: 1 }));
-        assert_eq!(trouble(large), Trouble::TooLarge);
-    }
-
-    #[test]
-    fn a_busy_server_is_not_a_wrong_password() {
-        assert!(matches!(
-            refused_login(Error::No(
-                "code: None, info: Some(\"[AUTHENTICATIONFAILED] Authentication failed.\")".into()
-            )),
-            Trouble::Wrong(_)
-        ));
-        assert!(matches!(
-            refused_login(Error::No("[UNAVAILABLE] Temporary authentication failure.".into())),
-            Trouble::Lost(_)
-        ));
+    fn internal_dates_are_read() {
+        assert_eq!(milliseconds("24-Nov-2026 09:00:00 +0100"), 1_795_507_200_000);
+        assert_eq!(milliseconds(" 4-Nov-2026 08:00:00 +0000"), 1_793_779_200_000);
+        assert_eq!(milliseconds("yesterday"), 0);
     }
 }

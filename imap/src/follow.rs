@@ -4,35 +4,36 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
-use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep, sleep_until};
 use voxea_core::base::error::{CoreError, Result as CoreResult};
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
-use voxea_core::base::{failpoint, mutant, time};
-use voxea_core::channel::Reporter;
-use voxea_core::contact::{Contact, IntakeError, Outcome};
-use voxea_core::outbox::ReceiptState;
+use voxea_core::base::{failpoint, time};
+use voxea_core::channel::SavedPlace;
 
-use crate::config::After;
-use crate::connection::{Connection, Trouble};
-use crate::dsn::{Action, Dsn};
-use crate::planner::{Do, First, Observed, Place, Planner, Settings, Taken};
-use crate::take::{self, Desk, Read};
+use crate::config::Outcome;
+use crate::connection::Connection;
+use crate::planner::{Do, First, Listed, Observed, Place, Planner, Save, Settings, Unfetched};
+use crate::shift::Moving;
+use crate::take::Desk;
+use crate::trouble::Trouble;
+use crate::watch::Watch;
 
 /// Mails a FETCH and a commit, at most.
 const BATCH: usize = 100;
 /// Bytes a FETCH, at most; with the parsed form this is about half of what a mailbox may need in memory.
 const BATCH_BYTES: u64 = 16 * 1024 * 1024;
-/// Attachments that are flushed to disk at the same time.
-const FLUSHES: usize = 16;
 /// Pauses while the store is away.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How often a long pass is told of in the log.
+const TELL: Duration = Duration::from_secs(10);
+/// Connections that may be lost in the middle of a FETCH, one after the other and without a mail between, before the
+/// supervisor's pauses begin. Until then the next one is made at once: the server lives, and others wait behind that mail.
+const AT_ONCE: u32 = 3;
 
 /// Why following ended early.
-enum End {
+pub(crate) enum End {
     Mailbox(Trouble),
     Store(String),
     Fenced,
@@ -46,35 +47,40 @@ impl From<Trouble> for End {
 }
 
 /// Follows the folder until it is stopped or something fails.
-pub(crate) async fn follow(desk: Desk<'_>, reporter: &Reporter, stop: &Stop) -> Exit {
-    let opened = tokio::select! {
-        opened = Connection::open(desk.config) => opened,
-        () = stop.soft.cancelled() => return Exit::Stopped,
-    };
-    let connection = match opened {
-        Ok(connection) => connection,
-        Err(trouble) => return exit(End::Mailbox(trouble)),
-    };
-    let mut follower = Follower {
-        desk,
-        reporter,
-        stop,
-        connection,
-        fetched: HashMap::new(),
-        suspects: HashSet::new(),
-    };
-    let end = follower.follow().await;
-    // A polite end where the connection lives.
-    if matches!(end, End::Stopped) {
-        reporter.stopping();
-        follower.connection.close().await;
+pub(crate) async fn follow(mut desk: Desk<'_>, watch: &Watch<'_>, stop: &Stop) -> Exit {
+    let mut lost = 0;
+    loop {
+        let opened = tokio::select! {
+            opened = Connection::open(desk.config) => opened,
+            () = stop.soft.cancelled() => return Exit::Stopped,
+        };
+        let connection = match opened {
+            Ok(connection) => connection,
+            Err(trouble) => return exit(End::Mailbox(trouble)),
+        };
+        desk.validity = 0;
+        let mut follower = Follower::new(desk, watch, stop, connection);
+        let end = follower.follow().await;
+        // A polite end where the connection lives.
+        if matches!(end, End::Stopped) {
+            if watch.leads {
+                watch.reporter.stopping();
+            }
+            follower.connection.close().await;
+            return exit(end);
+        }
+        lost = if follower.progressed { 1 } else { lost + 1 };
+        if !follower.blamed || lost >= AT_ONCE {
+            return exit(end);
+        }
+        desk = follower.desk;
     }
-    exit(end)
 }
 
 fn exit(end: End) -> Exit {
     match end {
         End::Mailbox(Trouble::Wrong(words)) => Exit::Halt(words),
+        End::Mailbox(Trouble::Denied(words)) => Exit::Denied(words),
         End::Mailbox(trouble) => Exit::Retry(trouble.to_string()),
         End::Store(words) => Exit::Retry(words),
         End::Fenced => Exit::Halt("another node serves this mailbox now".to_owned()),
@@ -82,18 +88,44 @@ fn exit(end: End) -> Exit {
     }
 }
 
-struct Follower<'a> {
-    desk: Desk<'a>,
-    reporter: &'a Reporter,
+pub(crate) struct Follower<'a> {
+    pub(crate) desk: Desk<'a>,
+    pub(crate) watch: &'a Watch<'a>,
     stop: &'a Stop,
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// Mails that were fetched and not yet committed.
-    fetched: HashMap<u32, Bytes>,
+    pub(crate) fetched: HashMap<u32, Bytes>,
     /// Of these, the ones that were on the table when a process ended.
-    suspects: HashSet<u32>,
+    pub(crate) suspects: HashSet<u32>,
+    /// What was made of mails that are not marked yet.
+    pub(crate) outcomes: HashMap<u32, Outcome>,
+    /// What is being moved to another folder.
+    pub(crate) moving: Moving,
+    /// What came of the mails that are being asked for.
+    came: Vec<u32>,
+    /// The connection was lost at a mail, and that is noted.
+    blamed: bool,
+    /// Mails were taken in over this connection.
+    pub(crate) progressed: bool,
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    fn new(desk: Desk<'a>, watch: &'a Watch<'a>, stop: &'a Stop, connection: Connection) -> Self {
+        Self {
+            desk,
+            watch,
+            stop,
+            connection,
+            fetched: HashMap::new(),
+            suspects: HashSet::new(),
+            outcomes: HashMap::new(),
+            moving: Moving::default(),
+            came: Vec::new(),
+            blamed: false,
+            progressed: false,
+        }
+    }
+
     async fn follow(&mut self) -> End {
         match self.steps().await {
             Ok(never) => match never {},
@@ -103,26 +135,20 @@ impl Follower<'_> {
 
     async fn steps(&mut self) -> Result<std::convert::Infallible, End> {
         let config = self.desk.config;
-        let stored = self
-            .store(|| self.desk.core.mailboxes.place(&self.desk.account, &config.folder))
-            .await?;
-        let place = stored.map(|place| Place {
-            validity: u32::try_from(place.uidvalidity).unwrap_or(0),
-            cursor: u32::try_from(place.cursor).unwrap_or(0),
-            imported: place.imported != 0,
-            began_at: place.began_at,
-        });
+        let place = self.place().await?;
         let settings = Settings {
             first: config.first,
-            marks: config.after != After::Nothing,
+            marks: config.after.marks(),
             batch: BATCH,
             batch_bytes: BATCH_BYTES,
             oversize: config.oversize,
             idle: self.connection.offers.idle,
             poll: Duration::from_secs(config.poll_seconds),
+            again: Duration::from_secs(config.fetch_retry_seconds),
         };
         // Up is said when what comes from then on is surely taken in: not before "new" has a beginning that lasts.
         let (known, mut said) = (place.is_some(), false);
+        let mut told = Instant::now();
         let mut planner = Planner::new(settings, place);
         let mut observed = Observed::Connected;
         loop {
@@ -134,58 +160,115 @@ impl Follower<'_> {
             if resting && self.stop.soft.is_cancelled() {
                 return Err(End::Stopped);
             }
-            self.reporter.queue(planner.waiting() as u64);
+            self.watched(&planner, &next, &mut told);
             let begun = match &next {
                 Do::Select => known,
-                Do::Save { imported, .. } => *imported || config.first != First::New,
+                Do::Save(save) => save.imported || config.first != First::New,
                 _ => false,
             };
-            observed = self.perform(next).await?;
-            if begun && !std::mem::replace(&mut said, true) {
-                self.reporter.up(vec![format!("tcp:{}", self.connection.peer)]);
+            observed = match self.perform(next).await {
+                Ok(observed) => observed,
+                Err(end) => {
+                    if let End::Mailbox(Trouble::Lost(_) | Trouble::TooLarge) = end
+                        && let Some(mail) = planner.to_blame(&self.came)
+                    {
+                        self.blamed = true;
+                        self.note(mail).await?;
+                    }
+                    return Err(end);
+                }
+            };
+            if begun && !std::mem::replace(&mut said, true) && self.watch.leads {
+                self.watch.reporter.up(vec![format!("tcp:{}", self.connection.peer)]);
             }
         }
     }
 
+    /// Shows what waits, how far a long pass is, and that a look came to its end.
+    fn watched(&self, planner: &Planner, next: &Do, told: &mut Instant) {
+        let meter = &self.watch.meter;
+        let progress = meter.waits(planner.waiting() as u64, planner.oldest_ms(), planner.unfetched() as u64);
+        if let Do::Idle(_) | Do::Wait(_) = next {
+            meter.success();
+            meter.trouble(None);
+        }
+        let Some(progress) = progress.filter(|_| told.elapsed() >= TELL) else {
+            return;
+        };
+        *told = Instant::now();
+        tracing::info!(mailbox = %self.desk.config.name, folder = self.desk.folder, done = progress.done, total = progress.total,
+            per_second = progress.per_second.round(), "taking mails in");
+    }
+
+    /// Where the folder stands.
+    async fn place(&mut self) -> Result<Option<Place>, End> {
+        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, self.desk.folder);
+        let Some(place) = self.store(|| mailboxes.place(account, folder)).await? else {
+            return Ok(None);
+        };
+        let unfetched = self.store(|| mailboxes.unfetched(account, folder)).await?;
+        self.clear_up(place.moving.as_deref()).await?;
+        let now = time::now();
+        let ago = |since: i64| Duration::from_millis(u64::try_from(now.saturating_sub(since)).unwrap_or(0));
+        Ok(Some(Place {
+            validity: narrow(place.uidvalidity),
+            cursor: narrow(place.cursor),
+            imported: place.imported,
+            import_below: narrow(place.import_below),
+            began_at: place.began_at,
+            saved_at: place.saved_at,
+            gaps: place.gaps.into_iter().map(|(uid, since)| (uid, ago(since))).collect(),
+            unfetched: unfetched
+                .into_iter()
+                .map(|one| Unfetched {
+                    validity: narrow(one.uidvalidity),
+                    listed: Listed {
+                        uid: narrow(one.uid),
+                        size: narrow(one.size),
+                        internal_ms: one.internal_ms,
+                    },
+                    failures: narrow(one.failures),
+                    ago: ago(one.failed_at),
+                })
+                .collect(),
+        }))
+    }
+
     async fn perform(&mut self, next: Do) -> Result<Observed, End> {
-        let config = self.desk.config;
         Ok(match next {
             Do::Select => {
-                let (validity, next) = self.connection.select(&config.folder).await?;
-                if self.desk.validity != 0 && self.desk.validity != validity {
+                let folder = self.connection.select(self.desk.folder).await?;
+                if self.desk.validity != 0 && self.desk.validity != folder.validity {
                     return Err(End::Mailbox(Trouble::Lost(
                         "UIDVALIDITY changed; the folder is read anew".to_owned(),
                     )));
                 }
-                self.desk.validity = validity;
-                Observed::Selected { validity, next }
+                self.desk.validity = folder.validity;
+                Observed::Selected {
+                    validity: folder.validity,
+                    next: folder.next,
+                }
             }
             Do::Search { from, also } => {
                 let found = self.connection.search(from, &also).await?;
                 // What the search has seen needs no second look.
                 self.connection.heard_of_new();
-                self.reporter.activity();
+                self.watch.reporter.activity();
                 Observed::Found(found)
             }
-            Do::Sizes(uids) => Observed::Sized(self.connection.sizes(&uids).await?),
-            Do::Fetch { whole, headers } => match self.connection.fetch(&whole, &headers).await {
-                Ok(mails) => {
-                    let uids = mails.iter().map(|(uid, _)| *uid).collect();
-                    self.fetched.extend(mails);
-                    failpoint::hit("imap.fetched");
-                    Observed::Fetched(uids)
-                }
-                Err(Trouble::Refused(words)) => {
-                    tracing::warn!(mailbox = %config.name, %words, "the server did not give every mail; they are fetched one by one");
-                    self.count("fetch_refused", 1);
-                    Observed::Refused
-                }
-                Err(trouble) => return Err(trouble.into()),
-            },
+            Do::Sizes(uids) => {
+                let mut listed = Vec::with_capacity(uids.len());
+                let asked = self.connection.sizes(&uids, &mut listed).await;
+                self.came = listed.iter().map(|one| one.uid).collect();
+                asked?;
+                Observed::Sized(listed)
+            }
+            Do::Fetch { whole, headers } => self.fetch(&whole, &headers).await?,
+            Do::Note(mail) => Observed::Noted(self.note(mail).await?),
             Do::Attempt(uids) => {
                 let validity = i64::from(self.desk.validity);
-                let (mailboxes, account) = (&self.desk.core.mailboxes, &self.desk.account);
-                let counts = self.store(|| mailboxes.attempt(account, &config.folder, validity, &uids)).await?;
+                let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, self.desk.folder);
+                let counts = self.store(|| mailboxes.attempt(account, folder, validity, &uids)).await?;
                 let before = uids.iter().zip(&counts).filter(|(_, count)| **count > 1);
                 self.suspects = before.map(|(uid, _)| *uid).collect();
                 failpoint::hit("imap.attempted");
@@ -200,12 +283,8 @@ impl Follower<'_> {
                 failpoint::hit("imap.marked");
                 Observed::Marked
             }
-            Do::Save {
-                validity,
-                cursor,
-                imported,
-            } => {
-                self.save(validity, cursor, imported).await?;
+            Do::Save(save) => {
+                self.save(&save).await?;
                 failpoint::hit("imap.saved");
                 Observed::Saved
             }
@@ -225,178 +304,60 @@ impl Follower<'_> {
         })
     }
 
-    async fn save(&self, validity: u32, cursor: u32, imported: bool) -> Result<(), End> {
-        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, &self.desk.config.folder);
-        self.store(|| mailboxes.save(account, folder, i64::from(validity), i64::from(cursor), imported))
-            .await
-    }
-
-    async fn mark(&mut self, uids: &[u32]) -> Result<(), End> {
-        let marked = match &self.desk.config.after {
-            After::Seen => self.connection.mark_seen(uids).await,
-            After::Move(folder) => self.connection.move_to(uids, folder).await,
-            After::Nothing => Ok(()),
-        };
-        match marked {
-            // The mails are ours all the same; a folder that cannot be written to must not stop what comes after.
-            Err(Trouble::Refused(words)) => {
-                tracing::warn!(mailbox = %self.desk.config.name, %words, "mails that were taken in could not be marked");
-                self.reporter.trouble("mails that were taken in could not be marked or moved");
-                self.count("mark_refused", uids.len() as u64);
-                Ok(())
+    async fn fetch(&mut self, whole: &[u32], headers: &[u32]) -> Result<Observed, End> {
+        let mut mails = Vec::with_capacity(whole.len() + headers.len());
+        let asked = self.connection.fetch(whole, headers, &mut mails).await;
+        self.came = mails.iter().map(|(uid, _)| *uid).collect();
+        match asked {
+            Ok(()) => {
+                self.fetched.extend(mails);
+                failpoint::hit("imap.fetched");
+                Ok(Observed::Fetched(self.came.clone()))
             }
-            other => other.map_err(End::from),
+            Err(Trouble::Refused { words, .. }) => {
+                tracing::warn!(mailbox = %self.desk.config.name, %words, "the server did not give every mail; they are fetched one by one");
+                self.count("fetch_refused", 1);
+                Ok(Observed::Refused)
+            }
+            Err(trouble) => Err(trouble.into()),
         }
     }
 
-    /// Parses and commits mails; returns when every one of them is safe.
-    async fn accept(&mut self, taken: Vec<Taken>) -> Result<(), End> {
-        if mutant::active("ack_before_commit") {
-            let uids: Vec<u32> = taken.iter().map(|one| one.uid).collect();
-            self.mark(&uids).await?;
-            self.save(self.desk.validity, uids.iter().copied().max().unwrap_or(0), true).await?;
-        }
-        let batch: Vec<(Taken, Bytes)> = taken
-            .into_iter()
-            .filter_map(|one| self.fetched.remove(&one.uid).map(|raw| (one, raw)))
-            .collect();
-        let count = batch.len() as u64;
-        let suspect = match batch.as_slice() {
-            [(one, _)] if self.suspects.contains(&one.uid) => Some(one.uid),
-            _ => None,
+    /// Counts a failed FETCH of a mail, durably.
+    async fn note(&self, mail: Listed) -> Result<u32, End> {
+        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, self.desk.folder);
+        let (validity, facts) = (i64::from(self.desk.validity), (mail.uid, mail.size, mail.internal_ms));
+        let failures = self.store(|| mailboxes.fetch_failed(account, folder, validity, facts)).await?;
+        self.count("fetch_failed", 1);
+        tracing::warn!(mailbox = %self.desk.config.name, folder, uid = mail.uid, failures, "a mail could not be fetched; the others come first");
+        Ok(narrow(failures))
+    }
+
+    pub(crate) async fn save(&mut self, save: &Save) -> Result<(), End> {
+        let moving = self.moving.saved().then(|| self.moving.note());
+        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, self.desk.folder);
+        let now = time::now();
+        let since = |(uid, ago): &(u32, Duration)| (*uid, now.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)));
+        let saved = SavedPlace {
+            uidvalidity: i64::from(save.validity),
+            cursor: i64::from(save.cursor),
+            imported: save.imported,
+            import_below: i64::from(save.import_below),
+            gaps: save.gaps.as_ref().map(|gaps| gaps.iter().map(since).collect()),
+            moving,
+            fetched: save.fetched.clone(),
         };
-        let validity = i64::from(self.desk.validity);
-        let (mailboxes, account, folder) = (&self.desk.core.mailboxes, &self.desk.account, &self.desk.config.folder);
-        if let Some(uid) = suspect {
-            self.store(|| mailboxes.alone(account, folder, validity, uid)).await?;
-        }
-        let reader = self.desk.reader();
-        let parsed = tokio::task::spawn_blocking(move || batch.into_iter().map(|(one, raw)| reader.read(one, raw)).collect::<Vec<Read>>());
-        let parsed = parsed
-            .await
-            .map_err(|_| End::Store("a mail could not be parsed; it is tried again".to_owned()))?;
-        if let Some(uid) = suspect {
-            self.store(|| mailboxes.survived(account, folder, validity, uid)).await?;
-        }
-        for wave in take::waves(parsed) {
-            self.commit(wave).await?;
-        }
-        for _ in 0..count {
-            failpoint::hit("imap.after_commit");
-        }
-        self.count("mail_received", count);
+        self.store(|| mailboxes.save(account, folder, &saved)).await?;
+        self.watch.meter.success();
         Ok(())
     }
 
-    async fn commit(&self, wave: Vec<Read>) -> Result<(), End> {
-        let (notices, mails): (Vec<Read>, Vec<Read>) = wave.into_iter().partition(|read| read.mail.dsn.is_some());
-        for notice in &notices {
-            if let Some(dsn) = &notice.mail.dsn {
-                self.notice(dsn).await?;
-            }
-        }
-        let mut waiting = self.contacts(&mails).await?;
-        failpoint::hit("imap.files_written");
-        let mut pause = PAUSE;
-        while !waiting.is_empty() {
-            let outcomes = join_all(waiting.iter().map(|contact| self.desk.core.intake.accept(contact.clone()))).await;
-            let mut again = Vec::new();
-            let mut unavailable = None;
-            for (contact, outcome) in waiting.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(accepted) => self.count(
-                        if accepted.outcome == Outcome::Known {
-                            "mail_known"
-                        } else {
-                            "mail_fresh"
-                        },
-                        1,
-                    ),
-                    Err(IntakeError::Fenced) => return Err(End::Fenced),
-                    Err(IntakeError::Unavailable(words)) => {
-                        unavailable = Some(words);
-                        again.push(contact);
-                    }
-                    Err(IntakeError::Invalid(words)) => again.extend(self.reduced(contact, &words)),
-                }
-            }
-            waiting = again;
-            if let Some(words) = unavailable {
-                self.away(&words, &mut pause).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The contacts of mails, with their files on disk.
-    async fn contacts(&self, mails: &[Read]) -> Result<Vec<Contact>, End> {
-        let making: Vec<_> = mails.iter().map(|read| self.contact(read)).collect();
-        let contacts: Vec<_> = stream::iter(making).buffered(FLUSHES).collect().await;
-        contacts.into_iter().collect()
-    }
-
-    async fn contact(&self, read: &Read) -> Result<Contact, End> {
-        self.store(|| self.desk.contact(read, time::now())).await
-    }
-
-    /// A contact that the core refuses, reduced to its bytes; nothing when even that was refused.
-    fn reduced(&self, contact: Contact, words: &str) -> Option<Contact> {
-        use voxea_core::contact::{Flag, Joining};
-        let last = contact.flags.contains(&Flag::Quarantined);
-        self.count(if last { "mail_refused" } else { "mail_quarantined" }, 1);
-        tracing::error!(mailbox = %self.desk.config.name, %words, last, "the core refuses a mail as it is; it is kept raw");
-        let raw = contact.raw.filter(|_| !last)?;
-        let mut reduced = Contact::new(
-            contact.account,
-            contact.epoch,
-            contact.channel,
-            contact.dedup,
-            String::new(),
-            contact.to,
-            contact.received_at,
-        );
-        reduced.flags = vec![Flag::Quarantined];
-        reduced.raw = Some(raw);
-        reduced.joining = Joining::New;
-        Some(reduced)
-    }
-
-    /// A delivery notification or an abuse report: it speaks of one of our mails, and opens nothing. Taking it in twice
-    /// changes nothing, so it needs no key.
-    async fn notice(&self, dsn: &Dsn) -> Result<(), End> {
-        let Some(id) = dsn.original_message_id.as_deref() else {
-            self.count("notice_unmatched", 1);
-            return Ok(());
-        };
-        let (state, prefix) = match dsn.action {
-            Action::Failed => (ReceiptState::Rejected, ""),
-            Action::Delivered | Action::Relayed => (ReceiptState::Delivered, ""),
-            // It did arrive.
-            Action::Complaint => (ReceiptState::Delivered, "reported as unwanted"),
-            Action::Delayed => {
-                self.count("notice_delayed", 1);
-                return Ok(());
-            }
-        };
-        let words = [
-            prefix,
-            dsn.status.as_deref().unwrap_or_default(),
-            dsn.diagnostic.as_deref().unwrap_or_default(),
-        ];
-        let reason = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
-        let reason = (!reason.is_empty()).then_some(reason.as_str());
-        let id = take::bracketed(id);
-        let ours = self.store(|| self.desk.core.outbox.mail_receipt(&id, state, reason)).await?;
-        self.count(if ours { "notice" } else { "notice_unmatched" }, 1);
-        Ok(())
-    }
-
-    fn count(&self, event: &'static str, n: u64) {
+    pub(crate) fn count(&self, event: &'static str, n: u64) {
         self.desk.core.counters.add(&self.desk.account, event, n);
     }
 
     /// Asks the store until it answers. A store that is away is not the mails' fault: they wait, unread on the server.
-    async fn store<T, F: Future<Output = CoreResult<T>>>(&self, ask: impl Fn() -> F) -> Result<T, End> {
+    pub(crate) async fn store<T, F: Future<Output = CoreResult<T>>>(&self, ask: impl Fn() -> F) -> Result<T, End> {
         let mut pause = PAUSE;
         loop {
             match ask().await {
@@ -411,9 +372,9 @@ impl Follower<'_> {
         }
     }
 
-    async fn away(&self, words: &str, pause: &mut Duration) -> Result<(), End> {
+    pub(crate) async fn away(&self, words: &str, pause: &mut Duration) -> Result<(), End> {
         self.count("store_unavailable", 1);
-        self.reporter.trouble(words);
+        self.watch.trouble(words);
         tokio::select! {
             () = sleep(*pause) => {}
             () = self.stop.soft.cancelled() => return Err(End::Stopped),
@@ -421,4 +382,8 @@ impl Follower<'_> {
         *pause = (*pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
+}
+
+fn narrow(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
 }

@@ -27,15 +27,25 @@ pub mod utf7;
 pub mod words;
 
 #[cfg(feature = "shell")]
+mod accepting;
+#[cfg(feature = "shell")]
 pub mod config;
 #[cfg(feature = "shell")]
 mod connection;
+#[cfg(feature = "shell")]
+mod folders;
 #[cfg(feature = "shell")]
 mod follow;
 #[cfg(feature = "shell")]
 pub mod limit;
 #[cfg(feature = "shell")]
+mod marking;
+#[cfg(feature = "shell")]
+pub mod oauth;
+#[cfg(feature = "shell")]
 mod run;
+#[cfg(feature = "shell")]
+mod shift;
 #[cfg(feature = "shell")]
 mod submission;
 #[cfg(feature = "shell")]
@@ -43,7 +53,13 @@ mod take;
 #[cfg(feature = "shell")]
 mod tls;
 #[cfg(feature = "shell")]
+mod trouble;
+#[cfg(feature = "shell")]
 mod trust;
+#[cfg(feature = "shell")]
+mod watch;
+#[cfg(feature = "shell")]
+mod wire;
 
 #[cfg(feature = "shell")]
 pub use config::Config;

@@ -10,14 +10,14 @@ use voxea_rules::moment::Zone;
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::follow::follow;
+use crate::folders::follow_all;
 use crate::submission::Sender;
 use crate::take::Desk;
 
 /// Follows the mailbox and sends what is due by its submission server, until it is stopped or the mailbox fails.
 ///
-/// Ends with [`Exit::Retry`] when the connection is lost and [`Exit::Halt`] when the login, the certificate or the
-/// folder are refused. The submission server's failures end nothing.
+/// Ends with [`Exit::Retry`] when the connection is lost, [`Exit::Denied`] when the login is refused and [`Exit::Halt`] when
+/// the certificate or the folder are. The submission server's failures end nothing.
 pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop) -> Exit {
     reporter.connecting();
     let account = config.account();
@@ -32,17 +32,18 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
     if let Some(sender) = config.sender() {
         core.outbox.register(sender);
     }
-    let desk = Desk {
+    let desk = |at: usize| Desk {
         config: &config,
         core: &core,
         account: account.clone(),
         epoch,
-        zone,
+        zone: zone.clone(),
+        folder: config.folders.get(at).map_or("INBOX", String::as_str),
         validity: 0,
     };
     let inner = stop.child();
     let followed = async {
-        let exit = follow(desk, &reporter, &stop).await;
+        let exit = follow_all(desk, config.folders.len(), &reporter, &stop).await;
         // What is being sent is finished and settled before the task ends.
         inner.soft.cancel();
         exit
@@ -69,19 +70,23 @@ pub async fn probe(config: &Config) -> Result<String, String> {
     let mut connection = Connection::open(config)
         .await
         .map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
-    let counted = connection.examine(&config.folder).await;
+    let mut held = Vec::new();
+    for folder in &config.folders {
+        match connection.examine(folder).await {
+            Ok(found) => held.push(format!("{folder} holds {} mails", found.mails)),
+            Err(trouble) => {
+                connection.close().await;
+                return Err(format!("{}: {trouble}", config.server.authority()));
+            }
+        }
+    }
     let idle = if connection.offers.idle {
         "IDLE"
     } else {
         "no IDLE, so it is polled"
     };
     connection.close().await;
-    let mails = counted.map_err(|trouble| format!("{}: {trouble}", config.server.authority()))?;
-    let mailbox = format!(
-        "{}: logged in, {} holds {mails} mails, {idle}",
-        config.server.authority(),
-        config.folder
-    );
+    let mailbox = format!("{}: logged in, {}, {idle}", config.server.authority(), held.join(", "));
     let Some(submission) = &config.submission else {
         return Ok(format!("{mailbox}; no submission server, so nothing is sent"));
     };

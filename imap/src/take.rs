@@ -104,13 +104,15 @@ fn json(found: &Authenticity) -> String {
 }
 
 /// Where contacts come from and how they are acknowledged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Desk<'a> {
     pub(crate) config: &'a Config,
     pub(crate) core: &'a Core,
     pub(crate) account: Account,
     pub(crate) epoch: i64,
     pub(crate) zone: Zone,
+    /// The folder that is followed.
+    pub(crate) folder: &'a str,
     pub(crate) validity: u32,
 }
 
@@ -131,7 +133,7 @@ impl Desk<'_> {
         let Read { taken, mail, .. } = read;
         // When the town's server had it; a clock ahead of ours is not believed.
         let received_at = if taken.internal_ms > 0 { taken.internal_ms.min(now) } else { now };
-        let place = dedup::place(&self.config.name, &self.config.folder, self.validity, taken.uid);
+        let place = dedup::place(&self.config.name, self.folder, self.validity, taken.uid);
         let keys = Dedup::Keys(vec![place, read.content.clone()]);
         let from = mail.from.clone().unwrap_or_default();
         let to = mail.to.clone().unwrap_or_else(|| self.config.user.clone());

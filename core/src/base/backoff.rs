@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Waits after a refusal, which an operator must see to: the first and the longest.
 pub const HALT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+/// Waits after refused credentials: servers lock accounts, and ban addresses, that try too often.
+pub const DENIED: (Duration, Duration) = (Duration::from_secs(2 * 60), Duration::from_secs(60 * 60));
 /// What worked for this long starts anew.
 pub const STABLE: Duration = Duration::from_secs(60);
 

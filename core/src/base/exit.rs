@@ -7,6 +7,9 @@ pub enum Exit {
     Stopped,
     /// The peer or the network failed; trying again may help. Says what happened.
     Retry(String),
-    /// Trying again soon will not help (refused credentials). Says what happened and what to do.
+    /// Trying again soon will not help (bad configuration). Says what happened and what to do.
     Halt(String),
+    /// The peer does not accept our credentials, and each further try may make it lock the account. Says what happened and
+    /// what to do.
+    Denied(String),
 }

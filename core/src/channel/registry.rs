@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::binds::{BindStatus, Meter};
 use super::capture::Capture;
+use super::folders::{FolderMeter, FolderStatus};
 use super::state::State;
 use crate::base::account::Account;
 use crate::base::time::{self, Millis};
@@ -38,6 +39,8 @@ pub struct Status {
     pub trunks: Vec<TrunkStatus>,
     /// The connections of a channel that may have several, in their order: the binds of an SMPP account.
     pub binds: Vec<BindStatus>,
+    /// The folders of a mailbox, in the order of the configuration.
+    pub folders: Vec<FolderStatus>,
 }
 
 /// Whether a trunk's peer is there.
@@ -97,6 +100,7 @@ struct Shared {
     channels: Mutex<BTreeMap<Account, Status>>,
     /// What is measured of connections; read with the rest, written without it.
     meters: Mutex<BTreeMap<Account, Vec<Meter>>>,
+    folders: Mutex<BTreeMap<Account, Vec<FolderMeter>>>,
     captures: Mutex<BTreeMap<Account, Capture>>,
     changed: Wake,
 }
@@ -133,6 +137,7 @@ impl Channels {
             attempts: 0,
             trunks: Vec::new(),
             binds: Vec::new(),
+            folders: Vec::new(),
         };
         self.lock().insert(account.clone(), status);
         Reporter {
@@ -149,6 +154,15 @@ impl Channels {
         for status in &mut list {
             let mine = meters.get(&status.account).into_iter().flatten();
             status.binds = mine.map(Meter::status).collect();
+        }
+        drop(meters);
+        let (folders, now) = (self.0.folders.lock().unwrap_or_else(PoisonError::into_inner), time::now());
+        for status in &mut list {
+            let Some(mine) = folders.get(&status.account) else { continue };
+            status.folders = mine.iter().map(FolderMeter::status).collect();
+            status.queue = status.folders.iter().map(|folder| folder.waiting).sum();
+            // Silence is nobody's to report but the clock's.
+            status.alarm = status.alarm.take().or_else(|| mine.iter().find_map(|folder| folder.alarm(now)));
         }
         list
     }
@@ -272,6 +286,20 @@ impl Reporter {
         all.insert(self.account.clone(), meters);
     }
 
+    /// Where a folder of it is measured, the same one for each of its lives. There is an alarm after so long without success,
+    /// milliseconds.
+    #[must_use]
+    pub fn folder(&self, name: &str, patience: Millis) -> FolderMeter {
+        let mut all = self.channels.0.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = all.entry(self.account.clone()).or_default();
+        if let Some(known) = mine.iter().find(|folder| folder.status().name == name) {
+            return known.clone();
+        }
+        let folder = FolderMeter::new(name, patience);
+        mine.push(folder.clone());
+        folder
+    }
+
     /// Where its protocol units are kept, the same one for each of its lives.
     #[must_use]
     pub fn capture(&self) -> Capture {
@@ -307,7 +335,16 @@ mod tests {
         reporter.binds(vec![meter.clone()]);
         meter.up("tcp:127.0.0.1:2775");
         assert_eq!(channels.list()[0].binds[0].state, State::Up, "as it is now");
+        let folder = reporter.folder("INBOX", 0);
+        assert!(
+            channels.list()[0].alarm.as_deref().is_some_and(|words| words.contains("INBOX")),
+            "silent"
+        );
+        reporter.folder("INBOX", 0).success();
+        assert_eq!(channels.list()[0].folders[0].last_success, folder.status().last_success);
+        let reporter = channels.register(Account::new(Kind::Smpp, "other"));
         for alarm in [Some("the disk is full"), None] {
+            reporter.up(Vec::new());
             reporter.alarm(alarm);
             let status = channels.list().remove(0);
             assert_eq!((status.state, status.alarm.as_deref()), (State::Up, alarm));

@@ -32,6 +32,8 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Only those of the citizen with this id.
     pub citizen: Option<String>,
+    /// Only those with a contact that could not be processed.
+    pub quarantined: bool,
     /// Only those committed after this position.
     pub after: i64,
 }
@@ -117,6 +119,13 @@ impl Desk {
                 texts.push(wanted.to_owned());
                 let _ = write!(sql, " AND {column} = ${}", texts.len() + 2);
             }
+        }
+        if filter.quarantined {
+            // In the words of the index.
+            sql.push_str(
+                " AND id IN (SELECT request_id FROM request_interaction JOIN interaction AS i ON i.id = interaction_id \
+                 WHERE i.flags LIKE '%\"quarantined\"%')",
+            );
         }
         let reached = self.catalogue.reach(actor, Operation::Read).condition("r", texts.len() + 3);
         let _ = write!(sql, " AND {} ORDER BY position LIMIT $2", reached.sql);

@@ -46,6 +46,7 @@ mod control;
 mod dedup;
 mod fencing;
 mod joining;
+mod mailboxes;
 mod moving;
 mod objects;
 mod outgoing;
@@ -123,6 +124,10 @@ stories! {
         texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,
         a_request_that_is_over_takes_nothing_in, an_answer_finds_its_thread, a_named_id_leads_nobody_else, the_same_mail_in_two_mailboxes,
         versions_and_events_tell_of_every_join, an_answer_to_a_question_joins_for_three_days,
+    }
+    mailboxes {
+        a_place_is_saved_with_its_gaps, attempts_are_counted_until_their_mail_is_settled, failures_of_a_fetch_outlast_the_cursor,
+        what_could_not_be_processed_is_counted_and_listed,
     }
     moving {
         a_contact_becomes_a_request_of_its_own, a_contact_joins_the_request_that_it_belongs_to, answers_follow_a_mail_that_was_moved,

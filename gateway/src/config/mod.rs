@@ -184,7 +184,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     let (texts, warnings) = texts.into_inner().settle(&organisation);
     let mailboxes = names::each(root.list("mailbox"), |section| {
         themes.borrow_mut().extend(section.written("theme"));
-        voxea_imap::Config::read(section)
+        voxea_imap::Config::read(section, &organisation.time_zone)
     });
     Config {
         organisation,

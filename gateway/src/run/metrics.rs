@@ -15,8 +15,8 @@ use voxea_core::Core;
 use voxea_core::base::time;
 use voxea_core::channel::{State as ChannelState, TrunkState};
 
-use super::bind_metrics;
 use super::families::Families;
+use super::{bind_metrics, mailbox_metrics};
 
 /// Counters of the API. Without a registry they count all the same and nobody reads them.
 #[derive(Clone)]
@@ -91,6 +91,8 @@ impl Metrics {
         let mut families = self.0.registry.gather();
         families.extend(channels(core)?);
         families.extend(bind_metrics::binds(&core.channels.list())?);
+        families.extend(mailbox_metrics::folders(&core.channels.list())?);
+        families.extend(mailbox_metrics::quarantined(core).await?);
         families.extend(events(core)?);
         families.extend(audit(core).await?);
         families.extend(gauges(core).await?);

@@ -9,6 +9,7 @@ pub(crate) mod health;
 mod jobs;
 mod lifecycle;
 pub(crate) mod logs;
+mod mailbox_metrics;
 pub(crate) mod metrics;
 mod notify;
 pub(crate) mod pulse;

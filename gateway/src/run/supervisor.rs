@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
-use voxea_core::base::backoff::{Backoff, HALT, RETRY, STABLE, random};
+use voxea_core::base::backoff::{Backoff, DENIED, HALT, RETRY, STABLE, random};
 use voxea_core::base::count::Counters;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::stop::Stop;
@@ -25,6 +25,8 @@ pub(crate) struct Pace {
     pub(crate) retry: (Duration, Duration),
     /// Waits after a refusal, which an operator must see to.
     pub(crate) halt: (Duration, Duration),
+    /// Waits after refused credentials.
+    pub(crate) denied: (Duration, Duration),
     /// A channel that was up for this long starts anew.
     pub(crate) stable: Duration,
 }
@@ -34,6 +36,7 @@ impl Default for Pace {
         Self {
             retry: RETRY,
             halt: HALT,
+            denied: DENIED,
             stable: STABLE,
         }
     }
@@ -68,6 +71,7 @@ impl Supervisor {
     async fn watch(&self, reporter: Reporter, start: Start) {
         let mut retry = Backoff::new(self.pace.retry.0, self.pace.retry.1);
         let mut halt = Backoff::new(self.pace.halt.0, self.pace.halt.1);
+        let mut denied = Backoff::new(self.pace.denied.0, self.pace.denied.1);
         let mut attempts = 0_u32;
         while !self.stop.soft.is_cancelled() {
             reporter.connecting();
@@ -78,21 +82,16 @@ impl Supervisor {
             if self.was_stable(&reporter) {
                 retry.reset();
                 halt.reset();
+                denied.reset();
                 attempts = 0;
             }
             attempts = attempts.saturating_add(1);
-            let account = reporter.account();
             let wait = match exit {
                 // Nobody asked it to stop: as good as a failure.
                 Exit::Stopped => self.retrying(&reporter, "it ended unasked", retry.next(random()), attempts),
                 Exit::Retry(reason) => self.retrying(&reporter, &reason, retry.next(random()), attempts),
-                Exit::Halt(reason) => {
-                    let wait = halt.next(random());
-                    self.counters.add(account, "halt", 1);
-                    tracing::error!(account = %account, reason, seconds = wait.as_secs(), "a channel is halted; it is tried again slowly");
-                    reporter.halted(&reason, after(wait), attempts);
-                    wait
-                }
+                Exit::Halt(reason) => self.halted(&reporter, &reason, halt.next(random()), attempts),
+                Exit::Denied(reason) => self.halted(&reporter, &reason, denied.next(random()), attempts),
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -106,6 +105,13 @@ impl Supervisor {
         self.counters.add(reporter.account(), "retry", 1);
         tracing::warn!(account = %reporter.account(), reason, seconds = wait.as_secs_f32(), attempts, "a channel failed; it is tried again");
         reporter.retrying(reason, after(wait), attempts);
+        wait
+    }
+
+    fn halted(&self, reporter: &Reporter, reason: &str, wait: Duration, attempts: u32) -> Duration {
+        self.counters.add(reporter.account(), "halt", 1);
+        tracing::error!(account = %reporter.account(), reason, seconds = wait.as_secs(), "a channel is halted; it is tried again slowly");
+        reporter.halted(reason, after(wait), attempts);
         wait
     }
 
@@ -161,6 +167,7 @@ mod tests {
             pace: Pace {
                 retry: short,
                 halt: (Duration::from_secs(3600), Duration::from_secs(3600)),
+                denied: (Duration::from_secs(7200), Duration::from_secs(7200)),
                 stable: Duration::from_secs(60),
             },
             tracker: TaskTracker::new(),
@@ -208,10 +215,21 @@ mod tests {
         let refused: Start = Arc::new(|_, _| Box::pin(async { Exit::Halt("wrong password".to_owned()) }));
         let bad = supervisor.channels.register(Account::new(Kind::Smpp, "bad"));
         let wrong = supervisor.channels.register(Account::new(Kind::Mailbox, "wrong"));
+        let denied: Start = Arc::new(|_, _| Box::pin(async { Exit::Denied("expired".to_owned()) }));
+        supervisor.keep(supervisor.channels.register(Account::new(Kind::Mailbox, "denied")), None, denied);
         supervisor.keep(bad, None, panicking);
         supervisor.keep(wrong, None, refused);
         until(&supervisor, "bad", State::Up).await;
         until(&supervisor, "wrong", State::Halted).await;
+        until(&supervisor, "denied", State::Halted).await;
+        let list = supervisor.channels.list();
+        let next = |name: &str| {
+            list.iter()
+                .find(|status| status.account.name == name)
+                .and_then(|status| status.next_attempt)
+        };
+        // Jitter takes up to half of a wait away.
+        assert!(next("denied") > next("wrong"), "refused credentials are tried again more slowly");
         assert_eq!(lives.load(Ordering::SeqCst), 3);
         let counts = supervisor.counters.snapshot();
         let count = |name: &str, event: &str| counts.iter().find(|(_, n, e, _)| n == name && *e == event).map(|row| row.3);

@@ -26,7 +26,8 @@ pub struct Taken {
     pub internal_ms: i64,
     /// Only its headers were fetched.
     pub oversize: bool,
-    /// The process died at it too often: it is kept raw and not parsed.
+    /// The process died at it too often: it is kept raw and not parsed. Or nothing of it could be fetched: then there are no
+    /// bytes to keep, and its place is all that is known.
     pub quarantined: bool,
     /// It was there before us: it is not acknowledged.
     pub import: bool,
@@ -36,6 +37,8 @@ pub struct Taken {
 pub(super) struct Passed {
     /// Those that are no longer there.
     pub(super) gone: Vec<u32>,
+    /// Those that came too early to be taken in.
+    pub(super) old: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub(super) struct Batches {
     alone: usize,
     /// The first mail of this connection is still to come: at it the last process may have died.
     head: bool,
+    /// The batch is one mail that could not be fetched before.
+    again: bool,
     /// The highest UID that was passed without being taken in.
     passed: u32,
 }
@@ -76,6 +81,7 @@ impl Batches {
             accepting: Vec::new(),
             alone: 0,
             head: true,
+            again: false,
             passed: 0,
         }
     }
@@ -89,6 +95,11 @@ impl Batches {
 
     pub(super) fn waiting(&self) -> usize {
         self.listed.len() + self.batch.len()
+    }
+
+    /// The INTERNALDATEs of what waits.
+    pub(super) fn waiting_since(&self) -> impl Iterator<Item = i64> + '_ {
+        self.listed.iter().chain(&self.batch).map(|one| one.internal_ms)
     }
 
     pub(super) fn asked(&mut self, uids: Vec<u32>) {
@@ -107,10 +118,14 @@ impl Batches {
             .collect();
         self.passed = self.asked.iter().copied().max().unwrap_or(0).max(self.passed);
         // A mail without a date is taken in: too many is better than lost.
-        listed.retain(|one| floor_ms.is_none_or(|floor| one.internal_ms == 0 || one.internal_ms >= floor));
+        let wanted = |one: &Listed| floor_ms.is_none_or(|floor| one.internal_ms == 0 || one.internal_ms >= floor);
+        let (listed, old): (Vec<Listed>, Vec<Listed>) = listed.into_iter().partition(wanted);
         self.listed.extend(listed);
         self.asked.clear();
-        Passed { gone }
+        Passed {
+            gone,
+            old: old.iter().map(|one| one.uid).collect(),
+        }
     }
 
     /// The next FETCH: whole mails and headers alone.
@@ -134,22 +149,55 @@ impl Batches {
         (!self.batch.is_empty()).then_some((whole, headers))
     }
 
-    /// The FETCH failed: its mails are fetched one by one; one that fails alone is fetched without its body, and one
-    /// of which not even the headers come is skipped and returned.
-    pub(super) fn refused(&mut self) -> Vec<u32> {
+    /// One mail alone that could not be fetched before: whole or its headers.
+    pub(super) fn alone(&mut self, listed: Listed, headers: bool) -> (Vec<u32>, Vec<u32>) {
+        (self.batch, self.again) = (vec![listed], true);
+        if headers || listed.size > self.oversize {
+            self.headers.push(listed.uid);
+            return (Vec::new(), vec![listed.uid]);
+        }
+        (vec![listed.uid], Vec::new())
+    }
+
+    /// One mail of which nothing can be fetched is to be accepted without it.
+    pub(super) fn nothing_of(&mut self, listed: Listed) {
+        self.waiting.push_back(vec![Taken {
+            uid: listed.uid,
+            internal_ms: listed.internal_ms,
+            oversize: false,
+            quarantined: true,
+            import: false,
+        }]);
+    }
+
+    /// The server refused the FETCH: its mails are fetched one by one. One that was alone is returned.
+    pub(super) fn refused(&mut self) -> Option<Listed> {
         let batch = std::mem::take(&mut self.batch);
+        self.again = false;
         if let [one] = batch.as_slice() {
-            if self.headers.contains(&one.uid) {
-                self.headers.retain(|uid| *uid != one.uid);
-                return vec![one.uid];
-            }
-            self.headers.push(one.uid);
+            self.headers.retain(|uid| *uid != one.uid);
+            return Some(*one);
         }
         self.alone += batch.len();
         for one in batch.into_iter().rev() {
             self.listed.push_front(one);
         }
-        Vec::new()
+        None
+    }
+
+    /// The first mail of the FETCH that did not come.
+    pub(super) fn not_fetched(&self, arrived: &[u32]) -> Option<Listed> {
+        self.batch.iter().find(|one| !arrived.contains(&one.uid)).copied()
+    }
+
+    /// The first mail of which no size came.
+    pub(super) fn not_sized(&self, arrived: &[u32]) -> Option<Listed> {
+        let uid = self.asked.iter().copied().filter(|uid| !arrived.contains(uid)).min()?;
+        Some(Listed {
+            uid,
+            size: 0,
+            internal_ms: 0,
+        })
     }
 
     /// Keeps what came and returns what did not.
@@ -169,7 +217,11 @@ impl Batches {
     /// before the next. So the one at which it dies is the first of the next run, and only the first can be guilty.
     pub(super) fn attempted(&mut self, counts: &[i64]) {
         let head = std::mem::replace(&mut self.head, false);
-        let guilty = head && counts.first().is_some_and(|count| *count > ATTEMPTS);
+        let (first, alone) = (
+            counts.first().is_some_and(|count| *count > ATTEMPTS),
+            std::mem::take(&mut self.again),
+        );
+        let guilty = first && (head || alone);
         let again = counts.iter().any(|count| *count > 1);
         let mut all: Vec<Taken> = self
             .batch
@@ -193,10 +245,11 @@ impl Batches {
         }
     }
 
-    pub(super) fn accept(&mut self, import_below: u32, rescan: bool) -> Option<Vec<Taken>> {
+    /// The next mails to be accepted together, each marked when it was there before us.
+    pub(super) fn accept(&mut self, was_there: impl Fn(&Taken) -> bool) -> Option<Vec<Taken>> {
         let mut next = self.waiting.pop_front()?;
         for one in &mut next {
-            one.import = rescan || one.uid < import_below;
+            one.import = was_there(one);
         }
         self.accepting.clone_from(&next);
         Some(next)

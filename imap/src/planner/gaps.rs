@@ -9,13 +9,37 @@ const MOST: usize = 200;
 const AGE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Default)]
-pub(super) struct Gaps(BTreeMap<u32, Instant>);
+pub(super) struct Gaps {
+    since: BTreeMap<u32, Instant>,
+    /// They are not as they were saved.
+    changed: bool,
+}
 
 impl Gaps {
+    /// Those that were saved, each with how long ago it was noticed.
+    pub(super) fn saved(gaps: &[(u32, Duration)], now: Instant) -> Self {
+        let mut since: BTreeMap<u32, Instant> = gaps
+            .iter()
+            // A machine that was started since cannot tell such an instant; the gap is then new.
+            .map(|(uid, ago)| (*uid, now.checked_sub(*ago).unwrap_or(now)))
+            .collect();
+        while since.len() > MOST {
+            since.pop_first();
+        }
+        Self { since, changed: false }
+    }
+
+    /// Forgets all of them: the UIDs mean other mails now.
+    pub(super) fn forget(&mut self) {
+        self.changed |= !self.since.is_empty();
+        self.since.clear();
+    }
+
     pub(super) fn skipped(&mut self, uid: u32, now: Instant) {
-        self.0.entry(uid).or_insert(now);
-        while self.0.len() > MOST {
-            self.0.pop_first();
+        self.changed |= !self.since.contains_key(&uid);
+        self.since.entry(uid).or_insert(now);
+        while self.since.len() > MOST {
+            self.since.pop_first();
         }
     }
 
@@ -32,16 +56,29 @@ impl Gaps {
     }
 
     pub(super) fn holds(&self, uid: u32) -> bool {
-        self.0.contains_key(&uid)
+        self.since.contains_key(&uid)
     }
 
     pub(super) fn settled(&mut self, uid: u32) {
-        self.0.remove(&uid);
+        self.changed |= self.since.remove(&uid).is_some();
     }
 
     /// Those to look for, without those that are too old.
     pub(super) fn due(&mut self, now: Instant) -> Vec<u32> {
-        self.0.retain(|_, since| now.saturating_duration_since(*since) < AGE);
-        self.0.keys().copied().collect()
+        let before = self.since.len();
+        self.since.retain(|_, since| now.saturating_duration_since(*since) < AGE);
+        self.changed |= self.since.len() != before;
+        self.since.keys().copied().collect()
+    }
+
+    /// Whether they must be saved.
+    pub(super) const fn unsaved(&self) -> bool {
+        self.changed
+    }
+
+    /// What is to be saved, each with how long ago it was noticed; nothing when that is saved already.
+    pub(super) fn take_unsaved(&mut self, now: Instant) -> Option<Vec<(u32, Duration)>> {
+        let age = |(uid, since): (&u32, &Instant)| (*uid, now.saturating_duration_since(*since));
+        std::mem::take(&mut self.changed).then(|| self.since.iter().map(age).collect())
     }
 }

@@ -7,22 +7,28 @@
 //! The rules (field notes, e-mail, 2 to 7):
 //! - A UID is settled once its mail is committed, and only then does the cursor pass it. `\Seen`, dates and sequence
 //!   numbers decide nothing.
-//! - UIDs that a pass skipped are looked for again for a day: some servers show a mail later than its successors.
-//! - When UIDVALIDITY changes, everything since the first connection is read again and known by its content.
+//! - UIDs that a pass skipped are looked for again for a day, over restarts: some servers show a mail later than its
+//!   successors.
+//! - When UIDVALIDITY changes, everything since the first connection is read again and known by its content. What is not known
+//!   is new, and acknowledged, when it came since the folder was saved last.
 //! - An attempt is counted before a mail is parsed. A mail at which the process died three times, alone with it, is
 //!   quarantined; its neighbours are then taken one by one, so that no other mail shares its fate.
+//! - A mail that does not come is tried last and alone, and taken in by its headers, or without anything, in the end.
 
 mod batch;
 mod gaps;
+mod unfetched;
+mod words;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use batch::{Listed, Taken};
+pub use batch::{ATTEMPTS, Listed, Taken};
+pub use words::{Do, First, Observed, Place, Save, Settings, Unfetched};
 
-pub use batch::ATTEMPTS;
 use batch::Batches;
 use gaps::Gaps;
+use unfetched::{Ask, Failed};
 
 /// IDLE is given anew at least this often, by our own clock (RFC 2177 §3).
 pub const IDLE: Duration = Duration::from_secs(29 * 60);
@@ -30,129 +36,14 @@ pub const IDLE: Duration = Duration::from_secs(29 * 60);
 pub const SAFETY_POLL: Duration = Duration::from_secs(5 * 60);
 /// The first IDLE after a pass is this short: a mail that came between the search and the IDLE is found by the next
 /// search, also where the server does not tell an idling client.
-pub const FIRST_IDLE: Duration = Duration::from_secs(2);
+pub const FIRST_IDLE: Duration = Duration::from_millis(500);
 /// Most UIDs of which sizes are asked at once.
 const SIZES: usize = 500;
 /// How far before the first connection a mail may be dated and still be new: clocks differ.
 const CLOCKS_MS: i64 = 3600 * 1000;
 
-/// What the first connection takes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
-    /// What comes from now on.
-    New,
-    /// Everything.
-    All,
-    /// What the server received since, milliseconds UTC.
-    Since(i64),
-}
-
-/// The mailbox's settings.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What the first connection takes in.
-    pub first: First,
-    /// Whether mails are marked or moved after their commit.
-    pub marks: bool,
-    /// Mails a FETCH, at most.
-    pub batch: usize,
-    /// Bytes a FETCH, at most, unless one mail alone has more.
-    pub batch_bytes: u64,
-    /// Mails larger than this are taken in from their headers.
-    pub oversize: u32,
-    /// Whether the server has IDLE.
-    pub idle: bool,
-    /// How often to look where it has not.
-    pub poll: Duration,
-}
-
-/// Where the folder stood when it was saved last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// UIDVALIDITY.
-    pub validity: u32,
-    /// Every UID up to here is settled.
-    pub cursor: u32,
-    /// Whether the import of the first connection is over.
-    pub imported: bool,
-    /// When the mailbox was connected to first, milliseconds UTC.
-    pub began_at: i64,
-}
-
-/// What came of the last [`Do`].
-#[derive(Debug, Clone)]
-pub enum Observed {
-    /// The connection is logged in.
-    Connected,
-    /// The folder is selected.
-    Selected {
-        /// UIDVALIDITY.
-        validity: u32,
-        /// UIDNEXT; 0 when the server does not say.
-        next: u32,
-    },
-    /// The UIDs that the search found, in any order.
-    Found(Vec<u32>),
-    /// What those mails are; those that are gone are missing.
-    Sized(Vec<Listed>),
-    /// The mails that came; those that are gone are missing.
-    Fetched(Vec<u32>),
-    /// The server refused the FETCH, or a mail was larger than it had said.
-    Refused,
-    /// How often each has been attempted, this time included.
-    Attempted(Vec<i64>),
-    /// All of them are committed.
-    Accepted,
-    /// Marked or moved, or the server would not.
-    Marked,
-    /// Saved.
-    Saved,
-    /// IDLE or the wait is over: the server said something, or the time has come.
-    Woken,
-}
-
-/// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Do {
-    /// SELECT the folder → [`Observed::Selected`].
-    Select,
-    /// NOOP, then UID SEARCH of `from:*` and of `also` → [`Observed::Found`].
-    Search {
-        /// The first UID after the cursor.
-        from: u32,
-        /// Skipped UIDs below it.
-        also: Vec<u32>,
-    },
-    /// UID FETCH of RFC822.SIZE and INTERNALDATE → [`Observed::Sized`].
-    Sizes(Vec<u32>),
-    /// UID FETCH of `BODY.PEEK[]` for some and `BODY.PEEK[HEADER]` for others → [`Observed::Fetched`] or
-    /// [`Observed::Refused`].
-    Fetch {
-        /// Whole mails.
-        whole: Vec<u32>,
-        /// Mails too large to be fetched whole.
-        headers: Vec<u32>,
-    },
-    /// Count an attempt at each, durably → [`Observed::Attempted`].
-    Attempt(Vec<u32>),
-    /// Parse and commit these, in this order → [`Observed::Accepted`].
-    Accept(Vec<Taken>),
-    /// Mark or move these → [`Observed::Marked`].
-    Mark(Vec<u32>),
-    /// Save where the folder stands → [`Observed::Saved`].
-    Save {
-        /// UIDVALIDITY.
-        validity: u32,
-        /// The cursor.
-        cursor: u32,
-        /// Whether the import is over.
-        imported: bool,
-    },
-    /// IDLE until the server says something, at most until then → [`Observed::Woken`].
-    Idle(Instant),
-    /// Wait without IDLE until then → [`Observed::Woken`].
-    Wait(Instant),
-}
+/// INTERNALDATE has whole seconds, and clocks that are set by the network differ by less than this.
+const MINUTE_MS: i64 = 60 * 1000;
 
 /// What follows once the place is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +51,14 @@ enum Next {
     Search,
     Batch,
     Rest,
+}
+
+/// What the server is being asked of mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Nothing,
+    Sizes,
+    Bytes,
 }
 
 /// The machine of one folder on one connection.
@@ -170,15 +69,18 @@ pub struct Planner {
     validity: u32,
     cursor: u32,
     imported: bool,
-    /// UIDs below this were there at the first connection or the rescan: they are not acknowledged.
+    /// UIDs below this were there at the first connection: they are not acknowledged. 0: nobody knows yet.
     import_below: u32,
     /// Mails that the server received before this are passed over.
     floor_ms: Option<i64>,
-    /// Nothing is saved before a rescan is over, so that a crash begins it anew with the same floor.
-    rescan: bool,
+    /// A rescan after another UIDVALIDITY: what the server received before this was there before. Nothing is saved before it
+    /// is over, so that a crash begins it anew with the same floor.
+    rescan: Option<i64>,
     found: VecDeque<u32>,
     batches: Batches,
     gaps: Gaps,
+    failed: Failed,
+    asking: Asking,
     after_save: Next,
     /// The last pass found nothing, and the short IDLE after it is over.
     rested: bool,
@@ -198,10 +100,12 @@ impl Planner {
             imported: true,
             import_below: 0,
             floor_ms: None,
-            rescan: false,
+            rescan: None,
             found: VecDeque::new(),
             batches,
             gaps: Gaps::default(),
+            failed: Failed::default(),
+            asking: Asking::Nothing,
             after_save: Next::Search,
             rested: false,
             next_poll: None,
@@ -210,6 +114,16 @@ impl Planner {
 
     /// Takes what came of the last [`Do`] and says the next.
     pub fn step(&mut self, observed: Observed, now: Instant) -> Do {
+        let next = self.decide(observed, now);
+        self.asking = match &next {
+            Do::Sizes(_) => Asking::Sizes,
+            Do::Fetch { .. } => Asking::Bytes,
+            _ => Asking::Nothing,
+        };
+        next
+    }
+
+    fn decide(&mut self, observed: Observed, now: Instant) -> Do {
         match observed {
             Observed::Connected => Do::Select,
             Observed::Selected { validity, next } => self.selected(validity, next, now),
@@ -219,13 +133,21 @@ impl Planner {
                 for gone in &passed.gone {
                     self.gaps.skipped(*gone, now);
                 }
+                for uid in passed.gone.iter().chain(&passed.old) {
+                    self.failed.settle(*uid);
+                }
                 self.next_batch(now)
             }
             Observed::Fetched(arrived) => self.fetched(&arrived, now),
-            Observed::Refused => {
-                for skipped in self.batches.refused() {
-                    self.gaps.skipped(skipped, now);
+            Observed::Refused => match self.batches.refused() {
+                Some(alone) => {
+                    self.failed.noting(alone);
+                    Do::Note(alone)
                 }
+                None => self.next_batch(now),
+            },
+            Observed::Noted(failures) => {
+                self.failed.counted(failures, now);
                 self.next_batch(now)
             }
             Observed::Attempted(counts) => {
@@ -236,6 +158,7 @@ impl Planner {
                 let uids = self.batches.accepting();
                 for uid in &uids {
                     self.gaps.settled(*uid);
+                    self.failed.settle(*uid);
                 }
                 if self.settings.marks { Do::Mark(uids) } else { self.settled(now) }
             }
@@ -255,10 +178,34 @@ impl Planner {
         }
     }
 
+    /// The connection was lost while the server was asked for mails, of which these came: the mail to which that is laid.
+    /// It is noted before the next connection, as [`Do::Note`] says.
+    #[must_use]
+    pub fn to_blame(&self, arrived: &[u32]) -> Option<Listed> {
+        match self.asking {
+            Asking::Nothing => None,
+            Asking::Sizes => self.batches.not_sized(arrived),
+            Asking::Bytes => self.batches.not_fetched(arrived),
+        }
+    }
+
     /// How many mails are known to wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.found.len() + self.batches.waiting()
+        self.found.len() + self.batches.waiting() + self.failed.len()
+    }
+
+    /// How many mails could not be fetched so far.
+    #[must_use]
+    pub fn unfetched(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// When the server had the oldest of the waiting mails of which it has said so, milliseconds UTC.
+    #[must_use]
+    pub fn oldest_ms(&self) -> Option<i64> {
+        let waiting = self.batches.waiting_since().chain(self.failed.waiting_since());
+        waiting.filter(|at| *at > 0).min()
     }
 
     fn selected(&mut self, validity: u32, next: u32, now: Instant) -> Do {
@@ -269,59 +216,79 @@ impl Planner {
         self.validity = validity;
         self.found.clear();
         self.batches.clear();
-        self.gaps = Gaps::default();
-        (self.floor_ms, self.rescan) = (None, false);
-        match self.place.filter(|place| place.validity == validity) {
-            Some(place) => {
-                (self.cursor, self.imported) = (place.cursor, place.imported);
-                if !self.imported {
-                    self.import_below = next;
-                    self.floor_ms = self.settings.first.floor();
-                }
-                self.search(now)
-            }
-            None => {
-                self.import_below = next;
-                if let Some(place) = self.place {
-                    // RFC 9051 §2.3.1.1: the UIDs mean other mails now.
-                    (self.cursor, self.imported, self.rescan) = (0, false, true);
-                    // Everything is looked at again and known by its content; but what was not new at the first
-                    // connection is not new now.
-                    self.floor_ms = match self.settings.first {
-                        First::New => Some(place.began_at.saturating_sub(CLOCKS_MS)),
-                        first => first.floor(),
-                    };
-                    return self.search(now);
-                }
+        (self.floor_ms, self.rescan, self.import_below) = (None, None, next);
+        let unfetched = self.place.as_ref().map(|place| place.unfetched.as_slice()).unwrap_or_default();
+        self.failed = Failed::saved(unfetched, validity, self.settings.again, now);
+        let Some(place) = &self.place else {
+            self.floor_ms = self.settings.first.floor();
+            let new = self.settings.first == First::New;
+            // Without UIDNEXT the first search tells where to begin.
+            self.imported = new && next > 0;
+            self.cursor = if new { next.saturating_sub(1) } else { 0 };
+            return if next > 0 { self.save(Next::Search, now) } else { self.search(now) };
+        };
+        self.gaps = Gaps::saved(&place.gaps, now);
+        if place.validity == validity {
+            // What came since the first connection is new, however long its import takes.
+            (self.cursor, self.imported, self.import_below) = (place.cursor, place.imported, place.import_below);
+            if !self.imported {
                 self.floor_ms = self.settings.first.floor();
-                let new = self.settings.first == First::New;
-                // Without UIDNEXT the first search of "new" tells where to begin.
-                self.imported = new && next > 0;
-                self.cursor = if new { next.saturating_sub(1) } else { 0 };
-                self.save(Next::Search)
             }
+            return self.search(now);
         }
+        // RFC 9051 §2.3.1.1: the UIDs mean other mails now.
+        self.gaps.forget();
+        (self.cursor, self.imported, self.import_below) = (0, false, 0);
+        let known_until = if place.imported {
+            place.saved_at.saturating_sub(CLOCKS_MS)
+        } else {
+            place.began_at
+        };
+        self.rescan = Some(known_until.max(place.began_at.saturating_sub(MINUTE_MS)));
+        // Everything is looked at again and known by its content; but what was not new at the first connection is not
+        // new now.
+        self.floor_ms = match self.settings.first {
+            First::New => Some(place.began_at.saturating_sub(CLOCKS_MS)),
+            first => first.floor(),
+        };
+        self.search(now)
     }
 
     fn search(&mut self, now: Instant) -> Do {
+        let mut also = self.gaps.due(now);
+        also.extend(self.failed.uids().filter(|uid| *uid <= self.cursor));
         Do::Search {
             from: self.cursor.saturating_add(1),
-            also: self.gaps.due(now),
+            also,
         }
     }
 
     fn found(&mut self, mut uids: Vec<u32>, now: Instant) -> Do {
-        // `n:*` names the last mail also when its UID is below n (RFC 9051 §9, seq-range).
-        uids.retain(|uid| *uid > self.cursor || self.gaps.holds(*uid));
         uids.sort_unstable();
         uids.dedup();
-        if self.settings.first == First::New && self.place.is_none() && !self.imported && self.import_below == 0 {
-            (self.cursor, self.imported) = (uids.last().copied().unwrap_or(0), true);
-            return self.save(Next::Rest);
+        let begins = !self.imported && self.import_below == 0 && self.rescan.is_none();
+        if begins {
+            // The server said no UIDNEXT. What is there now was there before us.
+            self.import_below = uids.last().map_or(1, |last| last.saturating_add(1));
+            if self.settings.first == First::New && self.place.is_none() {
+                (self.cursor, self.imported) = (uids.last().copied().unwrap_or(0), true);
+                return self.save(Next::Rest, now);
+            }
         }
+        for gone in self.failed.found(&uids) {
+            self.gaps.skipped(gone, now);
+        }
+        // `n:*` names the last mail also when its UID is below n (RFC 9051 §9, seq-range).
+        uids.retain(|uid| *uid > self.cursor || self.gaps.holds(*uid));
         self.gaps.between(self.cursor, &uids, now);
+        // These come last.
+        uids.retain(|uid| !self.failed.holds(*uid));
         self.found = uids.into();
-        self.next_batch(now)
+        if begins {
+            self.save(Next::Batch, now)
+        } else {
+            self.next_batch(now)
+        }
     }
 
     /// The next FETCH of what was found, or rest.
@@ -335,13 +302,30 @@ impl Planner {
             self.batches.asked(asked.clone());
             return Do::Sizes(asked);
         }
+        if let Some((listed, ask)) = self.failed.next(now) {
+            self.rested = false;
+            return match ask {
+                Ask::Size => {
+                    self.batches.asked(vec![listed.uid]);
+                    Do::Sizes(vec![listed.uid])
+                }
+                Ask::Whole | Ask::Headers => {
+                    let (whole, headers) = self.batches.alone(listed, ask == Ask::Headers);
+                    Do::Fetch { whole, headers }
+                }
+                Ask::Nothing => {
+                    self.batches.nothing_of(listed);
+                    self.accept(now)
+                }
+            };
+        }
         let passed = self.batches.take_passed();
         let moved = passed > self.cursor;
         self.cursor = self.cursor.max(passed);
-        if !self.imported || moved {
+        if !self.imported || moved || self.gaps.unsaved() || self.failed.unsaved() {
             // The pass is over, and with it the import.
-            (self.imported, self.rescan) = (true, false);
-            return self.save(Next::Rest);
+            (self.imported, self.rescan) = (true, None);
+            return self.save(Next::Rest, now);
         }
         self.rest(now)
     }
@@ -349,14 +333,20 @@ impl Planner {
     fn fetched(&mut self, arrived: &[u32], now: Instant) -> Do {
         for gone in self.batches.fetched(arrived) {
             self.gaps.skipped(gone, now);
+            self.failed.settle(gone);
         }
         let uids = self.batches.arrived();
         if uids.is_empty() { self.next_batch(now) } else { Do::Attempt(uids) }
     }
 
     fn accept(&mut self, now: Instant) -> Do {
-        let import_below = if self.imported { 0 } else { self.import_below };
-        match self.batches.accept(import_below, self.rescan) {
+        let (known_until, import_below) = (self.rescan, self.import_below);
+        let was_there = |one: &Taken| match known_until {
+            // Without a date nobody can tell, and what is known gets no acknowledgement in any case.
+            Some(until) => one.internal_ms > 0 && one.internal_ms < until,
+            None => one.uid < import_below,
+        };
+        match self.batches.accept(was_there) {
             Some(taken) => Do::Accept(taken),
             None => self.next_batch(now),
         }
@@ -365,34 +355,33 @@ impl Planner {
     /// What was accepted is behind us.
     fn settled(&mut self, now: Instant) -> Do {
         self.cursor = self.cursor.max(self.batches.settled());
-        if self.rescan { self.accept(now) } else { self.save(Next::Batch) }
+        if self.rescan.is_some() {
+            self.accept(now)
+        } else {
+            self.save(Next::Batch, now)
+        }
     }
 
-    fn save(&mut self, next: Next) -> Do {
+    fn save(&mut self, next: Next, now: Instant) -> Do {
         self.after_save = next;
-        Do::Save {
+        Do::Save(Save {
             validity: self.validity,
             cursor: self.cursor,
             imported: self.imported,
-        }
+            import_below: self.import_below,
+            gaps: self.gaps.take_unsaved(now),
+            fetched: self.failed.take_unsaved(),
+        })
     }
 
     fn rest(&mut self, now: Instant) -> Do {
         let poll = self.next_poll.unwrap_or(now);
+        let again = self.failed.due().map_or(poll, |due| due.min(poll)).max(now);
         if !self.settings.idle {
-            return Do::Wait(poll.min(now + self.settings.poll));
+            return Do::Wait(again.min(now + self.settings.poll));
         }
         let first = !std::mem::replace(&mut self.rested, true);
-        Do::Idle(if first { now + FIRST_IDLE } else { poll.min(now + IDLE).max(now) })
-    }
-}
-
-impl First {
-    const fn floor(self) -> Option<i64> {
-        match self {
-            Self::Since(since) => Some(since),
-            Self::New | Self::All => None,
-        }
+        Do::Idle(if first { now + FIRST_IDLE } else { again.min(now + IDLE) })
     }
 }
 

@@ -100,7 +100,7 @@ impl Stand {
         }
         let node = parse(&text).unwrap_or_else(|(line, words)| unreachable!("line {line}: {words}"));
         let problems = Problems::new();
-        let config = Config::read(&mut Section::root(&node, self.folder.path(), &problems));
+        let config = Config::read(&mut Section::root(&node, self.folder.path(), &problems), "Europe/Paris");
         let problems = problems.into_sorted();
         assert!(problems.is_empty(), "{problems:?}");
         config
@@ -125,7 +125,7 @@ impl Stand {
                     .mailboxes
                     .place(&account, "INBOX")
                     .await?
-                    .is_some_and(|place| place.imported != 0))
+                    .is_some_and(|place| place.imported))
         })
         .await
     }

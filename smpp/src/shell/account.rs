@@ -212,7 +212,7 @@ impl Keeper {
             slot.halt.reset();
         }
         let (reason, wait, event) = match exit {
-            Exit::Halt(reason) => (reason, slot.halt.next(random()), "halt"),
+            Exit::Halt(reason) | Exit::Denied(reason) => (reason, slot.halt.next(random()), "halt"),
             Exit::Retry(reason) => (reason, slot.retry.next(random()), "retry"),
             Exit::Stopped => ("it ended unasked".to_owned(), slot.retry.next(random()), "retry"),
         };

@@ -111,7 +111,7 @@ fn remedy(said: &str, config: &Config) -> Option<&'static str> {
 
 fn words(exit: Exit) -> String {
     match exit {
-        Exit::Retry(reason) | Exit::Halt(reason) => reason,
+        Exit::Retry(reason) | Exit::Halt(reason) | Exit::Denied(reason) => reason,
         Exit::Stopped => "it ended".to_owned(),
     }
 }

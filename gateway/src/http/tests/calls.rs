@@ -257,6 +257,8 @@ async fn every_refusal_is_a_problem() {
     town.get("/v1/requests?after=AAAA").await.is_problem(400, "bad-cursor");
     town.get("/v1/requests?status=done").await.is_problem(422, "invalid");
     town.get("/v1/requests?channel=pigeon").await.is_problem(422, "invalid");
+    town.get("/v1/requests?flag=partial").await.is_problem(422, "invalid");
+    assert_eq!(town.get("/v1/requests?flag=quarantined").await.json()["items"], json!([]));
     for path in [
         "requests/x",
         "requests/x/interactions",

@@ -230,7 +230,7 @@ async fn a_query_parameter_that_there_is_not_is_refused() {
     slip.is_problem(400, "bad-request");
     assert_eq!(
         slip.json()["detail"],
-        "there is no query parameter `statsu` here; did you mean status? There are channel, status, after, limit"
+        "there is no query parameter `statsu` here; did you mean status? There are channel, status, flag, after, limit"
     );
     // Whatever reads, and whether or not it takes any: the document says which.
     let document = town.get("/openapi.json").await.json();

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use voxea_core::base::time::rfc3339;
-use voxea_core::channel::{BindStatus, Status, TrunkStatus};
+use voxea_core::channel::{BindStatus, FolderStatus, Status, TrunkStatus};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
@@ -38,7 +38,8 @@ pub(super) struct Channel {
     last_activity: Option<String>,
     /// What went wrong last.
     last_error: Option<String>,
-    /// What is wrong now although it works, such as a disk that takes no recordings; absent when nothing is.
+    /// What is wrong now although it works, such as a disk that takes no recordings, or a folder in which no look for mail has
+    /// succeeded for a quarter of an hour; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "recordings cannot be written: No space left on device (os error 28)")]
     alarm: Option<String>,
@@ -53,6 +54,58 @@ pub(super) struct Channel {
     /// absent for other kinds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     binds: Vec<Bind>,
+    /// The folders of a mailbox, in the order of the configuration; absent for other kinds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    folders: Vec<Folder>,
+}
+
+/// A folder of a mailbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Folder {
+    /// As in the configuration.
+    #[schema(example = "INBOX")]
+    name: String,
+    /// The last time that a look for new mail came to its end, or mails were taken in; null before the first since the start.
+    last_success: Option<String>,
+    /// Mails that are known to wait.
+    waiting: u64,
+    /// When the mail server had the oldest of those; null when none waits, or it has not said so yet.
+    oldest_waiting: Option<String>,
+    /// Of these, mails that the server did not give so far. They are tried again.
+    unfetched: u64,
+    /// What is wrong with this folder; null once a look came to its end.
+    last_error: Option<String>,
+    /// How far a pass over many mails is; null when there is none.
+    progress: Option<Progress>,
+}
+
+/// How far a pass over many mails is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Progress {
+    /// Mails that are done.
+    done: u64,
+    /// Mails that were found.
+    total: u64,
+    /// Mails a second since it began.
+    per_second: f64,
+}
+
+impl From<FolderStatus> for Folder {
+    fn from(status: FolderStatus) -> Self {
+        Self {
+            name: status.name,
+            last_success: status.last_success.map(rfc3339),
+            waiting: status.waiting,
+            oldest_waiting: status.oldest_waiting.map(rfc3339),
+            unfetched: status.unfetched,
+            last_error: status.last_error,
+            progress: status.progress.map(|progress| Progress {
+                done: progress.done,
+                total: progress.total,
+                per_second: (progress.per_second * 10.0).round() / 10.0,
+            }),
+        }
+    }
 }
 
 /// A connection of an SMPP account.
@@ -194,6 +247,7 @@ impl From<Status> for Channel {
             queue: status.queue,
             trunks: status.trunks.into_iter().map(Trunk::from).collect(),
             binds: status.binds.into_iter().map(Bind::from).collect(),
+            folders: status.folders.into_iter().map(Folder::from).collect(),
         }
     }
 }

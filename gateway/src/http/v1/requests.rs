@@ -9,6 +9,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
 use voxea_core::base::time::rfc3339;
+use voxea_core::contact::Flag;
 use voxea_core::request::{Filter, Listed, Patch, RequestRow, Status};
 
 use crate::http::api::Api;
@@ -29,6 +30,9 @@ pub(super) struct Asked {
     /// Only those in this state.
     #[param(schema_with = status_schema)]
     status: Option<String>,
+    /// `quarantined`: only those with a contact that could not be processed and was kept as it came.
+    #[param(schema_with = flag_schema)]
+    flag: Option<String>,
     /// `next` of an earlier page.
     after: Option<String>,
     /// 1 to 500, 100 when left out.
@@ -196,6 +200,10 @@ fn channel_schema() -> Object {
     one_of(channels())
 }
 
+fn flag_schema() -> Object {
+    one_of(vec![Flag::Quarantined.as_str()])
+}
+
 fn status_schema() -> Object {
     one_of(statuses())
 }
@@ -207,7 +215,7 @@ fn one_of(names: Vec<&'static str>) -> Object {
 /// Requests in commit order: continuing from `next` skips none.
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", security(("key" = ["read"])), params(Asked),
     responses((status = 200, description = "A page", body = Requests), Keyed,
-        (status = 422, description = "No such channel or status", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 422, description = "No such channel, status or flag", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Shaped<Requests>, Problem> {
     let channel = match asked.channel.as_deref() {
         Some(text) => Some(
@@ -220,9 +228,15 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         Some(text) => Some(status(text).ok_or_else(|| Problem::new(Kind::INVALID, format!("`status` must be one of {}", names())))?),
         None => None,
     };
+    let quarantined = match asked.flag.as_deref() {
+        Some(flag) if flag == Flag::Quarantined.as_str() => true,
+        Some(_) => return Err(Problem::new(Kind::INVALID, "`flag` must be quarantined".to_owned())),
+        None => false,
+    };
     let filter = Filter {
         channel,
         status,
+        quarantined,
         after: cursor::read(asked.after.as_deref())?,
         ..Filter::default()
     };

@@ -1,0 +1,66 @@
+//! `[mailbox.submission]`: how mail goes out.
+
+use voxea_core::base::secret::Secret;
+use voxea_core::base::settings::Section;
+
+use super::server::Server;
+use crate::compose;
+
+/// The submission server (RFC 6409).
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Where.
+    pub server: Server,
+    /// Login and password; without them no AUTH.
+    pub credentials: Option<(String, Secret)>,
+    /// Display name of the sender.
+    pub from_name: String,
+    /// Address of the sender.
+    pub from_address: String,
+}
+
+impl Submission {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let server = Server::read(section, "127.0.0.1:587", 587);
+        let password = section.secret("password", "password_file");
+        let credentials = match (section.string("user"), password) {
+            (Some(user), Some(password)) => Some((user, password)),
+            (Some(_), None) => {
+                if !section.has("password_file") {
+                    section.problem("password_file", "is missing beside user; leave both out for a server without AUTH");
+                }
+                None
+            }
+            (None, Some(_)) => {
+                section.problem("user", "is missing beside the password");
+                None
+            }
+            (None, None) => None,
+        };
+        let from = section.required_string("from", "Mairie de Saint-Exemple <mairie@example.fr>");
+        let (from_name, from_address) = mailbox(&from);
+        if !from.is_empty() && compose::address(&from_address).is_none() {
+            section.problem(
+                "from",
+                "holds no usable mail address; an example: from = \"Mairie de Saint-Exemple <mairie@example.fr>\"",
+            );
+        }
+        Self {
+            server,
+            credentials,
+            from_name,
+            from_address,
+        }
+    }
+}
+
+/// `Name <address>` or a bare address.
+fn mailbox(text: &str) -> (String, String) {
+    match text.rsplit_once('<') {
+        Some((name, address)) => (
+            name.trim().trim_matches('"').to_owned(),
+            address.trim().trim_end_matches('>').trim().to_owned(),
+        ),
+        None => (String::new(), text.trim().to_owned()),
+    }
+}
