@@ -2,7 +2,8 @@
 
 use mail_parser::{Message, MessagePart, PartType};
 
-use super::{TEXT_BYTES, files, part};
+use super::mail::TEXT_BYTES;
+use super::{files, part};
 use crate::calendar::{self, Invitation};
 use crate::{html, name};
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use mail_parser::{HeaderName, Message, MessagePart};
 
-use super::{Attachment, head, part};
+use super::mail::Attachment;
+use super::{head, part};
 use crate::fields;
 use crate::words::Parameters;
 use crate::{ids, name, prescan};

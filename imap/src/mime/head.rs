@@ -2,7 +2,7 @@
 
 use mail_parser::DateTime;
 
-use super::{Mail, SUBJECT_BYTES};
+use super::mail::{Mail, SUBJECT_BYTES};
 use crate::fields::{self, Field};
 use crate::{address, automatic, charset, ids, name, words};
 

@@ -2,7 +2,8 @@
 
 use mail_parser::{Message, MessagePart};
 
-use super::{Mail, part};
+use super::mail::Mail;
+use super::part;
 use crate::dsn::{self, Action, Dsn};
 use crate::words::Parameters;
 use crate::{fields, ids};
