@@ -90,12 +90,18 @@ impl Connection {
             .map_err(|error| Trouble::Lost(format!("{}: {}", server.authority(), error.kind())))?;
         let _ = tcp.set_nodelay(true);
         let peer = tcp.peer_addr().map_or_else(|_| server.authority(), |address| address.to_string());
+        Self::over(config, Box::new(tcp), peer).await
+    }
+
+    /// Greets and logs in over a socket that is connected.
+    async fn over(config: &Config, socket: Box<dyn Socket>, peer: String) -> Result<Self, Trouble> {
+        let server = &config.server;
         let cap = u64::from(config.oversize) + SLACK;
         let limited = |socket: Box<dyn Socket>| Limited::new(socket, cap, SILENCE);
 
         let mut client = match server.security {
-            Security::Tls => Client::new(limited(secure(config, Box::new(tcp)).await?)),
-            Security::None | Security::Starttls => Client::new(limited(Box::new(tcp))),
+            Security::Tls => Client::new(limited(secure(config, socket).await?)),
+            Security::None | Security::Starttls => Client::new(limited(socket)),
         };
         let greeting = within(COMMAND, async { Ok(client.read_response().await?) }).await?;
         match greeting.as_ref().map(|response| response.parsed()) {
@@ -477,13 +483,4 @@ fn milliseconds(date: &str) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn internal_dates_are_read() {
-        assert_eq!(milliseconds("24-Nov-2026 09:00:00 +0100"), 1_795_507_200_000);
-        assert_eq!(milliseconds(" 4-Nov-2026 08:00:00 +0000"), 1_793_779_200_000);
-        assert_eq!(milliseconds("yesterday"), 0);
-    }
-}
+mod tests;

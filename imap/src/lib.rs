@@ -33,6 +33,8 @@ pub mod config;
 #[cfg(feature = "shell")]
 mod connection;
 #[cfg(feature = "shell")]
+mod counting;
+#[cfg(feature = "shell")]
 mod folders;
 #[cfg(feature = "shell")]
 mod follow;
@@ -63,6 +65,8 @@ mod wire;
 
 #[cfg(feature = "shell")]
 pub use config::Config;
+#[cfg(feature = "shell")]
+pub use counting::{Amount, Counted, count};
 #[cfg(feature = "shell")]
 pub use run::{probe, run};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, audit, catalogue, check, client, doctor, key, migrate, recording, vault};
+use super::{agent, audit, catalogue, check, client, doctor, key, mailbox, migrate, recording, vault};
 use crate::config::{self, Ground};
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -67,6 +67,11 @@ enum Command {
         #[command(subcommand)]
         command: vault::VaultCommand,
     },
+    /// Mailboxes before they are followed.
+    Mailbox {
+        #[command(subcommand)]
+        command: mailbox::MailboxCommand,
+    },
     /// Try every peer and say what was found.
     Doctor,
 }
@@ -97,6 +102,7 @@ impl Cli {
             Command::Recording { command } => runtime.block_on(recording::recording(load, command)),
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),
+            Command::Mailbox { command } => runtime.block_on(mailbox::mailbox(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
         };
         // A blocking task that is stuck must not hold the process.

@@ -9,6 +9,7 @@ mod client;
 mod common;
 mod doctor;
 mod key;
+mod mailbox;
 mod migrate;
 mod recording;
 mod terms;
