@@ -17,6 +17,7 @@ pub mod kill;
 pub mod libsrtp;
 pub mod load;
 pub mod lossy;
+pub mod mail_bench;
 pub mod mails;
 pub mod page;
 pub mod pcap;

@@ -1,5 +1,6 @@
 //! The made-up mailbox whole, through a failing network, and under kill -9, in pieces that survive being cut:
-//! `mails [--full] [--network FILE --deaths FILE]`. Goes on where it was.
+//! `mails [--full] [--only whole|network|deaths] [--pieces N] [--network FILE --deaths FILE]`. Goes on where it was; with
+//! `--pieces` it ends after so many, for a machine that has something else to do as well.
 
 #![expect(clippy::print_stdout, reason = "the account of what happens is what this program is for")]
 
@@ -47,8 +48,10 @@ async fn main() -> Result<()> {
     let full = arguments.iter().any(|argument| argument == "--full");
     let after = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).map(PathBuf::from)
+        arguments.get(at + 1).cloned()
     };
+    let only = after("--only");
+    let mut pieces_left: u64 = after("--pieces").map_or(Ok(u64::MAX), |count| count.parse())?;
     let counts = if full { FULL } else { SMALL };
     let state = PathBuf::from(if full { "target/mails-full.state" } else { "target/mails.state" });
     let (binary, cluster) = (scratch::binary()?, Postgres::start()?);
@@ -60,9 +63,11 @@ async fn main() -> Result<()> {
         {
             let name = format!("{database} {kind} {piece}");
             let done = std::fs::read_to_string(&state).unwrap_or_default();
-            if done.lines().any(|line| line.starts_with(&format!("{name} "))) {
+            if done.lines().any(|line| line.starts_with(&format!("{name} "))) || only.as_ref().is_some_and(|only| only != kind) {
                 continue;
             }
+            let Some(left) = pieces_left.checked_sub(1) else { return Ok(()) };
+            pieces_left = left;
             let store = match database {
                 "SQLite" => "sqlite:voxea.db".to_owned(),
                 _ => cluster.database(&format!("{kind}{piece}"))?,
