@@ -45,6 +45,8 @@ mod marking;
 #[cfg(feature = "shell")]
 pub mod oauth;
 #[cfg(feature = "shell")]
+mod outgoing;
+#[cfg(feature = "shell")]
 mod run;
 #[cfg(feature = "shell")]
 mod shift;

@@ -11,6 +11,7 @@ use voxea_rules::moment::Zone;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::folders::follow_all;
+use crate::outgoing::{send, with_token};
 use crate::submission::Sender;
 use crate::take::Desk;
 
@@ -48,14 +49,7 @@ pub async fn run(config: Arc<Config>, core: Core, reporter: Reporter, stop: Stop
         inner.soft.cancel();
         exit
     };
-    let sent = async {
-        if let Some(submission) = &config.submission {
-            match Sender::new(submission, &core, account.clone(), &reporter) {
-                Ok(sender) => sender.run(&inner).await,
-                Err(words) => reporter.trouble(&format!("submission: {words}")),
-            }
-        }
-    };
+    let sent = send(&config, &core, &account, &reporter, &inner);
     tokio::select! {
         (exit, ()) = async { tokio::join!(followed, sent) } => exit,
         () = stop.hard.cancelled() => Exit::Stopped,
@@ -87,7 +81,8 @@ pub async fn probe(config: &Config) -> Result<String, String> {
     };
     connection.close().await;
     let mailbox = format!("{}: logged in, {}, {idle}", config.server.authority(), held.join(", "));
-    let Some(submission) = &config.submission else {
+    let found = with_token(config).await.map_err(|trouble| format!("{mailbox}; but {trouble}"))?;
+    let Some((submission, _)) = &found else {
         return Ok(format!("{mailbox}; no submission server, so nothing is sent"));
     };
     let server = submission.server.authority();

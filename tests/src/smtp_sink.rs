@@ -63,6 +63,7 @@ struct Shared {
     ledger: Mutex<Vec<Received>>,
     script: Mutex<VecDeque<Refusal>>,
     connections: Mutex<u64>,
+    logins: Mutex<Vec<String>>,
     open: watch::Sender<usize>,
 }
 
@@ -118,6 +119,12 @@ impl SmtpSink {
         lock(&self.shared.ledger).clone()
     }
 
+    /// Every AUTH command so far, all of which were taken.
+    #[must_use]
+    pub fn logins(&self) -> Vec<String> {
+        lock(&self.shared.logins).clone()
+    }
+
     /// How many connections were accepted.
     #[must_use]
     pub fn connections(&self) -> u64 {
@@ -170,10 +177,11 @@ async fn serve_one(socket: TcpStream, shared: &Shared, changed: &watch::Sender<u
         }
         let upper = line.trim_end().to_ascii_uppercase();
         let answer = if upper.starts_with("EHLO") {
-            "250-sink\r\n250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 50000000".to_owned()
+            "250-sink\r\n250-8BITMIME\r\n250-AUTH PLAIN LOGIN XOAUTH2\r\n250 SIZE 50000000".to_owned()
         } else if upper.starts_with("HELO") || upper.starts_with("NOOP") || upper.starts_with("RSET") {
             "250 OK".to_owned()
         } else if upper.starts_with("AUTH") {
+            lock(&shared.logins).push(line.trim_end().to_owned());
             "235 2.7.0 OK".to_owned()
         } else if upper.starts_with("MAIL FROM:") {
             (from, to) = (path(&line), Vec::new());

@@ -75,6 +75,7 @@ impl Config {
         let server = Server::read(section, "127.0.0.1:993", 993);
         let user = section.required_string("user", "mairie@example.fr");
         let with_token = section.has("oauth");
+        let submission = section.sub("submission").map(|mut sub| Submission::read(&mut sub, with_token));
         let oauth = section.sub("oauth").and_then(|sub| oauth::read(&sub));
         let password = section.secret("password", "password_file");
         if with_token && password.is_some() {
@@ -89,7 +90,6 @@ impl Config {
             }
             Secret::new("")
         });
-        let submission = section.sub("submission").map(|mut sub| Submission::read(&mut sub));
         let acknowledge = section.bool_or("acknowledge", true);
         let config = Self {
             name,
@@ -274,6 +274,25 @@ mod tests {
         }
         let (_, problems) = read(&format!("{start}folders = [\"INBOX\", \"Fait\"]\nafter = \"move:Fait\"\n"));
         assert!(problems.len() == 1 && problems[0].contains("followed itself"), "{problems:#?}");
+    }
+
+    #[test]
+    fn a_token_stands_for_the_passwords() {
+        let start = "name = \"a\"\naddress = \"127.0.0.1\"\nuser = \"u\"\n";
+        let oauth = "[oauth]\ntoken_url = \"https://login.example/token\"\nclient_id = \"c\"\nclient_secret = \"s\"\n";
+        let submission = "[submission]\naddress = \"127.0.0.1\"\nuser = \"u\"\nfrom = \"mairie@example.fr\"\n";
+        let (config, problems) = read(&format!("{start}{oauth}{submission}"));
+        assert_eq!(problems, [""; 0]);
+        assert!(config.oauth.is_some() && config.submission.unwrap().xoauth2);
+        let (config, _) = read(&format!("{start}password = \"p\"\n{submission}password = \"q\"\n"));
+        assert!(config.oauth.is_none() && !config.submission.unwrap().xoauth2);
+        let (_, problems) = read(&format!(
+            "{start}password = \"p\"\n[oauth]\ntoken_url = \"http://login.example/token\"\nclient_id = \"c\"\ngrant = \"refresh_token\"\n"
+        ));
+        let said = |what: &str| assert!(problems.iter().any(|problem| problem.contains(what)), "{what}: {problems:#?}");
+        for what in ["keep one of the two", "https:// URL", "refresh_token_file: is missing"] {
+            said(what);
+        }
     }
 
     #[test]

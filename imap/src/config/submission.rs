@@ -13,6 +13,8 @@ pub struct Submission {
     pub server: Server,
     /// Login and password; without them no AUTH.
     pub credentials: Option<(String, Secret)>,
+    /// The password is the mailbox's token, filled in each time that it is renewed.
+    pub xoauth2: bool,
     /// Display name of the sender.
     pub from_name: String,
     /// Address of the sender.
@@ -20,11 +22,14 @@ pub struct Submission {
 }
 
 impl Submission {
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
+    /// `with_token`: the mailbox has a token, which stands for the password of a user without one.
+    pub(super) fn read(section: &mut Section<'_>, with_token: bool) -> Self {
         let server = Server::read(section, "127.0.0.1:587", 587);
         let password = section.secret("password", "password_file");
+        let xoauth2 = with_token && password.is_none() && section.has("user");
         let credentials = match (section.string("user"), password) {
             (Some(user), Some(password)) => Some((user, password)),
+            (Some(user), None) if xoauth2 => Some((user, Secret::new(""))),
             (Some(_), None) => {
                 if !section.has("password_file") {
                     section.problem("password_file", "is missing beside user; leave both out for a server without AUTH");
@@ -48,6 +53,7 @@ impl Submission {
         Self {
             server,
             credentials,
+            xoauth2,
             from_name,
             from_address,
         }

@@ -76,6 +76,8 @@ pub struct Tokens {
 pub(crate) struct Shown {
     pub(crate) token: Secret,
     pub(crate) fresh: bool,
+    /// After so long it is renewed.
+    pub(crate) left: Duration,
 }
 
 impl Tokens {
@@ -106,16 +108,18 @@ impl Tokens {
             return Ok(Shown {
                 token: held.token.clone(),
                 fresh: false,
+                left: held.renew_at.saturating_duration_since(Instant::now()),
             });
         }
         *held = None;
         let given = self.ask().await?;
+        let left = given.life.saturating_sub(MARGIN.min(given.life / 2));
         let token = given.token.clone();
         *held = Some(Held {
             token: given.token,
-            renew_at: Instant::now() + given.life.saturating_sub(MARGIN.min(given.life / 2)),
+            renew_at: Instant::now() + left,
         });
-        Ok(Shown { token, fresh: true })
+        Ok(Shown { token, fresh: true, left })
     }
 
     /// A mail server does not take this token: the next one is fetched.

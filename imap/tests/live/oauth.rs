@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use voxea_core::base::exit::Exit;
 use voxea_core::base::secret::Secret;
 use voxea_imap::oauth::{Asking, Endpoint, Grant, Mechanism, Tokens};
+use voxea_tests::smtp_sink::SmtpSink;
 
 use crate::peer::{Peer, Say};
-use crate::stand::Stand;
+use crate::stand::{Stand, mail};
 
 /// Answers each question with the next of its answers, and the last one from then on.
 struct TokenServer {
@@ -222,5 +225,30 @@ async fn a_refused_client_halts_and_a_token_server_that_is_away_does_not() -> Re
     drop(server);
     let exit = stand.run(config).ended().await;
     ensure!(matches!(&exit, Exit::Retry(words) if words.contains("token server")), "{exit:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_submission_shows_the_same_token() -> Result<()> {
+    let Some(stand) = Stand::start().await? else { return Ok(()) };
+    let sink = SmtpSink::start().await?;
+    let server = TokenServer::start(&[(200, r#"{"access_token":"tok-1","expires_in":3600}"#)]).await?;
+    let peer = Peer::start("IDLE", |_, _| Say::Well).await?;
+    let mut config = stand.config(Some(&sink));
+    config.server.port = peer.port;
+    config.oauth = Some(server.tokens(Grant::ClientCredentials, Mechanism::Xoauth2)?);
+    let submission = config.submission.as_mut().context("no submission")?;
+    (submission.credentials, submission.xoauth2) = (Some(("mairie".to_owned(), Secret::new(""))), true);
+    let found = voxea_imap::probe(&config).await.map_err(anyhow::Error::msg)?;
+    ensure!(found.contains("submission by"), "{found}");
+    let run = stand.run(config);
+    stand.follows().await?;
+    peer.deliver(1, &mail(1, "Bonjour.\r\n"));
+    sink.wait(1, std::time::Duration::from_secs(20)).await?;
+    ensure!(run.stop().await == Exit::Stopped);
+    let shown = BASE64.encode("user=mairie\x01auth=Bearer tok-1\x01\x01");
+    let logins = sink.logins();
+    ensure!(logins.iter().all(|login| *login == format!("AUTH XOAUTH2 {shown}")), "{logins:?}");
+    ensure!(server.forms().len() == 1, "one token for both servers");
     Ok(())
 }
