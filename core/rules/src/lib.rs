@@ -17,6 +17,7 @@
 //! | [`phone`] | one spelling for each telephone number |
 //! | [`postal`] | one spelling for each postal address, for comparison |
 //! | [`mod@reference`] | `2026-0001234-7`: the number that a citizen reads out |
+//! | [`reply_token`] | how the proof of a request is spelt in an address |
 //! | [`keyword`] | the first word of a text, folded |
 //! | [`moment`] | dates and times as citizens read them |
 //! | [`calendar`] | opening hours, public holidays, working time |
@@ -41,6 +42,7 @@ pub mod postal;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
+pub mod reply_token;
 pub mod sender;
 pub mod sms;
 pub mod typography;

@@ -34,7 +34,7 @@ use Place as P;
 type Columns = &'static [(&'static str, Becomes)];
 
 /// Tables of which each row has a name that stays: what its values are bound to, and the columns.
-const VALUES: [(&str, &str, Columns); 13] = [
+const VALUES: [(&str, &str, Columns); 15] = [
     (
         "request",
         "id",
@@ -143,15 +143,25 @@ const VALUES: [(&str, &str, Columns); 13] = [
         ],
     ),
     ("citizen_change", "id", &[("detail", Text(P::CitizenChangeDetail))]),
+    ("secret", "name", &[("value", Text(P::SecretValue))]),
+    (
+        "undeliverable",
+        "id",
+        &[
+            ("reason", Text(P::UndeliverableReason)),
+            ("match_key", Becomes::Index(Index::Address)),
+        ],
+    ),
 ];
 
 /// Tables of which the key itself becomes a blind index: the two columns of the primary key that lead to it, in their order,
 /// and which of them it is.
-const KEYS: [(&str, [&str; 2], usize, Index); 4] = [
+const KEYS: [(&str, [&str; 2], usize, Index); 5] = [
     ("dedup", ["account", "key"], 1, Index::Dedup),
     ("delivery", ["account", "fingerprint"], 1, Index::Delivery),
     ("message_id", ["message_id", "request_id"], 0, Index::MessageId),
     ("breaker", ["account", "scope"], 1, Index::Sender),
+    ("participant", ["request_id", "match_key"], 1, Index::Address),
 ];
 
 /// Places that the code below seals on its own.

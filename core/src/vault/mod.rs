@@ -13,6 +13,7 @@ mod keys;
 mod master;
 mod opening;
 mod place;
+mod reply_tokens;
 mod table;
 
 pub use chunks::{CHUNK, ChunkOpener, ChunkSealer, sealed_size};
@@ -21,3 +22,4 @@ pub use door::Vault;
 pub use master::{MasterKeys, new_line};
 pub use opening::Opening;
 pub use place::{Index, Place};
+pub use reply_tokens::ReplyTokens;

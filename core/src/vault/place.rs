@@ -68,6 +68,8 @@ named! {
         PointVerifiedHow = "contact_point.verified_how",
         OptOutAddress = "opt_out.address",
         OptOutHow = "opt_out.how",
+        SecretValue = "secret.value",
+        UndeliverableReason = "undeliverable.reason",
     }
 }
 
