@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::mime::{self, Mail};
 use crate::planner::Taken;
 use crate::trust::Trust;
-use crate::{compose, dedup};
+use crate::{compose, dedup, token};
 
 /// The media type of a mail.
 const RFC822: &str = "message/rfc822";
@@ -180,7 +180,7 @@ impl Desk<'_> {
     fn acknowledgement(&self, read: &Read, received_at: Millis) -> Option<NewAcknowledgement> {
         let Read { taken, mail, .. } = read;
         let submission = self.config.submission.as_ref().filter(|_| self.config.acknowledge)?;
-        let recipient = mail.from.as_deref().and_then(compose::address)?;
+        let recipient = mail.from.as_deref().and_then(compose::recipient)?;
         let ourselves = recipient.eq_ignore_ascii_case(&submission.from_address);
         if mail.automatic.is_some() || read.flags.contains(&Flag::Spam) || taken.import || taken.quarantined || ourselves {
             return None;
@@ -226,6 +226,7 @@ fn joining(read: &Read) -> Joining {
     let reference = mail.subject.as_deref().and_then(reference::find).map(|found| found.to_string());
     // Without a Message-ID equal bytes may be two mails to two boxes, and one request for both is still right.
     Joining::Thread {
+        proofs: token::all(&read.raw, &message_ids),
         message_ids,
         reference,
         twin: Some(read.content.clone()),

@@ -12,6 +12,7 @@ mod opt_outs;
 mod points;
 mod stop;
 mod table;
+mod undeliverable;
 
 pub use address::{Address, PointKind};
 pub use door::{Citizens, Created, Found};
@@ -21,3 +22,5 @@ pub use nouns::{
 pub use opt_outs::{OptOut, OptOutFilter, OptOuts, OptOutsListed};
 pub(crate) use stop::{START, STOP, opted_out, start_row, stop_row};
 pub(crate) use table::linkable;
+pub use undeliverable::Undeliverable;
+pub(crate) use undeliverable::{REACHED, enter as enter_undeliverable, undeliverable};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::address::PointKind;
+use super::undeliverable::Undeliverable;
 use crate::base::account::Unknown;
 use crate::base::time::Millis;
 
@@ -121,6 +122,8 @@ pub struct Point {
     pub verified: Option<Verified>,
     /// That it wants no campaigns, whoever said so.
     pub opted_out: Option<OptedOut>,
+    /// That mail to it came back: it is written to again when a mail comes from it.
+    pub undeliverable: Option<Undeliverable>,
     /// When it was added.
     pub created_at: Millis,
 }

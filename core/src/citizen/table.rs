@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::address::Address;
 use super::nouns::{Citizen, NewCitizen, NewPoint, OptedOut, Point, Verified};
+use super::undeliverable::Undeliverable;
 use crate::audit::{self, Entry};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -29,10 +30,11 @@ pub(super) const COLUMNS: &str = "citizen.id, citizen.position, citizen.kind, ci
 static POINTS: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[("wanted", Column::Text)]).statement(
         "SELECT p.citizen_id, p.id, p.kind, p.raw, p.normalised, p.label, p.verified_at, p.verified_how, p.created_at, \
-                o.id AS out_id, o.at AS out_at, o.how AS out_how \
+                o.id AS out_id, o.at AS out_at, o.how AS out_how, u.id AS back_id, u.at AS back_at, u.reason AS back_reason \
          FROM {rows} AS r JOIN contact_point p ON p.citizen_id = r.wanted AND p.removed_at IS NULL \
          LEFT JOIN opt_out o ON o.match_key = p.match_key AND o.cleared_at IS NULL \
            AND o.channel = CASE p.kind WHEN 'phone' THEN 'sms' ELSE 'email' END \
+         LEFT JOIN undeliverable u ON u.match_key = p.match_key \
          ORDER BY p.id",
     )
 });
@@ -71,6 +73,9 @@ struct PointRow {
     out_id: Option<String>,
     out_at: Option<Millis>,
     out_how: Option<String>,
+    back_id: Option<String>,
+    back_at: Option<Millis>,
+    back_reason: Option<String>,
 }
 
 /// A name that the database has and this build must know.
@@ -122,6 +127,9 @@ impl PointRow {
         if let Some(id) = &self.out_id {
             vault.opening(id).some(Place::OptOutHow, &mut self.out_how).lenient();
         }
+        if let Some(id) = &self.back_id {
+            vault.opening(id).some(Place::UndeliverableReason, &mut self.back_reason).lenient();
+        }
         let verified = |at| Verified {
             at,
             how: self.verified_how.unwrap_or_default(),
@@ -134,6 +142,10 @@ impl PointRow {
             label: self.label,
             verified: self.verified_at.map(verified),
             opted_out: self.out_at.map(|at| OptedOut { at, how: self.out_how }),
+            undeliverable: self.back_at.map(|at| Undeliverable {
+                at,
+                reason: self.back_reason.unwrap_or_default(),
+            }),
             created_at: self.created_at,
         })
     }

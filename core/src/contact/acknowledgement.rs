@@ -24,7 +24,7 @@ pub struct NewAcknowledgement {
     pub subject: Option<String>,
     /// What it says.
     pub text: String,
-    /// Its Message-ID, angle brackets included: the same on every try.
+    /// Its Message-ID, angle brackets included: the same on every try. The request's reply token comes before its `@`.
     pub message_id: Option<String>,
     /// The Message-ID that it answers.
     pub in_reply_to: Option<String>,

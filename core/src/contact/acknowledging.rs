@@ -97,7 +97,11 @@ impl<'v> Breakers<'v> {
         // What was answered today is not held back: nobody need be told.
         for limit in limits.iter().rev() {
             if self.used(&account, limit, now) >= limit.most {
-                return if limit.length == DAY { Allowed::Answered } else { Allowed::Held };
+                return match limit.length {
+                    DAY => Allowed::Answered,
+                    _ if limit.scope.is_empty() => Allowed::Held("acknowledgement_held_account"),
+                    _ => Allowed::Held("acknowledgement_held_sender"),
+                };
             }
         }
         for limit in limits {
@@ -137,8 +141,8 @@ impl<'v> Breakers<'v> {
 pub(super) enum Allowed {
     /// It goes out.
     Yes,
-    /// A limit of the hour holds it back.
-    Held,
+    /// A limit of the hour holds it back; its name for metrics.
+    Held(&'static str),
     /// The command has its answer already, of these 24 hours.
     Answered,
 }
@@ -171,6 +175,8 @@ pub(super) struct Queued<'a> {
     pub(super) acknowledgement: &'a NewAcknowledgement,
     pub(super) request_id: &'a str,
     pub(super) reference: &'a str,
+    /// Of a mail: its Message-ID.
+    pub(super) message_id: Option<&'a str>,
     /// When it is written: the evidence of an acknowledgement is not as old as what it acknowledges.
     pub(super) at: Millis,
     pub(super) position: i64,
@@ -187,7 +193,7 @@ impl Queued<'_> {
         let (subject, text) = (new.subject.as_deref().map(say), say(&new.text));
         sets.interactions.push(row!({
             "id": interaction_id, "position": self.position, "channel": channel, "account": account, "direction": "out",
-            "native_id": vault.seal_some(Place::InteractionNativeId, &interaction_id, new.message_id.as_deref())?,
+            "native_id": vault.seal_some(Place::InteractionNativeId, &interaction_id, self.message_id)?,
             "from_address": vault.seal(Place::InteractionFromAddress, &interaction_id, &new.from)?,
             "to_address": vault.seal(Place::InteractionToAddress, &interaction_id, &new.recipient)?,
             "subject": vault.seal_some(Place::InteractionSubject, &interaction_id, subject.as_deref())?,
@@ -201,7 +207,7 @@ impl Queued<'_> {
             "kind": "acknowledgement", "channel": channel, "account": account,
             "recipient": vault.seal(Place::ReplyRecipient, &reply_id, &new.recipient)?, "recipient_key": vault.address(&new.recipient),
             "subject": vault.seal_some(Place::ReplySubject, &reply_id, subject.as_deref())?,
-            "text": vault.seal(Place::ReplyText, &reply_id, &text)?, "message_id": new.message_id,
+            "text": vault.seal(Place::ReplyText, &reply_id, &text)?, "message_id": self.message_id,
             "in_reply_to": vault.seal_some(Place::ReplyInReplyTo, &reply_id, new.in_reply_to.as_deref())?,
             "mail_references": vault.seal_some(Place::ReplyReferences, &reply_id, new.references.as_deref())?, "state": "queued", "created_at": self.at, "due_at": self.at,
         }));
@@ -270,7 +276,7 @@ mod tests {
         assert_eq!(breakers.allow(&another, NOW), Allowed::Yes);
         // What was not sent counts as no answer.
         let none = NewAcknowledgement { per_hour: 0, ..help };
-        assert_eq!(breakers.allow(&none, NOW + 2 * DAY), Allowed::Held);
+        assert_eq!(breakers.allow(&none, NOW + 2 * DAY), Allowed::Held("acknowledgement_held_account"));
         assert_eq!(
             breakers.allow(&NewAcknowledgement { per_hour: 1, ..none }, NOW + 2 * DAY),
             Allowed::Yes

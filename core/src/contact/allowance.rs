@@ -8,7 +8,7 @@ use super::acknowledgement::NewAcknowledgement;
 use super::acknowledging::{Allowed, Breakers};
 use super::join::Placement;
 use super::ledger::Entry;
-use crate::base::account::Channel;
+use crate::base::account::{Account, Channel};
 use crate::base::error::Result;
 use crate::citizen;
 use crate::store::{Script, Tx};
@@ -19,8 +19,8 @@ use crate::vault::Vault;
 pub(super) struct Allowance {
     /// Whether each entry's message goes out.
     pub(super) allowed: Vec<bool>,
-    /// How many a limit of the hour held back.
-    pub(super) held: usize,
+    /// Those that a limit of the hour held back: whose, and the name of the limit.
+    pub(super) held: Vec<(Account, &'static str)>,
 }
 
 /// Decides of each entry: an acknowledgement goes to who opened a request, an answer to who asked, as far as the breakers
@@ -39,7 +39,7 @@ pub(super) async fn decide(
     let wanted: Vec<bool> = entries.iter().zip(placements).map(|(entry, place)| wanted(entry, place)).collect();
     let mut allowance = Allowance {
         allowed: vec![false; entries.len()],
-        held: 0,
+        held: Vec::new(),
     };
     if !wanted.contains(&true) {
         return Ok(allowance);
@@ -67,7 +67,7 @@ pub(super) async fn decide(
         }
         match breakers.allow(new, contact.received_at) {
             Allowed::Yes => allowance.allowed[at] = true,
-            Allowed::Held => allowance.held += 1,
+            Allowed::Held(limit) => allowance.held.push((contact.account.clone(), limit)),
             Allowed::Answered => (),
         }
     }

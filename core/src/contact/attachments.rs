@@ -1,7 +1,8 @@
 //! Attachments of interactions, by id.
 
+use super::contact::NewAttachment;
 use super::reached::{INTERACTION, reached};
-use crate::artefact::{BlobReader, Blobs};
+use crate::artefact::{BlobReader, Blobs, StoredBlob};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -48,11 +49,33 @@ impl Attachments {
         }
     }
 
+    /// An attachment, to be sent with a reply.
+    ///
+    /// # Errors
+    /// As [`Attachments::get`].
+    pub async fn find(&self, actor: &Actor, id: &str) -> Result<NewAttachment> {
+        let row = self.row(actor, id).await?;
+        Ok(NewAttachment {
+            name: row.name,
+            media_type: row.media_type,
+            blob: StoredBlob {
+                sha256: row.sha256,
+                size: u64::try_from(row.size).unwrap_or(0),
+            },
+        })
+    }
+
     /// An attachment and its content.
     ///
     /// # Errors
     /// [`CoreError::NotFound`], also when the actor reaches no request of its interaction; [`CoreError::Sealed`]; the store's.
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<(AttachmentRow, BlobReader)> {
+        let row = self.row(actor, id).await?;
+        let content = self.blobs.read(&row.sha256, u64::try_from(row.size).unwrap_or(0)).await?;
+        Ok((row, content))
+    }
+
+    async fn row(&self, actor: &Actor, id: &str) -> Result<AttachmentRow> {
         let sql = "SELECT id, interaction_id, name, media_type, size, sha256 FROM attachment WHERE id = $1";
         let row: Option<AttachmentRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let missing = CoreError::NotFound { what: "attachment" };
@@ -66,7 +89,6 @@ impl Attachments {
             .text(Place::AttachmentName, &mut row.name)
             .text(Place::AttachmentSha256, &mut row.sha256);
         opening.strict()?;
-        let content = self.blobs.read(&row.sha256, u64::try_from(row.size).unwrap_or(0)).await?;
-        Ok((row, content))
+        Ok(row)
     }
 }

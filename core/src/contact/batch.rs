@@ -10,6 +10,7 @@ use serde_json::json;
 use voxea_rules::command::Command;
 
 use super::allowance;
+use super::answers;
 use super::automatic::Automatic;
 use super::contact::{Accepted, Dedup, IntakeError, Joining, Outcome};
 use super::deliveries::{Claim, Deliveries};
@@ -23,14 +24,15 @@ use super::prepare::{Prepared, PreparedPart};
 use super::redelivery::DeliveryMark;
 use super::theming;
 use crate::audit;
+use crate::base::account::Account;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::id;
 use crate::base::time::{self, Millis};
-use crate::catalogue::Snapshot;
+use crate::catalogue::{Catalogue, Snapshot};
 use crate::feed::{self, EventKind, NewEvent};
 use crate::store::{Script, Tx};
-use crate::vault::{Index, Vault};
+use crate::vault::{Index, ReplyTokens, Vault};
 
 /// What a batch is made of.
 #[derive(Debug)]
@@ -75,7 +77,11 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) catalogue: Arc<Snapshot>,
+    /// By whose hours the time is counted that a request was closed.
+    pub(super) hours: Catalogue,
     pub(super) automatic: Automatic,
+    /// Whose key was read before the transaction began.
+    pub(super) tokens: ReplyTokens,
 }
 
 /// What became of an item.
@@ -94,6 +100,8 @@ pub(super) struct Written {
     pub(super) acknowledgements: usize,
     /// Acknowledgements that a breaker held back.
     pub(super) held: usize,
+    /// What metrics count beside that, each once.
+    pub(super) counts: Vec<(Account, &'static str)>,
 }
 
 /// An item after its claim.
@@ -127,6 +135,14 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], rules: &Rules, vault: &Va
         .iter()
         .map(|entry| requests.place(entry.prepared(), &id::new()))
         .collect();
+    let stale = batch
+        .entries
+        .iter()
+        .map(Entry::prepared)
+        .filter(|prepared| requests.is_stale(prepared));
+    let mut counts: Vec<(Account, &'static str)> = stale
+        .map(|prepared| (prepared.contact.account.clone(), "reply_token_stale"))
+        .collect();
     batch.claim_twins();
     let mut script = Script::default();
     let allowance = allowance::decide(tx, &batch.entries, &placements, vault, &mut script).await?;
@@ -134,24 +150,23 @@ pub(super) async fn write(tx: &mut Tx, items: &[Item], rules: &Rules, vault: &Va
     let fresh = batch.entries.iter().map(|entry| entry.interaction_id.as_str()).collect();
     batch.deliveries.write(&mut script, &fresh);
     batch.parts.write(&mut script)?;
-    for ((entry, placement), _) in batch.entries.iter().zip(&placements).zip(allowed).filter(|(_, allowed)| **allowed) {
-        let contact = &entry.prepared().contact;
-        if let Some(message_id) = contact.acknowledgement.as_ref().and_then(|new| new.message_id.as_deref()) {
-            requests.keep(
-                &vault.index(Index::MessageId, message_id),
-                &placement.request_id,
-                contact.received_at,
-                false,
-            );
+    let message_ids = answers::signed(&batch.entries, &placements, allowed, &rules.tokens).await?;
+    for ((entry, placement), message_id) in batch.entries.iter().zip(&placements).zip(&message_ids) {
+        if let Some(message_id) = message_id {
+            let at = entry.prepared().contact.received_at;
+            requests.keep(&vault.index(Index::MessageId, message_id), &placement.request_id, at, false);
         }
     }
     requests.write_ids(&mut script);
     script.run(tx).await?;
     batch.keys.write(tx).await?;
-    requests.touch(tx, time::now()).await?;
+    let back = requests.touch(tx, time::now()).await?;
+    answers::brought_back(tx, vault, &rules.hours, &back, &batch.entries, &placements).await?;
     let known = requests.of_known(tx, batch.known_before()).await?;
-    let mut written = batch.append(tx, requests, &placements, &known, allowed).await?;
-    written.held = allowance.held;
+    let mut written = batch.append(tx, requests, &placements, &known, allowed, &message_ids).await?;
+    written.held = allowance.held.len();
+    counts.extend(allowance.held);
+    written.counts = counts;
     Ok(written)
 }
 
@@ -320,6 +335,7 @@ impl<'a> Batch<'a> {
         placements: &[Placement],
         known: &HashMap<String, String>,
         allowed: &[bool],
+        message_ids: &[Option<String>],
     ) -> Result<Written> {
         let acknowledgements = allowed.iter().filter(|allowed| **allowed).count();
         let opened = placements.iter().filter(|placement| placement.opened).count();
@@ -338,9 +354,16 @@ impl<'a> Batch<'a> {
         }
         let mut ledger = Ledger::new(first, time::now(), self.vault);
         let mut places = HashMap::new();
-        for ((entry, placement), allowed) in self.entries.iter().zip(placements).zip(allowed) {
+        for (at, (entry, placement)) in self.entries.iter().zip(placements).enumerate() {
             places.insert(entry.interaction_id.as_str(), placement.request_id.as_str());
-            ledger.enter(entry, placement, &requests, self.deliveries.count(&entry.interaction_id), *allowed)?;
+            let acknowledged = allowed[at].then(|| message_ids[at].as_deref());
+            ledger.enter(
+                entry,
+                placement,
+                &requests,
+                self.deliveries.count(&entry.interaction_id),
+                acknowledged,
+            )?;
         }
         for prepared in stops_again {
             ledger.stop_again(prepared)?;
@@ -403,7 +426,7 @@ impl<'a> Batch<'a> {
             done,
             events,
             acknowledgements,
-            held: 0,
+            ..Written::default()
         })
     }
 

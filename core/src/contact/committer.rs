@@ -23,7 +23,7 @@ use crate::base::{failpoint, mutant};
 use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::{Store, Tx};
-use crate::vault::Vault;
+use crate::vault::{ReplyTokens, Vault};
 
 /// Contacts a transaction.
 const BATCH: usize = 256;
@@ -87,6 +87,7 @@ pub(super) struct Committer {
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
     pub(super) automatic: Automatic,
+    pub(super) tokens: ReplyTokens,
     pub(super) outbox: Wake,
     pub(super) counters: Counters,
     pub(super) marks: Marks,
@@ -255,7 +256,9 @@ impl Committer {
     async fn attempt(&self, mut tx: Tx, items: &[Item], replies: &mut [Option<Reply>]) -> Result<Written, Failure> {
         let rules = Rules {
             catalogue: self.catalogue.current(),
+            hours: self.catalogue.clone(),
             automatic: self.automatic.clone(),
+            tokens: self.tokens.clone(),
         };
         let written = batch::write(&mut tx, items, &rules, &self.vault).await?;
         if mutant::active("ack_before_commit") {
@@ -272,6 +275,9 @@ impl Committer {
     fn committed(&self, items: &[Item], written: &Written) {
         if written.held > 0 {
             tracing::warn!(held = written.held, "acknowledgements were held back by a limit of the hour");
+        }
+        for (account, event) in &written.counts {
+            self.counters.add(account, event, 1);
         }
         if written.events > 0 {
             self.feed.committed();

@@ -126,7 +126,7 @@ pub enum Dedup {
     Redelivery(Redelivery),
 }
 
-/// Whether a contact may belong to a request that is there. Only an open request takes one in.
+/// Whether a contact may belong to a request that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Joining {
     /// It opens its own.
@@ -142,14 +142,19 @@ pub enum Joining {
         /// Whether it stands apart; a first word that names a theme sets it.
         keyword: bool,
     },
-    /// A mail.
+    /// A mail: the request of its twin, else of the first that is proved, known or named below and takes it in. One that was
+    /// closed at most 30 days ago is reopened by it; one that was closed earlier, or ended otherwise, is linked to the one that it
+    /// opens. What is automatic brings nothing back.
     Thread {
+        /// Reply tokens that it bears. From the intake on: the ids of the requests that they prove.
+        proofs: Vec<String>,
         /// In-Reply-To, then References from the last to the first: the first that is known decides. Unknown ones are
-        /// remembered for the same citizen.
+        /// remembered for those who take part in the request.
         message_ids: Vec<String>,
-        /// A reference with a sound check digit in the subject; it counts only for the same citizen.
+        /// A reference with a sound check digit in the subject. It counts for who takes part in that request: who opened it, who
+        /// wrote to it before, and whoever has an address of its citizen. For others it is a mention.
         reference: Option<String>,
-        /// Equal for the same mail in two mailboxes of ours: both are kept, on one request.
+        /// Equal for the same mail in two mailboxes of ours: both are kept, on one request, whatever became of that.
         twin: Option<String>,
     },
 }
@@ -188,6 +193,7 @@ flags! {
     Tnef = "tnef", "Outlook packed it into a `winmail.dat`, which is among its attachments.";
     Quarantined = "quarantined", "It could not be processed; only the raw artefact is sound.";
     Withheld = "withheld", "The citizen withheld their number.";
+    Mention = "mention", "Its subject has the reference of a request, and nothing shows that its sender has to do with that.";
     Command = "command", "It is STOP, CONTACT or AIDE and nothing else, and was answered by the machine.";
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::automatic::{Automatic, AutomaticTexts};
 use super::choosing::{self, Choice};
 use super::committer::{self, Work};
-use super::contact::{Accepted, Contact, IntakeError};
+use super::contact::{Accepted, Contact, IntakeError, Joining};
 use super::marks::Marks;
 use super::part::{Part, PartAccepted};
 use super::prepare;
@@ -22,7 +22,7 @@ use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
-use crate::vault::Vault;
+use crate::vault::{ReplyTokens, Vault};
 
 /// Contacts that may wait for the committer. Beyond that, callers wait, and so do their peers.
 const QUEUE: usize = 1024;
@@ -35,6 +35,8 @@ pub struct Intake {
     feed: Feed,
     catalogue: Catalogue,
     automatic: Automatic,
+    tokens: ReplyTokens,
+    counters: Counters,
     queue: mpsc::Sender<Work>,
     marks: Marks,
     registered: Arc<Mutex<HashSet<String>>>,
@@ -47,18 +49,22 @@ impl Intake {
         let (queue, work) = mpsc::channel(QUEUE);
         let marks = Marks::default();
         let automatic = Automatic::default();
+        let tokens = ReplyTokens::new(store.clone(), vault.clone());
         let committer = committer::Committer {
             store: store.clone(),
             vault: vault.clone(),
             feed: feed.clone(),
             catalogue: catalogue.clone(),
             automatic: automatic.clone(),
+            tokens: tokens.clone(),
             outbox,
-            counters,
+            counters: counters.clone(),
             marks: marks.clone(),
         };
         tokio::spawn(committer.run(work));
         Self {
+            tokens,
+            counters,
             store,
             vault,
             feed,
@@ -105,9 +111,32 @@ impl Intake {
     pub async fn accept(&self, mut contact: Contact) -> std::result::Result<Accepted, IntakeError> {
         self.automatic.choose(&mut contact);
         theming::choose(&mut contact, &self.catalogue.current());
+        self.prove(&mut contact).await?;
         let prepared = prepare::contact(contact, &self.vault)?;
         let (answer, answered) = oneshot::channel();
         self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
+    }
+
+    /// Puts the ids of requests in the place of the tokens that prove them. A forgery is counted, and proves nothing.
+    async fn prove(&self, contact: &mut Contact) -> std::result::Result<(), IntakeError> {
+        let unavailable = |error: CoreError| IntakeError::Unavailable(error.to_string());
+        let Joining::Thread { proofs, .. } = &mut contact.joining else {
+            return Ok(());
+        };
+        if contact.acknowledgement.is_some() {
+            self.tokens.ready().await.map_err(unavailable)?;
+        }
+        let mut proved = Vec::new();
+        for token in std::mem::take(proofs) {
+            let request = self.tokens.request(&token).await;
+            match request.map_err(unavailable)? {
+                Some(request) if !proved.contains(&request) => proved.push(request),
+                Some(_) => (),
+                None => self.counters.add(&contact.account, "reply_token_forged", 1),
+            }
+        }
+        *proofs = proved;
+        Ok(())
     }
 
     /// Gives a request the theme that its citizen chose while the contact was going on, by a key in a call. `given` is the

@@ -1,79 +1,21 @@
 //! Finding the request that a contact belongs to: in the store, read as sets, and in the batch itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::contact::{Contact, Joining};
+use super::contact::{Contact, Flag, Joining};
+use super::lookup::{self, Found};
 use super::prepare::Prepared;
+use super::way::Way;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
-use crate::request::Status;
+use crate::request::{LinkKind, Status};
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 
 /// For so long a text answers the question that was asked of its sender, in milliseconds.
 const QUESTION: Millis = 72 * 3600 * 1000;
 
-/// The columns of [`Found`] that come from the request, for every statement below.
-macro_rules! of_request {
-    () => {
-        "q.id, q.ref, q.channel, q.account, q.status, q.from_key, q.last_contact_at, q.last_keyword"
-    };
-}
-
-/// What [`Status::is_open`] says no to, for the one look-up that must find the latest open request by its index.
-macro_rules! over {
-    () => {
-        "'closed', 'merged', 'spam', 'abusive', 'archived', 'eliminated', 'transmitted'"
-    };
-}
-
-/// The latest open request of a sender, and those that wait for an answer of theirs, with the time when they were last asked:
-/// by the move to that state, or by a later reply.
-static CONVERSATIONS: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("owner", Column::Text), ("citizen", Column::Text)]).statement(concat!(
-        "SELECT r.citizen AS found_by, CAST(0 AS BIGINT) AS named, ",
-        of_request!(),
-        " FROM {rows} AS r JOIN request q ON q.id = (SELECT o.id FROM request o WHERE o.account = r.owner AND o.from_key = r.citizen \
-          AND o.status NOT IN (",
-        over!(),
-        ") ORDER BY o.last_contact_at DESC, o.position DESC LIMIT 1) \
-         UNION ALL SELECT r.citizen, COALESCE((SELECT MAX(x.at) FROM (SELECT t.at FROM transition t WHERE t.request_id = q.id \
-          UNION ALL SELECT p.created_at FROM reply p WHERE p.request_id = q.id AND p.kind = 'reply') AS x), q.received_at), ",
-        of_request!(),
-        " FROM {rows} AS r JOIN request q ON q.account = r.owner AND q.from_key = r.citizen AND q.status = 'awaiting_citizen'",
-    ))
-});
-static REFERENCES: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("wanted", Column::Text)]).statement(concat!(
-        "SELECT q.ref AS found_by, CAST(0 AS BIGINT) AS named, ",
-        of_request!(),
-        " FROM {rows} AS r JOIN request q ON q.ref = r.wanted",
-    ))
-});
-static THREADS: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("wanted", Column::Text)]).statement(concat!(
-        "SELECT m.message_id AS found_by, m.named, ",
-        of_request!(),
-        " FROM {rows} AS r JOIN message_id m ON m.message_id = r.wanted JOIN request q ON q.id = m.request_id ORDER BY q.position",
-    ))
-});
-static TWINS: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("wanted", Column::Text)]).statement(concat!(
-        "SELECT d.key AS found_by, CAST(0 AS BIGINT) AS named, ",
-        of_request!(),
-        " FROM {rows} AS r JOIN dedup d ON d.account = '' AND d.key = r.wanted \
-          JOIN request_interaction l ON l.interaction_id = d.interaction_id JOIN request q ON q.id = l.request_id ORDER BY q.position",
-    ))
-});
-static KNOWN: LazyLock<SetSql> = LazyLock::new(|| {
-    Rows(&[("wanted", Column::Text)]).statement(concat!(
-        "SELECT l.interaction_id AS found_by, CAST(0 AS BIGINT) AS named, ",
-        of_request!(),
-        " FROM {rows} AS r JOIN request_interaction l ON l.interaction_id = r.wanted JOIN request q ON q.id = l.request_id \
-          ORDER BY l.position DESC",
-    ))
-});
 static TOUCH: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[
         ("joined", Column::Text),
@@ -81,10 +23,14 @@ static TOUCH: LazyLock<SetSql> = LazyLock::new(|| {
         ("now_at", Column::Integer),
         ("contact_at", Column::Integer),
         ("keyword", Column::Integer),
+        ("expected", Column::Text),
+        ("becomes", Column::Text),
     ])
     .statement(
-        "UPDATE request SET version = version + r.joins, updated_at = r.now_at, last_contact_at = r.contact_at, last_keyword = r.keyword \
-         FROM {rows} AS r WHERE id = r.joined RETURNING id, version, status",
+        "UPDATE request SET version = version + r.joins, updated_at = r.now_at, last_contact_at = r.contact_at, last_keyword = r.keyword, \
+         status = COALESCE(r.becomes, status) \
+         FROM {rows} AS r WHERE id = r.joined AND (r.expected IS NULL OR status = r.expected) \
+         RETURNING id, version, status, received_at, theme",
     )
 });
 static REMEMBER: LazyLock<SetSql> = LazyLock::new(|| {
@@ -100,22 +46,6 @@ static REMEMBER: LazyLock<SetSql> = LazyLock::new(|| {
     )
 });
 
-#[derive(sqlx::FromRow)]
-struct Found {
-    found_by: String,
-    /// 1 for an id that was only named; of a question, when it was asked; else 0.
-    named: i64,
-    id: String,
-    #[sqlx(rename = "ref")]
-    reference: String,
-    channel: String,
-    account: Option<String>,
-    status: String,
-    from_key: Option<String>,
-    last_contact_at: Millis,
-    last_keyword: i64,
-}
-
 /// A request that a contact of this batch may join or has opened.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -125,24 +55,44 @@ pub(super) struct Request {
     pub(super) status: String,
     account: Option<String>,
     /// Its sender, as contact points are matched; `None` when they withheld their number.
-    from_key: Option<String>,
+    pub(super) from_key: Option<String>,
     pub(super) last_contact_at: Millis,
     pub(super) last_keyword: bool,
+    pub(super) merged_into: Option<String>,
+    pub(super) ended_at: Option<Millis>,
     /// By this batch.
     pub(super) opened: bool,
     /// Contacts of this batch that joined it.
     pub(super) joins: i64,
     /// Before those joined.
     pub(super) version: i64,
+    /// What it was in when it was read, when that is nothing that contacts join by themselves: it must still be so.
+    expected: Option<String>,
+    /// Which of the contacts that joined brought it back.
+    reopened_by: Option<i64>,
+}
+
+/// A request that an answer of this batch reopened.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) request_id: String,
+    /// After that answer.
+    pub(super) version: i64,
+    pub(super) received_at: Millis,
+    pub(super) theme: Option<String>,
 }
 
 impl Request {
-    fn is_open(&self) -> bool {
-        self.status.parse::<Status>().is_ok_and(Status::is_open)
+    pub(super) fn status(&self) -> Option<Status> {
+        self.status.parse().ok()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.status().is_some_and(Status::is_open)
     }
 
     /// A withheld number is nobody's.
-    fn is_of(&self, sender: Option<&str>) -> bool {
+    pub(super) fn is_of(&self, sender: Option<&str>) -> bool {
         sender.is_some() && self.from_key.as_deref() == sender
     }
 }
@@ -154,6 +104,10 @@ pub(super) struct Placement {
     /// 0 for the contact that opened it, then 1, 2, … for those of this batch that joined.
     pub(super) join: i64,
     pub(super) opened: bool,
+    /// It brought the request back that was closed.
+    pub(super) reopened: bool,
+    /// The earlier request to which the one that it opened is linked.
+    pub(super) linked: Option<(LinkKind, String)>,
 }
 
 /// Everything by which the contacts of a batch may find a request.
@@ -164,10 +118,14 @@ pub(super) struct Requests {
     conversations: HashMap<(String, String), String>,
     /// The same: the request whose question was asked last, and when.
     questions: HashMap<(String, String), (String, Millis)>,
-    references: HashMap<String, String>,
+    pub(super) references: HashMap<String, String>,
     /// By Message-ID: the request, and whether the id was only named.
-    threads: HashMap<String, (String, bool)>,
-    twins: HashMap<String, String>,
+    pub(super) threads: HashMap<String, (String, bool)>,
+    pub(super) twins: HashMap<String, String>,
+    /// By one that is over: open ones that continue it, the latest last.
+    pub(super) continued: HashMap<String, Vec<String>>,
+    /// Request and sender, where another opened it.
+    pub(super) participants: HashSet<(String, String)>,
     remembered: BTreeMap<(String, String), (Millis, bool)>,
 }
 
@@ -175,6 +133,7 @@ impl Requests {
     /// Reads whatever these contacts may join.
     pub(super) async fn read(tx: &mut Tx, contacts: &[&Prepared]) -> Result<Self> {
         let (mut citizens, mut references, mut ids, mut twins) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut proved = BTreeSet::new();
         for prepared in contacts {
             match &prepared.contact.joining {
                 Joining::New => (),
@@ -183,22 +142,21 @@ impl Requests {
                     citizens.extend(prepared.sender.as_deref().map(|sender| (prepared.account.as_str(), sender)));
                 }
                 Joining::Thread {
+                    proofs,
                     message_ids,
                     reference,
                     twin,
                 } => {
+                    proved.extend(proofs.iter().map(String::as_str));
                     references.extend(reference.as_deref());
-                    ids.extend(message_ids.iter().map(String::as_str));
+                    // Its own too: an answer may have overtaken it.
+                    ids.extend(message_ids.iter().chain(&prepared.contact.message_ids).map(String::as_str));
                     twins.extend(twin.as_deref());
                 }
             }
         }
         let mut requests = Self::default();
-        let rows = citizens
-            .into_iter()
-            .map(|(owner, citizen)| row!({"owner": owner, "citizen": citizen}))
-            .collect();
-        for found in look(tx, &CONVERSATIONS, rows).await? {
+        for found in lookup::conversations(tx, citizens).await? {
             let place = (found.account.clone().unwrap_or_default(), found.found_by.clone());
             let asked = found.named;
             let id = requests.enter(found);
@@ -208,22 +166,81 @@ impl Requests {
                 requests.questions.insert(place, (id, asked));
             }
         }
-        for found in look(tx, &REFERENCES, wanted(references)).await? {
+        for found in lookup::references(tx, references).await? {
             let by = found.found_by.clone();
             let id = requests.enter(found);
             requests.references.insert(by, id);
         }
-        for found in look(tx, &THREADS, wanted(ids)).await? {
-            let (by, named) = (found.found_by.clone(), found.named != 0);
-            let id = requests.enter(found);
-            requests.lead(by, &id, named);
+        for found in lookup::requests(tx, proved).await? {
+            requests.enter(found);
         }
-        for found in look(tx, &TWINS, wanted(twins)).await? {
+        for found in lookup::twins(tx, twins).await? {
             let by = found.found_by.clone();
             let id = requests.enter(found);
             requests.twins.insert(by, id);
         }
+        let mut leads = Vec::new();
+        for found in lookup::threads(tx, ids).await? {
+            let (by, named) = (found.found_by.clone(), found.named != 0);
+            leads.push((by, requests.enter(found), named));
+        }
+        requests.follow(tx).await?;
+        for (by, id, named) in leads {
+            requests.lead(by, &id, named);
+        }
+        requests.take_part(tx, contacts).await?;
         Ok(requests)
+    }
+
+    /// Reads where merged requests went on, and what continues those that are over.
+    async fn follow(&mut self, tx: &mut Tx) -> Result<()> {
+        let merged = |request: &Request| request.merged_into.clone().filter(|_| request.status() == Some(Status::Merged));
+        if self.all.values().any(|request| merged(request).is_some()) {
+            let found = self.all.iter().map(|(id, request)| (id.clone(), merged(request))).collect();
+            for found in lookup::merges(tx, &found).await? {
+                self.enter(found);
+            }
+        }
+        let over: Vec<String> = self
+            .all
+            .iter()
+            .filter(|(_, request)| !request.is_open())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for found in lookup::continuations(tx, over.iter().map(String::as_str).collect()).await? {
+            let by = found.found_by.clone();
+            let id = self.enter(found);
+            self.continued.entry(by).or_default().push(id);
+        }
+        Ok(())
+    }
+
+    /// Reads who takes part in the requests to which only that leads.
+    async fn take_part(&mut self, tx: &mut Tx, contacts: &[&Prepared]) -> Result<()> {
+        let mut pairs = HashSet::new();
+        for prepared in contacts {
+            let (
+                Joining::Thread {
+                    message_ids, reference, ..
+                },
+                Some(sender),
+            ) = (&prepared.contact.joining, &prepared.sender)
+            else {
+                continue;
+            };
+            let named = message_ids.iter().filter_map(|id| self.threads.get(id)).filter(|(_, named)| *named);
+            let doubtful = reference.iter().filter_map(|reference| self.references.get(reference));
+            for id in named.map(|(id, _)| id).chain(doubtful) {
+                let also = self.continued.get(id).into_iter().flatten();
+                for id in std::iter::once(self.current(id)).chain(also.map(String::as_str)) {
+                    if self.all.get(id).is_some_and(|request| !request.is_of(Some(sender))) {
+                        pairs.insert((id.to_owned(), sender.clone()));
+                    }
+                }
+            }
+        }
+        self.participants = lookup::participants(tx, &pairs).await?;
+        Ok(())
     }
 
     fn enter(&mut self, found: Found) -> String {
@@ -235,21 +252,30 @@ impl Requests {
             from_key: found.from_key,
             last_contact_at: found.last_contact_at,
             last_keyword: found.last_keyword != 0,
+            merged_into: found.merged_into,
+            ended_at: found.ended_at,
             opened: false,
             joins: 0,
             version: 0,
+            expected: None,
+            reopened_by: None,
         };
         self.all.entry(found.id.clone()).or_insert(request);
         found.id
     }
 
-    /// An id that was really seen outweighs one that was only named; an open request outweighs one that is over.
+    /// An id that was really seen outweighs one that was only named; a request that is open one that may be reopened, and that
+    /// one any other.
     fn lead(&mut self, id: String, request_id: &str, named: bool) {
-        let open = |id: &str| self.all.get(id).is_some_and(Request::is_open);
+        let rank = |id: &str| match self.all.get(self.current(id)).and_then(Request::status) {
+            Some(status) if status.is_open() => 2,
+            Some(Status::Closed) => 1,
+            _ => 0,
+        };
         let weaker = self
             .threads
             .get(&id)
-            .is_some_and(|(held, held_named)| (open(held), !held_named) > (open(request_id), !named));
+            .is_some_and(|(held, held_named)| (rank(held), !held_named) > (rank(request_id), !named));
         if !weaker {
             self.threads.insert(id, (request_id.to_owned(), named));
         }
@@ -258,7 +284,12 @@ impl Requests {
     /// The request that the contact joins or, as `fresh`, opens.
     pub(super) fn place(&mut self, prepared: &Prepared, fresh: &str) -> Placement {
         let contact = &prepared.contact;
-        let joined = self.find(prepared);
+        let way = self.find(prepared);
+        let (joined, linked) = match &way {
+            Some(Way::Join(id) | Way::Beside(id) | Way::Reopen(id)) => (Some(id.clone()), None),
+            Some(Way::Linked(kind, id)) => (None, Some((*kind, id.clone()))),
+            None => (None, None),
+        };
         let opened = joined.is_none();
         let request_id = joined.unwrap_or_else(|| fresh.to_owned());
         let keyword = matches!(contact.joining, Joining::Conversation { keyword: true, .. });
@@ -272,16 +303,30 @@ impl Requests {
             from_key: prepared.sender.clone(),
             last_contact_at: contact.received_at,
             last_keyword: keyword,
+            merged_into: None,
+            ended_at: None,
             opened: true,
             joins: 0,
             version: 1,
+            expected: None,
+            reopened_by: None,
         });
         if !opened {
             request.joins += 1;
-            request.last_contact_at = request.last_contact_at.max(contact.received_at);
-            request.last_keyword = keyword;
+            if !matches!(way, Some(Way::Beside(_))) {
+                request.last_contact_at = request.last_contact_at.max(contact.received_at);
+                request.last_keyword = keyword;
+            }
+            if !request.is_open() && !request.opened {
+                request.expected.get_or_insert_with(|| request.status.clone());
+            }
         }
+        let reopened = matches!(way, Some(Way::Reopen(_)));
         let join = request.joins;
+        if reopened {
+            Status::Reopened.as_str().clone_into(&mut request.status);
+            request.reopened_by = Some(join);
+        }
         if !commanded
             && request.account.as_deref() == Some(prepared.account.as_str())
             && let Some(sender) = &prepared.sender
@@ -289,60 +334,55 @@ impl Requests {
             self.conversations
                 .insert((prepared.account.clone(), sender.clone()), request_id.clone());
         }
+        if let Some((LinkKind::Continues, earlier)) = &linked {
+            self.continued.entry(earlier.clone()).or_default().push(request_id.clone());
+        }
+        if let (Some(sender), false) = (&prepared.sender, opened || contact.flags.contains(&Flag::Automatic)) {
+            self.participants.insert((request_id.clone(), sender.clone()));
+        }
         self.remember(contact, &request_id);
-        Placement { request_id, join, opened }
+        Placement {
+            request_id,
+            join,
+            opened,
+            reopened,
+            linked,
+        }
     }
 
-    fn find(&self, prepared: &Prepared) -> Option<String> {
+    fn find(&self, prepared: &Prepared) -> Option<Way> {
         let contact = &prepared.contact;
-        let (open, from) = (
-            |id: &&String| self.all.get(*id).is_some_and(Request::is_open),
-            prepared.sender.as_deref(),
-        );
-        let own = |id: &&String| self.all.get(*id).is_some_and(|request| request.is_of(from));
-        let by_reference = |reference: &Option<String>| {
-            reference
-                .as_ref()
-                .and_then(|reference| self.references.get(reference))
-                .filter(own)
-                .filter(open)
-        };
         match &contact.joining {
             Joining::New => None,
             Joining::Conversation {
                 within,
                 reference,
                 keyword,
-            } => {
-                let place = prepared.sender.clone().map(|sender| (prepared.account.clone(), sender));
-                let question = || {
-                    let (id, asked) = self.questions.get(place.as_ref()?)?;
-                    // One that was asked while the text waited for us is not what it answers, but nobody can know that.
-                    Some(id).filter(|_| contact.received_at - asked <= QUESTION)
-                };
-                let lately = || {
-                    let id = self.conversations.get(place.as_ref()?)?;
-                    let request = self.all.get(id)?;
-                    let lately = contact.received_at - request.last_contact_at <= *within;
-                    Some(id).filter(|_| !keyword && !request.last_keyword && lately)
-                };
-                by_reference(reference).or_else(question).or_else(lately).filter(open).cloned()
-            }
-            Joining::Thread {
-                message_ids,
-                reference,
-                twin,
-            } => {
-                let twin = twin.as_ref().and_then(|twin| self.twins.get(twin)).filter(own).filter(open);
-                let by_id = |id: &String| {
-                    let (request_id, named) = self.threads.get(id)?;
-                    Some(request_id).filter(|id| !named || own(id)).filter(open)
-                };
-                twin.or_else(|| message_ids.iter().find_map(by_id))
-                    .or_else(|| by_reference(reference))
-                    .cloned()
-            }
+            } => self.conversation(prepared, *within, reference.as_deref(), *keyword).map(Way::Join),
+            Joining::Thread { .. } => self.thread(prepared),
         }
+    }
+
+    fn conversation(&self, prepared: &Prepared, within: Millis, reference: Option<&str>, keyword: bool) -> Option<String> {
+        let (contact, from) = (&prepared.contact, prepared.sender.as_deref());
+        let open = |id: &&String| self.all.get(*id).is_some_and(Request::is_open);
+        let by_reference = reference
+            .and_then(|reference| self.references.get(reference))
+            .filter(|id| self.all.get(*id).is_some_and(|request| request.is_of(from)))
+            .filter(open);
+        let place = prepared.sender.clone().map(|sender| (prepared.account.clone(), sender));
+        let question = || {
+            let (id, asked) = self.questions.get(place.as_ref()?)?;
+            // One that was asked while the text waited for us is not what it answers, but nobody can know that.
+            Some(id).filter(|_| contact.received_at - asked <= QUESTION)
+        };
+        let lately = || {
+            let id = self.conversations.get(place.as_ref()?)?;
+            let request = self.all.get(id)?;
+            let lately = contact.received_at - request.last_contact_at <= within;
+            Some(id).filter(|_| !keyword && !request.last_keyword && lately)
+        };
+        by_reference.or_else(question).or_else(lately).filter(open).cloned()
     }
 
     fn remember(&mut self, contact: &Contact, request_id: &str) {
@@ -369,34 +409,51 @@ impl Requests {
         kept.1 &= named;
     }
 
-    /// Raises the requests that were joined, which locks them, and notes their versions.
+    /// Raises the requests that were joined, which locks them, and notes their versions. Returns those that were reopened.
     ///
     /// # Errors
-    /// [`CoreError::Conflict`] when one of them was closed since it was read; the batch is to be written again.
-    pub(super) async fn touch(&mut self, tx: &mut Tx, now: Millis) -> Result<()> {
+    /// [`CoreError::Conflict`] when one of them moved to another state since it was read, so that its contacts belong elsewhere;
+    /// the batch is to be written again.
+    pub(super) async fn touch(&mut self, tx: &mut Tx, now: Millis) -> Result<Vec<Back>> {
         let joined = self.all.iter().filter(|(_, request)| !request.opened && request.joins > 0);
         let rows: Vec<Row> = joined
             .map(|(id, request)| {
                 row!({
                     "joined": id, "joins": request.joins, "now_at": now, "contact_at": request.last_contact_at,
-                    "keyword": i64::from(request.last_keyword),
+                    "keyword": i64::from(request.last_keyword), "expected": request.expected,
+                    "becomes": request.reopened_by.map(|_| Status::Reopened.as_str()),
                 })
             })
             .collect();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let wanted = rows.len();
         let (sql, rows) = (TOUCH.for_tx(tx), Row::array(&rows));
-        let touched: Vec<(String, i64, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
-        for (id, version, status) in touched {
-            let Some(request) = self.all.get_mut(&id) else { continue };
+        type Touched = (String, i64, String, Millis, Option<String>);
+        let touched: Vec<Touched> = on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?;
+        let moved = || CoreError::Conflict("a request moved to another state at the same moment".to_owned());
+        if touched.len() != wanted {
+            return Err(moved());
+        }
+        let mut back = Vec::new();
+        for (request_id, version, status, received_at, theme) in touched {
+            let Some(request) = self.all.get_mut(&request_id) else { continue };
             request.version = version - request.joins;
             request.status = status;
-            if !request.is_open() {
-                return Err(CoreError::Conflict("a request was closed at the same moment".to_owned()));
+            if request.expected.is_none() && !request.is_open() {
+                return Err(moved());
+            }
+            if let Some(join) = request.reopened_by {
+                back.push(Back {
+                    version: request.version + join,
+                    request_id,
+                    received_at,
+                    theme,
+                });
             }
         }
-        Ok(())
+        Ok(back)
     }
 
     /// Adds the Message-IDs.
@@ -410,36 +467,12 @@ impl Requests {
     /// The requests of interactions that were there before: (interaction, request).
     pub(super) async fn of_known(&mut self, tx: &mut Tx, interactions: BTreeSet<&str>) -> Result<HashMap<String, String>> {
         let mut requests = HashMap::new();
-        for found in look(tx, &KNOWN, wanted(interactions)).await? {
+        for found in lookup::known(tx, interactions).await? {
             let by = found.found_by.clone();
             let id = self.enter(found);
             // The first link comes last.
             requests.insert(by, id);
         }
         Ok(requests)
-    }
-}
-
-fn wanted(keys: BTreeSet<&str>) -> Vec<Row> {
-    keys.into_iter().map(|key| row!({"wanted": key})).collect()
-}
-
-async fn look(tx: &mut Tx, statement: &SetSql, rows: Vec<Row>) -> Result<Vec<Found>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (sql, rows) = (statement.for_tx(tx), Row::array(&rows));
-    Ok(on!(Tx, tx, db => sqlx::query_as(sql).bind(rows).fetch_all(db).await)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn open_is_spelt_the_same_in_rust_and_in_sql() {
-        for status in Status::ALL {
-            assert_eq!(!status.is_open(), over!().contains(&format!("'{status}'")), "{status}");
-        }
     }
 }

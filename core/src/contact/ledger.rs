@@ -4,13 +4,16 @@ use serde_json::Value;
 use voxea_rules::command::Command;
 
 use super::acknowledging::Queued;
+use super::contact::Flag;
 use super::join::{Placement, Requests};
 use super::prepare::Prepared;
 use super::rows::Sets;
+use crate::base::account::Channel;
 use crate::base::error::Result;
 use crate::base::time::Millis;
 use crate::citizen::{self, Address};
 use crate::feed::{self, EventKind, NewEvent};
+use crate::request::LinkKind;
 use crate::store::{Script, Tx, row};
 use crate::vault::{Place, Vault};
 
@@ -105,7 +108,7 @@ impl<'v> Ledger<'v> {
         Ok(())
     }
 
-    /// Adds a new contact, the request that it opens, and its acknowledgement.
+    /// Adds a new contact, the request that it opens, and its acknowledgement; with that, the Message-ID of one by mail.
     ///
     /// # Errors
     /// The vault's.
@@ -115,7 +118,7 @@ impl<'v> Ledger<'v> {
         placement: &Placement,
         requests: &Requests,
         deliveries: i64,
-        acknowledged: bool,
+        acknowledged: Option<Option<&str>>,
     ) -> Result<()> {
         let vault = self.sets.vault;
         let prepared = entry.prepared();
@@ -140,8 +143,9 @@ impl<'v> Ledger<'v> {
         }
         let position = self.take();
         let mut flags: Vec<&str> = Vec::new();
-        let redelivered = (deliveries > 1).then_some("redelivered");
-        for flag in contact.flags.iter().map(|flag| flag.as_str()).chain(redelivered) {
+        let redelivered = (deliveries > 1).then_some(Flag::Redelivered);
+        let mention = matches!(placement.linked, Some((LinkKind::Mentions, _))).then_some(Flag::Mention);
+        for flag in contact.flags.iter().copied().chain(redelivered).chain(mention).map(Flag::as_str) {
             if !flags.contains(&flag) {
                 flags.push(flag);
             }
@@ -165,6 +169,20 @@ impl<'v> Ledger<'v> {
             .links
             .push(row!({"request_id": request_id, "interaction_id": interaction_id, "position": position}));
         self.sets.belongings(prepared, interaction_id)?;
+        if let Some((kind, earlier)) = &placement.linked {
+            self.sets
+                .request_links
+                .push(row!({"request_id": request_id, "other_id": earlier, "kind": kind.as_str(), "at": self.now}));
+        }
+        let automatic = contact.flags.contains(&Flag::Automatic);
+        if let Some(sender) = prepared.sender.as_ref().filter(|_| contact.channel == Channel::Email && !automatic) {
+            self.sets.reached.push(row!({"match_key": sender}));
+        }
+        if let Some(sender) = prepared.sender.as_ref().filter(|_| !placement.opened && !automatic)
+            && request.from_key.as_ref() != Some(sender)
+        {
+            self.sets.participants.push(row!({"request_id": request_id, "match_key": sender}));
+        }
         if let Some(address) = entry.opts_out() {
             let position = self.take();
             let row = citizen::stop_row(vault, &address, position, contact.received_at, &prepared.actor)?;
@@ -192,12 +210,18 @@ impl<'v> Ledger<'v> {
         self.events
             .push(received.with("interaction_id", interaction_id.as_str()).with("direction", "in"));
         if !placement.opened {
-            let updated = event(EventKind::RequestUpdated).with("channel", request.channel.as_str());
+            let kind = if placement.reopened {
+                EventKind::RequestStatusChanged
+            } else {
+                EventKind::RequestUpdated
+            };
+            let updated = event(kind).with("channel", request.channel.as_str());
             self.events
                 .push(updated.with("status", request.status.as_str()).with("version", version));
         }
-        if let Some(acknowledgement) = contact.acknowledgement.as_ref().filter(|_| acknowledged) {
+        if let Some((acknowledgement, message_id)) = contact.acknowledgement.as_ref().zip(acknowledged) {
             let queued = Queued {
+                message_id,
                 acknowledgement,
                 request_id,
                 reference: &request.reference,

@@ -4,6 +4,7 @@
 mod acknowledgement;
 mod acknowledging;
 mod allowance;
+mod answers;
 mod attachments;
 mod automatic;
 mod batch;
@@ -23,6 +24,7 @@ mod join;
 mod keys;
 mod ledger;
 mod live;
+mod lookup;
 mod marks;
 mod part;
 mod parts;
@@ -33,6 +35,8 @@ mod redelivery;
 mod retention;
 mod rows;
 mod theming;
+mod threading;
+mod way;
 
 pub use acknowledgement::{NewAcknowledgement, REFERENCE};
 pub use attachments::{AttachmentRow, Attachments};

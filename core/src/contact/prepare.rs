@@ -20,6 +20,8 @@ const SUBJECT_BYTES: usize = 4000;
 const TEXT_BYTES: usize = 4 * 1024 * 1024;
 /// Ids of one thread that are looked at.
 const THREAD_IDS: usize = 50;
+/// Reply tokens that are looked at: a mail has one, and its quotes may have others.
+const PROOFS: usize = 8;
 
 /// What is kept of a call's header fields.
 const SIGNALLING_BYTES: usize = 16 * 1_024;
@@ -181,7 +183,10 @@ fn clean(contact: &mut Contact) {
     ids(&mut contact.message_ids);
     match &mut contact.joining {
         Joining::New | Joining::Conversation { .. } => (),
-        Joining::Thread { message_ids, twin, .. } => {
+        Joining::Thread {
+            proofs, message_ids, twin, ..
+        } => {
+            proofs.truncate(PROOFS);
             ids(message_ids);
             if let Some(twin) = twin {
                 *twin = key(std::mem::take(twin));

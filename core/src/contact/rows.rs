@@ -76,8 +76,14 @@ tables! {
         "recipient": Text, "recipient_key": Text, "subject": Text, "text": Text, "message_id": Text, "in_reply_to": Text, "mail_references": Text,
         "state": Text, "created_at": Integer, "due_at": Integer,
     }
+    REQUEST_LINK = "request_link" { "request_id": Text, "other_id": Text, "kind": Text, "at": Integer, }
     HISTORY = "history" { "id": Text, "request_id": Text, "at": Integer, "actor": Text, "action": Text, "detail": Text, }
 }
+
+static PARTICIPANT: LazyLock<SetSql> = LazyLock::new(|| {
+    Rows(&[("request_id", Column::Text), ("match_key", Column::Text)])
+        .statement("INSERT INTO participant ({columns}) SELECT {values} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING")
+});
 
 /// The sets of one batch.
 #[derive(Debug)]
@@ -87,10 +93,14 @@ pub(super) struct Sets<'v> {
     pub(super) requests: Vec<Row>,
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
+    pub(super) request_links: Vec<Row>,
+    pub(super) participants: Vec<Row>,
     pub(super) replies: Vec<Row>,
     /// By the address; of several commands of one batch the last counts, and no row of the table is written twice.
     opt_outs: BTreeMap<String, Row>,
     opt_ins: BTreeMap<String, Row>,
+    /// Addresses that a mail came from.
+    pub(super) reached: Vec<Row>,
     raws: Vec<Row>,
     large: Vec<(String, PreparedRaw)>,
     attachments: Vec<Row>,
@@ -114,9 +124,12 @@ impl<'v> Sets<'v> {
             requests: Vec::new(),
             interactions: Vec::new(),
             links: Vec::new(),
+            request_links: Vec::new(),
+            participants: Vec::new(),
             replies: Vec::new(),
             opt_outs: BTreeMap::new(),
             opt_ins: BTreeMap::new(),
+            reached: Vec::new(),
             raws: Vec::new(),
             large: Vec::new(),
             attachments: Vec::new(),
@@ -222,6 +235,8 @@ impl<'v> Sets<'v> {
         script.add(&REQUEST, self.requests);
         script.add(&INTERACTION, self.interactions);
         script.add(&LINK, self.links);
+        script.add(&REQUEST_LINK, self.request_links);
+        script.add(&PARTICIPANT, self.participants);
         script.add(&RAW, self.raws);
         script.add(&ATTACHMENT, self.attachments);
         script.add(&CALL, self.calls);
@@ -230,6 +245,7 @@ impl<'v> Sets<'v> {
         script.add(&HISTORY, self.history);
         script.add(&citizen::STOP, self.opt_outs.into_values().collect());
         script.add(&citizen::START, self.opt_ins.into_values().collect());
+        script.add(&citizen::REACHED, self.reached);
         Large {
             vault: self.vault,
             raws: self.large,

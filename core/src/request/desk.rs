@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::row::COLUMNS;
 use super::transition::{self, Transition};
-use super::{HistoryRow, RequestRow, Status, history};
+use super::{HistoryRow, RequestRow, Status, history, link};
 use crate::artefact;
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
@@ -92,7 +92,18 @@ impl Desk {
         let row: Option<RequestRow> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(id).fetch_optional(db).await)?;
         let mut row = self.within(actor, Operation::Read, row)?;
         row.open(&self.vault).strict()?;
+        self.linked(actor, std::slice::from_mut(&mut row)).await?;
         Ok(row)
+    }
+
+    /// Fills in what requests are linked to, as far as the actor reaches that.
+    pub(super) async fn linked(&self, actor: &Actor, rows: &mut [RequestRow]) -> Result<()> {
+        let reach = self.catalogue.reach(actor, Operation::Read);
+        let mut links = link::of(&self.store, &reach, rows.iter().map(|row| row.id.as_str())).await?;
+        for row in rows {
+            row.links = links.remove(&row.id).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// What the actor does not reach is not there.
@@ -143,6 +154,7 @@ impl Desk {
         for row in &mut items {
             row.open(&self.vault).lenient();
         }
+        self.linked(actor, &mut items).await?;
         let next = if more { items.last().map(|row| row.position) } else { None };
         Ok(Listed { items, next })
     }
@@ -183,6 +195,8 @@ impl Desk {
         }
         let (mut after, mut changes) = apply(&before, patch)?;
         if changes.is_empty() {
+            drop(tx);
+            self.linked(actor, std::slice::from_mut(&mut before)).await?;
             return Ok(before);
         }
         if let Some(citizen_id) = after.citizen_id.as_deref().filter(|_| changes.contains_key("citizen"))
@@ -235,6 +249,7 @@ impl Desk {
         feed::append(&mut tx, first, after.updated_at, &[event]).await?;
         tx.commit().await?;
         self.feed.committed();
+        self.linked(actor, std::slice::from_mut(&mut after)).await?;
         Ok(after)
     }
 }

@@ -2,7 +2,9 @@
 
 mod desk;
 mod history;
+mod link;
 mod moving;
+mod reopening;
 mod row;
 mod status;
 mod transition;
@@ -10,6 +12,8 @@ mod transition;
 pub use desk::{Desk, Filter, Listed, Patch};
 pub(crate) use history::Notes;
 pub use history::{HistoryRow, record};
+pub use link::{LinkKind, RequestLink};
 pub use moving::{Moved, Moving};
+pub(crate) use reopening::Reopened;
 pub use row::RequestRow;
 pub use status::Status;

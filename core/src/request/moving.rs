@@ -114,6 +114,7 @@ impl Desk {
         tx.commit().await?;
         self.feed.committed();
         request.open(&self.vault).lenient();
+        self.linked(actor, std::slice::from_mut(&mut request)).await?;
         Ok(Moved { request, opened })
     }
 
@@ -176,13 +177,14 @@ impl Step<'_> {
         let vault = &self.desk.vault;
         let to = target.id.clone();
         self.link(tx, &to).await?;
+        self.take_part(tx, contact, &to).await?;
         self.answers_follow(tx, contact, &source.id, &to).await?;
         // Whoever moved it there says that it belongs there: what comes next is the same conversation.
         let sql = "UPDATE request SET version = version + 1, updated_at = $2, \
                    last_keyword = CASE WHEN last_contact_at <= $3 THEN 0 ELSE last_keyword END, \
                    last_contact_at = CASE WHEN last_contact_at < $3 THEN $3 ELSE last_contact_at END WHERE id = $1";
         on!(Tx, &mut *tx, db => sqlx::query(sql).bind(&to).bind(self.now).bind(contact.received_at).execute(db).await.map(|_| ()))?;
-        let (source, merged) = self.leave(tx, source, rest).await?;
+        let (source, merged) = self.leave(tx, source, rest, &to).await?;
         artefact::request_moved(tx, &to, self.now).await?;
         let kind = if merged.is_some() {
             EventKind::RequestMerged
@@ -216,7 +218,7 @@ impl Step<'_> {
         // It is open, so that its recording has no end again.
         let sql = "UPDATE recording SET keep_until = NULL WHERE interaction_id = $1 AND state <> 'purged'";
         on!(Tx, &mut *tx, db => sqlx::query(sql).bind(self.interaction_id).execute(db).await.map(|_| ()))?;
-        let (source, merged) = self.leave(tx, source, rest).await?;
+        let (source, merged) = self.leave(tx, source, rest, &to).await?;
         self.note(tx, &source, merged, &to).await?;
         let detail = json!({"interaction_id": self.interaction_id, "channel": contact.channel, "request_id": source.id});
         history::record(tx, vault, &to, self.now, self.actor, "created", &detail).await?;
@@ -274,6 +276,19 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Whose contact was moved to a request takes part in it.
+    async fn take_part(&self, tx: &mut Tx, contact: &Contact, to: &str) -> Result<()> {
+        let vault = &self.desk.vault;
+        let from = vault.open(Place::InteractionFromAddress, self.interaction_id, contact.from_address.clone())?;
+        let sender = contact.channel.parse().ok().and_then(|channel| Address::of_sender(channel, &from));
+        let Some(sender) = sender.map(|address| address.match_key(vault)) else {
+            return Ok(());
+        };
+        let sql = "INSERT INTO participant (request_id, match_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        on!(Tx, tx, db => sqlx::query(sql).bind(to).bind(&sender).execute(db).await.map(|_| ()))?;
+        Ok(())
+    }
+
     /// Answers to the mail find the request that it is in now.
     async fn answers_follow(&self, tx: &mut Tx, contact: &Contact, from: &str, to: &str) -> Result<()> {
         let Some(native_id) = contact.native_id.clone().filter(|_| contact.channel == Channel::Email.as_str()) else {
@@ -290,7 +305,7 @@ impl Step<'_> {
     }
 
     /// The request that is left, as it is then; and the change of its state, when it has become `merged`.
-    async fn leave(&self, tx: &mut Tx, mut source: RequestRow, rest: Rest) -> Result<(RequestRow, Option<Value>)> {
+    async fn leave(&self, tx: &mut Tx, mut source: RequestRow, rest: Rest, to: &str) -> Result<(RequestRow, Option<Value>)> {
         let before: Status = source
             .status
             .parse()
@@ -301,10 +316,11 @@ impl Step<'_> {
         if ends {
             Status::Merged.as_str().clone_into(&mut source.status);
         }
-        let sql =
-            "UPDATE request SET version = $2, updated_at = $3, status = $4, last_contact_at = COALESCE($5, last_contact_at) WHERE id = $1";
+        // Answers to what was sent from it are followed to where it went.
+        let sql = "UPDATE request SET version = $2, updated_at = $3, status = $4, last_contact_at = COALESCE($5, last_contact_at), \
+                   merged_into = COALESCE($6, merged_into) WHERE id = $1";
         on!(Tx, &mut *tx, db => sqlx::query(sql)
-            .bind(&source.id).bind(source.version).bind(self.now).bind(&source.status).bind(rest.1)
+            .bind(&source.id).bind(source.version).bind(self.now).bind(&source.status).bind(rest.1).bind(ends.then_some(to))
             .execute(db).await.map(|_| ()))?;
         if !ends {
             return Ok((source, None));

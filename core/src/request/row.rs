@@ -1,5 +1,6 @@
 //! A request as it is stored.
 
+use super::link::RequestLink;
 use crate::base::time::Millis;
 use crate::vault::{Opening, Place, Vault};
 
@@ -39,6 +40,9 @@ pub struct RequestRow {
     pub updated_at: Millis,
     /// Rises with every change; the ETag.
     pub version: i64,
+    /// Requests that belong to it without being it; only filled in where a request is read.
+    #[sqlx(skip)]
+    pub links: Vec<RequestLink>,
 }
 
 impl RequestRow {

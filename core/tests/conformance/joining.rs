@@ -102,6 +102,7 @@ pub(crate) async fn a_request_that_is_over_takes_nothing_in(place: &Place) {
     place.change("UPDATE request SET status = 'closed'").await;
     let second = to(place, with(text("deux", NOW + 1), Some(&first.reference), false)).await;
     assert_ne!(second, first.request_id);
+    place.change("UPDATE request SET status = 'spam' WHERE channel = 'email'").await;
     let mut answer = mail("a@example.fr", "2", NOW);
     answer.joining = thread(&["<1@example.fr>"]);
     let answered = to(place, answer).await;
@@ -124,6 +125,7 @@ pub(crate) async fn an_answer_finds_its_thread(place: &Place) {
     let with_reference = |from: &str, key: &str| {
         let mut contact = mail(from, key, NOW);
         contact.joining = Joining::Thread {
+            proofs: Vec::new(),
             message_ids: Vec::new(),
             reference: Some(first.reference.clone()),
             twin: None,
@@ -159,6 +161,7 @@ pub(crate) async fn the_same_mail_in_two_mailboxes(place: &Place) {
         let mut contact = mail("a@example.fr", key, NOW);
         contact.account = account.clone();
         contact.joining = Joining::Thread {
+            proofs: Vec::new(),
             message_ids: Vec::new(),
             reference: None,
             twin: Some(twin.to_owned()),

@@ -60,6 +60,7 @@ mod redelivery;
 mod replacing;
 mod rights;
 mod texting;
+mod threading;
 mod vault;
 
 macro_rules! stories {
@@ -166,6 +167,12 @@ stories! {
         one_receipt_may_count_for_all, a_silent_segment_makes_it_unknown, a_text_lives_no_longer_than_it_may,
         a_scheduled_text_waits_and_holds_up_none, a_reply_is_taken_back_in_time, a_peer_is_asked_to_forget_what_it_has, an_unknown_id_counts_where_it_can_only_be_one,
         a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s, an_id_of_two_texts_is_the_one_s_whose_number_says_so,
+    }
+    threading {
+        a_copy_joins_whoever_sent_it_and_whatever_became_of_the_first, an_answer_reopens_what_was_closed_lately,
+        a_late_answer_opens_a_request_that_continues_the_old_one, a_token_proves_the_request_whoever_writes,
+        a_forged_token_is_counted_and_ignored, a_reference_counts_for_who_takes_part, a_merged_request_is_followed,
+        a_machine_brings_nothing_back, an_answer_may_overtake_its_question, of_many_answers_at_once_one_reopens,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

@@ -47,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) desk: Desk,
     pub(crate) citizens: Citizens,
     pub(crate) opt_outs: OptOuts,
+    /// Of the intake.
+    pub(crate) counters: Counters,
     pub(crate) url: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -91,13 +93,14 @@ impl Place {
     }
 
     fn doors(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, url: String, folder: Option<tempfile::TempDir>) -> Self {
+        let counters = Counters::default();
         let intake = Intake::start(
             store.clone(),
             vault.clone(),
             feed.clone(),
             catalogue.clone(),
             Wake::new(),
-            Counters::default(),
+            counters.clone(),
         );
         let interactions = Interactions::new(store.clone(), vault.clone(), catalogue.clone());
         let desk = Desk::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
@@ -113,6 +116,7 @@ impl Place {
             desk,
             citizens,
             opt_outs,
+            counters,
             url,
             _folder: folder,
         }
@@ -250,6 +254,7 @@ pub(crate) fn mail(from: &str, key: &str, at: Millis) -> Contact {
 
 pub(crate) fn thread(ids: &[&str]) -> Joining {
     Joining::Thread {
+        proofs: Vec::new(),
         message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         reference: None,
         twin: None,

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::Flag;
-use voxea_core::request::{Filter, Listed, Patch, RequestRow, Status};
+use voxea_core::request::{Filter, Listed, Patch, RequestLink, RequestRow, Status};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
@@ -98,6 +98,31 @@ pub(super) struct Links {
     interactions: String,
     /// Where answers are posted.
     replies: String,
+    /// Requests that belong to it without being it, as far as the caller reaches them.
+    related: Vec<Related>,
+}
+
+/// Another request that belongs to one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Related {
+    /// `continues`: the later one is what its citizen wrote after the earlier one was over. `mentions`: the later one named the
+    /// reference of the earlier one, and nothing shows that its sender has to do with that.
+    #[schema(example = "continues")]
+    kind: String,
+    /// The path of the other request.
+    request: String,
+    /// Whether the other one is the earlier of the two.
+    earlier: bool,
+}
+
+impl From<RequestLink> for Related {
+    fn from(link: RequestLink) -> Self {
+        Self {
+            kind: link.kind,
+            request: format!("/v1/requests/{}", link.request_id),
+            earlier: link.earlier,
+        }
+    }
 }
 
 impl From<RequestRow> for Request {
@@ -121,6 +146,7 @@ impl From<RequestRow> for Request {
             links: Links {
                 interactions: format!("{path}/interactions"),
                 replies: format!("{path}/replies"),
+                related: row.links.into_iter().map(Related::from).collect(),
                 this: path,
             },
             id: row.id,
