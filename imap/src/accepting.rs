@@ -12,6 +12,7 @@ use crate::dedup;
 use crate::dsn::{Action, Dsn};
 use crate::follow::{End, Follower, PAUSE};
 use crate::planner::{Save, Taken};
+use crate::reply_code;
 use crate::take::{self, Read};
 
 /// Attachments that are flushed to disk at the same time.
@@ -183,7 +184,8 @@ impl Follower<'_> {
         let reason = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let reason = (!reason.is_empty()).then_some(reason.as_str());
         let id = take::bracketed(id);
-        let ours = self.store(|| self.desk.core.outbox.mail_receipt(&id, state, reason)).await?;
+        let dead = state == ReceiptState::Rejected && dsn.status.as_deref().is_some_and(reply_code::dead);
+        let ours = self.store(|| self.desk.core.outbox.mail_receipt(&id, state, reason, dead)).await?;
         self.count(if ours { "notice" } else { "notice_unmatched" }, 1);
         Ok(())
     }

@@ -19,9 +19,12 @@ pub mod html;
 pub mod ids;
 pub mod mime;
 pub mod name;
+pub mod pacing;
 pub mod planner;
 pub mod prescan;
 pub mod quote;
+pub mod reply_code;
+pub mod token;
 pub mod transfer;
 pub mod utf7;
 pub mod words;
@@ -49,6 +52,8 @@ mod outgoing;
 #[cfg(feature = "shell")]
 mod run;
 #[cfg(feature = "shell")]
+pub mod sending;
+#[cfg(feature = "shell")]
 mod shift;
 #[cfg(feature = "shell")]
 mod submission;
@@ -56,6 +61,8 @@ mod submission;
 mod take;
 #[cfg(feature = "shell")]
 mod tls;
+#[cfg(feature = "shell")]
+mod transport;
 #[cfg(feature = "shell")]
 mod trouble;
 #[cfg(feature = "shell")]

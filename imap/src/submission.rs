@@ -4,37 +4,38 @@
 //! wait in the outbox. A mail keeps its Message-ID on every try, so that a try of which the answer was lost shows as
 //! one mail to a reader that knows it.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, stream};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use lettre::address::Envelope;
-use lettre::transport::smtp::PoolConfig;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use lettre::{Address, AsyncTransport as _};
 use tokio::time::{sleep, timeout};
 use voxea_core::Core;
 use voxea_core::base::account::Account;
+use voxea_core::base::error::CoreError;
 use voxea_core::base::failpoint;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::channel::Reporter;
 use voxea_core::outbox::{Outbound, ReplyKind, Settlement};
 
-use crate::compose::{self, Draft};
-use crate::config::{Security, Submission};
+use crate::compose::{self, Draft, File};
+use crate::config::Submission;
 use crate::name;
+use crate::pacing::{self, Admission, Done, Pacing};
+use crate::reply_code::{self, Refused};
+use crate::sending::ReplyToken;
+use crate::transport::{self, CONNECTIONS, Transport};
 
-/// Connections at once.
-const CONNECTIONS: usize = 4;
 /// Mails leased at once.
 const LEASE: usize = 32;
-/// Longer than the slowest batch can take.
+/// Longer than a mail can wait and take.
 const HOLD: Duration = Duration::from_secs(15 * 60);
-/// How long one command, and one mail, may take.
-const COMMAND: Duration = Duration::from_secs(30);
+/// How long one mail may take.
 const MAIL: Duration = Duration::from_secs(90);
 /// The first pause after a failure, doubled each time up to the longest.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -42,19 +43,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Between the tries of one mail: the first, doubled each time up to the longest (RFC 5321 §4.5.4.1 asks for 30 minutes).
 const RETRY_MS: Millis = 30_000;
 const LONGEST_RETRY_MS: Millis = 30 * 60_000;
-/// How long a mail is tried (RFC 5321 §4.5.4.1: four to five days is the custom; a citizen should not wait so long for
-/// the town to see that its answer does not leave).
-const GIVE_UP_MS: Millis = 2 * 24 * 3600 * 1000;
-
-type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// What became of one try.
 enum Try {
     Sent,
     /// This mail was refused for good.
     Rejected(String),
-    /// This mail was refused for now.
-    Later(String),
+    /// Its address takes no mail.
+    Dead(String),
+    /// This mail was refused for now; `domain`: others to its domain would be too.
+    Later {
+        reason: String,
+        domain: bool,
+    },
     /// The server could not be reached or used; no mail is to blame.
     Down(String),
 }
@@ -66,6 +67,18 @@ pub(crate) struct Sender<'a> {
     account: Account,
     reporter: &'a Reporter,
     transport: Transport,
+    pacing: Mutex<Pacing>,
+}
+
+/// Mails in the hands of the sender.
+#[derive(Default)]
+struct Hand {
+    /// In the order in which they were queued.
+    waiting: VecDeque<Outbound>,
+    /// What is settled without a try.
+    settled: Vec<(String, Settlement)>,
+    /// What is wrong with the server.
+    down: Option<String>,
 }
 
 impl<'a> Sender<'a> {
@@ -79,7 +92,8 @@ impl<'a> Sender<'a> {
             core,
             account,
             reporter,
-            transport: transport(submission)?,
+            transport: transport::open(submission)?,
+            pacing: Mutex::new(Pacing::new(submission.sending.limits)),
         })
     }
 
@@ -94,76 +108,126 @@ impl<'a> Sender<'a> {
             }
         }
         let mut listener = self.core.outbox.listen();
-        while !stop.soft.is_cancelled() {
-            let due = tokio::select! {
-                due = self.core.outbox.due(&self.account, &mut listener) => due,
-                () = stop.soft.cancelled() => break,
-            };
-            let leased = match due {
-                Ok(()) => self.core.outbox.lease(&self.account, LEASE, HOLD).await,
-                Err(error) => Err(error),
-            };
-            let down = match leased {
-                Ok(leased) => {
-                    failpoint::hit("mail.leased");
-                    self.send_all(leased, stop).await
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(words) = down {
-                self.reporter.trouble(&words);
-                self.core.counters.add(&self.account, "submission_down", 1);
-                if !rest(pause, stop).await {
+        let (mut hand, mut under_way) = (Hand::default(), FuturesUnordered::new());
+        loop {
+            while under_way.len() < CONNECTIONS
+                && let Some(mail) = self.next(&mut hand, stop)
+            {
+                under_way.push(self.attempt(mail));
+            }
+            if !hand.settled.is_empty() && !self.settle(std::mem::take(&mut hand.settled), stop).await {
+                break;
+            }
+            if under_way.is_empty() {
+                if stop.soft.is_cancelled() {
                     break;
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            } else {
-                pause = PAUSE;
+                if let Some(words) = hand.down.take() {
+                    self.reporter.trouble(&words);
+                    self.core.counters.add(&self.account, "submission_down", 1);
+                    if !rest(pause, stop).await {
+                        break;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+            // One that the server keeps waiting holds up no other: more is leased beside it.
+            let room = hand.waiting.is_empty() && under_way.len() < CONNECTIONS && hand.down.is_none() && !stop.soft.is_cancelled();
+            tokio::select! {
+                Some((mail, tried)) = under_way.next(), if !under_way.is_empty() => {
+                    if matches!(tried, Try::Sent) {
+                        pause = PAUSE;
+                    }
+                    let settlement = self.settlement(&mail, tried, time::now(), &mut hand.down);
+                    // At once: what was sent must not be sent again because its neighbour is slow.
+                    if !self.settle(vec![(mail.reply_id, settlement)], stop).await {
+                        break;
+                    }
+                    failpoint::hit("mail.settled");
+                }
+                due = self.core.outbox.due(&self.account, &mut listener), if room => match self.lease(due).await {
+                    Ok(leased) => hand.waiting = leased.into(),
+                    Err(error) => hand.down = Some(error.to_string()),
+                },
+                () = stop.soft.cancelled(), if under_way.is_empty() => {}
             }
         }
         self.transport.shutdown().await;
     }
 
-    /// Sends leased mails and settles each. Says what is wrong with the server, when something is.
-    async fn send_all(&self, leased: Vec<Outbound>, stop: &Stop) -> Option<String> {
-        let down: Mutex<Option<String>> = Mutex::default();
-        // Futures first, then the stream: a closure inside the stream would keep the task from being Send.
-        let tries: Vec<_> = leased.into_iter().map(|mail| self.attempt(mail, &down, stop)).collect();
-        let mut tries = stream::iter(tries).buffer_unordered(CONNECTIONS);
-        while let Some(settled) = tries.next().await {
-            // At once: what was sent must not be sent again because its neighbour is slow.
-            let mut pause = PAUSE;
-            while let Err(error) = self.core.outbox.settle(vec![settled.clone()]).await {
-                self.reporter.trouble(&error.to_string());
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = stop.hard.cancelled() => return None,
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            failpoint::hit("mail.settled");
-        }
-        drop(tries);
-        down.into_inner().unwrap_or_else(PoisonError::into_inner)
+    async fn lease(&self, due: voxea_core::base::error::Result<()>) -> voxea_core::base::error::Result<Vec<Outbound>> {
+        due?;
+        let leased = self.core.outbox.lease(&self.account, LEASE, HOLD).await?;
+        let alone = lock(&self.pacing).alone(Instant::now());
+        self.core.counters.set_level(&self.account, "domains_left_alone", alone as u64);
+        failpoint::hit("mail.leased");
+        Ok(leased)
     }
 
-    async fn attempt(&self, mail: Outbound, down: &Mutex<Option<String>>, stop: &Stop) -> (String, Settlement) {
-        if lock(down).is_some() || stop.soft.is_cancelled() {
-            return (mail.reply_id, Settlement::Return);
+    /// The first mail whose domain may be written to. Those that must wait longer are handed back, with their time; all of them
+    /// are when the server is down or the daemon stops.
+    fn next(&self, hand: &mut Hand, stop: &Stop) -> Option<Outbound> {
+        if hand.down.is_some() || stop.soft.is_cancelled() {
+            hand.settled
+                .extend(hand.waiting.drain(..).map(|mail| (mail.reply_id, Settlement::Return)));
+            return None;
         }
+        let (mut pacing, mut busy) = (lock(&self.pacing), VecDeque::new());
+        let mut found = None;
+        while let Some(mail) = hand.waiting.pop_front() {
+            match pacing.admit(&pacing::domain(&mail.to), Instant::now()) {
+                Admission::Go => {
+                    found = Some(mail);
+                    break;
+                }
+                Admission::Busy => busy.push_back(mail),
+                Admission::Wait(pause) => {
+                    let at = time::now() + i64::try_from(pause.as_millis()).unwrap_or(LONGEST_RETRY_MS);
+                    let settlement = if at - mail.created_at > self.submission.sending.life {
+                        self.given_up("mails to this domain are held back, since its server asked for that or too many go there")
+                    } else {
+                        Settlement::Postpone { at }
+                    };
+                    self.count("mail_postponed");
+                    hand.settled.push((mail.reply_id, settlement));
+                }
+            }
+        }
+        busy.append(&mut hand.waiting);
+        hand.waiting = busy;
+        found
+    }
+
+    /// Tries until it is settled; `false` when it is time to stop.
+    async fn settle(&self, settlements: Vec<(String, Settlement)>, stop: &Stop) -> bool {
+        let mut pause = PAUSE;
+        while let Err(error) = self.core.outbox.settle(settlements.clone()).await {
+            self.reporter.trouble(&error.to_string());
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.hard.cancelled() => return false,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        true
+    }
+
+    async fn attempt(&self, mail: Outbound) -> (Outbound, Try) {
         let tried = self.send(&mail).await;
         failpoint::hit("mail.sent");
-        let settlement = self.settlement(&mail, tried, time::now(), &mut lock(down));
-        (mail.reply_id, settlement)
+        let done = match &tried {
+            Try::Sent | Try::Rejected(_) | Try::Dead(_) | Try::Later { domain: false, .. } => Done::Heard,
+            Try::Later { domain: true, .. } => Done::Later,
+            Try::Down(_) => Done::Nothing,
+        };
+        lock(&self.pacing).done(&pacing::domain(&mail.to), done, Instant::now());
+        (mail, tried)
     }
 
     fn settlement(&self, mail: &Outbound, tried: Try, now: Millis, down: &mut Option<String>) -> Settlement {
-        let count = |event| self.core.counters.add(&self.account, event, 1);
         let retry = |reason: String| {
-            if now - mail.created_at > GIVE_UP_MS {
-                return Settlement::Rejected {
-                    reason: format!("given up after two days: {reason}"),
-                };
+            if now - mail.created_at > self.submission.sending.life {
+                return self.given_up(&reason);
             }
             let doubled = u32::try_from(mail.attempts.clamp(1, 12) - 1).unwrap_or(0);
             Settlement::Retry {
@@ -173,7 +237,7 @@ impl<'a> Sender<'a> {
         };
         match tried {
             Try::Sent => {
-                count("mail_sent");
+                self.count("mail_sent");
                 self.reporter.activity();
                 Settlement::Submitted {
                     native_id: mail.message_id.clone(),
@@ -181,11 +245,15 @@ impl<'a> Sender<'a> {
                 }
             }
             Try::Rejected(reason) => {
-                count("mail_rejected");
+                self.count("mail_rejected");
                 Settlement::Rejected { reason }
             }
-            Try::Later(reason) => {
-                count("mail_deferred");
+            Try::Dead(reason) => {
+                self.count("mail_rejected");
+                Settlement::Undeliverable { reason }
+            }
+            Try::Later { reason, .. } => {
+                self.count("mail_deferred");
                 retry(reason)
             }
             Try::Down(reason) => {
@@ -196,25 +264,48 @@ impl<'a> Sender<'a> {
         }
     }
 
+    fn given_up(&self, reason: &str) -> Settlement {
+        self.count("mail_rejected");
+        Settlement::Rejected {
+            reason: format!("given up after {} hours: {reason}", self.submission.sending.life / 3_600_000),
+        }
+    }
+
+    fn count(&self, event: &'static str) {
+        self.core.counters.add(&self.account, event, 1);
+    }
+
     async fn send(&self, mail: &Outbound) -> Try {
+        let (files, token) = match self.enclosed(mail).await {
+            Ok(enclosed) => enclosed,
+            Err(error @ (CoreError::Sealed { .. } | CoreError::NotFound { .. })) => return Try::Rejected(error.to_string()),
+            Err(error) => return Try::Down(error.to_string()),
+        };
+        let sending = &self.submission.sending;
+        let reply_to = match sending.reply_token {
+            ReplyToken::Plus => token.and_then(|token| compose::plus(&self.submission.from_address, &token)),
+            ReplyToken::MessageId => None,
+        };
         let message_id = mail
             .message_id
             .clone()
             .unwrap_or_else(|| format!("{}@voxea.invalid", mail.reply_id));
-        let automatic = mail.kind == ReplyKind::Acknowledgement;
         let draft = Draft {
             from: compose::Sender {
                 name: &self.submission.from_name,
                 address: &self.submission.from_address,
             },
+            reply_to: reply_to.as_deref(),
             to: &mail.to,
             subject: &subject(mail),
             text: &mail.text,
+            html: sending.html,
+            files: &files,
             message_id: &message_id,
             in_reply_to: mail.in_reply_to.as_deref(),
             references: &mail.references,
             date_ms: mail.created_at,
-            automatic,
+            automatic: mail.kind == ReplyKind::Acknowledgement,
         };
         let bytes = match compose::write(&draft) {
             Ok(bytes) => bytes,
@@ -229,27 +320,59 @@ impl<'a> Sender<'a> {
         };
         match timeout(MAIL, self.transport.send_raw(&envelope, &bytes)).await {
             Ok(Ok(_)) => Try::Sent,
-            Ok(Err(error)) => self.judge(&error).await,
+            Ok(Err(error)) => self.judge(&error, &mail.to).await,
             Err(_) => Try::Down("the submission server takes too long to answer".to_owned()),
         }
     }
 
+    /// The files of a mail, read, and its reply token.
+    async fn enclosed(&self, mail: &Outbound) -> voxea_core::base::error::Result<(Vec<File>, Option<String>)> {
+        let enclosed = self.core.outbox.enclosed(mail).await?;
+        let mut files = Vec::with_capacity(enclosed.files.len());
+        for file in enclosed.files {
+            let mut content = self.core.blobs.read(&file.blob.sha256, file.blob.size).await?;
+            let mut bytes = BytesMut::with_capacity(usize::try_from(file.blob.size).unwrap_or(0));
+            let unreadable = |source| CoreError::File {
+                what: "reading a file that goes with a mail".to_owned(),
+                source,
+            };
+            while let Some(piece) = content.next().await.map_err(unreadable)? {
+                bytes.extend_from_slice(&piece);
+            }
+            files.push(File {
+                name: file.name,
+                media_type: file.media_type,
+                bytes: bytes.freeze(),
+            });
+        }
+        Ok((files, enclosed.token))
+    }
+
     /// Whether a refusal is meant for this mail or for us.
-    async fn judge(&self, error: &lettre::transport::smtp::Error) -> Try {
+    async fn judge(&self, error: &lettre::transport::smtp::Error, to: &str) -> Try {
+        use std::error::Error as _;
         let Some(code) = error.status() else {
+            // RFC 6531 §3.1: an address beyond ASCII goes only to a server that carries it.
+            if error.is_client() && !to.is_ascii() {
+                return Try::Rejected(
+                    "the recipient's address has characters beyond ASCII, which the submission server does not carry (no SMTPUTF8)"
+                        .to_owned(),
+                );
+            }
             return Try::Down(format!("the submission server cannot be reached: {}", words(error)));
         };
-        let number = code.to_string();
+        let number = code.to_string().parse().unwrap_or(0);
+        let said = error.source().map(ToString::to_string).unwrap_or_default();
         let reason = format!("the submission server answered {}", words(error));
-        // 421 closes the connection (RFC 5321 §3.8); 43x and 53x are about authentication and encryption (RFC 4954 §6).
-        if number == "421" || number.starts_with("53") || number.starts_with("43") {
-            return Try::Down(reason);
-        }
-        if error.is_transient() {
-            return Try::Later(reason);
-        }
+        let dead = match reply_code::refused(number, &said) {
+            Refused::Us => return Try::Down(reason),
+            Refused::Later { domain } => return Try::Later { reason, domain },
+            Refused::Rejected => false,
+            Refused::Dead => true,
+        };
         // A 5xx in the greeting refuses everybody, and a 5xx to RCPT this mail: a new connection tells them apart.
         match timeout(MAIL, self.transport.test_connection()).await {
+            Ok(Ok(true)) if dead => Try::Dead(reason),
             Ok(Ok(true)) => Try::Rejected(reason),
             _ => Try::Down(reason),
         }
@@ -260,7 +383,7 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What it said.
     pub(crate) async fn probe(submission: &Submission) -> Result<(), String> {
-        let transport = transport(submission)?;
+        let transport = transport::open(submission)?;
         let tested = timeout(MAIL, transport.test_connection()).await;
         transport.shutdown().await;
         match tested {
@@ -308,49 +431,10 @@ fn subject(mail: &Outbound) -> String {
     match plain {
         Some(subject) if mail.reference.is_empty() || subject.contains(&mail.reference) => subject,
         Some(subject) if mail.kind == ReplyKind::Acknowledgement => format!("{subject} {token}"),
+        Some(subject) if subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:")) => format!("{subject} {token}"),
         Some(subject) => format!("Re: {subject} {token}"),
         None => format!("Votre demande {token}"),
     }
-}
-
-fn transport(submission: &Submission) -> Result<Transport, String> {
-    let server = &submission.server;
-    let parameters = || {
-        let mut builder = TlsParameters::builder(server.host.clone());
-        if let Some(path) = &server.ca_file {
-            let pem = std::fs::read(path).map_err(|error| format!("ca_file {}: {error}", path.display()))?;
-            builder =
-                builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| format!("ca_file {}: {error}", path.display()))?);
-        }
-        builder.build_rustls().map_err(|error| error.to_string())
-    };
-    let tls = match server.security {
-        Security::Tls => Tls::Wrapper(parameters()?),
-        Security::Starttls => Tls::Required(parameters()?),
-        Security::None => Tls::None,
-    };
-    let domain = submission
-        .from_address
-        .rsplit_once('@')
-        .map_or("localhost", |(_, domain)| domain)
-        .to_owned();
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
-        .port(server.port)
-        .tls(tls)
-        .timeout(Some(COMMAND))
-        .hello_name(ClientId::Domain(domain))
-        .pool_config(
-            PoolConfig::new()
-                .max_size(u32::try_from(CONNECTIONS).unwrap_or(1))
-                .idle_timeout(Duration::from_secs(20)),
-        );
-    if let Some((user, password)) = &submission.credentials {
-        builder = builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
-        if submission.xoauth2 {
-            builder = builder.authentication(vec![Mechanism::Xoauth2]);
-        }
-    }
-    Ok(builder.build())
 }
 
 #[cfg(test)]
@@ -388,5 +472,6 @@ mod tests {
             "Votre demande 2026-0000001-3"
         );
         assert_eq!(subject(&mail(ReplyKind::Reply, None)), "Votre demande [2026-0000001-3]");
+        assert_eq!(subject(&mail(ReplyKind::Reply, Some("RE: Trou"))), "RE: Trou [2026-0000001-3]");
     }
 }

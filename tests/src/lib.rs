@@ -23,6 +23,7 @@ pub mod page;
 pub mod pcap;
 pub mod peer;
 pub mod postgres;
+pub mod python_sink;
 pub mod s3;
 pub mod scratch;
 pub mod sip;

@@ -214,6 +214,34 @@ const OF_TEXTS: [&str; 25] = [
     "smppex 26",
 ];
 
+/// What mail must do and what users of helpdesks ran into, by the first column of docs/mail.md.
+const OF_MAILS: [&str; 10] = [
+    "3",
+    "8",
+    "9",
+    "10",
+    "15",
+    "freescout 4143",
+    "zammad 1131",
+    "zammad 4941",
+    "zammad 5716",
+    "zammad 4524",
+];
+
+#[test]
+fn what_mails_must_do_is_held_by_tests() {
+    let page = std::fs::read_to_string(root().join("docs/mail.md")).unwrap();
+    none(&unheld(&root(), &page, &OF_MAILS));
+    only(
+        &unheld(
+            &root(),
+            &page.replace("::a_forged_token_is_counted_and_ignored`", "::a_forged_token_was`"),
+            &OF_MAILS,
+        ),
+        "there is no core/tests/conformance/threading.rs::a_forged_token_was",
+    );
+}
+
 #[test]
 fn what_texts_must_do_is_held_by_tests() {
     let page = std::fs::read_to_string(root().join("docs/sms.md")).unwrap();

@@ -1,8 +1,7 @@
 //! Attachments of interactions, by id.
 
-use super::contact::NewAttachment;
 use super::reached::{INTERACTION, reached};
-use crate::artefact::{BlobReader, Blobs, StoredBlob};
+use crate::artefact::{BlobReader, Blobs};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -53,16 +52,8 @@ impl Attachments {
     ///
     /// # Errors
     /// As [`Attachments::get`].
-    pub async fn find(&self, actor: &Actor, id: &str) -> Result<NewAttachment> {
-        let row = self.row(actor, id).await?;
-        Ok(NewAttachment {
-            name: row.name,
-            media_type: row.media_type,
-            blob: StoredBlob {
-                sha256: row.sha256,
-                size: u64::try_from(row.size).unwrap_or(0),
-            },
-        })
+    pub async fn find(&self, actor: &Actor, id: &str) -> Result<AttachmentRow> {
+        self.row(actor, id).await
     }
 
     /// An attachment and its content.

@@ -19,7 +19,7 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feed;
 use crate::store::Store;
 use crate::store::on;
-use crate::vault::Vault;
+use crate::vault::{ReplyTokens, Vault};
 
 /// An account that can send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Outbox {
     pub(super) feed: Feed,
     pub(super) catalogue: Catalogue,
     pub(super) queue: Queue,
+    pub(super) tokens: ReplyTokens,
     wake: Wake,
     senders: Arc<Mutex<Vec<Sender>>>,
     texting: Arc<Mutex<HashMap<String, Texting>>>,
@@ -53,6 +54,7 @@ impl Outbox {
     #[must_use]
     pub fn new(store: Store, vault: Vault, feed: Feed, catalogue: Catalogue, wake: Wake) -> Self {
         Self {
+            tokens: ReplyTokens::new(store.clone(), vault.clone()),
             store,
             vault,
             feed,

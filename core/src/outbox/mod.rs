@@ -1,9 +1,12 @@
 //! The way out: a reply is queued, leased by its channel, submitted, and settled by what the peer says of it.
 
 mod asking;
+mod bounce;
 mod cancel;
 mod door;
 mod early;
+mod enclosed;
+mod file;
 mod holder;
 mod late;
 mod lease;
@@ -23,6 +26,8 @@ mod texting;
 mod turns;
 
 pub use door::{Outbox, Sender};
+pub use enclosed::Enclosed;
+pub use file::{FILES_BYTES, MOST_FILES, ReplyFile};
 pub use lease::{Ask, Outbound, Split};
 pub use parking::{ReceiptIn, ReceiptState};
 pub use part::{PartEnd, PartRow};

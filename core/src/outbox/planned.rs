@@ -1,6 +1,7 @@
 //! A reply between the question whether it can be and its rows.
 
 use super::door::Sender;
+use super::file::ReplyFile;
 use super::row::ReplyRow;
 use super::texting::Joined;
 use crate::base::error::Result;
@@ -33,6 +34,8 @@ pub(super) struct Planned {
     pub(super) row: ReplyRow,
     pub(super) sender: Sender,
     pub(super) thread: Thread,
+    /// What goes with a mail.
+    pub(super) files: Vec<ReplyFile>,
     /// Of several segments, how they are held together.
     pub(super) joined: Option<Joined>,
     /// So many segments must be said to have arrived.

@@ -80,6 +80,7 @@ impl Outbox {
         if all.is_empty() {
             return Ok(Vec::new());
         }
+        self.tokens.ready().await?;
         let mut tx = self.store.begin().await?;
         let demands = demands(&mut tx, all).await?;
         let now = time::now();

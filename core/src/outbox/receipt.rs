@@ -1,5 +1,6 @@
 //! Receipts: what the peer says later of a message that it took.
 
+use super::bounce;
 use super::door::Outbox;
 use super::late::{self, Meant};
 use super::parking::{ReceiptIn, ReceiptState, key, park};
@@ -83,11 +84,12 @@ impl Outbox {
         }
     }
 
-    /// What a delivery status notification says of one of our mails (RFC 3464). Returns whether it was one of ours.
+    /// What a delivery status notification or an abuse report says of one of our mails (RFC 3464, RFC 5965). `dead`: its address
+    /// takes no mail; see [`Settlement::Undeliverable`]. Returns whether it was one of ours.
     ///
     /// # Errors
     /// The store's.
-    pub async fn mail_receipt(&self, message_id: &str, state: ReceiptState, reason: Option<&str>) -> Result<bool> {
+    pub async fn mail_receipt(&self, message_id: &str, state: ReceiptState, reason: Option<&str>, dead: bool) -> Result<bool> {
         let now = time::now();
         let sql = "SELECT id FROM reply WHERE message_id = $1 LIMIT 1";
         let mut tx = self.store.begin().await?;
@@ -95,6 +97,10 @@ impl Outbox {
         let Some(reply_id) = found else { return Ok(false) };
         let mut events = Vec::new();
         settled(&mut tx, &self.vault, now, &reply_id, state.into(), reason, &mut events).await?;
+        // Said twice, it was entered the first time; the citizen may have written since.
+        if dead && !events.is_empty() {
+            bounce::back(&mut tx, &self.vault, now, &reply_id, reason.unwrap_or_default(), &mut events).await?;
+        }
         self.finish(tx, now, &events).await?;
         Ok(true)
     }

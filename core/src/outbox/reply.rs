@@ -1,6 +1,7 @@
 //! Queueing an answer.
 
 use super::door::{Outbox, Sender};
+use super::file::{self, ReplyFile};
 use super::planned::{Demand, Planned, Thread};
 use super::replace::Earlier;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
@@ -11,7 +12,8 @@ use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
 use crate::base::id;
-use crate::base::time::Millis;
+use crate::base::time::{self, Millis};
+use crate::citizen;
 
 use crate::request::Status;
 use crate::store::{Tx, on};
@@ -39,7 +41,24 @@ impl Outbox {
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
-        self.ask(actor, request_id, reply, sending, None).await
+        self.ask(actor, request_id, reply, sending, None, Vec::new()).await
+    }
+
+    /// Queues an answer by mail with files, in the place of the earlier one `replaces` where that is given.
+    ///
+    /// # Errors
+    /// Those of [`Outbox::reply_with`] or [`Outbox::replace`]; [`CoreError::Invalid`] for files that are too many or too large,
+    /// or go by another channel.
+    pub async fn reply_with_files(
+        &self,
+        actor: &Actor,
+        request_id: &str,
+        reply: &NewReply,
+        sending: &Sending,
+        replaces: Option<&str>,
+        files: Vec<ReplyFile>,
+    ) -> Result<ReplyRow> {
+        self.ask(actor, request_id, reply, sending, replaces, files).await
     }
 
     /// Queues an answer that takes the place of an earlier one, `replaces`. One that waits here is cancelled. A text of one
@@ -49,10 +68,18 @@ impl Outbox {
     /// Those of [`Outbox::reply_with`]; [`CoreError::Conflict`] for an earlier one that cannot be replaced any more;
     /// [`CoreError::Invalid`] for one that is unknown, and for a text that the peer cannot put in its place.
     pub async fn replace(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: &str) -> Result<ReplyRow> {
-        self.ask(actor, request_id, reply, sending, Some(replaces)).await
+        self.ask(actor, request_id, reply, sending, Some(replaces), Vec::new()).await
     }
 
-    async fn ask(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: Option<&str>) -> Result<ReplyRow> {
+    async fn ask(
+        &self,
+        actor: &Actor,
+        request_id: &str,
+        reply: &NewReply,
+        sending: &Sending,
+        replaces: Option<&str>,
+        files: Vec<ReplyFile>,
+    ) -> Result<ReplyRow> {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
         }
@@ -65,6 +92,7 @@ impl Outbox {
             reply: reply.clone(),
             sending: *sending,
             replaces: replaces.map(str::to_owned),
+            files,
         };
         self.queue(wanted).await
     }
@@ -77,6 +105,7 @@ impl Outbox {
             reply,
             sending,
             replaces,
+            files,
         } = wanted;
         let reach = self.catalogue.reach(actor, Operation::Reply);
         let mut demand = demand
@@ -98,11 +127,16 @@ impl Outbox {
         if let Some(earlier) = &earlier {
             earlier.fits(&sender, &texting, &shape)?;
         }
+        file::check(files, sender.channel)?;
         let (thread, subject) = match sender.channel {
-            Channel::Email => (
-                thread(tx, request_id, &sender.from, &self.vault).await?,
-                reply.subject.clone().or(demand.subject),
-            ),
+            Channel::Email => {
+                self.reached_by_mail(tx, &recipient).await?;
+                let message_id = message_id(&sender.from, self.tokens.of(request_id).await?.as_deref());
+                (
+                    thread(tx, request_id, message_id, &self.vault).await?,
+                    reply.subject.clone().or(demand.subject),
+                )
+            }
             _ => (Thread::default(), None),
         };
         let (joined, receipts) = (shape.joined, shape.receipts);
@@ -117,10 +151,24 @@ impl Outbox {
             row,
             sender,
             thread,
+            files: files.clone(),
             joined,
             receipts,
             events,
         })
+    }
+
+    /// # Errors
+    /// [`CoreError::Conflict`] for an address from which mail came back.
+    async fn reached_by_mail(&self, tx: &mut Tx, recipient: &str) -> Result<()> {
+        match citizen::undeliverable(tx, &self.vault, recipient).await? {
+            None => Ok(()),
+            Some(back) => Err(CoreError::Conflict(format!(
+                "mail to this address came back on {} ({}); it is written to again when a mail comes from it, until then answer by another channel",
+                time::rfc3339(back.at),
+                back.reason
+            ))),
+        }
     }
 
     fn address(&self, demand: &Demand, reply: &NewReply, earlier: Option<&Earlier>) -> Result<(Sender, String)> {
@@ -178,7 +226,7 @@ fn preferred(demand: &Demand) -> Result<Channel> {
 }
 
 /// The mails of a request so far, as an answer must name them (RFC 5322 §3.6.4). Nobody ever got one that was cancelled.
-async fn thread(tx: &mut Tx, request_id: &str, from: &str, vault: &Vault) -> Result<Thread> {
+async fn thread(tx: &mut Tx, request_id: &str, message_id: String, vault: &Vault) -> Result<Thread> {
     let sql = "SELECT i.id, i.native_id, i.direction FROM interaction i JOIN request_interaction l ON l.interaction_id = i.id \
                WHERE l.request_id = $1 AND i.channel = 'email' AND i.native_id IS NOT NULL \
                AND NOT EXISTS (SELECT 1 FROM reply r WHERE r.id = i.reply_id AND r.state = 'cancelled') ORDER BY i.position";
@@ -204,19 +252,22 @@ async fn thread(tx: &mut Tx, request_id: &str, from: &str, vault: &Vault) -> Res
         .map(|(_, (id, _))| id.as_str());
     let references = Some(named.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty());
     Ok(Thread {
-        message_id: Some(message_id(from)),
+        message_id: Some(message_id),
         in_reply_to,
         references,
     })
 }
 
-/// A fresh Message-ID in the sender's domain. It stays the same on every try (RFC 5322 §3.6.4).
-#[must_use]
-pub(crate) fn message_id(from: &str) -> String {
+/// A fresh Message-ID in the sender's domain, with the token of the request, which an answer to it brings back. It stays the same
+/// on every try (RFC 5322 §3.6.4).
+fn message_id(from: &str, token: Option<&str>) -> String {
     let domain = from
         .rsplit_once('@')
         .map_or("localhost", |(_, domain)| domain.trim_end_matches('>').trim());
-    format!("<{}@{domain}>", id::new())
+    match token {
+        Some(token) => format!("<{}.{token}@{domain}>", id::new()),
+        None => format!("<{}@{domain}>", id::new()),
+    }
 }
 
 fn new_row(request_id: &str, sender: &Sender, recipient: String, subject: Option<String>, shape: Shape, now: Millis) -> ReplyRow {
@@ -254,8 +305,10 @@ mod tests {
 
     #[test]
     fn a_message_id_lives_in_the_senders_domain() {
-        let id = message_id("Mairie de Saint-Exemple <mairie@example.fr>");
+        let id = message_id("Mairie de Saint-Exemple <mairie@example.fr>", None);
         assert!(id.starts_with('<') && id.ends_with("@example.fr>"), "{id}");
+        let id = message_id("mairie@example.fr", Some("token"));
+        assert!(id.ends_with(".token@example.fr>"), "{id}");
     }
 
     #[test]

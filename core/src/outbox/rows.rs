@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::file;
 use super::planned::Planned;
 use crate::base::error::Result;
 use crate::store::{Column, Row, Rows, Script, SetSql, row};
@@ -88,6 +89,7 @@ static MESSAGE_ID: LazyLock<SetSql> = LazyLock::new(|| {
 pub(super) struct Sets {
     interactions: Vec<Row>,
     links: Vec<Row>,
+    files: Vec<Row>,
     replies: Vec<Row>,
     parts: Vec<Row>,
     message_ids: Vec<Row>,
@@ -99,7 +101,14 @@ impl Sets {
     /// # Errors
     /// The vault's.
     pub(super) fn add(&mut self, vault: &Vault, planned: &Planned, position: i64) -> Result<()> {
-        let Planned { row, sender, thread, .. } = planned;
+        let Planned {
+            row,
+            sender,
+            thread,
+            files,
+            ..
+        } = planned;
+        file::rows(vault, row, files, &mut self.files)?;
         let id = row.interaction_id.as_str();
         self.interactions.push(row!({
             "id": id, "position": position, "channel": row.channel, "account": row.account, "direction": "out",
@@ -143,6 +152,7 @@ impl Sets {
     pub(super) fn write(self, script: &mut Script) {
         script.add(&INTERACTION, self.interactions);
         script.add(&LINK, self.links);
+        script.add(file::insert(), self.files);
         script.add(&REPLY, self.replies);
         script.add(&PART, self.parts);
         script.add(&MESSAGE_ID, self.message_ids);

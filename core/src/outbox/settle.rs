@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::bounce;
 use super::door::Outbox;
 use super::parking::ReceiptState;
 use super::part::{self, PartEnd};
@@ -32,6 +33,12 @@ pub enum Settlement {
     },
     /// It will not arrive.
     Rejected {
+        /// The peer's reason.
+        reason: String,
+    },
+    /// It will not arrive, and neither will anything else of ours: its address takes no mail. What else waits for it is refused
+    /// too, and nothing more is taken for it until a mail comes from there.
+    Undeliverable {
         /// The peer's reason.
         reason: String,
     },
@@ -74,6 +81,11 @@ pub enum Settlement {
         /// What the peer said.
         reason: String,
     },
+    /// It was not tried, and shall be later.
+    Postpone {
+        /// When, milliseconds UTC.
+        at: Millis,
+    },
     /// It was not sent; the lease is handed back as if it had not been taken.
     Return,
 }
@@ -102,7 +114,12 @@ impl Settlement {
     const fn leaves_unsent(&self) -> bool {
         matches!(
             self,
-            Self::Retry { .. } | Self::Return | Self::Rejected { .. } | Self::Unknown { .. }
+            Self::Retry { .. }
+                | Self::Postpone { .. }
+                | Self::Return
+                | Self::Rejected { .. }
+                | Self::Undeliverable { .. }
+                | Self::Unknown { .. }
         )
     }
 }
@@ -123,7 +140,10 @@ impl Outbox {
         let (taken, rest) = taken(&settlements);
         submitted(&mut tx, &self.vault, now, &taken, &mut events).await?;
         for (id, settlement) in rest {
-            queued |= matches!(settlement, Settlement::Retry { .. } | Settlement::Return);
+            queued |= matches!(
+                settlement,
+                Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Return
+            );
             one(&mut tx, &self.vault, now, id, settlement, &mut events).await?;
             if settlement.leaves_unsent() {
                 rival::over(&mut tx, &self.vault, id, &mut events).await?;
@@ -187,6 +207,10 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
             let sql = "UPDATE reply SET lease_until = 0, due_at = $2, reason = $3 WHERE id = $1 AND state = 'queued'";
             on!(Tx, tx, db => sqlx::query(sql).bind(id).bind(at).bind(vault.seal(Place::ReplyReason, id, reason)?.as_ref()).execute(db).await.map(|_| ()))?;
         }
+        Settlement::Postpone { at } => {
+            let sql = "UPDATE reply SET lease_until = 0, attempts = attempts - 1, due_at = $2 WHERE id = $1 AND state = 'queued' AND lease_until > 0";
+            on!(Tx, tx, db => sqlx::query(sql).bind(id).bind(at).execute(db).await.map(|_| ()))?;
+        }
         Settlement::Return => {
             let sql = "UPDATE reply SET lease_until = 0, attempts = attempts - 1 WHERE id = $1 AND state = 'queued' AND lease_until > 0";
             on!(Tx, tx, db => sqlx::query(sql).bind(id).execute(db).await.map(|_| ()))?;
@@ -199,6 +223,10 @@ async fn one(tx: &mut Tx, vault: &Vault, now: Millis, id: &str, settlement: &Set
         Settlement::Rejected { reason } => {
             part::end_all(tx, id, ReplyState::Queued, ReplyState::Rejected).await?;
             settled(tx, vault, now, id, ReplyState::Rejected, Some(reason), events).await?;
+        }
+        Settlement::Undeliverable { reason } => {
+            settled(tx, vault, now, id, ReplyState::Rejected, Some(reason), events).await?;
+            bounce::back(tx, vault, now, id, reason, events).await?;
         }
         Settlement::Unknown { reason } => {
             part::end_all(tx, id, ReplyState::Queued, ReplyState::Unknown).await?;

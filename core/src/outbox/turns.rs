@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use super::file::ReplyFile;
 use super::row::ReplyRow;
 use super::texting::Sending;
 use crate::base::account::Channel;
@@ -38,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) sending: Sending,
     /// The earlier one whose place it takes.
     pub(super) replaces: Option<String>,
+    /// What goes with a mail.
+    pub(super) files: Vec<ReplyFile>,
 }
 
 /// Where its row goes, or why it has none.
@@ -110,6 +113,7 @@ mod tests {
             },
             sending: Sending::default(),
             replaces: replaces.map(str::to_owned),
+            files: Vec::new(),
         }
     }
 

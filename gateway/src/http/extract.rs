@@ -19,6 +19,9 @@ use super::problem::{Kind, Problem};
 /// Bodies longer than this are refused, in bytes. The longest legal text is far shorter.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 
+/// The same of a reply with files, which come in base64.
+pub(crate) const LARGEST_REPLY: usize = 21 * 1024 * 1024;
+
 /// Time for a whole body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
@@ -66,7 +69,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::new(Kind::TOO_LARGE, format!("a body may have {LARGEST_BODY} bytes"))
+        Problem::new(
+            Kind::TOO_LARGE,
+            format!("a body may have {LARGEST_BODY} bytes, that of a reply {LARGEST_REPLY}"),
+        )
     } else {
         Problem::new(Kind::BAD_REQUEST, "the body broke off")
     }

@@ -5,6 +5,7 @@ use voxea_core::base::settings::Section;
 
 use super::server::Server;
 use crate::compose;
+use crate::sending::Sending;
 
 /// The submission server (RFC 6409).
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Submission {
     pub from_name: String,
     /// Address of the sender.
     pub from_address: String,
+    /// How mails go out.
+    pub sending: Sending,
 }
 
 impl Submission {
@@ -51,6 +54,7 @@ impl Submission {
             );
         }
         Self {
+            sending: Sending::read(section, &from_address),
             server,
             credentials,
             xoauth2,

@@ -129,6 +129,8 @@ struct ContactPoint {
     verified: Option<KnownSince>,
     /// That it wants no campaigns, whoever said so.
     opted_out: Option<KnownSince>,
+    /// That mail to it came back, and what was said: it is written to again when a mail comes from it.
+    undeliverable: Option<KnownSince>,
     /// When it was added.
     created_at: String,
 }
@@ -182,6 +184,7 @@ impl From<Point> for ContactPoint {
             label: point.label,
             verified: point.verified.map(|verified| since(verified.at, Some(verified.how))),
             opted_out: point.opted_out.map(|out| since(out.at, out.how)),
+            undeliverable: point.undeliverable.map(|back| since(back.at, Some(back.reason))),
             created_at: rfc3339(point.created_at),
         }
     }

@@ -11,6 +11,7 @@ mod citizen;
 mod citizens;
 mod contact_points;
 mod control;
+mod enclosures;
 mod health;
 mod history;
 mod intake;
@@ -32,12 +33,14 @@ mod sms;
 mod themes;
 mod waveform;
 
+use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::openapi::{self, Frame};
 use crate::http::api::Api;
+use crate::http::extract::LARGEST_REPLY;
 
 /// Every route, and its document.
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -48,7 +51,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(interactions::of_request))
         .routes(routes!(interactions::raw))
         .routes(routes!(mails::html))
-        .routes(routes!(replies::post))
+        .routes(routes!(replies::post).layer(DefaultBodyLimit::max(LARGEST_REPLY)))
         .routes(routes!(replies::get, replies::cancel))
         .routes(routes!(sms::preview))
         .routes(routes!(recordings::get))

@@ -10,6 +10,7 @@ use voxea_core::base::account::Channel;
 use voxea_core::base::time::{parse_rfc3339, rfc3339};
 use voxea_core::outbox::{NewReply, PartRow, ReplyRow, Sending};
 
+use super::enclosures::{self, Enclosure};
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
 use crate::http::extract::{Body, Id};
@@ -43,6 +44,9 @@ pub(super) struct Answer {
     /// its operator has is replaced there, where its account says `replace = true`; both must be of the 7-bit alphabet then. It
     /// goes by the same channel, when none is named.
     replaces: Option<String>,
+    /// Of a mail: files that go with it, 20 at most and 15 MiB together.
+    #[serde(default)]
+    attachments: Vec<Enclosure>,
 }
 
 impl Answer {
@@ -166,7 +170,7 @@ impl Reply {
     request_body = Answer,
     responses((status = 202, description = "Queued", body = Reply, headers(("Location" = String, description = "Where its state is seen"))),
         Keyed, One, Sent,
-        (status = 409, description = "The request takes no reply, no account sends on the channel, or what is to be replaced cannot be any more", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "The request takes no reply, no account sends on the channel, mail to the citizen's address came back, or what is to be replaced cannot be any more", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
     caller: Caller<MayReply>,
@@ -179,6 +183,7 @@ pub(super) async fn post(
         text,
         subject,
         replaces,
+        attachments,
         ..
     } = answer.value;
     let channel = match channel.as_deref() {
@@ -190,10 +195,10 @@ pub(super) async fn post(
     };
     let outbox = &api.core().outbox;
     let new = NewReply { channel, text, subject };
-    let row = match replaces {
-        Some(replaces) => outbox.replace(&caller.actor, &id, &new, &sending, &replaces).await?,
-        None => outbox.reply_with(&caller.actor, &id, &new, &sending).await?,
-    };
+    let files = enclosures::files(&api, &caller.actor, attachments).await?;
+    let row = outbox
+        .reply_with_files(&caller.actor, &id, &new, &sending, replaces.as_deref(), files)
+        .await?;
     let parts = outbox.parts(&row).await?;
     let location = format!("/v1/replies/{}", row.id);
     Ok((
