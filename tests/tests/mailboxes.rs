@@ -114,5 +114,10 @@ async fn a_mailbox_that_falls_silent_is_an_alarm_until_it_speaks() -> Result<()>
     dovecot.restart().await?;
     let speaks = |channels: &Value| mailbox(channels).is_some_and(|mailbox| mailbox["alarm"].is_null() && mailbox["state"] == "up");
     running.rest().until("/v1/channels", PATIENCE, speaks).await?;
+    let log = running.log();
+    ensure!(
+        !log.contains("mairie@") && !log.contains(PASSWORD),
+        "an address or a password is in the log"
+    );
     running.stop().await
 }

@@ -20,7 +20,7 @@ use super::metrics::{self, Metrics};
 use super::pulse::Pulses;
 use super::signals::Signals;
 use super::supervisor::{Pace, Supervisor};
-use super::{channels, jobs, logs, notify};
+use super::{alarms, channels, jobs, logs, notify};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::http::{self, Api, Settings, server};
@@ -150,6 +150,7 @@ impl Daemon {
             supervisor.keep(reporter, longest, start);
         }
         tracker.spawn(announce(core.clone(), stop.clone()));
+        tracker.spawn(alarms::tell(core.clone(), stop.clone()));
         for (lane, name) in [(Lane::Main, "jobs"), (Lane::Uploads, "uploads")] {
             if core.runner.has(lane) {
                 tracker.spawn(jobs::work(core.clone(), lane, pulses.watch(name), stop.clone()));

@@ -1,5 +1,6 @@
 //! The running daemon: starting, watching, stopping.
 
+mod alarms;
 mod announce;
 mod backlog;
 mod bind_metrics;
