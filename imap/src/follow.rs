@@ -21,6 +21,8 @@ use crate::watch::Watch;
 
 /// Mails a FETCH and a commit, at most.
 const BATCH: usize = 100;
+/// The same of a mailbox of documents, each of which is looked into by a process of its own before the commit.
+const DOCUMENTS: usize = 16;
 /// Bytes a FETCH, at most; with the parsed form this is about half of what a mailbox may need in memory.
 const BATCH_BYTES: u64 = 16 * 1024 * 1024;
 /// Pauses while the store is away.
@@ -139,7 +141,7 @@ impl<'a> Follower<'a> {
         let settings = Settings {
             first: config.first,
             marks: config.after.marks(),
-            batch: BATCH,
+            batch: if config.paper.is_some() { DOCUMENTS } else { BATCH },
             batch_bytes: BATCH_BYTES,
             oversize: config.oversize,
             idle: self.connection.offers.idle,

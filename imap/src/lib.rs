@@ -24,6 +24,7 @@ pub mod planner;
 pub mod prescan;
 pub mod quote;
 pub mod reply_code;
+pub mod scan;
 pub mod token;
 pub mod transfer;
 pub mod utf7;

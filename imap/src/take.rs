@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::mime::{self, Mail};
 use crate::planner::Taken;
 use crate::trust::Trust;
-use crate::{compose, dedup, token};
+use crate::{compose, dedup, scan, token};
 
 /// The media type of a mail.
 const RFC822: &str = "message/rfc822";
@@ -161,6 +161,9 @@ impl Desk<'_> {
                 inline: attachment.inline,
                 content_id: attachment.content_id.clone(),
             });
+        }
+        if let Some(paper) = &self.config.paper {
+            scan::mail::adapt(&mut contact, mail, paper, &self.core.counters).await;
         }
         Ok(contact)
     }

@@ -9,6 +9,7 @@ pub mod controlled;
 pub mod corpus;
 pub mod density;
 pub mod dice;
+pub mod documents;
 pub mod dovecot;
 pub mod imap_server;
 pub mod kamailio;

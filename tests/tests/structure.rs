@@ -255,3 +255,14 @@ fn what_texts_must_do_is_held_by_tests() {
         "there is no smpp/src/session/tests/mod.rs::what_was",
     );
 }
+
+#[test]
+fn what_documents_must_do_is_held_by_tests() {
+    let page = std::fs::read_to_string(root().join("docs/scans.md")).unwrap();
+    let (_, held) = page.split_once("\n## Which test holds what\n").unwrap();
+    none(&unheld(&root(), held, &["bombs", "files that stay", "patterns are bounded"]));
+    only(
+        &unheld(&root(), &held.replace("::a_bomb_is", "::a_bomb_was"), &[]),
+        "there is no tests/tests/scans.rs::a_bomb_was",
+    );
+}

@@ -18,11 +18,13 @@ pub enum Kind {
     Smpp,
     /// A mailbox, with its submission server.
     Mailbox,
+    /// A watched folder of scanned documents.
+    Scan,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Api, Self::Sip, Self::Smpp, Self::Mailbox];
+    pub const ALL: [Self; 5] = [Self::Api, Self::Sip, Self::Smpp, Self::Mailbox, Self::Scan];
 
     /// The name that the API and the database use.
     #[must_use]
@@ -32,6 +34,7 @@ impl Kind {
             Self::Sip => "sip",
             Self::Smpp => "smpp",
             Self::Mailbox => "mailbox",
+            Self::Scan => "scan",
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Contact {
     /// What the text asks of the machine, and nothing else: it opens a request that is closed at once. The intake reads it
     /// where [`super::AutomaticTexts`] answer commands.
     pub command: Option<Command>,
+    /// Somebody must say what it is about: the request that it opens is `to_qualify`.
+    pub to_qualify: bool,
     /// The theme's code, when somebody chose one.
     pub theme: Option<String>,
     /// What a form asked by the theme's schema, which the caller has held it against: a JSON object.
@@ -106,6 +108,7 @@ impl Contact {
             message_ids: Vec::new(),
             acknowledgement: None,
             command: None,
+            to_qualify: false,
             theme: None,
             fields: None,
             default_theme: None,
@@ -141,6 +144,12 @@ pub enum Joining {
         reference: Option<String>,
         /// Whether it stands apart; a first word that names a theme sets it.
         keyword: bool,
+    },
+    /// A document that shows references in codes: the first that leads to an open request decides, else the first one as an
+    /// answer would: whoever sent it, since the paper on which the code stands went to that citizen.
+    Document {
+        /// References with a sound check digit, in the order in which they stand.
+        references: Vec<String>,
     },
     /// A mail: the request of its twin, else of the first that is proved, known or named below and takes it in. One that was
     /// closed at most 30 days ago is reopened by it; one that was closed earlier, or ended otherwise, is linked to the one that it
@@ -194,6 +203,7 @@ flags! {
     Quarantined = "quarantined", "It could not be processed; only the raw artefact is sound.";
     Withheld = "withheld", "The citizen withheld their number.";
     Mention = "mention", "Its subject has the reference of a request, and nothing shows that its sender has to do with that.";
+    Unsearched = "unsearched", "A document that came with it could not be searched for the code of a reference, or not to its end.";
     Command = "command", "It is STOP, CONTACT or AIDE and nothing else, and was answered by the machine.";
 }
 

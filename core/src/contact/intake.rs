@@ -1,6 +1,6 @@
 //! The door by which contacts come in.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,6 +9,7 @@ use super::automatic::{Automatic, AutomaticTexts};
 use super::choosing::{self, Choice};
 use super::committer::{self, Work};
 use super::contact::{Accepted, Contact, IntakeError, Joining};
+use super::keys::Keys;
 use super::marks::Marks;
 use super::part::{Part, PartAccepted};
 use super::prepare;
@@ -137,6 +138,21 @@ impl Intake {
         }
         *proofs = proved;
         Ok(())
+    }
+
+    /// Which of an account's keys ([`super::Dedup`]) lead to an interaction already, in the order asked. Only for leaving out
+    /// the work of reading what is known: what is not may be claimed by another node at the same moment.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn knows(&self, account: &Account, keys: &[String]) -> Result<Vec<bool>> {
+        let account = account.key();
+        let indexes: Vec<String> = keys.iter().map(|key| prepare::dedup_key(key, &self.vault)).collect();
+        let wanted: BTreeSet<(&str, &str)> = indexes.iter().map(|key| (account.as_str(), key.as_str())).collect();
+        let mut tx = self.store.begin().await?;
+        let known = Keys::read(&mut tx, &wanted).await?;
+        tx.commit().await?;
+        Ok(indexes.iter().map(|key| known.has(&account, key)).collect())
     }
 
     /// Gives a request the theme that its citizen chose while the contact was going on, by a key in a call. `given` is the

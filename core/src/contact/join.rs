@@ -141,6 +141,7 @@ impl Requests {
                     references.extend(reference.as_deref());
                     citizens.extend(prepared.sender.as_deref().map(|sender| (prepared.account.as_str(), sender)));
                 }
+                Joining::Document { references: shown } => references.extend(shown.iter().map(String::as_str)),
                 Joining::Thread {
                     proofs,
                     message_ids,
@@ -294,11 +295,16 @@ impl Requests {
         let request_id = joined.unwrap_or_else(|| fresh.to_owned());
         let keyword = matches!(contact.joining, Joining::Conversation { keyword: true, .. });
         let commanded = contact.command.is_some();
+        let status = match contact {
+            // Nobody has to work on what the machine has answered.
+            Contact { command: Some(_), .. } => Status::Closed,
+            Contact { to_qualify: true, .. } => Status::ToQualify,
+            _ => Status::Received,
+        };
         let request = self.all.entry(request_id.clone()).or_insert_with(|| Request {
             reference: String::new(),
             channel: contact.channel.as_str().to_owned(),
-            // Nobody has to work on what the machine has answered.
-            status: if commanded { Status::Closed } else { Status::Received }.as_str().to_owned(),
+            status: status.as_str().to_owned(),
             account: Some(prepared.account.clone()),
             from_key: prepared.sender.clone(),
             last_contact_at: contact.received_at,
@@ -359,6 +365,7 @@ impl Requests {
                 reference,
                 keyword,
             } => self.conversation(prepared, *within, reference.as_deref(), *keyword).map(Way::Join),
+            Joining::Document { .. } => self.document(prepared),
             Joining::Thread { .. } => self.thread(prepared),
         }
     }
@@ -388,7 +395,7 @@ impl Requests {
     fn remember(&mut self, contact: &Contact, request_id: &str) {
         let (named, twin): (&[String], _) = match &contact.joining {
             Joining::Thread { message_ids, twin, .. } => (message_ids, twin.as_ref()),
-            Joining::New | Joining::Conversation { .. } => (&[], None),
+            Joining::New | Joining::Conversation { .. } | Joining::Document { .. } => (&[], None),
         };
         if let Some(twin) = twin {
             self.twins.entry(twin.clone()).or_insert_with(|| request_id.to_owned());

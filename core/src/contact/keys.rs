@@ -47,6 +47,11 @@ impl Keys {
         })
     }
 
+    /// Whether the key leads to an interaction.
+    pub(super) fn has(&self, account: &str, key: &str) -> bool {
+        self.known.contains_key(&(account.to_owned(), key.to_owned()))
+    }
+
     /// The interaction that one of the keys leads to. All of them lead there from now on, or to `fresh`.
     pub(super) fn claim(&mut self, account: &str, keys: &[String], fresh: &str, at: Millis) -> Option<String> {
         let place = |key: &String| (account.to_owned(), key.clone());

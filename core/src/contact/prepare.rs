@@ -62,6 +62,11 @@ pub(super) struct PreparedPart {
     pub(super) whole: String,
 }
 
+/// The blind index of a key by which a contact is known again.
+pub(super) fn dedup_key(text: &str, vault: &Vault) -> String {
+    vault.index(Index::Dedup, &key(text.to_owned()))
+}
+
 /// From here on whatever is only compared is a blind index: keys, fingerprints, Message-IDs.
 pub(super) fn contact(mut contact: Contact, vault: &Vault) -> Result<Prepared, IntakeError> {
     let raw = match contact.raw.take() {
@@ -86,8 +91,8 @@ pub(super) fn contact(mut contact: Contact, vault: &Vault) -> Result<Prepared, I
         Dedup::Keys(keys) => keys.clone(),
         Dedup::Never | Dedup::Redelivery(_) => Vec::new(),
     };
-    let keys = keys.into_iter().take(KEYS).map(key);
-    let mut keys: Vec<String> = keys.map(|key| vault.index(Index::Dedup, &key)).collect();
+    let keys = keys.into_iter().take(KEYS);
+    let mut keys: Vec<String> = keys.map(|key| dedup_key(&key, vault)).collect();
     keys.sort_unstable();
     keys.dedup();
     if mutant::active("no_dedup") {
@@ -183,6 +188,7 @@ fn clean(contact: &mut Contact) {
     ids(&mut contact.message_ids);
     match &mut contact.joining {
         Joining::New | Joining::Conversation { .. } => (),
+        Joining::Document { references } => references.truncate(THREAD_IDS),
         Joining::Thread {
             proofs, message_ids, twin, ..
         } => {

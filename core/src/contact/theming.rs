@@ -16,7 +16,7 @@ pub(super) fn choose(contact: &mut Contact, catalogue: &Snapshot) {
             *stands_apart |= theme.is_some();
             theme
         }
-        Joining::New | Joining::Thread { .. } => None,
+        Joining::New | Joining::Document { .. } | Joining::Thread { .. } => None,
     };
     if contact.theme.is_some() {
         return;

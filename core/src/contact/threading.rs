@@ -76,6 +76,24 @@ impl Requests {
         linked
     }
 
+    /// Where the references of a document lead: the first to an open request, else the first of all, as an answer would.
+    pub(super) fn document(&self, prepared: &Prepared) -> Option<Way> {
+        let Joining::Document { references } = &prepared.contact.joining else {
+            return None;
+        };
+        let ways = references
+            .iter()
+            .filter_map(|reference| self.way(self.references.get(reference)?, prepared));
+        let mut over = None;
+        for way in ways {
+            if matches!(way, Way::Join(_)) {
+                return Some(way);
+            }
+            over.get_or_insert(way);
+        }
+        over
+    }
+
     /// Whether a token of the mail is that of a request which is not there any more.
     pub(super) fn is_stale(&self, prepared: &Prepared) -> bool {
         let Joining::Thread { proofs, .. } = &prepared.contact.joining else {

@@ -44,6 +44,7 @@ mod citizens;
 mod commands;
 mod control;
 mod dedup;
+mod documents;
 mod fencing;
 mod joining;
 mod mailboxes;
@@ -120,6 +121,7 @@ stories! {
         what_was_discarded_leaves_nothing,
     }
     dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
+    documents { a_document_joins_the_request_of_its_code, a_file_that_is_known_need_not_be_read, }
     fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }
     joining {
         texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,

@@ -47,7 +47,7 @@ pub(super) async fn check(loaded: std::result::Result<Config, ConfigError>) -> s
         });
         return Ok(ExitCode::from(2));
     }
-    let channels = usize::from(config.sip.is_some()) + config.smpp.len() + config.mailboxes.len();
+    let channels = usize::from(config.sip.is_some()) + config.smpp.len() + config.mailboxes.len() + config.scans.len();
     say(format_args!("the configuration is right; {} beside the API", counted(channels)));
     Ok(ExitCode::SUCCESS)
 }

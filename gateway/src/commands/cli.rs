@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, audit, catalogue, check, client, doctor, key, mailbox, migrate, recording, vault};
+use super::{agent, audit, catalogue, check, client, decode, doctor, key, mailbox, migrate, recording, vault};
 use crate::config::{self, Ground};
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -74,6 +74,13 @@ enum Command {
     },
     /// Try every peer and say what was found.
     Doctor,
+    /// Search a document on standard input for codes; the daemon calls it.
+    #[command(hide = true)]
+    Decode {
+        /// Its limits are set.
+        #[arg(long)]
+        confined: bool,
+    },
 }
 
 impl Cli {
@@ -82,6 +89,9 @@ impl Cli {
     /// # Errors
     /// What a person must see; [`Failure::code`] is the exit code.
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
+        if let Command::Decode { confined } = self.command {
+            return Ok(decode::decode(confined));
+        }
         // Before any thread and any file: what citizens say is nobody else's on this machine, by whatever command the
         // database or the blobs come to be.
         umask(Mode::S_IRWXG | Mode::S_IRWXO);
@@ -104,6 +114,7 @@ impl Cli {
             Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),
             Command::Mailbox { command } => runtime.block_on(mailbox::mailbox(&load()?, command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
+            Command::Decode { confined } => Ok(decode::decode(confined)),
         };
         // A blocking task that is stuck must not hold the process.
         runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod client;
 mod common;
+mod decode;
 mod doctor;
 mod key;
 mod mailbox;

@@ -9,6 +9,7 @@ mod names;
 mod overlay;
 mod ports;
 mod s3;
+mod scans;
 pub(crate) mod store;
 mod texts;
 mod themes;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) texts: Vec<(Account, AutomaticTexts)>,
     /// The mailboxes, by name.
     pub(crate) mailboxes: Vec<(String, Arc<voxea_imap::Config>)>,
+    /// The watched folders, by name.
+    pub(crate) scans: Vec<(String, Arc<voxea_imap::scan::config::Folder>)>,
     /// The themes that channels name, with their places.
     pub(crate) themes: Vec<Written>,
     /// Where it stands.
@@ -186,6 +189,13 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         themes.borrow_mut().extend(section.written("theme"));
         voxea_imap::Config::read(section, &organisation.time_zone)
     });
+    let folders = RefCell::new(scans::Folders::default());
+    let scans = names::each(root.list("scan"), |section| {
+        themes.borrow_mut().extend(section.written("theme"));
+        let folder = voxea_imap::scan::config::Folder::read(section);
+        folders.borrow_mut().stand(section, &folder, ground);
+        folder
+    });
     Config {
         organisation,
         store,
@@ -197,6 +207,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         smpp,
         texts,
         mailboxes,
+        scans,
         themes: themes.into_inner(),
         file: PathBuf::new(),
         warnings,

@@ -279,7 +279,7 @@ fn every_example_in_the_sample_is_accepted() {
     let config = read(&uncommented.join("\n"));
     assert!(config.sip.is_some() && config.store.master_keys.is_some());
     assert_eq!(config.smpp.len(), 1);
-    assert_eq!(config.mailboxes.len(), 1);
+    assert_eq!((config.mailboxes.len(), config.scans.len()), (1, 1));
     assert!(config.api.metrics_listen.is_some());
     assert_eq!(config.trust.names(), ["town"]);
     assert!(config.trust.persons().is_some());

@@ -43,6 +43,12 @@ pub(crate) fn starts(config: &Config, core: &Core) -> Vec<(Account, Option<Durat
         let start: Start = Arc::new(move |reporter, stop| Box::pin(voxea_imap::run(Arc::clone(&mailbox), core.clone(), reporter, stop)));
         starts.push((Account::new(Kind::Mailbox, name), None, start));
     }
+    for (name, folder) in &config.scans {
+        let (folder, core) = (Arc::clone(folder), core.clone());
+        let start: Start =
+            Arc::new(move |reporter, stop| Box::pin(voxea_imap::scan::run(Arc::clone(&folder), core.clone(), reporter, stop)));
+        starts.push((Account::new(Kind::Scan, name), None, start));
+    }
     starts
 }
 
@@ -65,6 +71,12 @@ pub(crate) fn probes(config: &Config) -> Vec<(Account, Probe)> {
         probes.push((
             Account::new(Kind::Mailbox, name),
             Box::pin(async move { voxea_imap::probe(&mailbox).await }),
+        ));
+    }
+    for (name, folder) in config.scans.iter().cloned() {
+        probes.push((
+            Account::new(Kind::Scan, name),
+            Box::pin(async move { voxea_imap::scan::probe(&folder).await }),
         ));
     }
     probes

@@ -15,6 +15,7 @@ use voxea_core::outbox::Sender;
 
 use crate::oauth::Tokens;
 use crate::planner::First;
+use crate::scan::config::Paper;
 use crate::trust::Trust;
 
 pub use after::{After, Afters, Outcome};
@@ -59,6 +60,8 @@ pub struct Config {
     pub theme: Option<String>,
     /// Whose word counts about the mails.
     pub trust: Trust,
+    /// Of a mailbox of faxes or scanned letters.
+    pub paper: Option<Paper>,
     /// How mail goes out; without it the mailbox only takes in.
     pub submission: Option<Submission>,
 }
@@ -90,7 +93,8 @@ impl Config {
             }
             Secret::new("")
         });
-        let acknowledge = section.bool_or("acknowledge", true);
+        let paper = Paper::of_mailbox(section);
+        let acknowledge = section.bool_or("acknowledge", true) && paper.is_none();
         let config = Self {
             name,
             server,
@@ -108,6 +112,7 @@ impl Config {
             alarm_seconds: u64::from(narrow(section.int_or("alarm_seconds", 900, 5..=86_400))),
             theme: section.string("theme"),
             trust: Trust::read(section),
+            paper,
             submission,
         };
         if section.string("user").is_some_and(|text| text.contains(['\r', '\n', '\0'])) {

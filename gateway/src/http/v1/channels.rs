@@ -21,7 +21,7 @@ pub(super) struct Channels {
 /// A channel account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Channel {
-    /// `api`, `sip`, `smpp`, `mailbox`.
+    /// `api`, `sip`, `smpp`, `mailbox`, `scan`.
     #[schema(example = "smpp")]
     kind: &'static str,
     /// As in the configuration.
