@@ -21,7 +21,7 @@ impl Outbox {
     /// What goes with a mail that was leased.
     ///
     /// # Errors
-    /// [`CoreError::Sealed`] when the name of a file cannot be read; the store's.
+    /// [`crate::base::error::CoreError::Sealed`] when the name of a file cannot be read; the store's.
     pub async fn enclosed(&self, mail: &Outbound) -> Result<Enclosed> {
         let sql = "SELECT a.id, a.name, a.media_type, a.size, a.sha256 FROM reply r JOIN attachment a ON a.interaction_id = r.interaction_id \
                    WHERE r.id = $1 ORDER BY a.ordinal";

@@ -7,7 +7,7 @@ use voxea_core::catalogue::{Catalogue, Document, Expected, Kind, Theme};
 use voxea_core::contact::{Choice, IntakeError};
 use voxea_core::request::{Patch, Status};
 
-use crate::place::{HOUR, NOW, Place, agent, calendar, mail, mailbox, part, sms_account, text};
+use crate::place::{HOUR, NOW, Place, agent, calendar, mail, mailbox, part, patiently, sms_account, text};
 
 fn theme(place: &Place, code: &str) -> Theme {
     place.catalogue.current().theme(code).unwrap().clone()
@@ -83,7 +83,12 @@ pub(crate) async fn thirty_two_writers_lose_nothing(place: &Place) {
             keywords: vec![format!("MOT{number}")],
             ..theme(place, "voirie")
         };
-        async move { door.put_theme(&agent(), &Expected::Absent, new).await.map(|_| ()) }
+        async move {
+            let agent = agent();
+            patiently(|| door.put_theme(&agent, &Expected::Absent, new.clone()))
+                .await
+                .map(|_| ())
+        }
     }));
     for one in written.await {
         one.unwrap();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use voxea_core::base::account::{Account, Channel, Kind};
 use voxea_core::base::actor::{Actor, Client, Contract};
 use voxea_core::base::count::Counters;
+use voxea_core::base::error::{CoreError, Result};
 use voxea_core::base::grant::Scopes;
 use voxea_core::base::id;
 use voxea_core::base::time::{self, Millis};
@@ -309,4 +310,16 @@ pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(120), future)
         .await
         .expect("it took longer than two minutes")
+}
+
+/// Asks again while the store is busy, as every caller does: on a slow machine a writer may wait longer for the others than a
+/// request may take, and then nothing was written.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    for _ in 0..20 {
+        match ask().await {
+            Err(CoreError::Unavailable(_)) => (),
+            other => return other,
+        }
+    }
+    ask().await
 }

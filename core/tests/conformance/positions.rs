@@ -14,7 +14,7 @@ use voxea_core::feed::{self, EventKind, Feed, NewEvent};
 use voxea_core::request::{Patch, Status};
 use voxea_core::store::{Reach, Store, Tx};
 
-use crate::place::{NOW, Place, agent, alone, sms_account};
+use crate::place::{NOW, Place, agent, alone, patiently, sms_account};
 
 const WRITERS: usize = 64;
 const READERS: usize = 4;
@@ -114,7 +114,7 @@ async fn write(store: &Store, giver: Giver, writer: usize, round: usize) -> Vec<
     let events: Vec<NewEvent> = (0..EVENTS)
         .map(|_| NewEvent::of_request(EventKind::RequestUpdated, &subject))
         .collect();
-    let mut tx = store.begin().await.unwrap();
+    let mut tx = patiently(|| store.begin()).await.unwrap();
     let first = match giver {
         Giver::Counter => feed::next_positions(&mut tx, EVENTS).await.unwrap(),
         Giver::Sequence => {
