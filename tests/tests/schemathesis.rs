@@ -18,13 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Examples an operation; more find more.
 const EXAMPLES: &str = "10";
 const MAIL: &[u8] = b"From: a@example.org\r\nTo: mairie@example.fr\r\nSubject: Devis\r\nMessage-ID: <a@example.org>\r\n\
-    MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nBonjour\r\n\
+    MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Bonjour</p>\r\n\
     --b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Disposition: attachment; filename=\"a.pdf\"\r\n\r\n%PDF-1.4\r\n--b--\r\n";
 
 /// Ids of everything that an operation may ask for.
 struct Ids {
     request: String,
     interaction: String,
+    /// The interaction of a mail that has HTML.
+    mail: String,
     reply: String,
     recording: String,
     attachment: String,
@@ -75,6 +77,7 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
     Ok(Ids {
         request,
         interaction: text(&interaction["id"])?,
+        mail: text(&mail["id"])?,
         reply: text(&reply["id"])?,
         recording: text(&voicemail["recording"]["id"])?,
         attachment: text(&mail["attachments"][0]["id"])?,
@@ -86,15 +89,16 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
 /// The ids, as schemathesis is told them.
 fn told(ids: &Ids) -> String {
     let mut file = String::new();
-    for (prefix, id) in [
-        ("requests", &ids.request),
-        ("interactions", &ids.interaction),
-        ("replies", &ids.reply),
-        ("recordings", &ids.recording),
-        ("attachments", &ids.attachment),
-        ("citizens", &ids.citizen),
+    for (path, id) in [
+        ("requests/.id.", &ids.request),
+        ("interactions/.id.(?!/html)", &ids.interaction),
+        ("interactions/.id./html", &ids.mail),
+        ("replies/.id.", &ids.reply),
+        ("recordings/.id.", &ids.recording),
+        ("attachments/.id.", &ids.attachment),
+        ("citizens/.id.", &ids.citizen),
     ] {
-        file += &format!("[[operations]]\ninclude-path-regex = \"^/v1/{prefix}/.id.\"\nparameters = {{ \"path.id\" = \"{id}\" }}\n\n");
+        file += &format!("[[operations]]\ninclude-path-regex = \"^/v1/{path}\"\nparameters = {{ \"path.id\" = \"{id}\" }}\n\n");
     }
     file += &format!(
         "[[operations]]\ninclude-path-regex = \"/contact-points/.pid.\"\nparameters = {{ \"path.id\" = \"{}\", \"path.pid\" = \"{}\" }}\n\n",
