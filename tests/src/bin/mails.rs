@@ -102,7 +102,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// One piece: its figures, a number each and in the order of its kind.
+/// One piece: its figures, a number each, first the verdict's and then the kind's own.
 async fn one(binary: &Path, store: &str, kind: &str, piece: u64, counts: &Counts) -> Result<String> {
     let seed = 1_000 + piece;
     let (verdict, own) = match kind {
