@@ -41,24 +41,7 @@ impl Outbox {
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
-        self.ask(actor, request_id, reply, sending, None, Vec::new()).await
-    }
-
-    /// Queues an answer by mail with files, in the place of the earlier one `replaces` where that is given.
-    ///
-    /// # Errors
-    /// Those of [`Outbox::reply_with`] or [`Outbox::replace`]; [`CoreError::Invalid`] for files that are too many or too large,
-    /// or go by another channel.
-    pub async fn reply_with_files(
-        &self,
-        actor: &Actor,
-        request_id: &str,
-        reply: &NewReply,
-        sending: &Sending,
-        replaces: Option<&str>,
-        files: Vec<ReplyFile>,
-    ) -> Result<ReplyRow> {
-        self.ask(actor, request_id, reply, sending, replaces, files).await
+        self.reply_with_files(actor, request_id, reply, sending, None, Vec::new()).await
     }
 
     /// Queues an answer that takes the place of an earlier one, `replaces`. One that waits here is cancelled. A text of one
@@ -68,10 +51,16 @@ impl Outbox {
     /// Those of [`Outbox::reply_with`]; [`CoreError::Conflict`] for an earlier one that cannot be replaced any more;
     /// [`CoreError::Invalid`] for one that is unknown, and for a text that the peer cannot put in its place.
     pub async fn replace(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: &str) -> Result<ReplyRow> {
-        self.ask(actor, request_id, reply, sending, Some(replaces), Vec::new()).await
+        self.reply_with_files(actor, request_id, reply, sending, Some(replaces), Vec::new())
+            .await
     }
 
-    async fn ask(
+    /// Queues an answer, one by mail also with files, in the place of the earlier one `replaces` where that is given.
+    ///
+    /// # Errors
+    /// Those of [`Outbox::reply_with`] or [`Outbox::replace`]; [`CoreError::Invalid`] for files that are too many or too large,
+    /// or go by another channel.
+    pub async fn reply_with_files(
         &self,
         actor: &Actor,
         request_id: &str,
