@@ -52,6 +52,66 @@ pub fn content(raw: &[u8], whole: bool) -> String {
     }
 }
 
+/// By what the copies of a mail in several mailboxes find one another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// Under which it is found, the surest first.
+    pub own: Vec<String>,
+    /// Which it looks for besides.
+    pub also: Vec<String>,
+}
+
+/// The keys of a mail's copies; `content` is its own key.
+///
+/// What two servers wrote of one delivery differs in the fields of transport (Received, Delivered-To, Return-Path, the
+/// Authentication-Results, whatever begins with X-), so a mail without a Message-ID is known by From, Date, Subject and body too. This
+/// is no key by which it is a repetition: a form may send the same twice in a second, and both are kept. Without a Date there is too
+/// little to know it by.
+///
+/// Where a mailbox took the header alone, since the mail is too large for it, the header is what there is: such a copy is found by
+/// its header, and whole copies are found by theirs from it, though not from one another, since another body makes another mail.
+#[must_use]
+pub fn copies(raw: &[u8], whole: bool, content_key: &str) -> Copies {
+    let header = fields::split(raw).0;
+    let has = |name: &str| fields::of(header).any(|field| field.is(name) && !field.value.trim_ascii().is_empty());
+    let mut copies = Copies {
+        own: vec![content_key.to_owned()],
+        also: Vec::new(),
+    };
+    let (head, bare) = if has("Message-ID") {
+        (content(raw, false), None)
+    } else if has("Date") {
+        (without_id(raw, false), whole.then(|| without_id(raw, true)))
+    } else {
+        return copies;
+    };
+    copies.own.extend(bare);
+    let of = format!("of:{head}");
+    let (own, also) = if whole { (of, head) } else { (head, of) };
+    if !copies.own.contains(&own) {
+        copies.own.push(own);
+    }
+    copies.also.push(also);
+    copies
+}
+
+/// A mail by its author's fields, and its body or what announces it.
+fn without_id(raw: &[u8], whole: bool) -> String {
+    let (header, body) = fields::split(raw);
+    let first = |name: &str| fields::of(header).find(|field| field.is(name) && !field.value.trim_ascii().is_empty());
+    let mut hash = Context::new(&SHA256);
+    for name in ["From", "Date", "Subject"] {
+        value(&mut hash, first(name));
+    }
+    if whole {
+        text(&mut hash, body);
+        format!("bare:{}", hex(hash.finish().as_ref()))
+    } else {
+        value(&mut hash, first("Content-Type"));
+        format!("barehead:{}", hex(hash.finish().as_ref()))
+    }
+}
+
 /// A field's value; white space of any kind and length is one blank, since servers fold anew.
 fn value(hash: &mut Context, field: Option<Field<'_>>) {
     for word in field.into_iter().flat_map(|field| field.value.split(u8::is_ascii_whitespace)) {
@@ -125,6 +185,46 @@ mod tests {
             key("Message-ID: <1@x>\nFrom: a@b\nDate: Tue, 24 Nov 2026 09:00:00 +0100\nSubject: =?utf-8?Q?=C3=A9t=C3=A9?=\n\nBonjour\n"),
             "mail:ad59cec5648c08f11dc944515e50b783d3bb5c188e7bcc8360766a9b925861cf"
         );
+    }
+
+    /// Whether one finds the other, whichever comes first.
+    fn find(one: (&str, bool), two: (&str, bool)) -> bool {
+        let of = |(raw, whole): (&str, bool)| copies(raw.as_bytes(), whole, &content(raw.as_bytes(), whole));
+        let finds = |seeks: &Copies, there: &Copies| seeks.own.iter().chain(&seeks.also).any(|key| there.own.contains(key));
+        let (one, two) = (of(one), of(two));
+        assert_eq!(finds(&one, &two), finds(&two, &one), "{one:?} {two:?}");
+        finds(&one, &two)
+    }
+
+    #[test]
+    fn copies_find_one_another_without_an_id_and_where_one_is_a_header_alone() {
+        let here = "Received: by a\nReturn-Path: <x@y>\n";
+        let there = "Received: by b\nX-Spam: no\nAuthentication-Results: b; spf=pass\nDelivered-To: b@x\n";
+        let date = "Date: Tue, 24 Nov 2026 09:00:00 +0100\n";
+        for id in ["", "Message-ID: <1@x>\n"] {
+            let mail = |trace: &str, subject: &str, body: &str| {
+                format!("{trace}From: a@b\n{date}{id}Subject: {subject}\nContent-Type: text/plain\n\n{body}\n")
+            };
+            let one = mail(here, "un", "Bonjour");
+            for (two, whole, same) in [
+                (mail(there, "un", "Bonjour"), true, true),
+                (mail(there, "un", "Bonsoir"), true, false),
+                (mail(there, "deux", "Bonjour"), true, false),
+                // Taken in by its header: what was fetched of it.
+                (mail(there, "un", ""), false, true),
+                (mail(there, "deux", ""), false, false),
+            ] {
+                assert_eq!(find((&one, true), (&two, whole)), same, "{id}{two}");
+            }
+            let (one, two) = (mail(here, "un", ""), mail(there, "un", ""));
+            assert!(find((&one, false), (&two, false)), "{id}");
+        }
+        // Too little to be known by.
+        assert!(!find(
+            ("Received: by a\nFrom: a@b\n\n", true),
+            ("Received: by b\nFrom: a@b\n\n", true)
+        ));
+        assert!(find(("From: a@b\n\nx", true), ("From: a@b\n\nx\n", true)));
     }
 
     #[test]

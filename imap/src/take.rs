@@ -6,14 +6,15 @@ use voxea_core::Core;
 use voxea_core::artefact::StoredBlob;
 use voxea_core::base::account::{Account, Channel};
 use voxea_core::base::error::Result;
-use voxea_core::base::id;
 use voxea_core::base::time::Millis;
-use voxea_core::contact::{Contact, Dedup, Flag, Joining, NewAcknowledgement, NewAttachment, RAW_INLINE_BYTES, REFERENCE, Raw};
+use voxea_core::base::{id, mutant};
+use voxea_core::contact::{Contact, Dedup, Flag, Joining, NewAcknowledgement, NewAttachment, RAW_INLINE_BYTES, REFERENCE, Raw, Twins};
 use voxea_rules::moment::Zone;
 use voxea_rules::{receipt, reference};
 
 use crate::authenticity::{self, Authenticity, Outcome};
 use crate::config::Config;
+use crate::dedup::Copies;
 use crate::mime::{self, Mail};
 use crate::planner::Taken;
 use crate::trust::Trust;
@@ -30,6 +31,8 @@ pub(crate) struct Read {
     pub(crate) mail: Mail,
     /// By which its content is known again.
     pub(crate) content: String,
+    /// By which its copies in other mailboxes are found.
+    copies: Copies,
     /// What the trusted server found out, as the core keeps it.
     authenticity: Option<String>,
     flags: Vec<Flag>,
@@ -46,6 +49,9 @@ impl Reader {
     /// Looks at a mail's bytes. Takes a moment of one core; never panics.
     pub(crate) fn read(&self, taken: Taken, raw: Bytes) -> Read {
         let mut flags = Vec::new();
+        if mutant::active("no_mail_bounds") {
+            drop(mail_parser::MessageParser::default().parse(&raw[..]));
+        }
         let mut mail = if taken.quarantined {
             // The process died at this mail; nothing of it is given to any parser.
             flags.push(Flag::Quarantined);
@@ -81,8 +87,10 @@ impl Reader {
             }
         }
         let trusted = self.trust.authserv_id.as_deref();
+        let content = dedup::content(&raw, !taken.oversize);
         Read {
-            content: dedup::content(&raw, !taken.oversize),
+            copies: dedup::copies(&raw, !taken.oversize, &content),
+            content,
             authenticity: trusted.and_then(|name| authenticity::trusted(&raw, name)).map(|found| json(&found)),
             taken,
             raw,
@@ -227,12 +235,14 @@ fn joining(read: &Read) -> Joining {
         }
     }
     let reference = mail.subject.as_deref().and_then(reference::find).map(|found| found.to_string());
-    // Without a Message-ID equal bytes may be two mails to two boxes, and one request for both is still right.
     Joining::Thread {
         proofs: token::all(&read.raw, &message_ids),
         message_ids,
         reference,
-        twin: Some(read.content.clone()),
+        twins: Twins {
+            own: read.copies.own.clone(),
+            also: read.copies.also.clone(),
+        },
     }
 }
 

@@ -11,10 +11,10 @@ use voxea_tests::smtp_sink::SmtpSink;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn mailbox(dovecot: &Dovecot, sink: &SmtpSink, name: &str) -> String {
+fn mailbox(dovecot: &Dovecot, sink: &SmtpSink, name: &str, oversize_mib: u32) -> String {
     format!(
         "[[mailbox]]\nname = \"{name}\"\naddress = \"127.0.0.1:{}\"\nsecurity = \"none\"\nuser = \"{name}\"\npassword = \"{PASSWORD}\"\n\
-         oversize_mib = 1\n\n[mailbox.submission]\naddress = \"{}\"\nsecurity = \"none\"\nfrom = \"Mairie <{name}@example.fr>\"\n\n",
+         oversize_mib = {oversize_mib}\n\n[mailbox.submission]\naddress = \"{}\"\nsecurity = \"none\"\nfrom = \"Mairie <{name}@example.fr>\"\n\n",
         dovecot.port, sink.address
     )
 }
@@ -62,13 +62,32 @@ async fn to_both(boxes: &mut [Imap; 2], mail: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// A daemon with this fault, or with none.
+async fn started(channels: &str, mutant: &str) -> Result<(Scratch, Running)> {
+    let mut scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", channels).await?;
+    scratch.environment = vec![("VOXEA_MUTANT".to_owned(), mutant.to_owned())];
+    let running = scratch.run().await?;
+    Ok((scratch, running))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_mail_in_two_mailboxes_is_one_request_whatever_it_is() -> Result<()> {
+    in_two_mailboxes("").await
+}
+
+/// The gate can fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_looking_for_copies_is_caught() -> Result<()> {
+    let seen = in_two_mailboxes("no_twins").await.err().context("nothing was seen")?;
+    ensure!(seen.to_string().starts_with("one request each"), "{seen}");
+    Ok(())
+}
+
+async fn in_two_mailboxes(mutant: &str) -> Result<()> {
     let dovecot = Dovecot::start().await?;
     let sink = SmtpSink::start().await?;
-    let channels = mailbox(&dovecot, &sink, "mairie") + &mailbox(&dovecot, &sink, "voirie");
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &channels).await?;
-    let running = scratch.run().await?;
+    let channels = mailbox(&dovecot, &sink, "mairie", 1) + &mailbox(&dovecot, &sink, "voirie", 2);
+    let (_scratch, running) = started(&channels, mutant).await?;
     running
         .rest()
         .until("/v1/channels", PATIENCE, |channels| {
@@ -88,12 +107,19 @@ async fn the_same_mail_in_two_mailboxes_is_one_request_whatever_it_is() -> Resul
     let mut mails = 0;
     let unreadable = head(known, "unreadable") + &"Content-Type: message/rfc822\r\n\r\n".repeat(70);
     let line = "Bonjour Bonjour Bonjour Bonjour Bonjour Bonjour Bonjour\r\n";
-    let oversize = head(known, "oversize") + "Content-Type: text/plain\r\n\r\n" + &line.repeat(24_000);
-    for mail in [&plain, &nobody, &unreadable, &oversize] {
+    let large = |lines| "Content-Type: text/plain\r\n\r\n".to_owned() + &line.repeat(lines);
+    let oversize = head(known, "oversize") + &large(48_000);
+    // Whole in one of the mailboxes, too large for the other.
+    let half = head(known, "half") + &large(24_000);
+    // As some forms and copiers write them.
+    let without_id = |mail: String| mail.replacen("Message-ID", "X-Was", 1);
+    let anonymous = without_id(head(known, "anonymous") + "\r\nBonjour\r\n");
+    let anonymous_half = without_id(head(known, "anonymous half") + &large(24_000));
+    for mail in [&plain, &nobody, &unreadable, &oversize, &half, &anonymous, &anonymous_half] {
         to_both(&mut boxes, mail.as_bytes()).await?;
         mails += 2;
         let all = came(&running, mails).await?;
-        assert_eq!(all.len(), mails / 2, "one request each: {:?}", all.last());
+        ensure!(all.len() == mails / 2, "one request each: {:?}", all.last());
     }
     // An agent closes the request before the second mailbox has its copy.
     let slow = head(known, "slow") + "\r\nBonjour\r\n";
@@ -118,7 +144,7 @@ async fn the_same_mail_in_two_mailboxes_is_one_request_whatever_it_is() -> Resul
         .await?;
     mails += 1;
     let all = came(&running, mails).await?;
-    assert_eq!(all.len(), 5);
+    assert_eq!(all.len(), 8);
     for (request, shown) in &all {
         let (coming, going) = (
             shown.iter().filter(|one| one["direction"] == "in").count(),
@@ -128,18 +154,29 @@ async fn the_same_mail_in_two_mailboxes_is_one_request_whatever_it_is() -> Resul
         assert_eq!((coming, going), (2, acknowledged), "{request}");
         assert_eq!(request["status"], if request["subject"] == "slow" { "closed" } else { "received" });
     }
-    let ledger = sink.wait(4, PATIENCE).await?;
+    let ledger = sink.wait(7, PATIENCE).await?;
     running.stop().await?;
-    assert_eq!(ledger.len(), 4, "one acknowledgement each, but to nobody");
+    assert_eq!(ledger.len(), 7, "one acknowledgement each, but to nobody");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_to_a_closed_request_brings_it_back() -> Result<()> {
+    answers("").await
+}
+
+/// The gate can fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letting_anybody_take_part_is_caught() -> Result<()> {
+    let seen = answers("anybody_takes_part").await.err().context("nothing was seen")?;
+    ensure!(seen.to_string().starts_with("a stranger has no request"), "{seen}");
+    Ok(())
+}
+
+async fn answers(mutant: &str) -> Result<()> {
     let dovecot = Dovecot::start().await?;
     let sink = SmtpSink::start().await?;
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", &mailbox(&dovecot, &sink, "mairie")).await?;
-    let running = scratch.run().await?;
+    let (_scratch, running) = started(&mailbox(&dovecot, &sink, "mairie", 1), mutant).await?;
     running.up("mailbox").await?;
     let mut inbox = dovecot.client("mairie").await?;
     inbox
@@ -191,7 +228,7 @@ async fn an_answer_to_a_closed_request_brings_it_back() -> Result<()> {
     let (other, shown) = all
         .iter()
         .find(|(request, _)| request["from"] == "mallory@example.net")
-        .context("no request")?;
+        .context("a stranger has no request of their own")?;
     assert_eq!(
         other["links"]["related"],
         json!([{"kind": "mentions", "request": target, "earlier": true}])

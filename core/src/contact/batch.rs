@@ -195,8 +195,8 @@ impl<'a> Batch<'a> {
                     if let Dedup::Redelivery(text) = &prepared.contact.dedup {
                         prints.insert((prepared.account.as_str(), text.fingerprint.as_str()));
                     }
-                    if let Joining::Thread { twin: Some(twin), .. } = &prepared.contact.joining {
-                        keys.insert(("", twin));
+                    if let Joining::Thread { twins, .. } = &prepared.contact.joining {
+                        keys.extend(twins.own.iter().map(|twin| ("", twin.as_str())));
                     }
                 }
                 Item::Part(prepared) => {
@@ -295,9 +295,12 @@ impl<'a> Batch<'a> {
     fn claim_twins(&mut self) {
         for entry in &self.entries {
             let prepared = entry.prepared();
-            if let Joining::Thread { twin: Some(twin), .. } = &prepared.contact.joining {
-                self.keys
-                    .claim("", std::slice::from_ref(twin), &entry.interaction_id, prepared.contact.received_at);
+            let Joining::Thread { twins, .. } = &prepared.contact.joining else {
+                continue;
+            };
+            // Each for itself: where one key leads says nothing of the others.
+            for twin in twins.own.chunks(1) {
+                self.keys.claim("", twin, &entry.interaction_id, prepared.contact.received_at);
             }
         }
     }

@@ -163,9 +163,34 @@ pub enum Joining {
         /// A reference with a sound check digit in the subject. It counts for who takes part in that request: who opened it, who
         /// wrote to it before, and whoever has an address of its citizen. For others it is a mention.
         reference: Option<String>,
-        /// Equal for the same mail in two mailboxes of ours: both are kept, on one request, whatever became of that.
-        twin: Option<String>,
+        /// By what a copy of it in another mailbox of ours is found: both are kept, on one request, whatever became of that.
+        twins: Twins,
     },
+}
+
+/// By what the same mail in two of our mailboxes is known; at most four of each kind are used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Twins {
+    /// Under which it is found, and which it looks for: equal for copies of which the same is known.
+    pub own: Vec<String>,
+    /// Which it looks for besides, under which it is not found itself: those of a copy of which more, or less, is known.
+    pub also: Vec<String>,
+}
+
+impl Twins {
+    /// Known by one key alone.
+    #[must_use]
+    pub fn of(key: impl Into<String>) -> Self {
+        Self {
+            own: vec![key.into()],
+            also: Vec::new(),
+        }
+    }
+
+    /// Every key under which a copy may be found, the surest first.
+    pub(super) fn sought(&self) -> impl Iterator<Item = &String> {
+        self.own.iter().chain(&self.also)
+    }
 }
 
 macro_rules! flags {

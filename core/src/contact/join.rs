@@ -146,13 +146,13 @@ impl Requests {
                     proofs,
                     message_ids,
                     reference,
-                    twin,
+                    twins: copies,
                 } => {
                     proved.extend(proofs.iter().map(String::as_str));
                     references.extend(reference.as_deref());
                     // Its own too: an answer may have overtaken it.
                     ids.extend(message_ids.iter().chain(&prepared.contact.message_ids).map(String::as_str));
-                    twins.extend(twin.as_deref());
+                    twins.extend(copies.sought().map(String::as_str));
                 }
             }
         }
@@ -393,11 +393,11 @@ impl Requests {
     }
 
     fn remember(&mut self, contact: &Contact, request_id: &str) {
-        let (named, twin): (&[String], _) = match &contact.joining {
-            Joining::Thread { message_ids, twin, .. } => (message_ids, twin.as_ref()),
-            Joining::New | Joining::Conversation { .. } | Joining::Document { .. } => (&[], None),
+        let (named, twins): (&[String], &[String]) = match &contact.joining {
+            Joining::Thread { message_ids, twins, .. } => (message_ids, &twins.own),
+            Joining::New | Joining::Conversation { .. } | Joining::Document { .. } => (&[], &[]),
         };
-        if let Some(twin) = twin {
+        for twin in twins {
             self.twins.entry(twin.clone()).or_insert_with(|| request_id.to_owned());
         }
         let own = contact.message_ids.iter().map(|id| (id, false));

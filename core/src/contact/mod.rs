@@ -43,7 +43,7 @@ pub use attachments::{AttachmentRow, Attachments};
 pub use automatic::{AutomaticTexts, CommandAnswers};
 pub use choosing::Choice;
 pub use contact::{
-    Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw,
+    Accepted, Contact, Dedup, Flag, IntakeError, Joining, NewAttachment, NewCall, NewRecording, Outcome, RAW_INLINE_BYTES, Raw, Twins,
 };
 pub use intake::Intake;
 pub use interaction::{AttachmentOf, CallOf, InteractionRow, Interactions, RawRow, RecordingOf, Shown};

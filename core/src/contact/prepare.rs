@@ -22,6 +22,8 @@ const TEXT_BYTES: usize = 4 * 1024 * 1024;
 const THREAD_IDS: usize = 50;
 /// Reply tokens that are looked at: a mail has one, and its quotes may have others.
 const PROOFS: usize = 8;
+/// Keys by which a mail finds its copy in another mailbox.
+const TWIN_KEYS: usize = 4;
 
 /// What is kept of a call's header fields.
 const SIGNALLING_BYTES: usize = 16 * 1_024;
@@ -190,12 +192,16 @@ fn clean(contact: &mut Contact) {
         Joining::New | Joining::Conversation { .. } => (),
         Joining::Document { references } => references.truncate(THREAD_IDS),
         Joining::Thread {
-            proofs, message_ids, twin, ..
+            proofs,
+            message_ids,
+            twins,
+            ..
         } => {
             proofs.truncate(PROOFS);
             ids(message_ids);
-            if let Some(twin) = twin {
-                *twin = key(std::mem::take(twin));
+            for twins in [&mut twins.own, &mut twins.also] {
+                twins.truncate(TWIN_KEYS);
+                twins.iter_mut().for_each(|twin| *twin = key(std::mem::take(twin)));
             }
         }
     }
@@ -221,9 +227,9 @@ fn clean(contact: &mut Contact) {
 fn blind(contact: &mut Contact, vault: &Vault) {
     let ids = |ids: &mut Vec<String>| ids.iter_mut().for_each(|id| *id = vault.index(Index::MessageId, id));
     ids(&mut contact.message_ids);
-    if let Joining::Thread { message_ids, twin, .. } = &mut contact.joining {
+    if let Joining::Thread { message_ids, twins, .. } = &mut contact.joining {
         ids(message_ids);
-        if let Some(twin) = twin {
+        for twin in twins.own.iter_mut().chain(&mut twins.also) {
             *twin = vault.index(Index::Dedup, twin);
         }
     }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use voxea_core::base::account::{Account, Kind};
 use voxea_core::base::time;
-use voxea_core::contact::{Contact, Joining};
+use voxea_core::contact::{Contact, Joining, Twins};
 use voxea_core::request::{Patch, Status};
 
 use crate::place::{HOUR, NOW, Place, agent, alone, mail, mailbox, sms_account, text, thread};
@@ -128,7 +128,7 @@ pub(crate) async fn an_answer_finds_its_thread(place: &Place) {
             proofs: Vec::new(),
             message_ids: Vec::new(),
             reference: Some(first.reference.clone()),
-            twin: None,
+            twins: Twins::default(),
         };
         contact
     };
@@ -164,7 +164,7 @@ pub(crate) async fn the_same_mail_in_two_mailboxes(place: &Place) {
             proofs: Vec::new(),
             message_ids: Vec::new(),
             reference: None,
-            twin: Some(twin.to_owned()),
+            twins: Twins::of(twin),
         };
         contact.acknowledgement = Some(crate::place::acknowledgement("a@example.fr"));
         contact

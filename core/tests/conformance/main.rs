@@ -171,7 +171,8 @@ stories! {
         a_receipt_on_another_bind_may_come_before_its_text_is_unknown, an_id_of_long_ago_is_another_text_s, an_id_of_two_texts_is_the_one_s_whose_number_says_so,
     }
     threading {
-        a_copy_joins_whoever_sent_it_and_whatever_became_of_the_first, an_answer_reopens_what_was_closed_lately,
+        a_copy_joins_whoever_sent_it_and_whatever_became_of_the_first, a_copy_of_which_less_is_known_is_found,
+        an_answer_reopens_what_was_closed_lately,
         a_late_answer_opens_a_request_that_continues_the_old_one, a_token_proves_the_request_whoever_writes,
         a_forged_token_is_counted_and_ignored, a_reference_counts_for_who_takes_part, a_merged_request_is_followed,
         a_machine_brings_nothing_back, an_answer_may_overtake_its_question, of_many_answers_at_once_one_reopens,

@@ -15,7 +15,7 @@ use voxea_core::base::wake::Wake;
 use voxea_core::catalogue::Catalogue;
 use voxea_core::citizen::{Citizens, OptOuts};
 use voxea_core::contact::{
-    Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown,
+    Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown, Twins,
 };
 use voxea_core::feed::{Event, Feed};
 use voxea_core::request::Desk;
@@ -258,7 +258,7 @@ pub(crate) fn thread(ids: &[&str]) -> Joining {
         proofs: Vec::new(),
         message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         reference: None,
-        twin: None,
+        twins: Twins::default(),
     }
 }
 
