@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+use voxea_core::base::mutant;
 
 /// Longest line outside literals, in bytes: a SEARCH answer with a million UIDs.
 const LINE_BYTES: u64 = 16 * 1024 * 1024;
@@ -187,7 +188,7 @@ impl Scan {
                 (State::Number(number), b'}') => State::Closed(number),
                 (State::Closed(number), b'\r') => State::Return(number),
                 (State::Closed(number) | State::Return(number), b'\n') => {
-                    if number > self.cap {
+                    if number > self.cap && !mutant::active("no_literal_cap") {
                         return Err(TooLarge {
                             declared: number,
                             cap: self.cap,

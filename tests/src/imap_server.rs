@@ -18,8 +18,8 @@ mod session;
 mod shared;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use tokio::net::TcpListener;
@@ -53,6 +53,7 @@ impl ImapServer {
             password: password.to_owned(),
             mailbox: Mailbox::new(),
             cut: AtomicI64::new(-1),
+            lie: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -105,6 +106,13 @@ impl ImapServer {
     /// Cuts the connection after this many octets of the next literal that is sent, once.
     pub fn cut_next_literal(&self, octets: u32) {
         self.shared.cut.store(i64::from(octets), Ordering::SeqCst);
+    }
+
+    /// Declares the next mail that is delivered to have so many octets, whenever it is asked for as a whole, and sends those that it
+    /// has; then nothing more is heard on that connection.
+    pub fn declare_next(&self, octets: u64) {
+        let uid = self.shared.mailbox.read(|inbox| inbox.next);
+        *self.shared.lie.lock().unwrap_or_else(PoisonError::into_inner) = Some((uid, octets));
     }
 
     /// Gives the folder another UIDVALIDITY, as a migration or a rebuilt index does, and renumbers its mails.

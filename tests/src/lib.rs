@@ -19,6 +19,7 @@ pub mod libsrtp;
 pub mod load;
 pub mod lossy;
 pub mod mail_bench;
+pub mod mail_bombs;
 pub mod mails;
 pub mod page;
 pub mod pcap;

@@ -397,8 +397,10 @@ async fn decoded(binary: &Path, document: PathBuf) -> Result<(Duration, u64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bomb_is_a_flagged_request_and_holds_up_nobody() -> Result<()> {
     const MEMORY: u64 = 256 * 1024;
-    // Five seconds are its own bound; the machine of the tests may have other work.
-    const LONGEST: Duration = Duration::from_secs(10);
+    // What holds is five seconds and one, and a release build is held to it (`scripts/mail-bombs`). One that is not is slower, and
+    // beside it other tests run.
+    let slow = u32::from(scratch::binary()?.parent().is_some_and(|folder| folder.ends_with("debug")));
+    let (longest, next) = (Duration::from_secs(5) * (1 + slow), Duration::from_secs(1) * (1 + slow));
     let bombs = Documents::bombs()?;
     let dovecot = Dovecot::start().await?;
     let sink = SmtpSink::start().await?;
@@ -422,13 +424,13 @@ async fn a_bomb_is_a_flagged_request_and_holds_up_nobody() -> Result<()> {
             (vec!["unsearched"], &json!("to_qualify")),
             "{name}"
         );
-        ensure!(took < LONGEST, "{name} took {took:?}");
+        ensure!(took < longest, "{name} took {took:?}");
         let begun = Instant::now();
         client
             .append("INBOX", &fax(2 * number + 1, "page.png", &harmless.read("page.png")?))
             .await?;
         until(&running, "fax", 2 * number + 2).await?;
-        ensure!(begun.elapsed() < Duration::from_secs(3), "the next one took {:?}", begun.elapsed());
+        ensure!(begun.elapsed() < next, "behind {name} the next one took {:?}", begun.elapsed());
     }
     let memory = running.memory()?;
     ensure!(memory < 256 * 1024 * 1024, "the daemon has {memory} bytes");
@@ -439,7 +441,7 @@ async fn a_bomb_is_a_flagged_request_and_holds_up_nobody() -> Result<()> {
         let (took, memory) = decoded(&binary, bombs.path().join(&name)).await?;
         let said = format!("{name}: {took:?}, {memory} kB\n");
         std::io::Write::write_all(&mut std::io::stdout(), said.as_bytes())?;
-        ensure!(took < LONGEST && memory <= MEMORY, "{said}");
+        ensure!(took < longest && memory <= MEMORY, "{said}");
         largest = largest.max(memory);
     }
     ensure!(largest > MEMORY / 4, "nothing that was seen tries the limit: {largest} kB");
