@@ -18,6 +18,7 @@ use mail_parser::DateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use voxea_core::base::mutant;
 
 use crate::config::{Config, Security};
 use crate::limit::Limited;
@@ -399,6 +400,9 @@ impl Connection {
 async fn log_in(client: Client<Stream>, config: &Config) -> Result<Session<Stream>, Trouble> {
     let slow = || lost("the login took too long");
     let user = utf8_login(&config.user);
+    if mutant::active("secrets_in_log") {
+        tracing::trace!(password = config.password.reveal(), "logging in");
+    }
     let Some(tokens) = &config.oauth else {
         let login = timeout(COMMAND, client.login(user, config.password.reveal())).await;
         return login.map_err(|_| slow())?.map_err(|(error, _)| refused_login(error));

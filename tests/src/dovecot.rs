@@ -5,6 +5,7 @@
 //! own otherwise, and a mail owner that is not root (Dovecot refuses uid 0), here `nobody`.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,7 +31,16 @@ pub struct Dovecot {
     pub port: u16,
     /// IMAP over TLS, when there is a certificate.
     pub tls_port: u16,
+    how: How,
+}
+
+/// What a server has beside its passwords.
+#[derive(Debug, Clone, Default)]
+struct How {
+    /// Certificate and key, PEM.
     certificate: Option<(String, String)>,
+    /// Who is asked whether a token is good (RFC 7662).
+    tokens: Option<SocketAddr>,
 }
 
 impl Dovecot {
@@ -39,7 +49,7 @@ impl Dovecot {
     /// # Errors
     /// When Dovecot is not installed or does not come up within ten seconds; the end of its log is in the message.
     pub async fn start() -> Result<Self> {
-        Self::launch(None).await
+        Self::launch(How::default()).await
     }
 
     /// Starts one with a certificate and key in PEM.
@@ -47,10 +57,26 @@ impl Dovecot {
     /// # Errors
     /// As for [`Dovecot::start`].
     pub async fn start_tls(certificate: &str, key: &str) -> Result<Self> {
-        Self::launch(Some((certificate.to_owned(), key.to_owned()))).await
+        Self::launch(How {
+            certificate: Some((certificate.to_owned(), key.to_owned())),
+            tokens: None,
+        })
+        .await
     }
 
-    async fn launch(certificate: Option<(String, String)>) -> Result<Self> {
+    /// Starts one without TLS that takes tokens (XOAUTH2, OAUTHBEARER) beside passwords, and asks this server about each of them.
+    ///
+    /// # Errors
+    /// As for [`Dovecot::start`].
+    pub async fn start_tokens(introspection: SocketAddr) -> Result<Self> {
+        Self::launch(How {
+            certificate: None,
+            tokens: Some(introspection),
+        })
+        .await
+    }
+
+    async fn launch(how: How) -> Result<Self> {
         // Under /tmp, for the paths of its sockets may have 108 bytes at most.
         let folder = tempfile::Builder::new().prefix("dovecot").tempdir_in("/tmp")?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
@@ -60,14 +86,14 @@ impl Dovecot {
             chown(&mails, Some(NOBODY), Some(NOBODY))?;
         }
         let (port, tls_port) = free_ports()?;
-        write_config(folder.path(), port, tls_port, certificate.as_ref())?;
+        write_config(folder.path(), port, tls_port, &how)?;
         let child = spawn(folder.path())?;
         let mut server = Self {
             child,
             folder,
             port,
             tls_port,
-            certificate,
+            how,
         };
         server.ready().await?;
         Ok(server)
@@ -79,7 +105,7 @@ impl Dovecot {
     /// As for [`Dovecot::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.stop();
-        write_config(self.folder.path(), self.port, self.tls_port, self.certificate.as_ref())?;
+        write_config(self.folder.path(), self.port, self.tls_port, &self.how)?;
         self.child = spawn(self.folder.path())?;
         self.ready().await
     }
@@ -176,26 +202,41 @@ fn spawn(folder: &Path) -> Result<Child> {
         .context("starting /usr/sbin/dovecot; the package dovecot-imapd holds it")
 }
 
-fn write_config(folder: &Path, port: u16, tls_port: u16, certificate: Option<&(String, String)>) -> Result<()> {
+fn write_config(folder: &Path, port: u16, tls_port: u16, how: &How) -> Result<()> {
     let base = folder.display();
     let (internal, login, uid, gid) = if root()? {
         ("dovecot".to_owned(), "dovenull".to_owned(), NOBODY.to_string(), NOBODY.to_string())
     } else {
         (user("-un")?, user("-un")?, user("-u")?, user("-g")?)
     };
-    let tls = if let Some((certificate, key)) = certificate {
+    let tls = if let Some((certificate, key)) = &how.certificate {
         std::fs::write(folder.join("cert.pem"), certificate)?;
         std::fs::write(folder.join("key.pem"), key)?;
         format!("ssl = yes\nssl_cert = <{base}/cert.pem\nssl_key = <{base}/key.pem\n")
     } else {
         "ssl = no\n".to_owned()
     };
-    let tls_port = if certificate.is_some() { tls_port } else { 0 };
+    let tls_port = if how.certificate.is_some() { tls_port } else { 0 };
+    let tokens = match how.tokens {
+        Some(address) => {
+            // The token is shown to the server as the bearer's own, which it says is good or not.
+            let asking = format!(
+                "introspection_mode = auth\nintrospection_url = http://{address}/introspect\nusername_attribute = username\n\
+                 active_attribute = active\nactive_value = true\n"
+            );
+            std::fs::write(folder.join("oauth2.conf"), asking)?;
+            format!(
+                "auth_mechanisms = plain login xoauth2 oauthbearer\n\
+                 passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {base}/oauth2.conf\n}}\n"
+            )
+        }
+        None => String::new(),
+    };
     let text = format!(
         "base_dir = {base}/run\nstate_dir = {base}/run\nprotocols = imap\nlisten = 127.0.0.1\nlog_path = {base}/log\n{tls}\
          disable_plaintext_auth = no\nauth_failure_delay = 0\ndefault_internal_user = {internal}\ndefault_login_user = {login}\n\
          first_valid_uid = 1\nmail_location = maildir:{base}/mail/%u\nmail_fsync = never\nmail_max_userip_connections = 1000\n\
-         mailbox_idle_check_interval = 1 secs\n\
+         mailbox_idle_check_interval = 1 secs\n{tokens}\
          passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n\
          userdb {{\n  driver = static\n  args = uid={uid} gid={gid} home={base}/mail/%u\n}}\n\
          service anvil {{\n  chroot =\n}}\n\

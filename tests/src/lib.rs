@@ -40,5 +40,6 @@ pub mod soak;
 pub mod spool;
 pub mod structure;
 pub mod timing;
+pub mod token_server;
 pub mod tshark;
 pub mod voicemail;
