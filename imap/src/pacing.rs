@@ -6,6 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use voxea_rules::mail_domain;
+
 /// The window in which mails are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long a domain is left alone after it said "later", doubled each time up to the longest.
@@ -159,7 +161,7 @@ impl Domain {
 /// The domain of an address, in lower case; all addresses without one are of one domain.
 #[must_use]
 pub fn domain(address: &str) -> String {
-    address
+    mail_domain::ascii(address)
         .rsplit_once('@')
         .map(|(_, domain)| domain.trim_end_matches('.').to_lowercase())
         .unwrap_or_default()
@@ -256,5 +258,6 @@ mod tests {
         assert_eq!(pacing.admit("a.fr", now + MINUTE), Admission::Go);
         assert_eq!(pacing.domains.len(), 1);
         assert_eq!((domain("A@Example.FR."), domain("x")), ("example.fr".to_owned(), String::new()));
+        assert_eq!(domain("a@Été.example"), domain("b@xn--t-9fab.example"));
     }
 }

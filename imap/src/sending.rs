@@ -1,5 +1,7 @@
 //! How a mailbox's mails go out: the keys of `[mailbox.submission]` beside the server's.
 
+use std::time::Duration;
+
 use voxea_core::base::settings::Section;
 use voxea_core::base::time::Millis;
 use voxea_rules::reply_token;
@@ -20,6 +22,8 @@ pub struct Sending {
     pub limits: Limits,
     /// How long a mail is tried, in milliseconds.
     pub life: Millis,
+    /// How long the server may take to say what became of a mail.
+    pub answer: Duration,
 }
 
 /// Where the token stands that an answer brings back.
@@ -41,6 +45,7 @@ impl Default for Sending {
                 per_minute: 3_000,
             },
             life: 48 * HOUR,
+            answer: Duration::from_secs(600),
         }
     }
 }
@@ -75,6 +80,7 @@ impl Sending {
                 per_minute: number("domain_per_minute", default.limits.per_minute, 100_000),
             },
             life: section.int_or("give_up_hours", default.life / HOUR, 1..=240) * HOUR,
+            answer: Duration::from_secs(number("answer_seconds", 600, 1_800) as u64),
         }
     }
 }
@@ -96,7 +102,7 @@ mod tests {
     fn what_is_not_said_is_the_default() {
         assert_eq!(read("", "mairie@example.fr"), (Sending::default(), Vec::new()));
         let (sending, problems) = read(
-            "reply_token = \"plus\"\nhtml = true\ndomain_at_once = 2\ndomain_per_minute = 60\ngive_up_hours = 96\n",
+            "reply_token = \"plus\"\nhtml = true\ndomain_at_once = 2\ndomain_per_minute = 60\ngive_up_hours = 96\nanswer_seconds = 5\n",
             "mairie@example.fr",
         );
         assert_eq!(problems, [""; 0]);
@@ -105,6 +111,7 @@ mod tests {
             (ReplyToken::Plus, true, 96 * HOUR)
         );
         assert_eq!((sending.limits.at_once, sending.limits.per_minute), (2, 60));
+        assert_eq!((sending.answer, Sending::default().answer.as_secs()), (Duration::from_secs(5), 600));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! one mail to a reader that knows it.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,12 @@ use tokio::time::{sleep, timeout};
 use voxea_core::Core;
 use voxea_core::base::account::Account;
 use voxea_core::base::error::CoreError;
-use voxea_core::base::failpoint;
 use voxea_core::base::stop::Stop;
 use voxea_core::base::time::{self, Millis};
+use voxea_core::base::{failpoint, id, mutant};
 use voxea_core::channel::Reporter;
 use voxea_core::outbox::{Outbound, ReplyKind, Settlement};
+use voxea_rules::mail_domain;
 
 use crate::compose::{self, Draft, File};
 use crate::config::Submission;
@@ -33,10 +35,9 @@ use crate::transport::{self, CONNECTIONS, Transport};
 
 /// Mails leased at once.
 const LEASE: usize = 32;
-/// Longer than a mail can wait and take.
-const HOLD: Duration = Duration::from_secs(15 * 60);
-/// How long one mail may take.
+/// How long a mail may take before it is trouble that is shown; the server then has its time to say what became of it.
 const MAIL: Duration = Duration::from_secs(90);
+const SLOW: &str = "the submission server takes too long to answer";
 /// The first pause after a failure, doubled each time up to the longest.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -157,11 +158,20 @@ impl<'a> Sender<'a> {
 
     async fn lease(&self, due: voxea_core::base::error::Result<()>) -> voxea_core::base::error::Result<Vec<Outbound>> {
         due?;
-        let leased = self.core.outbox.lease(&self.account, LEASE, HOLD).await?;
+        // Longer than the last of them can wait, should the server hang at each one, and take.
+        let rounds = u32::try_from(LEASE.div_ceil(CONNECTIONS) + 1).unwrap_or(u32::MAX);
+        let hold = self.longest().saturating_mul(rounds);
+        let leased = self.core.outbox.lease(&self.account, LEASE, hold).await?;
         let alone = lock(&self.pacing).alone(Instant::now());
         self.core.counters.set_level(&self.account, "domains_left_alone", alone as u64);
         failpoint::hit("mail.leased");
         Ok(leased)
+    }
+
+    /// How long one mail may take. Who gives up before the server has answered the final dot makes it deliver the mail twice
+    /// (RFC 5321 §4.5.3.2.6, RFC 1047), so that answer is waited for as long as the server is allowed.
+    fn longest(&self) -> Duration {
+        MAIL + self.submission.sending.answer
     }
 
     /// The first mail whose domain may be written to. Those that must wait longer are handed back, with their time; all of them
@@ -286,17 +296,23 @@ impl<'a> Sender<'a> {
             ReplyToken::Plus => token.and_then(|token| compose::plus(&self.submission.from_address, &token)),
             ReplyToken::MessageId => None,
         };
-        let message_id = mail
+        let mut message_id = mail
             .message_id
             .clone()
             .unwrap_or_else(|| format!("{}@voxea.invalid", mail.reply_id));
+        if mutant::active("message_id_of_each_try") {
+            message_id = format!("<{}@voxea.invalid>", id::new());
+        }
+        // A domain beyond ASCII goes as the DNS knows it, so that a server without SMTPUTF8 carries the mail; only what stands before
+        // the @ has no other spelling.
+        let to = mail_domain::ascii(mail.to.trim());
         let draft = Draft {
             from: compose::Sender {
                 name: &self.submission.from_name,
                 address: &self.submission.from_address,
             },
             reply_to: reply_to.as_deref(),
-            to: &mail.to,
+            to: &to,
             subject: &subject(mail),
             text: &mail.text,
             html: sending.html,
@@ -313,15 +329,21 @@ impl<'a> Sender<'a> {
         };
         let address = |text: &str| text.trim().parse::<Address>().ok();
         let envelope = address(&self.submission.from_address)
-            .zip(address(&mail.to))
+            .zip(address(&to))
             .and_then(|(from, to)| Envelope::new(Some(from), vec![to]).ok());
         let Some(envelope) = envelope else {
             return Try::Rejected("the recipient's address is not one that mail can be sent to".to_owned());
         };
-        match timeout(MAIL, self.transport.send_raw(&envelope, &bytes)).await {
+        let mut sent = pin!(self.transport.send_raw(&envelope, &bytes));
+        let mut answer = timeout(MAIL, sent.as_mut()).await;
+        if answer.is_err() {
+            self.reporter.trouble(SLOW);
+            answer = timeout(self.submission.sending.answer, sent).await;
+        }
+        match answer {
             Ok(Ok(_)) => Try::Sent,
-            Ok(Err(error)) => self.judge(&error, &mail.to).await,
-            Err(_) => Try::Down("the submission server takes too long to answer".to_owned()),
+            Ok(Err(error)) => self.judge(&error, &to).await,
+            Err(_) => Try::Down(SLOW.to_owned()),
         }
     }
 

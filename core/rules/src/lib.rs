@@ -19,6 +19,7 @@
 //! | [`mod@reference`] | `2026-0001234-7`: the number that a citizen reads out |
 //! | [`reply_token`] | how the proof of a request is spelt in an address |
 //! | [`keyword`] | the first word of a text, folded |
+//! | [`mail_domain`] | domains of mail addresses beyond ASCII |
 //! | [`moment`] | dates and times as citizens read them |
 //! | [`calendar`] | opening hours, public holidays, working time |
 //! | [`receipt`] | the French acknowledgement by e-mail |
@@ -33,6 +34,7 @@ pub mod charset;
 pub mod command;
 pub mod gsm7;
 pub mod keyword;
+pub mod mail_domain;
 pub mod moment;
 pub mod network;
 pub mod notice;
