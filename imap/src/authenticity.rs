@@ -34,14 +34,41 @@ pub struct Authenticity {
     pub dmarc: Option<Outcome>,
 }
 
-/// What the server of this name wrote into a mail: the topmost of its `Authentication-Results`, none of the others'.
+/// What the server of this name wrote into a mail, none of the others' words.
+///
+/// Its checks may each write a field of their own (RFC 8601 §2.3): those that stand together count, the topmost first, down to the next
+/// `Received`. Below that is what the mail came with, and a field there in the server's name is a stranger's.
 #[must_use]
 pub fn trusted(raw: &[u8], authserv_id: &str) -> Option<Authenticity> {
     let (header, _) = fields::split(raw);
-    let results = fields::of(header).filter(|field| field.is("Authentication-Results"));
-    results
-        .map(|field| read(&field))
-        .find(|found| found.by.eq_ignore_ascii_case(authserv_id))
+    let mut found: Option<Authenticity> = None;
+    for field in fields::of(header) {
+        if field.is("Received") && found.is_some() {
+            break;
+        }
+        if !field.is("Authentication-Results") {
+            continue;
+        }
+        let one = read(&field);
+        if !one.by.eq_ignore_ascii_case(authserv_id) {
+            continue;
+        }
+        match &mut found {
+            None => found = Some(one),
+            Some(found) => found.also(one),
+        }
+    }
+    found
+}
+
+impl Authenticity {
+    /// What a further field of the same server adds: of each method the first result counts, of signatures all.
+    fn also(&mut self, other: Self) {
+        self.spf = self.spf.take().or(other.spf);
+        self.dmarc = self.dmarc.take().or(other.dmarc);
+        let room = SIGNATURES.saturating_sub(self.dkim.len());
+        self.dkim.extend(other.dkim.into_iter().take(room));
+    }
 }
 
 /// Whether the server marked a mail as spam: by a field of this name whose value begins so, whatever the case.
@@ -156,8 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn each_check_may_write_a_field_of_its_own() {
+        let raw = b"Received: by interne.example.fr\nAuthentication-Results: mx.example.fr; dmarc=pass header.from=a.example\nAuthentication-Results: filtre.example; spf=fail\nAuthentication-Results: mx.example.fr; dkim=pass header.d=a.example\nAuthentication-Results: mx.example.fr; dkim=fail header.d=b.example; dmarc=fail\nAuthentication-Results: mx.example.fr; spf=none smtp.mailfrom=a.example\nReceived: by mx.example.fr\nAuthentication-Results: mx.example.fr; spf=pass; dkim=pass header.d=forged.example\n\nx";
+        let found = trusted(raw, "mx.example.fr").unwrap();
+        assert_eq!(
+            (found.spf, found.dmarc),
+            (Some(outcome("none", "a.example")), Some(outcome("pass", "a.example")))
+        );
+        assert_eq!(found.dkim, [outcome("pass", "a.example"), outcome("fail", "b.example")]);
+        let many = "Authentication-Results: mx; dkim=pass header.d=a.example; dkim=pass header.d=b.example\n".repeat(30);
+        assert_eq!(trusted(many.as_bytes(), "mx").unwrap().dkim.len(), SIGNATURES);
+    }
+
+    #[test]
     fn nobody_elses_word_counts() {
-        let raw = b"Authentication-Results: filtre.example; spf=fail\nAuthentication-Results: mx.example.fr; spf=fail smtp.mailfrom=a.example\nAuthentication-Results: mx.example.fr; spf=pass; dkim=pass; dmarc=pass\n\nAuthentication-Results: mx.example.fr; dkim=pass\n";
+        let raw = b"Authentication-Results: filtre.example; spf=fail\nAuthentication-Results: mx.example.fr; spf=fail smtp.mailfrom=a.example\nReceived: by mx.example.fr\nAuthentication-Results: mx.example.fr; spf=pass; dkim=pass; dmarc=pass\n\nAuthentication-Results: mx.example.fr; dkim=pass\n";
         let found = trusted(raw, "mx.example.fr").unwrap();
         assert_eq!(
             (found.spf, found.dkim.len(), found.dmarc),

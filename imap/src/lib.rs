@@ -15,6 +15,7 @@ pub mod compose;
 pub mod dedup;
 pub mod dsn;
 pub mod fields;
+pub mod flowed;
 pub mod html;
 pub mod ids;
 pub mod mime;

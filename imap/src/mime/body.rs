@@ -5,7 +5,7 @@ use mail_parser::{Message, MessagePart, PartType};
 use super::mail::TEXT_BYTES;
 use super::{files, part};
 use crate::calendar::{self, Invitation};
-use crate::{html, name};
+use crate::{flowed, html, name};
 
 /// Most octets of a mail's text parts that are looked at, encoded: what is kept is a quarter of it at most, and markup goes.
 const ENCODED_BYTES: usize = 4 * TEXT_BYTES;
@@ -77,7 +77,14 @@ impl Reading {
         self.encoded += length.min(room);
         self.html += if html { length.min(room) } else { 0 };
         let text = part::text(one, raw, &kind, room);
-        Some(if html { html::text(&text) } else { text })
+        let is = |name, value: &str| kind.get(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+        Some(if html {
+            html::text(&text)
+        } else if is("format", "flowed") {
+            flowed::text(&text, is("delsp", "yes"))
+        } else {
+            text
+        })
     }
 }
 
