@@ -15,6 +15,13 @@ fuzz_target!(|data: &[u8]| {
     }
     let key = bounded(|| dedup::content(data, true));
     assert!(key.len() <= 80 && dedup::content(data, true) == key);
+    // A copy finds itself, whole or by its header.
+    for whole in [true, false] {
+        let key = dedup::content(data, whole);
+        let copies = bounded(|| dedup::copies(data, whole, &key));
+        assert!(copies.own.contains(&key) && copies.own.len() + copies.also.len() <= 4);
+        assert!(!copies.also.iter().any(|also| copies.own.contains(also)), "found by what it only looks for");
+    }
     // Another server's line ends are the same mail.
     let text = data.iter().all(|byte| *byte != b'\r');
     if text {
