@@ -31,6 +31,18 @@ fn an_ordinary_mail_is_understood() {
 }
 
 #[test]
+fn flowed_lines_are_put_together() {
+    let sent = "Bonjour, \nun arbre est \ntombé.\n\nLe 3 mars 2026 à 10:12, x <m@x> a écrit :\n> y \n> z\n";
+    let of = |parameters: &str| mail(&format!("Content-Type: text/plain; charset=utf-8{parameters}\n\n{sent}"));
+    let flowed = of("; Format=Flowed");
+    assert_eq!(flowed.text_stripped.as_deref(), Some("Bonjour, un arbre est tombé."));
+    assert!(flowed.text.is_some_and(|text| text.ends_with("a écrit :\n> y z")));
+    assert_eq!(of("").text_stripped.as_deref(), Some("Bonjour, \nun arbre est \ntombé."));
+    let joined = of("; format=\"flowed\"; delsp=yes");
+    assert_eq!(joined.text_stripped.as_deref(), Some("Bonjour,un arbre esttombé."));
+}
+
+#[test]
 fn nothing_missing_or_broken_prevents() {
     let bare = mail("X: y\n\nBonjour");
     assert_eq!(bare.text.as_deref(), Some("Bonjour"));
