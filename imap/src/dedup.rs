@@ -55,10 +55,10 @@ pub fn content(raw: &[u8], whole: bool) -> String {
 /// By what the copies of a mail in several mailboxes find one another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copies {
-    /// Under which it is found, the surest first.
-    pub own: Vec<String>,
-    /// Which it looks for besides.
-    pub also: Vec<String>,
+    /// Under which it is found.
+    pub kept: Vec<String>,
+    /// Which it looks for, the surest first.
+    pub sought: Vec<String>,
 }
 
 /// The keys of a mail's copies; `content` is its own key.
@@ -74,25 +74,31 @@ pub struct Copies {
 pub fn copies(raw: &[u8], whole: bool, content_key: &str) -> Copies {
     let header = fields::split(raw).0;
     let has = |name: &str| fields::of(header).any(|field| field.is(name) && !field.value.trim_ascii().is_empty());
-    let mut copies = Copies {
-        own: vec![content_key.to_owned()],
-        also: Vec::new(),
-    };
-    let (head, bare) = if has("Message-ID") {
-        (content(raw, false), None)
+    let mut kept = vec![content_key.to_owned()];
+    let head = if has("Message-ID") {
+        Some(content(raw, false))
     } else if has("Date") {
-        (without_id(raw, false), whole.then(|| without_id(raw, true)))
+        kept.extend(whole.then(|| without_id(raw, true)));
+        Some(without_id(raw, false))
     } else {
-        return copies;
+        None
     };
-    copies.own.extend(bare);
-    let of = format!("of:{head}");
-    let (own, also) = if whole { (of, head) } else { (head, of) };
-    if !copies.own.contains(&own) {
-        copies.own.push(own);
+    let mut sought = kept.clone();
+    if let Some(head) = head {
+        let of = format!("of:{head}");
+        if whole {
+            kept.push(of);
+            sought.push(head);
+        } else {
+            for keys in [&mut kept, &mut sought] {
+                if !keys.contains(&head) {
+                    keys.push(head.clone());
+                }
+            }
+            sought.push(of);
+        }
     }
-    copies.also.push(also);
-    copies
+    Copies { kept, sought }
 }
 
 /// A mail by its author's fields, and its body or what announces it.
@@ -190,7 +196,7 @@ mod tests {
     /// Whether one finds the other, whichever comes first.
     fn find(one: (&str, bool), two: (&str, bool)) -> bool {
         let of = |(raw, whole): (&str, bool)| copies(raw.as_bytes(), whole, &content(raw.as_bytes(), whole));
-        let finds = |seeks: &Copies, there: &Copies| seeks.own.iter().chain(&seeks.also).any(|key| there.own.contains(key));
+        let finds = |seeks: &Copies, there: &Copies| seeks.sought.iter().any(|key| there.kept.contains(key));
         let (one, two) = (of(one), of(two));
         assert_eq!(finds(&one, &two), finds(&two, &one), "{one:?} {two:?}");
         finds(&one, &two)

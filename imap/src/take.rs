@@ -240,8 +240,8 @@ fn joining(read: &Read) -> Joining {
         message_ids,
         reference,
         twins: Twins {
-            own: read.copies.own.clone(),
-            also: read.copies.also.clone(),
+            kept: read.copies.kept.clone(),
+            sought: read.copies.sought.clone(),
         },
     }
 }

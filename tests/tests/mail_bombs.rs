@@ -1,8 +1,6 @@
 //! Mails that are made to kill who reads them: each becomes a flagged request within five seconds and 256 MB, and the mail
 //! behind it comes within a second.
 
-#![expect(clippy::print_stdout, reason = "a gate prints its figures")]
-
 use anyhow::Result;
 use voxea_tests::mail_bombs::{LITERAL, run, table};
 use voxea_tests::scratch;

@@ -196,7 +196,7 @@ impl<'a> Batch<'a> {
                         prints.insert((prepared.account.as_str(), text.fingerprint.as_str()));
                     }
                     if let Joining::Thread { twins, .. } = &prepared.contact.joining {
-                        keys.extend(twins.own.iter().map(|twin| ("", twin.as_str())));
+                        keys.extend(twins.kept.iter().map(|twin| ("", twin.as_str())));
                     }
                 }
                 Item::Part(prepared) => {
@@ -299,7 +299,7 @@ impl<'a> Batch<'a> {
                 continue;
             };
             // Each for itself: where one key leads says nothing of the others.
-            for twin in twins.own.chunks(1) {
+            for twin in twins.kept.chunks(1) {
                 self.keys.claim("", twin, &entry.interaction_id, prepared.contact.received_at);
             }
         }

@@ -171,25 +171,21 @@ pub enum Joining {
 /// By what the same mail in two of our mailboxes is known; at most four of each kind are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Twins {
-    /// Under which it is found, and which it looks for: equal for copies of which the same is known.
-    pub own: Vec<String>,
-    /// Which it looks for besides, under which it is not found itself: those of a copy of which more, or less, is known.
-    pub also: Vec<String>,
+    /// Under which it is found.
+    pub kept: Vec<String>,
+    /// Which it looks for, the surest first. Where less is known of one copy than of the other, each keeps keys that it does not
+    /// look for itself.
+    pub sought: Vec<String>,
 }
 
 impl Twins {
     /// Known by one key alone.
     #[must_use]
-    pub fn of(key: impl Into<String>) -> Self {
+    pub fn of(key: &str) -> Self {
         Self {
-            own: vec![key.into()],
-            also: Vec::new(),
+            kept: vec![key.to_owned()],
+            sought: vec![key.to_owned()],
         }
-    }
-
-    /// Every key under which a copy may be found, the surest first.
-    pub(super) fn sought(&self) -> impl Iterator<Item = &String> {
-        self.own.iter().chain(&self.also)
     }
 }
 

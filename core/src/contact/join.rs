@@ -152,7 +152,7 @@ impl Requests {
                     references.extend(reference.as_deref());
                     // Its own too: an answer may have overtaken it.
                     ids.extend(message_ids.iter().chain(&prepared.contact.message_ids).map(String::as_str));
-                    twins.extend(copies.sought().map(String::as_str));
+                    twins.extend(copies.sought.iter().map(String::as_str));
                 }
             }
         }
@@ -394,7 +394,7 @@ impl Requests {
 
     fn remember(&mut self, contact: &Contact, request_id: &str) {
         let (named, twins): (&[String], &[String]) = match &contact.joining {
-            Joining::Thread { message_ids, twins, .. } => (message_ids, &twins.own),
+            Joining::Thread { message_ids, twins, .. } => (message_ids, &twins.kept),
             Joining::New | Joining::Conversation { .. } | Joining::Document { .. } => (&[], &[]),
         };
         for twin in twins {

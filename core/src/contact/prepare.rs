@@ -199,7 +199,7 @@ fn clean(contact: &mut Contact) {
         } => {
             proofs.truncate(PROOFS);
             ids(message_ids);
-            for twins in [&mut twins.own, &mut twins.also] {
+            for twins in [&mut twins.kept, &mut twins.sought] {
                 twins.truncate(TWIN_KEYS);
                 twins.iter_mut().for_each(|twin| *twin = key(std::mem::take(twin)));
             }
@@ -229,7 +229,7 @@ fn blind(contact: &mut Contact, vault: &Vault) {
     ids(&mut contact.message_ids);
     if let Joining::Thread { message_ids, twins, .. } = &mut contact.joining {
         ids(message_ids);
-        for twin in twins.own.iter_mut().chain(&mut twins.also) {
+        for twin in twins.kept.iter_mut().chain(&mut twins.sought) {
             *twin = vault.index(Index::Dedup, twin);
         }
     }

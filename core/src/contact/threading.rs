@@ -39,7 +39,7 @@ impl Requests {
         else {
             return None;
         };
-        let copy = twins.sought().find_map(|twin| self.twins.get(twin));
+        let copy = twins.sought.iter().find_map(|twin| self.twins.get(twin));
         if let Some(id) = copy.filter(|_| !mutant::active("no_twins")) {
             let id = self.current(id);
             match self.all.get(id).map(|request| (request.is_open(), request.status())) {

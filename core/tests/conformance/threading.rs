@@ -121,35 +121,37 @@ pub(crate) async fn a_copy_of_which_less_is_known_is_found(place: &Place) {
     let other = Account::new(Kind::Mailbox, "voirie");
     place.intake.register(&mailbox()).await.unwrap();
     place.intake.register(&other).await.unwrap();
-    let copy = |account: &Account, key: &str, own: &[&str], also: &[&str]| {
+    let copy = |account: &Account, key: &str, kept: &[&str], sought: &[&str]| {
         let text = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
         let mut contact = answering("a@example.fr", key, NOW, copy_of("x"));
         contact.account = account.clone();
         let Joining::Thread { twins, .. } = &mut contact.joining else {
             unreachable!()
         };
-        (twins.own, twins.also) = (text(own), text(also));
+        (twins.kept, twins.sought) = (text(kept), text(sought));
         contact
     };
     // The whole mail came first, then its header alone; and the other way round.
-    let whole = take(place, copy(&mailbox(), "1", &["mail:1", "of:1"], &["head:1"])).await;
-    let head = take(place, copy(&other, "2", &["head:1"], &["of:1"])).await;
+    let whole = take(place, copy(&mailbox(), "1", &["mail:1", "of:1"], &["mail:1", "head:1"])).await;
+    let head = take(place, copy(&other, "2", &["head:1"], &["head:1", "of:1"])).await;
     assert_eq!(head.request_id, whole.request_id);
-    let head = take(place, copy(&mailbox(), "3", &["head:2"], &["of:2"])).await;
-    let whole = take(place, copy(&other, "4", &["mail:2", "of:2"], &["head:2"])).await;
+    let head = take(place, copy(&mailbox(), "3", &["head:2"], &["head:2", "of:2"])).await;
+    let whole = take(place, copy(&other, "4", &["mail:2", "of:2"], &["mail:2", "head:2"])).await;
     assert_eq!(head.request_id, whole.request_id);
     // In one batch as well.
     let (one, two) = tokio::join!(
-        place.intake.accept(copy(&mailbox(), "5", &["mail:3", "of:3"], &["head:3"])),
-        place.intake.accept(copy(&other, "6", &["head:3"], &["of:3"]))
+        place
+            .intake
+            .accept(copy(&mailbox(), "5", &["mail:3", "of:3"], &["mail:3", "head:3"])),
+        place.intake.accept(copy(&other, "6", &["head:3"], &["head:3", "of:3"]))
     );
     assert_eq!(one.unwrap().request_id, two.unwrap().request_id);
-    // Another body under the same header is another mail: what is sought besides is not what it is found by.
-    let first = take(place, copy(&mailbox(), "7", &["mail:4", "of:4"], &["head:4"])).await;
-    let another = take(place, copy(&other, "8", &["mail:5", "of:4"], &["head:4"])).await;
+    // Another body under the same header is another mail, although both are kept under that header.
+    let first = take(place, copy(&mailbox(), "7", &["mail:4", "of:4"], &["mail:4", "head:4"])).await;
+    let another = take(place, copy(&other, "8", &["mail:5", "of:4"], &["mail:5", "head:4"])).await;
     assert_ne!(first.request_id, another.request_id);
     // And its own copy finds it, although its header was taken.
-    let its_copy = take(place, copy(&mailbox(), "9", &["mail:5", "of:4"], &["head:4"])).await;
+    let its_copy = take(place, copy(&mailbox(), "9", &["mail:5", "of:4"], &["mail:5", "head:4"])).await;
     assert_eq!(its_copy.request_id, another.request_id);
 }
 
