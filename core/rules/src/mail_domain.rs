@@ -10,9 +10,12 @@ pub fn ascii(address: &str) -> Cow<'_, str> {
     let Some((local, domain)) = address.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii()) else {
         return Cow::Borrowed(address);
     };
-    match idna::domain_to_ascii(domain) {
-        Ok(domain) if !domain.is_empty() => Cow::Owned(format!("{local}@{domain}")),
-        _ => Cow::Borrowed(address),
+    // What the library lets pass is more than a name may be (RFC 1123 §2.1).
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let sound = |domain: &String| domain.len() <= 253 && domain.split('.').all(label);
+    match idna::domain_to_ascii(domain).ok().filter(sound) {
+        Some(domain) => Cow::Owned(format!("{local}@{domain}")),
+        None => Cow::Borrowed(address),
     }
 }
 
