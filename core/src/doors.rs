@@ -9,7 +9,7 @@ use crate::artefact::{self, Blobs, Bucket, Uploads};
 use crate::audit::{self, Audit};
 use crate::base::count::Counters;
 use crate::base::error::Result;
-use crate::base::time;
+use crate::base::time::{self, Millis};
 use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
@@ -41,6 +41,8 @@ pub struct CoreConfig {
     pub calendar: Calendar,
     /// How long an agent's session lasts.
     pub sessions: Lifetime,
+    /// How old an event of the feed becomes, in milliseconds; `None` for ever.
+    pub feed_keep: Option<Millis>,
     /// The audit trail's key, and how long its rows are kept.
     pub audit: audit::Settings,
     /// The master keys, when personal data shall be encrypted.
@@ -67,6 +69,7 @@ impl CoreConfig {
                 closures: Vec::new(),
             },
             sessions: Lifetime::default(),
+            feed_keep: None,
             audit: audit::Settings::within(folder),
             master_keys: None,
         }
@@ -178,6 +181,8 @@ impl Core {
                 logins: people.logins.clone(),
                 audit: audit.clone(),
                 recordings: recordings.clone(),
+                feed: feed.clone(),
+                feed_keep: config.feed_keep,
                 blobs: blobs.clone(),
                 uploads: uploads.clone(),
             },

@@ -59,6 +59,26 @@ pub enum CoreError {
         /// The row's id; of a blob, the beginning of its hash.
         id: String,
     },
+    /// A position of the feed that it has not reached: it was given by another database, of which this one is an older copy.
+    #[error("the feed ends at {head}, before the position {after} that was asked for")]
+    FeedAhead {
+        /// What was asked for.
+        after: i64,
+        /// The last position given.
+        head: i64,
+        /// The feed's epoch.
+        epoch: String,
+    },
+    /// A position of the feed behind which events were removed, because their time was over.
+    #[error("the events up to {floor} were removed, beyond the position {after} that was asked for")]
+    FeedGone {
+        /// What was asked for.
+        after: i64,
+        /// The last position that was removed.
+        floor: i64,
+        /// The feed's epoch.
+        epoch: String,
+    },
     /// A file could not be read or written.
     #[error("{what}: {source}")]
     File {

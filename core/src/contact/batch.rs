@@ -380,7 +380,12 @@ impl<'a> Batch<'a> {
         };
         for verdict in &self.verdicts {
             if let Some(interaction) = self.repeated(verdict) {
-                let event = NewEvent::of_request(EventKind::InteractionDelivery, place(interaction)?);
+                let request_id = place(interaction)?;
+                let event = NewEvent::of_request(EventKind::InteractionDelivery, request_id);
+                let event = match requests.all.get(request_id) {
+                    Some(request) => request.scope(event),
+                    None => event,
+                };
                 ledger.events.push(
                     event
                         .with("interaction_id", interaction)

@@ -94,7 +94,8 @@ async fn change(tx: &mut Tx, vault: &Vault, choice: &Choice, before: &Locked) ->
     let event = NewEvent::of_request(EventKind::RequestUpdated, id)
         .with("channel", before.channel.as_str())
         .with("status", before.status.as_str())
-        .with("version", version);
+        .with("version", version)
+        .theme_was(before.theme.as_deref());
     let first = feed::next_positions(tx, 1).await?;
     feed::append(tx, first, now, &[event]).await
 }

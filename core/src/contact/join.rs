@@ -9,6 +9,7 @@ use super::prepare::Prepared;
 use super::way::Way;
 use crate::base::error::{CoreError, Result};
 use crate::base::time::Millis;
+use crate::feed::NewEvent;
 use crate::request::{LinkKind, Status};
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
@@ -58,6 +59,8 @@ pub(super) struct Request {
     pub(super) from_key: Option<String>,
     pub(super) last_contact_at: Millis,
     pub(super) last_keyword: bool,
+    /// What was chosen for the contact that opened it; unknown of those that were there.
+    pub(super) theme: Option<String>,
     pub(super) merged_into: Option<String>,
     pub(super) ended_at: Option<Millis>,
     /// By this batch.
@@ -85,6 +88,15 @@ pub(super) struct Back {
 impl Request {
     pub(super) fn status(&self) -> Option<Status> {
         self.status.parse().ok()
+    }
+
+    /// Completes an event of it: of one that this batch opens, no statement can read yet of what channel and theme it is.
+    pub(super) fn scope(&self, event: NewEvent) -> NewEvent {
+        if self.opened {
+            event.of_new(&self.channel, self.theme.as_deref())
+        } else {
+            event
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -253,6 +265,7 @@ impl Requests {
             from_key: found.from_key,
             last_contact_at: found.last_contact_at,
             last_keyword: found.last_keyword != 0,
+            theme: None,
             merged_into: found.merged_into,
             ended_at: found.ended_at,
             opened: false,
@@ -309,6 +322,7 @@ impl Requests {
             from_key: prepared.sender.clone(),
             last_contact_at: contact.received_at,
             last_keyword: keyword,
+            theme: contact.theme.clone(),
             merged_into: None,
             ended_at: None,
             opened: true,

@@ -199,7 +199,7 @@ impl<'v> Ledger<'v> {
             interaction_id,
             if placement.opened { "created" } else { "joined" },
         )?;
-        let event = |kind| NewEvent::of_request(kind, request_id);
+        let event = |kind| request.scope(NewEvent::of_request(kind, request_id));
         let version = request.version + placement.join;
         if placement.opened {
             let created = event(EventKind::RequestCreated).channel(contact.channel);
@@ -229,7 +229,7 @@ impl<'v> Ledger<'v> {
                 position: self.take(),
             };
             let event = queued.add_to(&mut self.sets)?;
-            self.events.push(event);
+            self.events.push(request.scope(event));
         }
         Ok(())
     }

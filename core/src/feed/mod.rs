@@ -7,7 +7,13 @@
 mod event;
 mod page;
 mod position;
+mod selection;
+mod state;
+mod stored;
 
 pub use event::{EventKind, NewEvent};
-pub use page::{Event, Feed, Page};
+pub use page::{Feed, Page};
 pub use position::{add, append, next_numbers, next_positions};
+pub use selection::{Selection, ThemeFilter, UnknownKind};
+pub use state::{State, new_epoch};
+pub use stored::Event;

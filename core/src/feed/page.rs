@@ -1,28 +1,21 @@
 //! Reading the feed.
 
-use crate::base::error::Result;
-use crate::base::time::Millis;
-use crate::base::wake::{Listener, Wake};
-use crate::store::on;
-use crate::store::{Reach, Store};
+use std::collections::HashMap;
 
-/// One event as it was stored.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Event {
-    /// Its place in the order of commits; never given twice, may skip.
-    pub position: i64,
-    /// UUIDv7.
-    pub id: String,
-    /// Without the prefix `fr.voxea.`.
-    #[sqlx(rename = "type")]
-    pub kind: String,
-    /// The request's id, or the account of a channel event.
-    pub subject: String,
-    /// When it was committed, nearly: milliseconds UTC.
-    pub at: Millis,
-    /// A JSON object.
-    pub data: String,
-}
+use crate::base::error::Result;
+use crate::base::wake::{Listener, Wake};
+use crate::store::Store;
+use crate::store::on;
+
+use super::Selection;
+use super::stored::Event;
+
+/// Positions that a page goes through at most when not everything is shown, so that it costs the same however rare that is. The
+/// theme and the type have no index: one would cost every contact that is taken in, and this is 10 to 20 ms at most, of which the
+/// whole feed of five million events takes a few hundred.
+const WINDOW: i64 = 20_000;
+/// Events that a page goes through at most when only the newest of each subject is shown.
+const LATEST_WINDOW: usize = 5_000;
 
 /// A run of consecutive events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +24,14 @@ pub struct Page {
     pub items: Vec<Event>,
     /// Where the next page begins: the last position seen, or the one asked for when nothing is there yet.
     pub next: i64,
-    /// Whether more was there at the moment of reading.
+    /// Whether more may be there already. A page may be empty and have more behind it, where little is shown.
     pub has_more: bool,
 }
 
 /// The door to the stream.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    store: Store,
+    pub(super) store: Store,
     wake: Wake,
 }
 
@@ -49,42 +42,105 @@ impl Feed {
         Self { store, wake: Wake::new() }
     }
 
-    /// At most `limit` events after a position; 0 is before the first. Of requests, only those that are reached now: one
-    /// that comes within reach later does so by a change, which is an event of its own.
+    /// At most `limit` events after a position, as far as they are selected. [`State::floor`](super::State::floor), 0 at first, is
+    /// before all that there are.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn page(&self, reach: &Reach, after: i64, limit: usize) -> Result<Page> {
-        // Whoever is shown little would else look through the same events again each time. Every event up to the head is
-        // committed, so that none of them appears behind it.
-        let head = if reach.is_everything() { after } else { self.head().await? };
-        let mut items = self.events(reach, after, limit.saturating_add(1)).await?;
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        let last = items.last().map_or(after, |event| event.position);
-        let next = if has_more { last } else { last.max(head) };
-        Ok(Page { items, next, has_more })
+    /// [`FeedAhead`](crate::base::error::CoreError::FeedAhead) and [`FeedGone`](crate::base::error::CoreError::FeedGone) for a
+    /// position from which nobody can go on without a hole; the store's.
+    pub async fn select(&self, selection: &Selection, after: i64, limit: usize) -> Result<Page> {
+        let read = self.read(selection, after, limit).await?;
+        Ok(Page {
+            items: read.items.into_iter().filter_map(|event| selection.view(event)).collect(),
+            next: read.next,
+            has_more: read.has_more,
+        })
     }
 
-    async fn events(&self, reach: &Reach, after: i64, limit: usize) -> Result<Vec<Event>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        if reach.is_everything() {
-            let sql = "SELECT position, id, type, subject, at, data FROM event WHERE position > $1 ORDER BY position LIMIT $2";
-            return Ok(on!(Store, &self.store, db => sqlx::query_as(sql).bind(after).bind(limit).fetch_all(db).await)?);
+    /// The same, of which events are left out that are followed by another one of their subject in the same page, unless they are
+    /// tombstones. So a page reaches further: it goes through 5,000 selected events at most, until it would hold more than `limit`.
+    ///
+    /// # Errors
+    /// As [`Feed::select`].
+    pub async fn select_latest(&self, selection: &Selection, after: i64, limit: usize) -> Result<Page> {
+        let read = self.read(selection, after, LATEST_WINDOW.max(limit)).await?;
+        let (mut kept, mut last): (Vec<Option<Event>>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
+        let (mut count, mut next, mut cut) = (0, after, false);
+        for stored in read.items {
+            let position = stored.position;
+            let Some(event) = selection.view(stored) else { continue };
+            let earlier = last.get(&event.subject).copied();
+            let earlier = earlier
+                .and_then(|at| kept.get_mut(at))
+                .filter(|one| one.as_ref().is_some_and(|one| !one.is_tombstone()));
+            if earlier.is_none() && count == limit {
+                cut = true;
+                break;
+            }
+            match earlier {
+                Some(earlier) => *earlier = None,
+                None => count += 1,
+            }
+            last.insert(event.subject.clone(), kept.len());
+            kept.push(Some(event));
+            next = position;
         }
-        let reached = reach.condition("r", 3);
+        Ok(Page {
+            items: kept.into_iter().flatten().collect(),
+            next: if cut { next } else { read.next },
+            has_more: cut || read.has_more,
+        })
+    }
+
+    /// Every event after a position as it was stored, for who hands it on to several readers; each has its own view.
+    ///
+    /// # Errors
+    /// As [`Feed::select`].
+    pub async fn stored(&self, after: i64, limit: usize) -> Result<Page> {
+        self.read(&Selection::everything(), after, limit).await
+    }
+
+    /// Events as they were stored, of which the selection may show something.
+    async fn read(&self, selection: &Selection, after: i64, limit: usize) -> Result<Page> {
+        let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let columns = "position, id, type, subject, at, data, channel, theme, theme_from";
+        if selection.is_everything() {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "SELECT {columns} FROM event WHERE position > $1 ORDER BY position LIMIT $2"
+            ));
+            let mut items: Vec<Event> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(after).bind(wanted).fetch_all(db).await)?;
+            // Asked afterwards: what was removed meanwhile is not passed over in silence.
+            self.state().await?.follows(after)?;
+            let has_more = items.len() > limit;
+            items.truncate(limit);
+            let next = items.last().map_or(after, |event| event.position);
+            return Ok(Page { items, next, has_more });
+        }
+        // Every event up to the head is committed, so that none of them appears behind it.
+        let state = self.state().await?;
+        state.follows(after)?;
+        let until = state.head.min(after.saturating_add(WINDOW));
+        let shown = selection.condition(4);
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT e.position, e.id, e.type, e.subject, e.at, e.data FROM event e LEFT JOIN request r ON r.id = e.subject \
-             WHERE e.position > $1 AND (r.id IS NULL OR {}) ORDER BY e.position LIMIT $2",
-            reached.sql
+            "SELECT {columns} FROM event e WHERE e.position > $1 AND e.position <= $3 AND {} ORDER BY e.position LIMIT $2",
+            shown.sql
         ));
-        Ok(on!(Store, &self.store, db => {
-            let mut query = sqlx::query_as(sql).bind(after).bind(limit);
-            for text in reached.texts {
+        let mut items: Vec<Event> = on!(Store, &self.store, db => {
+            let mut query = sqlx::query_as(sql).bind(after).bind(wanted).bind(until);
+            for text in shown.texts {
                 query = query.bind(text);
             }
             query.fetch_all(db).await
-        })?)
+        })?;
+        self.state().await?.follows(after)?;
+        let cut = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| cut).map_or(until, |event| event.position);
+        Ok(Page {
+            items,
+            next,
+            has_more: cut || until < state.head,
+        })
     }
 
     /// The last position that was given.

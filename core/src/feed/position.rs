@@ -14,6 +14,8 @@ use super::NewEvent;
 /// The counter of positions.
 const FEED: &str = "feed";
 
+/// Of which channel and theme a request is when its event gets its place is read by this statement itself: it runs under the
+/// counter's lock, so that what it sees is what was committed at earlier positions and nothing else.
 static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
     Rows(&[
         ("position", Column::Integer),
@@ -22,8 +24,16 @@ static INSERT: LazyLock<SetSql> = LazyLock::new(|| {
         ("subject", Column::Text),
         ("at", Column::Integer),
         ("data", Column::Text),
+        ("channel", Column::Text),
+        ("theme", Column::Text),
+        ("theme_from", Column::Text),
     ])
-    .insert("event")
+    .statement(
+        "INSERT INTO event ({columns}) SELECT r.position, r.id, r.type, r.subject, r.at, r.data, \
+         COALESCE(r.channel, (SELECT q.channel FROM request q WHERE q.id = r.subject)), \
+         CASE WHEN r.channel IS NULL THEN COALESCE(r.theme, (SELECT q.theme FROM request q WHERE q.id = r.subject)) ELSE r.theme END, \
+         r.theme_from FROM {rows} AS r WHERE true",
+    )
 });
 
 static ADVANCE: LazyLock<SetSql> = LazyLock::new(|| {
@@ -91,6 +101,9 @@ pub fn add(script: &mut Script, first: i64, at: Millis, events: &[NewEvent]) {
                 "subject": event.subject,
                 "at": at,
                 "data": event.data(),
+                "channel": event.channel,
+                "theme": event.theme,
+                "theme_from": event.theme_from,
             })
         })
         .collect();

@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::base::error::Result;
 use crate::base::time::{self, Millis};
 use crate::contact::{Intake, Recordings};
+use crate::feed::Feed;
 use crate::outbox::Outbox;
 
 macro_rules! steps {
@@ -44,6 +45,7 @@ steps! {
     ExpireParts = "intake.expire_parts" every 30 * SECOND, "Long texts that stay incomplete are delivered as they are.";
     PurgeAudit = "audit.purge" every 24 * HOUR, "Rows of the audit trail whose time is over are taken out.";
     PurgeRecordings = "recordings.purge" every HOUR, "Recordings whose time is over are erased, with an event each, unless they are held.";
+    ForgetEvents = "feed.forget" every HOUR, "Events of the feed whose time is over are removed, where `[feed] keep_days` says so.";
     Upload = "blobs.upload" every 5 * SECOND, "Closed recordings and other files are moved to object storage, where there is one.";
     Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
 }
@@ -72,6 +74,8 @@ pub struct Runner {
     pub(crate) logins: Logins,
     pub(crate) audit: Audit,
     pub(crate) recordings: Recordings,
+    pub(crate) feed: Feed,
+    pub(crate) feed_keep: Option<Millis>,
     pub(crate) blobs: Blobs,
     pub(crate) uploads: Uploads,
 }
@@ -144,6 +148,10 @@ impl Runner {
             }
             Step::PurgeRecordings => self.recordings.purge(&self.blobs, now).await.map(|_| false),
             Step::PurgeAudit => self.audit.purge(now).await.map(|_| false),
+            Step::ForgetEvents => match self.feed_keep {
+                Some(keep) => self.feed.forget(now - keep).await,
+                None => Ok(false),
+            },
             Step::Upload => self.uploads.run(Instant::now() + UPLOADING).await,
         }
     }

@@ -15,7 +15,7 @@ use crate::base::grant::Operation;
 use crate::base::time;
 use crate::catalogue::Catalogue;
 use crate::citizen;
-use crate::feed::{self, EventKind, Feed, NewEvent};
+use crate::feed::{self, EventKind, Feed, NewEvent, ThemeFilter};
 use crate::store::on;
 use crate::store::{Store, Tx};
 use crate::vault::{Place, Vault};
@@ -30,6 +30,8 @@ pub struct Filter {
     pub channel: Option<Channel>,
     /// Only those in this state.
     pub status: Option<Status>,
+    /// Only those of these themes.
+    pub themes: Option<ThemeFilter>,
     /// Only those of the citizen with this id.
     pub citizen: Option<String>,
     /// Only those with a contact that could not be processed.
@@ -130,6 +132,14 @@ impl Desk {
                 texts.push(wanted.to_owned());
                 let _ = write!(sql, " AND {column} = ${}", texts.len() + 2);
             }
+        }
+        if let Some(ThemeFilter { codes, unthemed }) = filter.themes {
+            sql.push_str(if unthemed { " AND (r.theme IS NULL" } else { " AND (false" });
+            for code in codes {
+                texts.push(code);
+                let _ = write!(sql, " OR r.theme = ${}", texts.len() + 2);
+            }
+            sql.push(')');
         }
         if filter.quarantined {
             // In the words of the index.
@@ -236,15 +246,24 @@ impl Desk {
         }
         let changes = Value::Object(changes);
         history::record(&mut tx, &self.vault, id, after.updated_at, actor, "patched", &changes).await?;
-        let kind = if moved {
+        let eliminated = moved && after.status == Status::Eliminated.as_str();
+        let kind = if eliminated {
+            EventKind::RequestDeleted
+        } else if moved {
             EventKind::RequestStatusChanged
         } else {
             EventKind::RequestUpdated
         };
-        let event = NewEvent::of_request(kind, id)
+        let mut event = NewEvent::of_request(kind, id)
             .with("channel", after.channel.as_str())
             .with("status", after.status.as_str())
             .with("version", after.version);
+        if eliminated {
+            event = event.with("reason", "eliminated");
+        }
+        if before.theme != after.theme {
+            event = event.theme_was(before.theme.as_deref());
+        }
         let first = feed::next_positions(&mut tx, 1).await?;
         feed::append(&mut tx, first, after.updated_at, &[event]).await?;
         tx.commit().await?;

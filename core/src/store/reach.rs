@@ -94,6 +94,12 @@ impl Reach {
     /// placeholder.
     #[must_use]
     pub fn condition(&self, alias: &str, first: usize) -> Condition {
+        self.condition_on(&format!("{alias}.channel"), &format!("{alias}.theme"), first)
+    }
+
+    /// The same of a channel and a theme that stand elsewhere: two expressions.
+    #[must_use]
+    pub fn condition_on(&self, channel: &str, theme: &str, first: usize) -> Condition {
         if self.is_everything() {
             return Condition {
                 sql: "true".to_owned(),
@@ -101,7 +107,7 @@ impl Reach {
             };
         }
         let mut writer = Writer { texts: Vec::new(), first };
-        let ways: Vec<String> = self.ways.iter().map(|way| writer.way(alias, way)).collect();
+        let ways: Vec<String> = self.ways.iter().map(|way| writer.way(channel, theme, way)).collect();
         Condition {
             sql: if ways.is_empty() {
                 "false".to_owned()
@@ -119,21 +125,20 @@ struct Writer {
 }
 
 impl Writer {
-    fn way(&mut self, alias: &str, way: &Way) -> String {
+    fn way(&mut self, channel: &str, column: &str, way: &Way) -> String {
         let mut terms = Vec::new();
         if let Some(channels) = &way.channels {
-            terms.push(self.among(&format!("{alias}.channel"), channels.iter().map(|channel| channel.as_str())));
+            terms.push(self.among(channel, channels.iter().map(|channel| channel.as_str())));
         }
-        let column = format!("{alias}.theme");
         match &way.themes {
             Themes::AllBut(codes) if codes.is_empty() => (),
             Themes::AllBut(codes) => {
-                let among = self.among(&column, codes.iter().map(String::as_str));
+                let among = self.among(column, codes.iter().map(String::as_str));
                 terms.push(format!("({column} IS NULL OR NOT {among})"));
             }
-            Themes::Only { codes, unthemed: false } => terms.push(self.among(&column, codes.iter().map(String::as_str))),
+            Themes::Only { codes, unthemed: false } => terms.push(self.among(column, codes.iter().map(String::as_str))),
             Themes::Only { codes, unthemed: true } => {
-                let among = self.among(&column, codes.iter().map(String::as_str));
+                let among = self.among(column, codes.iter().map(String::as_str));
                 terms.push(format!("({column} IS NULL OR {among})"));
             }
         }

@@ -57,6 +57,7 @@ mod poison;
 mod positions;
 mod postgres;
 mod queueing;
+mod reading;
 mod redelivery;
 mod replacing;
 mod rights;
@@ -150,6 +151,10 @@ stories! {
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
     queueing { replies_at_once_are_each_answered, settled_at_once_each_is_what_was_said, }
+    reading {
+        who_adds_up_what_it_is_shown_has_what_it_may_see, an_event_says_the_theme_that_its_request_had_there, the_latest_hides_no_tombstone,
+        who_cannot_go_on_is_told_so,
+    }
     rights {
         what_is_not_reached_is_not_there, who_may_not_change_changes_nothing, a_reader_of_little_moves_on,
         evidence_of_two_requests_names_those_that_are_reached,

@@ -10,7 +10,6 @@ use voxea_core::contact::{Contact, Dedup};
 use voxea_core::feed::Feed;
 use voxea_core::outbox::{NewReply, Outbound, Outbox, ReceiptIn, ReceiptState, Sender, Settlement};
 use voxea_core::request::{Desk, Filter, Patch, Status};
-use voxea_core::store::Reach;
 
 use crate::place::{Place, agent};
 
@@ -121,7 +120,7 @@ async fn receipt(core: &Core, id: &str, state: ReceiptState) {
 }
 
 async fn events(core: &Core, request: &str) -> Vec<String> {
-    let page = core.feed.page(&Reach::everything(), 0, 500).await.unwrap();
+    let page = core.feed.select(&voxea_core::feed::Selection::everything(), 0, 500).await.unwrap();
     page.items
         .into_iter()
         .filter(|event| event.subject == request)

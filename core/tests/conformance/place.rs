@@ -17,9 +17,9 @@ use voxea_core::citizen::{Citizens, OptOuts};
 use voxea_core::contact::{
     Accepted, Coding, Contact, Dedup, DeliveryMark, Intake, Interactions, Joining, NewAcknowledgement, Part, Raw, Redelivery, Shown, Twins,
 };
-use voxea_core::feed::{Event, Feed};
+use voxea_core::feed::{Event, Feed, Selection};
 use voxea_core::request::Desk;
-use voxea_core::store::{Reach, Store};
+use voxea_core::store::Store;
 use voxea_core::vault::{MasterKeys, Vault, new_line};
 use voxea_rules::calendar::{Calendar, HolidayZone};
 
@@ -163,7 +163,7 @@ impl Place {
 
     /// Every event so far.
     pub(crate) async fn events(&self) -> Vec<Event> {
-        self.feed.page(&Reach::everything(), 0, 1_000_000).await.unwrap().items
+        self.feed.select(&Selection::everything(), 0, 1_000_000).await.unwrap().items
     }
 
     /// How many events of a kind there are.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{agent, audit, catalogue, check, client, decode, doctor, key, mailbox, migrate, recording, vault};
+use super::{agent, audit, catalogue, check, client, decode, doctor, feed, key, mailbox, migrate, recording, vault};
 use crate::config::{self, Ground};
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -72,6 +72,11 @@ enum Command {
         #[command(subcommand)]
         command: mailbox::MailboxCommand,
     },
+    /// The stream of changes that other programs read.
+    Feed {
+        #[command(subcommand)]
+        command: feed::FeedCommand,
+    },
     /// Try every peer and say what was found.
     Doctor,
     /// Search a document on standard input for codes; the daemon calls it.
@@ -113,6 +118,7 @@ impl Cli {
             Command::Catalogue { command } => runtime.block_on(catalogue::catalogue(&load()?, command)),
             Command::Vault { command } => runtime.block_on(vault::vault(&command, load)),
             Command::Mailbox { command } => runtime.block_on(mailbox::mailbox(&load()?, command)),
+            Command::Feed { command } => runtime.block_on(feed::feed(&load()?, &command)),
             Command::Doctor => runtime.block_on(doctor::doctor(load()?)),
             Command::Decode { confined } => Ok(decode::decode(confined)),
         };

@@ -9,6 +9,7 @@ mod client;
 mod common;
 mod decode;
 mod doctor;
+mod feed;
 mod key;
 mod mailbox;
 mod migrate;

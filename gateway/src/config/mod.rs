@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod audit;
+mod feed;
 pub(crate) mod find;
 mod ground;
 mod login;
@@ -24,6 +25,7 @@ use voxea_core::CoreConfig;
 use voxea_core::access::Lifetime;
 use voxea_core::base::account::Account;
 use voxea_core::base::settings::{Place, Problem, Problems, Section, Written, parse};
+use voxea_core::base::time::Millis;
 use voxea_core::contact::AutomaticTexts;
 
 use crate::trust::Trust;
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) sessions: Lifetime,
     /// Whose word is taken for who somebody is.
     pub(crate) trust: Trust,
+    /// How old an event of the feed becomes, in milliseconds; `None` for ever.
+    pub(crate) feed_keep: Option<Millis>,
     /// The audit trail.
     pub(crate) audit: audit::AuditSettings,
     /// The SIP endpoint, if there is one.
@@ -78,6 +82,7 @@ impl Config {
             time_zone: self.organisation.time_zone.clone(),
             calendar: self.organisation.calendar.clone(),
             sessions: self.sessions,
+            feed_keep: self.feed_keep,
             audit: self.audit.trail.clone(),
             master_keys: self.store.master_keys.clone(),
         }
@@ -166,6 +171,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     let api = api::ApiSettings::read(root.sub("api").as_ref());
     let sessions = login::read(root.sub("login").as_ref());
     let trust = trust::read(root);
+    let feed_keep = feed::read(root.sub("feed").as_ref());
     let section = root.sub("audit");
     let audit = audit::AuditSettings::read(section.as_ref(), &store);
     audit.stand(root, section.as_ref(), ground);
@@ -202,6 +208,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         api,
         sessions,
         trust,
+        feed_keep,
         audit,
         sip,
         smpp,

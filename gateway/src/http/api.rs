@@ -6,6 +6,7 @@ use voxea_core::Core;
 use voxea_core::base::account::{Account, Kind as AccountKind};
 
 use super::encoded::Encoded;
+use super::stream::Hub;
 use super::throttle::Throttle;
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) tls: bool,
     /// Sound and raw artefacts are given to nobody who says no purpose.
     pub(crate) purpose_required: bool,
+    /// Streams of the feed at once; further ones are refused, so that connections are left for other calls.
+    pub(crate) streams: usize,
 }
 
 /// The account by which persons and forms bring contacts in.
@@ -42,12 +45,14 @@ struct Shared {
     entrance: Throttle,
     trust: Trust,
     encoded: Encoded,
+    hub: Hub,
 }
 
 impl Api {
     /// Over the core's doors. `epoch` is the one under which [`account`] was registered.
     pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics, trust: Trust) -> Self {
         Self(Arc::new(Shared {
+            hub: Hub::new(core.feed.clone(), settings.streams),
             core,
             epoch,
             settings,
@@ -98,6 +103,11 @@ impl Api {
     /// Recordings that were encoded lately.
     pub(crate) fn encoded(&self) -> &Encoded {
         &self.0.encoded
+    }
+
+    /// Where everybody waits for what happens.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     /// The counts of failed logins; their own, so that a program with an old key shuts no agent out.

@@ -23,6 +23,7 @@ mod reads;
 mod router;
 pub(crate) mod server;
 mod shape;
+mod stream;
 mod throttle;
 pub(crate) mod tls;
 mod v1;

@@ -37,6 +37,8 @@ kinds! {
     METHOD = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not offered here";
     TIMEOUT = "timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
     CONFLICT = "conflict", CONFLICT, "The state does not allow it";
+    FEED_EPOCH = "feed-epoch", CONFLICT, "The cursor is of another feed";
+    FEED_GONE = "feed-gone", GONE, "The cursor is older than what is kept";
     STALE = "stale", PRECONDITION_FAILED, "The thing has changed since it was read";
     TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     MEDIA_TYPE = "media-type", UNSUPPORTED_MEDIA_TYPE, "The body's type is not accepted";
@@ -61,6 +63,9 @@ struct Parts {
     members: Map<String, Value>,
     headers: HeaderMap,
 }
+
+/// Where a reader of the feed begins anew that cannot go on.
+pub(crate) const WAY_BACK: &str = "/v1/requests?snapshot=true";
 
 /// The media type of a problem (RFC 9457 §3).
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -159,6 +164,20 @@ impl From<CoreError> for Problem {
                 }
                 problem
             }
+            CoreError::FeedAhead { epoch, .. } => Self::new(
+                Kind::FEED_EPOCH,
+                "the cursor lies beyond the end of the feed: a backup was restored since. Fetch the snapshot, and go on from the cursor \
+                 in its `changes`",
+            )
+            .with("epoch", epoch.into())
+            .with("snapshot", WAY_BACK.into()),
+            CoreError::FeedGone { epoch, .. } => Self::new(
+                Kind::FEED_GONE,
+                "events after the cursor were removed, since their time was over. Fetch the snapshot, and go on from the cursor in its \
+                 `changes`",
+            )
+            .with("epoch", epoch.into())
+            .with("snapshot", WAY_BACK.into()),
             CoreError::Unanswered(detail) => Self::new(Kind::UNAVAILABLE, detail).retry_after(1),
             CoreError::Away(_) => {
                 tracing::warn!(error = %error, "object storage could not serve the API");

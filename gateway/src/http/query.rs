@@ -99,7 +99,10 @@ mod tests {
     fn every_route_that_reads_is_known_but_the_one_that_strangers_call() {
         let (_, document) = super::super::v1::routes().split_for_parts();
         let known = Known::of(&document);
-        assert_eq!(known.0["/v1/requests"], ["channel", "status", "flag", "after", "limit"]);
+        assert_eq!(
+            known.0["/v1/requests"],
+            ["channel", "status", "flag", "theme", "snapshot", "after", "limit"]
+        );
         assert!(known.0["/v1/roles"].is_empty() && known.0.len() > 25);
         assert!(!known.0.contains_key(OPEN) && !known.0.contains_key("/livez"));
     }

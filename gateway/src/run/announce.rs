@@ -92,7 +92,7 @@ mod tests {
             }
             tell(&core, &changed(&core, &mut said)).await.unwrap();
         }
-        let page = core.feed.page(&voxea_core::store::Reach::everything(), 0, 10).await.unwrap();
+        let page = core.feed.select(&feed::Selection::everything(), 0, 10).await.unwrap();
         let told: Vec<(&str, &str)> = page
             .items
             .iter()

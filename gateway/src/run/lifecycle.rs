@@ -27,6 +27,8 @@ use crate::http::{self, Api, Settings, server};
 
 /// Scrapers connected at once.
 const SCRAPERS: usize = 16;
+/// Connections that streams of the feed leave for other calls.
+const KEPT: usize = 16;
 /// Of the time for stopping, this much is kept for the hard stop and for closing the store.
 const HARD: Duration = Duration::from_millis(1000);
 
@@ -106,6 +108,7 @@ impl Daemon {
             behind_proxy: config.api.behind_proxy,
             tls: config.api.tls.is_some(),
             purpose_required: config.audit.purpose_required,
+            streams: config.api.connections.saturating_sub(KEPT).max(config.api.connections / 2),
         };
         let (listener, address) = listen(config.api.listen).await?;
         if let Some(wanted) = config.api.metrics_listen {
@@ -121,14 +124,9 @@ impl Daemon {
             ));
             tracing::info!(address = %address, "metrics listening");
         }
-        let router = http::router(Api::new(
-            core.clone(),
-            epoch,
-            settings,
-            health.clone(),
-            metrics,
-            config.trust.clone(),
-        ));
+        let api = Api::new(core.clone(), epoch, settings, health.clone(), metrics, config.trust.clone());
+        tracker.spawn(api.hub().clone().follow(stop.clone()));
+        let router = http::router(api);
         if let Some(tls) = &config.api.tls {
             tracker.spawn(voxea_sip::renewals(Arc::clone(&tls.certificate), stop.soft.clone()));
         }

@@ -37,6 +37,7 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/interactions/{id}/html"),
         ("post", "/v1/interactions/{id}/move"),
         ("get", "/v1/changes"),
+        ("get", "/v1/changes/stream"),
         ("get", "/v1/channels"),
         ("get", "/v1/channels/{kind}/{name}/capture"),
         ("get", "/v1/jobs"),
@@ -230,7 +231,7 @@ async fn a_query_parameter_that_there_is_not_is_refused() {
     slip.is_problem(400, "bad-request");
     assert_eq!(
         slip.json()["detail"],
-        "there is no query parameter `statsu` here; did you mean status? There are channel, status, flag, after, limit"
+        "there is no query parameter `statsu` here; did you mean status? There are channel, status, flag, theme, snapshot, after, limit"
     );
     // Whatever reads, and whether or not it takes any: the document says which.
     let document = town.get("/openapi.json").await.json();

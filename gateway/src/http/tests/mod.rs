@@ -9,6 +9,7 @@ mod contract;
 mod contracts;
 mod control;
 mod evidence;
+mod feed;
 mod moves;
 mod rights;
 mod town;

@@ -1,15 +1,19 @@
 //! A town's API over SQLite in a folder of its own, and what a client sees of it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use voxea_core::base::actor::{Actor, Contract};
 use voxea_core::base::grant::Scopes;
+use voxea_core::base::stop::Stop;
 use voxea_core::vault::{MasterKeys, new_line};
 use voxea_core::{Core, CoreConfig};
 
@@ -91,11 +95,13 @@ impl Town {
                 behind_proxy: false,
                 tls: false,
                 purpose_required,
+                streams: 4,
             },
             health,
             Metrics::new(),
             Trust::default(),
         );
+        tokio::spawn(api.hub().clone().follow(Stop::new()));
         let router = crate::http::router(api);
         Self {
             router,
@@ -115,8 +121,28 @@ impl Town {
     pub(super) async fn send_raw(&self, request: Request<Body>) -> Got {
         let response: Response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+        let body = if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            // It has no end: what it says before it waits for something to happen.
+            let (mut pieces, mut read) = (response.into_body().into_data_stream(), Vec::new());
+            while let Ok(Some(piece)) = tokio::time::timeout(Duration::from_millis(200), pieces.next()).await {
+                read.extend_from_slice(&piece.unwrap());
+            }
+            read
+        } else {
+            axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()
+        };
         Got { status, headers, body }
+    }
+
+    /// An answer whose body is not read yet.
+    pub(super) async fn open(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::get(path)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header(HOST, "voxea");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     /// A key with these scopes alone.

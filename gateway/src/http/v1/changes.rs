@@ -2,95 +2,108 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
-use voxea_core::base::grant::Operation;
-use voxea_core::base::time::rfc3339;
-use voxea_core::feed;
+use axum::http::header::{ACCEPT, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
-use crate::http::cursor;
-use crate::http::extract::{Params, limit};
-use crate::http::openapi::Keyed;
+use crate::http::extract::Params;
+use crate::http::openapi::{Keyed, Problem as ProblemBody};
 use crate::http::problem::Problem;
-
-/// Where to begin, and how much.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Asked {
-    /// `next` of an earlier page; leave it out to begin at the beginning.
-    after: Option<String>,
-    /// 1 to 500, 100 when left out.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 500)]
-    limit: Option<String>,
-}
-
-/// A run of events.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Changes {
-    /// In commit order.
-    items: Vec<Event>,
-    /// Where to continue, also after an empty page.
-    next: String,
-    /// Whether more is there already.
-    has_more: bool,
-}
-
-/// CloudEvents 1.0, thin: ids and states, no personal data.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Event {
-    /// Always `1.0`.
-    specversion: &'static str,
-    /// Unique; the effect of an event seen twice is that of one.
-    id: String,
-    /// Who says it.
-    source: &'static str,
-    /// What happened.
-    #[schema(example = "fr.voxea.request.created")]
-    r#type: String,
-    /// The request's id; of a channel event the account.
-    subject: String,
-    /// When.
-    time: String,
-    /// Rises and may skip; 20 digits, so that it sorts as text.
-    #[schema(example = "00000000000000000042")]
-    sequence: String,
-    /// Always `application/json`.
-    datacontenttype: &'static str,
-    /// Ids, channel, status, version.
-    #[schema(value_type = Object)]
-    data: Value,
-}
-
-impl From<feed::Event> for Event {
-    fn from(event: feed::Event) -> Self {
-        Self {
-            specversion: "1.0",
-            id: event.id,
-            source: "urn:voxea:gateway",
-            r#type: format!("fr.voxea.{}", event.kind),
-            subject: event.subject,
-            time: rfc3339(event.at),
-            sequence: format!("{:020}", event.position),
-            datacontenttype: "application/json",
-            data: serde_json::from_str(&event.data).unwrap_or_default(),
-        }
-    }
-}
+use crate::http::stream::{Asked, Changes, Query, atom, sse, wait};
 
 /// Every change after a cursor, in order, none left out.
-#[utoipa::path(get, path = "/v1/changes", tag = "changes", security(("key" = ["read"])), params(Asked),
-    responses((status = 200, description = "A page of events", body = Changes), Keyed))]
-pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Json<Changes>, Problem> {
-    let (after, limit) = (cursor::read(asked.after.as_deref())?, limit(asked.limit.as_deref())?);
-    let reach = api.core().catalogue.reach(&caller.actor, Operation::Read);
-    let page = api.core().feed.page(&reach, after, limit).await?;
-    let items = page.items.into_iter().map(Event::from).collect();
-    Ok(Json(Changes {
-        items,
-        next: cursor::write(page.next),
-        has_more: page.has_more,
-    }))
+#[utoipa::path(get, path = "/v1/changes", tag = "changes", security(("key" = ["read"])),
+    params(Query, ("Prefer" = Option<String>, Header,
+        description = "`wait=N`: when there is nothing to tell, the answer comes as soon as there is, or empty after N seconds, 25 at most \
+                       (RFC 7240)")),
+    responses((status = 200, description = "A page of events; by Accept the stream of them, or an Atom feed (RFC 4287, 5005)",
+            content((Changes = "application/json"), (String = "text/event-stream"), (String = "application/atom+xml")),
+            headers(("Preference-Applied" = String, description = "`wait=N`, as it was heeded"))), Keyed,
+        (status = 409, description = "The cursor is of another epoch, since a backup was restored; `snapshot` is the way back",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "Events after the cursor were removed, since their time was over; `snapshot` is the way back",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "No such type, theme or mode", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    headers: HeaderMap,
+    Params(pairs): Params<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let asked = Asked::read(&pairs)?;
+    let form = form(&headers);
+    if form == Some(sse::MEDIA_TYPE) {
+        return sse::open(api, &headers, &caller.actor, asked).await;
+    }
+    let selection = asked.selection(&api, &caller.actor).await?;
+    let state = api.core().feed.state().await?;
+    let place = wait::preferred(&headers).zip(api.hub().wait());
+    let page = match &place {
+        Some((seconds, _)) => wait::page(&api, &asked, &selection, &state, *seconds).await?,
+        None => asked.page(&api, &selection, asked.position(&state)?).await?,
+    };
+    let mut response = if form == Some(atom::MEDIA_TYPE) {
+        atom::answer(&api.core().organisation, &pairs, page, &state.epoch)
+    } else {
+        Json(Changes::of(page, &state.epoch)).into_response()
+    };
+    let added = response.headers_mut();
+    added.insert(VARY, HeaderValue::from_static("accept, prefer"));
+    if let Some((seconds, _)) = place
+        && let Ok(applied) = HeaderValue::from_str(&format!("wait={seconds}"))
+    {
+        added.insert(HeaderName::from_static("preference-applied"), applied);
+    }
+    Ok(response)
+}
+
+/// The changes after a cursor and those to come, as server-sent events, for as long as the connection holds.
+#[utoipa::path(get, path = "/v1/changes/stream", tag = "changes", security(("key" = ["read"])),
+    params(Query, ("Last-Event-ID" = Option<String>, Header,
+        description = "The id of the last event that was seen; it goes before `after`")),
+    responses((status = 200, description = "Events without an end; each one's id is the cursor after it", content_type = "text/event-stream",
+            body = String), Keyed,
+        (status = 409, description = "The cursor is of another epoch, since a backup was restored; `snapshot` is the way back",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "Events after the cursor were removed, since their time was over; `snapshot` is the way back",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "No such type, theme or mode", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn stream(
+    State(api): State<Api>,
+    caller: Caller<Read>,
+    headers: HeaderMap,
+    Params(pairs): Params<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    sse::open(api, &headers, &caller.actor, Asked::read(&pairs)?).await
+}
+
+/// The first of the forms beside JSON that a caller accepts; JSON stands for whatever else it does.
+fn form(headers: &HeaderMap) -> Option<&'static str> {
+    let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let types = values
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next());
+    types
+        .map(str::trim)
+        .find_map(|range| {
+            let named = |form: &&'static str| range.eq_ignore_ascii_case(form);
+            ["application/json", sse::MEDIA_TYPE, atom::MEDIA_TYPE].into_iter().find(named)
+        })
+        .filter(|form| *form != "application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_the_first_that_is_named() {
+        let of = |value: &'static str| form(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]));
+        assert_eq!(of("text/event-stream"), Some(sse::MEDIA_TYPE));
+        assert_eq!(of("Application/Atom+XML; q=0.9, */*"), Some(atom::MEDIA_TYPE));
+        assert_eq!(of("text/html, application/json, application/atom+xml"), None);
+        assert_eq!((of("*/*"), form(&HeaderMap::new())), (None, None));
+    }
 }

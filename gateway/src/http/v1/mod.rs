@@ -64,6 +64,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(waveform::get))
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))
+        .routes(routes!(changes::stream))
         .routes(routes!(channels::list))
         .routes(routes!(captures::get))
         .routes(routes!(jobs::list))

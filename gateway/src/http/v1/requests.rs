@@ -10,15 +10,17 @@ use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::Flag;
+use voxea_core::feed;
 use voxea_core::request::{Filter, Listed, Patch, RequestLink, RequestRow, Status};
 
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
+use crate::http::cursor::Named;
 use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shape::{Shaped, shape};
-use crate::http::{cursor, etag};
+use crate::http::{cursor, etag, stream};
 
 /// Which requests, and how many.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -33,6 +35,12 @@ pub(super) struct Asked {
     /// `quarantined`: only those with a contact that could not be processed and was kept as it came.
     #[param(schema_with = flag_schema)]
     flag: Option<String>,
+    /// Only those of these themes: codes with commas between, `_none` for requests without a theme.
+    theme: Option<String>,
+    /// `true`: the beginning of a copy of everything. `changes` is then the cursor of /v1/changes from which the copy is kept up to
+    /// date once all pages are read: whatever changed since it was begun comes after it.
+    #[param(value_type = Option<bool>)]
+    snapshot: Option<String>,
     /// `next` of an earlier page.
     after: Option<String>,
     /// 1 to 500, 100 when left out.
@@ -47,6 +55,9 @@ pub(super) struct Requests {
     items: Vec<Request>,
     /// Where to continue; null at the end.
     next: Option<String>,
+    /// Of a snapshot: where /v1/changes goes on, the same on all of its pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<String>,
 }
 
 /// What a citizen asks for.
@@ -185,6 +196,7 @@ impl From<Listed> for Requests {
         Self {
             items: listed.items.into_iter().map(Request::from).collect(),
             next: listed.next.map(cursor::write),
+            changes: None,
         }
     }
 }
@@ -203,6 +215,25 @@ impl Change {
             assignee: self.assignee,
             citizen: self.citizen,
         })
+    }
+}
+
+/// Where a list goes on, and where the feed was when the snapshot was begun that it is a page of.
+fn place(asked: &Asked, state: &feed::State) -> Result<(i64, Option<i64>), Problem> {
+    let snapshot = match asked.snapshot.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::new(Kind::BAD_REQUEST, "`snapshot` must be true or false")),
+    };
+    match asked.after.as_deref().map(Named::read).transpose()? {
+        None => Ok((0, snapshot.then_some(state.head))),
+        Some(cursor) => match cursor.within(state)? {
+            (_, None) if snapshot => Err(Problem::new(
+                Kind::BAD_REQUEST,
+                "`after` is no page of a snapshot; begin one with snapshot=true and without `after`",
+            )),
+            found => Ok(found),
+        },
     }
 }
 
@@ -241,7 +272,9 @@ fn one_of(names: Vec<&'static str>) -> Object {
 /// Requests in commit order: continuing from `next` skips none.
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", security(("key" = ["read"])), params(Asked),
     responses((status = 200, description = "A page", body = Requests), Keyed,
-        (status = 422, description = "No such channel, status or flag", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "The cursor is of another epoch, since a backup was restored: begin again", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "No such channel, status, flag or theme", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(asked): Params<Asked>) -> Result<Shaped<Requests>, Problem> {
     let channel = match asked.channel.as_deref() {
         Some(text) => Some(
@@ -259,15 +292,30 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         Some(_) => return Err(Problem::new(Kind::INVALID, "`flag` must be quarantined".to_owned())),
         None => false,
     };
+    let limit = limit(asked.limit.as_deref())?;
+    // Before the list: what changes from now on is told after this.
+    let state = api.core().feed.state().await?;
+    let (after, begun) = place(&asked, &state)?;
+    let named: Vec<&str> = asked.theme.iter().flat_map(|list| list.split(',')).collect();
     let filter = Filter {
         channel,
         status,
+        themes: stream::themes(&api, &named).await?,
         quarantined,
-        after: cursor::read(asked.after.as_deref())?,
+        after,
         ..Filter::default()
     };
-    let listed = api.core().desk.list(&caller.actor, filter, limit(asked.limit.as_deref())?).await?;
-    Ok(shape(&caller.actor, listed.into()))
+    let listed = api.core().desk.list(&caller.actor, filter, limit).await?;
+    let next = |position| match begun {
+        Some(begun) => cursor::of_snapshot(&state.epoch, position, begun),
+        None => cursor::of_feed(&state.epoch, position),
+    };
+    let page = Requests {
+        next: listed.next.map(next),
+        items: listed.items.into_iter().map(Request::from).collect(),
+        changes: begun.map(|begun| cursor::of_feed(&state.epoch, begun)),
+    };
+    Ok(shape(&caller.actor, page))
 }
 
 /// One request, with its ETag.
