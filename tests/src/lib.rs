@@ -38,6 +38,7 @@ pub mod smsc;
 pub mod smtp_sink;
 pub mod soak;
 pub mod spool;
+pub mod sse;
 pub mod structure;
 pub mod timing;
 pub mod token_server;

@@ -145,6 +145,10 @@ async fn the_document_and_the_daemon_say_the_same() -> Result<()> {
     let mut called = 0;
     for (path, item) in document["paths"].as_object().context("no paths")? {
         let Some(operation) = item.get("get") else { continue };
+        if path == "/v1/changes/stream" {
+            // It has no end; tests/feed.rs listens to it.
+            continue;
+        }
         let id = if path.starts_with("/v1/requests/") {
             request["id"].as_str().unwrap_or_default()
         } else {
