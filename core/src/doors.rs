@@ -14,6 +14,7 @@ use crate::base::wake::Wake;
 use crate::catalogue::Catalogue;
 use crate::channel::{Channels, Mailboxes};
 use crate::citizen::{Citizens, OptOuts};
+use crate::consumer::Consumers;
 use crate::contact::{Attachments, Intake, Interactions, Recordings};
 use crate::feed::Feed;
 use crate::jobs::{Jobs, Runner};
@@ -21,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::request::Desk;
 use crate::store::Store;
 use crate::vault::{MasterKeys, Vault};
+use crate::webhook::Webhooks;
 
 /// What the core must know of its surroundings.
 #[derive(Debug, Clone)]
@@ -105,6 +107,10 @@ pub struct Core {
     pub outbox: Outbox,
     /// The stream of changes.
     pub feed: Feed,
+    /// Where applications stand in it.
+    pub consumers: Consumers,
+    /// Who is told of it by HTTP.
+    pub webhooks: Webhooks,
     /// Files by content.
     pub blobs: Blobs,
     /// Files on their way to object storage.
@@ -169,6 +175,7 @@ impl Core {
         let idempotency = Idempotency::new(store.clone(), vault.clone());
         let recordings = Recordings::new(store.clone(), vault.clone(), feed.clone(), catalogue.clone());
         let people = People::new(&store, config.sessions);
+        let webhooks = Webhooks::new(store.clone(), vault.clone(), feed.clone());
         let uploads = Uploads::new(store.clone(), blobs.clone());
         Ok(Self {
             organisation: config.organisation,
@@ -185,7 +192,9 @@ impl Core {
                 feed_keep: config.feed_keep,
                 blobs: blobs.clone(),
                 uploads: uploads.clone(),
+                webhooks: webhooks.clone(),
             },
+            webhooks,
             audit,
             intake,
             interactions: Interactions::new(store.clone(), vault.clone(), catalogue.clone()),
@@ -201,6 +210,7 @@ impl Core {
             idempotency,
             channels: Channels::default(),
             mailboxes: Mailboxes::new(store.clone()),
+            consumers: Consumers::new(store.clone(), feed.clone()),
             jobs,
             counters,
             uploads,

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod failure;
 mod http;
+mod out;
 mod run;
 mod sound;
 mod trust;

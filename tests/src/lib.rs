@@ -26,6 +26,7 @@ pub mod pcap;
 pub mod peer;
 pub mod postgres;
 pub mod python_sink;
+pub mod receiver;
 pub mod s3;
 pub mod scratch;
 pub mod sip;

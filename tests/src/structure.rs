@@ -102,7 +102,7 @@ pub const FLOORS: [&[&str]; 9] = [
     &["contact", "outbox"],
     &["request"],
     &["citizen"],
-    &["catalogue"],
+    &["catalogue", "consumer", "webhook"],
     &["artefact", "feed", "access", "channel"],
     &["audit", "vault"],
     &["store"],

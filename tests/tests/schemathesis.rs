@@ -32,6 +32,7 @@ struct Ids {
     attachment: String,
     citizen: String,
     point: String,
+    webhook: String,
 }
 
 async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> {
@@ -74,7 +75,14 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
         .call("POST", &format!("/v1/requests/{request}/replies"), Some(&json!({"text": "Merci"})))
         .await?
         .json()?;
+    let made = rest
+        .call("PUT", "/v1/consumers/seeded", Some(&json!({"from": "beginning"})))
+        .await?;
+    ensure!(made.status == 201, "the consumer was not made: {}", made.status);
+    let webhook = json!({"url": "https://gru.example.fr/voxea"});
+    let webhook = rest.call("POST", "/v1/webhooks", Some(&webhook)).await?.json()?;
     Ok(Ids {
+        webhook: text(&webhook["id"])?,
         request,
         interaction: text(&interaction["id"])?,
         mail: text(&mail["id"])?,
@@ -97,6 +105,7 @@ fn told(ids: &Ids) -> String {
         ("recordings/.id.", &ids.recording),
         ("attachments/.id.", &ids.attachment),
         ("citizens/.id.", &ids.citizen),
+        ("webhooks/.id.", &ids.webhook),
     ] {
         file += &format!("[[operations]]\ninclude-path-regex = \"^/v1/{path}\"\nparameters = {{ \"path.id\" = \"{id}\" }}\n\n");
     }
@@ -104,6 +113,7 @@ fn told(ids: &Ids) -> String {
         "[[operations]]\ninclude-path-regex = \"/contact-points/.pid.\"\nparameters = {{ \"path.id\" = \"{}\", \"path.pid\" = \"{}\" }}\n\n",
         ids.citizen, ids.point
     );
+    file += "[[operations]]\ninclude-path-regex = \"^/v1/consumers/.name.\"\nparameters = { \"path.name\" = \"seeded\" }\n\n";
     file += "[[operations]]\ninclude-path-regex = \"^/v1/channels/.kind.\"\nparameters = { \"path.kind\" = \"smpp\", \"path.name\" = \"s\" }\n\n";
     file += "[[operations]]\ninclude-path-regex = \"^/v1/agents/.login.\"\nparameters = { \"path.login\" = \"seeded\" }\n";
     file
@@ -117,6 +127,7 @@ async fn every_answer_is_one_that_the_document_tells_of() -> Result<()> {
     let channels = format!(
         "[[smpp]]\nname = \"s\"\naddress = \"{}\"\nsystem_id = \"voxea\"\npassword = \"secret\"\nnumber = \"36123\"\n\n\
          [[mailbox]]\nname = \"m\"\naddress = \"{}\"\nsecurity = \"none\"\nuser = \"mairie\"\npassword = \"secret\"\nacknowledge = false\n\n\
+         [webhooks]\nenabled = false\n\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmedia_ports = \"26200-26299\"\n\n[[sip.trunk]]\nname = \"pbx\"\nallow = [\"127.0.0.0/8\"]\n\n\
          [[sip.line]]\nnumber = \"3000\"\ngreeting = \"{greeting}\"\nbeep = false\n",
         smsc.address(),

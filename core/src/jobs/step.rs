@@ -11,6 +11,7 @@ use crate::base::time::{self, Millis};
 use crate::contact::{Intake, Recordings};
 use crate::feed::Feed;
 use crate::outbox::Outbox;
+use crate::webhook::Webhooks;
 
 macro_rules! steps {
     ($($variant:ident = $name:literal every $pause:expr, $doc:literal;)*) => {
@@ -47,6 +48,7 @@ steps! {
     PurgeRecordings = "recordings.purge" every HOUR, "Recordings whose time is over are erased, with an event each, unless they are held.";
     ForgetEvents = "feed.forget" every HOUR, "Events of the feed whose time is over are removed, where `[feed] keep_days` says so.";
     Upload = "blobs.upload" every 5 * SECOND, "Closed recordings and other files are moved to object storage, where there is one.";
+    TrimDeliveries = "webhooks.trim" every 60 * SECOND, "Deliveries of webhooks that are over and old, or too many, are removed.";
     Forget = "store.forget" every HOUR, "Remembered deliveries and answers that have served are dropped.";
 }
 
@@ -78,6 +80,7 @@ pub struct Runner {
     pub(crate) feed_keep: Option<Millis>,
     pub(crate) blobs: Blobs,
     pub(crate) uploads: Uploads,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl Runner {
@@ -147,6 +150,7 @@ impl Runner {
                 self.intake.forget(now).await.map(|_| false)
             }
             Step::PurgeRecordings => self.recordings.purge(&self.blobs, now).await.map(|_| false),
+            Step::TrimDeliveries => self.webhooks.trim(now).await,
             Step::PurgeAudit => self.audit.purge(now).await.map(|_| false),
             Step::ForgetEvents => match self.feed_keep {
                 Some(keep) => self.feed.forget(now - keep).await,

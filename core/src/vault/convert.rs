@@ -34,7 +34,7 @@ use Place as P;
 type Columns = &'static [(&'static str, Becomes)];
 
 /// Tables of which each row has a name that stays: what its values are bound to, and the columns.
-const VALUES: [(&str, &str, Columns); 15] = [
+const VALUES: [(&str, &str, Columns); 16] = [
     (
         "request",
         "id",
@@ -144,6 +144,15 @@ const VALUES: [(&str, &str, Columns); 15] = [
     ),
     ("citizen_change", "id", &[("detail", Text(P::CitizenChangeDetail))]),
     ("secret", "name", &[("value", Text(P::SecretValue))]),
+    (
+        "webhook",
+        "id",
+        &[
+            ("url", Text(P::WebhookUrl)),
+            ("secret", Text(P::WebhookSecret)),
+            ("secret_old", Text(P::WebhookSecretOld)),
+        ],
+    ),
     (
         "undeliverable",
         "id",

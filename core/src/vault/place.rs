@@ -70,6 +70,9 @@ named! {
         OptOutHow = "opt_out.how",
         SecretValue = "secret.value",
         UndeliverableReason = "undeliverable.reason",
+        WebhookUrl = "webhook.url",
+        WebhookSecret = "webhook.secret",
+        WebhookSecretOld = "webhook.secret_old",
     }
 }
 

@@ -42,6 +42,7 @@ mod calls;
 mod catalogue;
 mod citizens;
 mod commands;
+mod consumers;
 mod control;
 mod dedup;
 mod documents;
@@ -64,6 +65,7 @@ mod rights;
 mod texting;
 mod threading;
 mod vault;
+mod webhooks;
 
 macro_rules! stories {
     ($($module:ident { $($story:ident,)* })*) => {
@@ -116,6 +118,10 @@ stories! {
         a_stop_is_one_opt_out_and_is_confirmed_once, each_command_is_answered_for_itself, a_stop_that_comes_again_is_answered_once, a_stop_counts_though_it_may_be_a_repetition,
         a_stop_may_come_in_parts, a_request_by_text_is_acknowledged_once_and_never_after_a_stop,
         a_start_ends_a_stop_until_the_next,
+    }
+    consumers {
+        what_is_not_acknowledged_comes_again, a_change_takes_the_batch_back, it_is_its_owner_s_and_may_be_handed_over,
+        of_many_workers_one_has_the_batch,
     }
     control {
         a_pause_is_entered_once_whatever_comes_twice, what_is_no_recording_yet_is_not_paused, who_stopped_it_is_said,
@@ -181,6 +187,10 @@ stories! {
         a_late_answer_opens_a_request_that_continues_the_old_one, a_token_proves_the_request_whoever_writes,
         a_forged_token_is_counted_and_ignored, a_reference_counts_for_who_takes_part, a_merged_request_is_followed,
         a_machine_brings_nothing_back, an_answer_may_overtake_its_question, of_many_answers_at_once_one_reopens,
+    }
+    webhooks {
+        every_event_is_sent_until_it_is_taken, a_dead_endpoint_is_given_up_after_a_day_and_its_rows_are_bounded,
+        a_receiver_says_no_more_or_later, two_keys_sign_for_a_time_and_neither_is_plain, of_many_senders_each_event_is_one_s,
     }
     vault {
         a_database_is_sealed_from_the_beginning_or_never, a_new_master_key_takes_over, nodes_that_begin_at_once_share_one,

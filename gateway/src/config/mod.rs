@@ -15,6 +15,7 @@ pub(crate) mod store;
 mod texts;
 mod themes;
 mod trust;
+mod webhooks;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) trust: Trust,
     /// How old an event of the feed becomes, in milliseconds; `None` for ever.
     pub(crate) feed_keep: Option<Millis>,
+    /// Where events may be sent.
+    pub(crate) webhooks: webhooks::WebhookSettings,
     /// The audit trail.
     pub(crate) audit: audit::AuditSettings,
     /// The SIP endpoint, if there is one.
@@ -172,6 +175,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     let sessions = login::read(root.sub("login").as_ref());
     let trust = trust::read(root);
     let feed_keep = feed::read(root.sub("feed").as_ref());
+    let webhooks = webhooks::read(root.sub("webhooks").as_ref());
     let section = root.sub("audit");
     let audit = audit::AuditSettings::read(section.as_ref(), &store);
     audit.stand(root, section.as_ref(), ground);
@@ -209,6 +213,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         sessions,
         trust,
         feed_keep,
+        webhooks,
         audit,
         sip,
         smpp,

@@ -60,6 +60,21 @@ fn each_mistake_has_its_line_its_key_and_its_remedy() {
             ],
         ),
         (
+            "[webhooks]\nallow = [\"10.0.0.0/8\", \"intranet\", \"0.0.0.0/0\"]\nconcurrency = 0\nca_file = \"no.pem\"\n",
+            &[
+                "line 2",
+                "webhooks.allow",
+                "\"intranet\"",
+                "would except every address",
+                "line 3",
+                "webhooks.concurrency",
+                "between 1 and 32",
+                "line 4",
+                "webhooks.ca_file",
+                "PEM",
+            ],
+        ),
+        (
             "[login]\nidle_minutes = 120\nsession_hours = 1\n",
             &["line 2", "login.idle_minutes", "at most 60"],
         ),

@@ -8,12 +8,13 @@ use voxea_core::base::account::{Account, Kind as AccountKind};
 use super::encoded::Encoded;
 use super::stream::Hub;
 use super::throttle::Throttle;
+use crate::out::Guard;
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
 use crate::trust::Trust;
 
 /// What the handlers must know of the configuration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// X-Forwarded-For is the proxy's word.
     pub(crate) behind_proxy: bool,
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) purpose_required: bool,
     /// Streams of the feed at once; further ones are refused, so that connections are left for other calls.
     pub(crate) streams: usize,
+    /// Where webhooks may not lead.
+    pub(crate) guard: Guard,
 }
 
 /// The account by which persons and forms bring contacts in.
@@ -76,8 +79,8 @@ impl Api {
     }
 
     /// The settings.
-    pub(crate) fn settings(&self) -> Settings {
-        self.0.settings
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
     }
 
     /// The daemon's health.

@@ -273,9 +273,14 @@ mod tests {
     use super::*;
 
     /// Routes under /v1 whose answers have no personal data, and why not.
-    const WITHOUT: [(&str, &str); 15] = [
+    const WITHOUT: [(&str, &str); 20] = [
         ("/v1/changes", "ids and states"),
         ("/v1/changes/stream", "ids and states"),
+        ("/v1/consumers", "positions"),
+        ("/v1/consumers/{name}", "positions"),
+        ("/v1/webhooks", "the town's own"),
+        ("/v1/webhooks/{id}", "the town's own"),
+        ("/v1/webhooks/{id}/deliveries", "ids and states"),
         ("/v1/channels", "our own accounts"),
         ("/v1/channels/{kind}/{name}/capture", "masked before it is kept"),
         ("/v1/jobs", "our own work"),

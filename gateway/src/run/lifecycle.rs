@@ -24,6 +24,7 @@ use super::{alarms, channels, jobs, logs, notify};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::http::{self, Api, Settings, server};
+use crate::out;
 
 /// Scrapers connected at once.
 const SCRAPERS: usize = 16;
@@ -109,6 +110,7 @@ impl Daemon {
             tls: config.api.tls.is_some(),
             purpose_required: config.audit.purpose_required,
             streams: config.api.connections.saturating_sub(KEPT).max(config.api.connections / 2),
+            guard: config.webhooks.guard.clone(),
         };
         let (listener, address) = listen(config.api.listen).await?;
         if let Some(wanted) = config.api.metrics_listen {
@@ -124,6 +126,17 @@ impl Daemon {
             ));
             tracing::info!(address = %address, "metrics listening");
         }
+        let sender = config
+            .webhooks
+            .post
+            .clone()
+            .filter(|_| config.webhooks.enabled)
+            .map(|post| out::Sender {
+                post,
+                concurrency: config.webhooks.concurrency,
+                metrics: metrics.clone(),
+            });
+        let tls = settings.tls;
         let api = Api::new(core.clone(), epoch, settings, health.clone(), metrics, config.trust.clone());
         tracker.spawn(api.hub().clone().follow(stop.clone()));
         let router = http::router(api);
@@ -140,9 +153,9 @@ impl Daemon {
         );
         let api = tracker.spawn(serving);
         health.listening();
-        let scheme = if settings.tls { "tls" } else { "tcp" };
+        let scheme = if tls { "tls" } else { "tcp" };
         api_reporter.up(vec![format!("{scheme}:{address}")]);
-        tracing::info!(address = %address, tls = settings.tls, "api listening");
+        tracing::info!(address = %address, tls, "api listening");
 
         for (reporter, longest, start) in starts {
             supervisor.keep(reporter, longest, start);
@@ -153,6 +166,9 @@ impl Daemon {
             if core.runner.has(lane) {
                 tracker.spawn(jobs::work(core.clone(), lane, pulses.watch(name), stop.clone()));
             }
+        }
+        if let Some(sender) = sender {
+            tracker.spawn(out::send(core.clone(), sender, pulses.watch("webhooks"), stop.clone()));
         }
         tracker.spawn(notify::feed(pulses, stop.soft.clone()));
         notify::ready(&address.to_string());

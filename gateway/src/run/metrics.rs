@@ -16,7 +16,7 @@ use voxea_core::base::time;
 use voxea_core::channel::{State as ChannelState, TrunkState};
 
 use super::families::Families;
-use super::{bind_metrics, mailbox_metrics};
+use super::{bind_metrics, feed_metrics, mailbox_metrics};
 
 /// Counters of the API. Without a registry they count all the same and nobody reads them.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ struct Inner {
     calls: Option<IntCounterVec>,
     seconds: Option<HistogramVec>,
     logins: Option<IntCounterVec>,
+    webhooks: Option<IntCounterVec>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -61,11 +62,20 @@ impl Metrics {
         if let Some(logins) = &logins {
             let _ = registry.register(Box::new(logins.clone()));
         }
+        let options = Opts::new(
+            "voxea_webhook_attempts_total",
+            "Attempts at telling webhooks of events by how they ended.",
+        );
+        let webhooks = IntCounterVec::new(options, &["outcome"]).ok();
+        if let Some(webhooks) = &webhooks {
+            let _ = registry.register(Box::new(webhooks.clone()));
+        }
         Self(Arc::new(Inner {
             registry,
             calls,
             seconds,
             logins,
+            webhooks,
         }))
     }
 
@@ -86,6 +96,13 @@ impl Metrics {
         }
     }
 
+    /// An attempt at telling a webhook ended: `delivered`, `refused` (by its status), `unanswered`.
+    pub(crate) fn webhook(&self, outcome: &'static str) {
+        if let Some(webhooks) = &self.0.webhooks {
+            webhooks.with_label_values(&[outcome]).inc();
+        }
+    }
+
     /// The text format 0.0.4.
     async fn text(&self, core: &Core) -> Result<String, prometheus::Error> {
         let mut families = self.0.registry.gather();
@@ -97,6 +114,7 @@ impl Metrics {
         families.extend(audit(core).await?);
         families.extend(gauges(core).await?);
         families.extend(uploads(core)?);
+        families.extend(feed_metrics::followers(core).await?);
         written(families)
     }
 }

@@ -6,6 +6,7 @@ mod backlog;
 mod bind_metrics;
 pub(crate) mod channels;
 mod families;
+mod feed_metrics;
 pub(crate) mod health;
 mod jobs;
 mod lifecycle;

@@ -8,5 +8,5 @@ pub(crate) mod sse;
 pub(crate) mod wait;
 
 pub(crate) use asked::{Asked, Query, themes};
-pub(crate) use event::Changes;
+pub(crate) use event::{Changes, Event};
 pub(crate) use hub::Hub;

@@ -18,6 +18,7 @@ use voxea_core::vault::{MasterKeys, new_line};
 use voxea_core::{Core, CoreConfig};
 
 use crate::http::{Api, Settings, account};
+use crate::out::Guard;
 use crate::run::health::Health;
 use crate::run::metrics::Metrics;
 use crate::trust::Trust;
@@ -96,6 +97,7 @@ impl Town {
                 tls: false,
                 purpose_required,
                 streams: 4,
+                guard: Guard::new(vec!["127.0.0.0/8".parse().unwrap()]),
             },
             health,
             Metrics::new(),

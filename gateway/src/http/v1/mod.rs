@@ -9,8 +9,10 @@ mod changes;
 mod channels;
 mod citizen;
 mod citizens;
+mod consumers;
 mod contact_points;
 mod control;
+mod deliveries;
 mod enclosures;
 mod health;
 mod history;
@@ -32,6 +34,7 @@ mod sessions;
 mod sms;
 mod themes;
 mod waveform;
+mod webhooks;
 
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -65,6 +68,18 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(attachments::get))
         .routes(routes!(changes::list))
         .routes(routes!(changes::stream))
+        .routes(routes!(consumers::list))
+        .routes(routes!(consumers::get, consumers::put, consumers::delete))
+        .routes(routes!(consumers::batch))
+        .routes(routes!(consumers::ack))
+        .routes(routes!(consumers::rewind))
+        .routes(routes!(webhooks::list, webhooks::post))
+        .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(deliveries::test))
         .routes(routes!(channels::list))
         .routes(routes!(captures::get))
         .routes(routes!(jobs::list))
