@@ -2,6 +2,7 @@
 
 mod api;
 pub(crate) mod auth;
+mod call;
 mod cursor;
 mod download;
 mod encoded;
@@ -15,6 +16,8 @@ mod json;
 mod known;
 mod members;
 mod openapi;
+mod operation;
+mod places;
 mod preview;
 mod problem;
 mod query;

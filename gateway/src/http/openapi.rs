@@ -11,6 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
+use super::operation;
 use super::problem::MEDIA_TYPE;
 use super::shape::{ALWAYS, SHAPED};
 
@@ -125,6 +126,7 @@ impl Document {
         let written = serde_json::to_value(document).map(|mut tree| {
             composed_schemas_are_open(&mut tree);
             contracts_hide_members(&mut tree);
+            operation::finish(&mut tree);
             tree.to_string()
         });
         Self(written.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")).into())

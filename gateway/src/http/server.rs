@@ -1,28 +1,28 @@
 //! The connection loop: bounded connections, timeouts that a slow client cannot stretch, a polite end.
 
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 use voxea_core::base::stop::Stop;
 
 use super::auth::Peer;
+use super::call::{Answer, Asked, Call, Waiting};
+use super::places::{Place, Places};
 use crate::run::pulse::Pulse;
 
 /// How long a connection may say nothing.
@@ -43,6 +43,8 @@ const LIMITS: Limits = Limits {
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Requests that one HTTP/2 connection may have in flight.
 const STREAMS: u32 = 64;
+/// How long who must leave has for a farewell.
+const FAREWELL: Duration = Duration::from_millis(250);
 /// The acceptor shows a sign of life at least this often.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -67,20 +69,11 @@ async fn serve_within(
     stop: Stop,
     limits: Limits,
 ) {
-    let permits = Arc::new(Semaphore::new(connections));
+    let places = Places::new(connections);
     let tracker = TaskTracker::new();
     let acceptor = tls.map(TlsAcceptor::from);
     loop {
         pulse.beat();
-        // The permit comes before the accept: beyond the limit, clients wait in the kernel's bounded backlog.
-        let permit = tokio::select! {
-            () = stop.soft.cancelled() => break,
-            permit = tokio::time::timeout(TURN, Arc::clone(&permits).acquire_owned()) => match permit {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_closed)) => break,
-                Err(_still_full) => continue,
-            },
-        };
         let accepted = tokio::select! {
             () = stop.soft.cancelled() => break,
             accepted = tokio::time::timeout(TURN, listener.accept()) => accepted,
@@ -95,11 +88,20 @@ async fn serve_within(
                 continue;
             }
         };
+        // One waits here while all places are taken by calls at work; those behind it do in the kernel's bounded backlog.
+        let mut taking = pin!(places.take(address.ip()));
+        let place = loop {
+            tokio::select! {
+                () = stop.soft.cancelled() => break None,
+                taken = tokio::time::timeout(TURN, taking.as_mut()) => match taken {
+                    Ok(place) => break Some(place),
+                    Err(_still_full) => pulse.beat(),
+                },
+            }
+        };
+        let Some(place) = place else { break };
         let (router, acceptor, stop) = (router.clone(), acceptor.clone(), stop.clone());
-        tracker.spawn(async move {
-            let _permit = permit;
-            connection(stream, address, acceptor, router, stop, limits).await;
-        });
+        tracker.spawn(connection(stream, address, acceptor, router, Arc::new(place), stop, limits));
     }
     drop(listener);
     tracker.close();
@@ -109,54 +111,27 @@ async fn serve_within(
     }
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>, router: Router, stop: Stop, limits: Limits) {
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    place: Arc<Place>,
+    stop: Stop,
+    limits: Limits,
+) {
     let _ = stream.set_nodelay(true);
-    match acceptor {
-        None => exchange(stream, address, router, stop, limits).await,
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => exchange(stream, address, router, stop, limits).await,
-            Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
-        },
-    }
-}
-
-/// A call at work on a connection, from its headers until its answer is sent or given up.
-struct Call(watch::Sender<usize>);
-
-impl Call {
-    fn begin(calls: &watch::Sender<usize>) -> Self {
-        calls.send_modify(|count| *count += 1);
-        Self(calls.clone())
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// An answer's body, by which its call stays at work.
-struct Answer {
-    body: Body,
-    _call: Call,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        HttpBody::size_hint(&self.body)
+    let Some(acceptor) = acceptor else {
+        return exchange(stream, address, router, place, stop, limits).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)) => shaken,
+        () = place.needed() => return tracing::debug!("a TLS handshake made room for another connection"),
+    };
+    match shaken {
+        Ok(Ok(stream)) => exchange(stream, address, router, place, stop, limits).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
@@ -182,20 +157,20 @@ async fn silence(mut calls: watch::Receiver<usize>, limits: Limits) -> bool {
     }
 }
 
-async fn exchange<T>(stream: T, address: SocketAddr, router: Router, stop: Stop, limits: Limits)
+async fn exchange<T>(stream: T, address: SocketAddr, router: Router, place: Arc<Place>, stop: Stop, limits: Limits)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (calls, heard) = watch::channel(0);
+    let held = Arc::clone(&place);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(address.ip()));
-        let (mut router, call) = (router.clone(), Call::begin(&calls));
+        let (mut router, call) = (router.clone(), Call::begin(&calls, &held));
+        let (asking, waiting) = (Waiting::new(&held), Waiting::new(&held));
         async move {
-            let response = ServiceExt::<Request>::ready(&mut router)
-                .await?
-                .call(request.map(Body::new))
-                .await?;
-            Ok::<_, std::convert::Infallible>(response.map(|body| Answer { body, _call: call }))
+            let request = request.map(|body| Body::new(Asked { body, waiting: asking }));
+            let response = ServiceExt::<Request>::ready(&mut router).await?.call(request).await?;
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answer::new(body, waiting, call)))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -238,6 +213,15 @@ where
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = place.needed() => {
+                tracing::debug!("a connection that did nothing made room for another");
+                if !place.has_called() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(FAREWELL, connection.as_mut()).await;
+                return;
+            }
             () = stop.hard.cancelled() => return,
         }
     }
@@ -275,7 +259,8 @@ mod tests {
         let (address, stop) = (listener.local_addr().unwrap(), Stop::new());
         let router = Router::new()
             .route("/", get(async || "it works"))
-            .route("/never", get(async || std::future::pending::<()>().await));
+            .route("/never", get(async || std::future::pending::<()>().await))
+            .route("/endless", get(async || endless()));
         let task = tokio::spawn(serve_within(
             listener,
             tls,
@@ -286,6 +271,13 @@ mod tests {
             limits,
         ));
         Running { address, stop, task }
+    }
+
+    /// An answer that begins.
+    fn endless() -> Body {
+        use futures_util::stream::{once, pending};
+        let piece = once(async { Ok::<_, std::convert::Infallible>("a") });
+        Body::from_stream(futures_util::StreamExt::chain(piece, pending()))
     }
 
     impl Running {
@@ -338,10 +330,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_limit_clients_wait_for_a_place() {
+    async fn calls_at_work_keep_their_places_and_others_wait() {
         let running = start(None, 1).await;
         let mut first = TcpStream::connect(running.address).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
+        first.write_all(b"GET /endless HTTP/1.1\r\nHost: voxea\r\n\r\n").await.unwrap();
         let mut piece = [0; 12];
         first.read_exact(&mut piece).await.unwrap();
         let mut second = TcpStream::connect(running.address).await.unwrap();
@@ -360,6 +352,22 @@ mod tests {
         assert_eq!(got.unwrap(), b'H');
         running.stop.soft.cancel();
         running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn who_does_nothing_gives_its_place_to_who_calls() {
+        for beginning in [&b"GET / HTTP/1.1\r\nHos"[..], PREFACE, b"GET / HTTP/1.1\r\nHost: voxea\r\n\r\n"] {
+            let running = start(None, 1).await;
+            let mut held = TcpStream::connect(running.address).await.unwrap();
+            held.write_all(beginning).await.unwrap();
+            let mut newcomer = TcpStream::connect(running.address).await.unwrap();
+            let answer = tokio::time::timeout(LIMITS.head / 2, ask(&mut newcomer))
+                .await
+                .expect("a place at once");
+            assert!(answer.contains("it works"), "{answer}");
+            running.stop.soft.cancel();
+            running.ended().await;
+        }
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ impl Throttle {
 }
 
 /// One subscriber holds a whole /64 of IPv6, so that is what is counted.
-fn group(address: IpAddr) -> IpAddr {
+pub(super) fn group(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => v4.into(),

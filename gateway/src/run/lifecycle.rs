@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use voxea_core::Core;
@@ -30,6 +30,9 @@ use crate::out;
 const SCRAPERS: usize = 16;
 /// Connections that streams of the feed leave for other calls.
 const KEPT: usize = 16;
+/// Connections that wait in the kernel to be accepted, as far as `net.core.somaxconn` lets them; who finds no room there tries
+/// again after a second.
+const BACKLOG: u32 = 4096;
 /// Of the time for stopping, this much is kept for the hard stop and for closing the store.
 const HARD: Duration = Duration::from_millis(1000);
 
@@ -221,9 +224,17 @@ impl Daemon {
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(wanted)
-        .await
-        .map_err(Failure::system(format!("listening at {wanted}")))?;
+    let socket = if wanted.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let bound = socket.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(wanted)?;
+        socket.listen(BACKLOG)
+    });
+    let listener = bound.map_err(Failure::system(format!("listening at {wanted}")))?;
     let address = listener.local_addr().map_err(Failure::system("asking for the bound address"))?;
     Ok((listener, address))
 }

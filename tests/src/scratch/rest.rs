@@ -68,6 +68,12 @@ impl Rest {
         &self.key
     }
 
+    /// Whom it asks.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same from another address of this machine; all of 127.0.0.0/8 are.
     #[must_use]
     pub const fn from(mut self, local: IpAddr) -> Self {

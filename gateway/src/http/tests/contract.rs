@@ -1,5 +1,7 @@
 //! What every route promises, held against the document.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::{Request, Version};
 
@@ -117,6 +119,13 @@ async fn the_document_names_every_call_and_its_refusals() {
         }
     }
     assert_eq!(documented, calls.len());
+    let operations = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values());
+    let names: BTreeSet<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), documented, "each has a name of its own");
     for (method, path) in calls.iter().filter(|(_, path)| path.starts_with("/v1/")) {
         let operation = &document["paths"][path][method];
         for status in ["400", "401", "403", "429", "500", "503"] {

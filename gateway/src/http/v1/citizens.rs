@@ -167,7 +167,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<ReadTown>, Id(id)
 /// Changes the version of a citizen that was read.
 #[utoipa::path(patch, path = "/v1/citizens/{id}", tag = "citizens", security(("key" = ["reply"])),
     params(("id" = String, Path), ("If-Match" = String, Header, description = "The ETag of the version that was read")),
-    request_body(content((CitizenChange = "application/merge-patch+json"), (CitizenChange = "application/json"))),
+    request_body(content = CitizenChange, content_type = "application/merge-patch+json", description = "RFC 7396; `application/json` is taken for the same"),
     responses((status = 200, description = "The citizen as they are now", body = Citizen, headers(("ETag" = String, description = "The new version"))),
         Keyed, One, Sent,
         (status = 409, description = "They were merged or anonymised", body = ProblemBody, content_type = "application/problem+json"),

@@ -37,7 +37,7 @@ pub(super) async fn post(
 /// Says what an address is, or by what it is known to be theirs.
 #[utoipa::path(patch, path = "/v1/citizens/{id}/contact-points/{pid}", tag = "citizens", security(("key" = ["reply"])),
     params(("id" = String, Path), ("pid" = String, Path), ("If-Match" = String, Header, description = "The ETag of the citizen that was read")),
-    request_body(content((ContactPointChange = "application/merge-patch+json"), (ContactPointChange = "application/json"))),
+    request_body(content = ContactPointChange, content_type = "application/merge-patch+json", description = "RFC 7396; `application/json` is taken for the same"),
     responses((status = 200, description = "The citizen as they are now", body = Citizen, headers(("ETag" = String, description = "The new version"))),
         Keyed, One, Sent,
         (status = 409, description = "The citizen was merged or anonymised", body = ProblemBody, content_type = "application/problem+json"),

@@ -330,7 +330,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Id(id): Id
 /// Changes status, subject, theme, assignee or citizen of the version that was read.
 #[utoipa::path(patch, path = "/v1/requests/{id}", tag = "requests", security(("key" = ["reply"])),
     params(("id" = String, Path), ("If-Match" = String, Header, description = "The ETag of the version that was read")),
-    request_body(content((Change = "application/merge-patch+json"), (Change = "application/json"))),
+    request_body(content = Change, content_type = "application/merge-patch+json", description = "RFC 7396; `application/json` is taken for the same"),
     responses((status = 200, description = "The request as it is now", body = Request, headers(("ETag" = String, description = "Its new version"))),
         Keyed, One, Sent,
         (status = 409, description = "The table of moves does not have this one", body = ProblemBody, content_type = "application/problem+json"),
