@@ -10,6 +10,7 @@ use crate::artefact::StoredBlob;
 use crate::base::account::{Account, Channel};
 use crate::base::actor::Actor;
 use crate::base::time::Millis;
+use crate::request::NewExternal;
 use crate::vault::DataKey;
 
 /// The largest artefact that is kept in its row, in bytes; a larger one goes to the blob store first.
@@ -75,6 +76,8 @@ pub struct Contact {
     pub theme: Option<String>,
     /// What a form asked by the theme's schema, which the caller has held it against: a JSON object.
     pub fields: Option<String>,
+    /// By what another system knows the request that it opens; its dedup key is [`crate::request::ExternalId::dedup_key`].
+    pub external: Option<NewExternal>,
     /// The theme that the account has for what names none.
     pub default_theme: Option<String>,
 }
@@ -111,6 +114,7 @@ impl Contact {
             to_qualify: false,
             theme: None,
             fields: None,
+            external: None,
             default_theme: None,
         }
     }

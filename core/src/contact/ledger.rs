@@ -140,6 +140,9 @@ impl<'v> Ledger<'v> {
                 "last_contact_at": request.last_contact_at, "last_keyword": i64::from(request.last_keyword),
                 "from_key": prepared.sender,
             }));
+            if let Some(external) = &contact.external {
+                self.sets.externals.push(external.row(vault, request_id, self.now)?);
+            }
         }
         let position = self.take();
         let mut flags: Vec<&str> = Vec::new();

@@ -11,6 +11,7 @@ use crate::base::error::Result;
 use crate::base::id;
 use crate::base::time::Millis;
 use crate::citizen;
+use crate::request::EXTERNAL;
 use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 use crate::vault::{Place, Vault};
@@ -94,6 +95,7 @@ pub(super) struct Sets<'v> {
     pub(super) interactions: Vec<Row>,
     pub(super) links: Vec<Row>,
     pub(super) request_links: Vec<Row>,
+    pub(super) externals: Vec<Row>,
     pub(super) participants: Vec<Row>,
     pub(super) replies: Vec<Row>,
     /// By the address; of several commands of one batch the last counts, and no row of the table is written twice.
@@ -125,6 +127,7 @@ impl<'v> Sets<'v> {
             interactions: Vec::new(),
             links: Vec::new(),
             request_links: Vec::new(),
+            externals: Vec::new(),
             participants: Vec::new(),
             replies: Vec::new(),
             opt_outs: BTreeMap::new(),
@@ -236,6 +239,7 @@ impl<'v> Sets<'v> {
         script.add(&INTERACTION, self.interactions);
         script.add(&LINK, self.links);
         script.add(&REQUEST_LINK, self.request_links);
+        script.add(&EXTERNAL, self.externals);
         script.add(&PARTICIPANT, self.participants);
         script.add(&RAW, self.raws);
         script.add(&ATTACHMENT, self.attachments);

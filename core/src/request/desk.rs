@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::row::COLUMNS;
 use super::transition::{self, Transition};
-use super::{HistoryRow, RequestRow, Status, history, link};
+use super::{HistoryRow, RequestRow, Status, external, history, link};
 use crate::artefact;
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
@@ -98,18 +98,20 @@ impl Desk {
         Ok(row)
     }
 
-    /// Fills in what requests are linked to, as far as the actor reaches that.
+    /// Fills in what requests are linked to, as far as the actor reaches that, and by what other systems know them.
     pub(super) async fn linked(&self, actor: &Actor, rows: &mut [RequestRow]) -> Result<()> {
         let reach = self.catalogue.reach(actor, Operation::Read);
         let mut links = link::of(&self.store, &reach, rows.iter().map(|row| row.id.as_str())).await?;
+        let mut references = external::of(&self.store, &self.vault, rows.iter().map(|row| row.id.as_str())).await?;
         for row in rows {
+            row.external = references.remove(&row.id).unwrap_or_default();
             row.links = links.remove(&row.id).unwrap_or_default();
         }
         Ok(())
     }
 
     /// What the actor does not reach is not there.
-    fn within(&self, actor: &Actor, operation: Operation, row: Option<RequestRow>) -> Result<RequestRow> {
+    pub(super) fn within(&self, actor: &Actor, operation: Operation, row: Option<RequestRow>) -> Result<RequestRow> {
         let reach = self.catalogue.reach(actor, operation);
         row.filter(|row| reach.covers(&row.channel, row.theme.as_deref()))
             .ok_or(CoreError::NotFound { what: "request" })

@@ -1,5 +1,6 @@
 //! A request as it is stored.
 
+use super::external::ExternalReference;
 use super::link::RequestLink;
 use crate::base::time::Millis;
 use crate::vault::{Opening, Place, Vault};
@@ -43,6 +44,9 @@ pub struct RequestRow {
     /// Requests that belong to it without being it; only filled in where a request is read.
     #[sqlx(skip)]
     pub links: Vec<RequestLink>,
+    /// By what other systems know it; only filled in where a request is read.
+    #[sqlx(skip)]
+    pub external: Vec<ExternalReference>,
 }
 
 impl RequestRow {

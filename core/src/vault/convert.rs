@@ -161,6 +161,15 @@ const VALUES: [(&str, &str, Columns); 16] = [
             ("match_key", Becomes::Index(Index::Address)),
         ],
     ),
+    (
+        "external_reference",
+        "id",
+        &[
+            ("external_id", Text(P::ExternalId)),
+            ("status", Text(P::ExternalStatus)),
+            ("external_key", Becomes::Index(Index::External)),
+        ],
+    ),
 ];
 
 /// Tables of which the key itself becomes a blind index: the two columns of the primary key that lead to it, in their order,

@@ -73,6 +73,8 @@ named! {
         WebhookUrl = "webhook.url",
         WebhookSecret = "webhook.secret",
         WebhookSecretOld = "webhook.secret_old",
+        ExternalId = "external_reference.external_id",
+        ExternalStatus = "external_reference.status",
     }
 }
 
@@ -87,5 +89,6 @@ named! {
         Sender = "sender",
         IdempotencyKey = "idempotency_key",
         IdempotencyBody = "idempotency_body",
+        External = "external",
     }
 }

@@ -8,7 +8,7 @@ use voxea_core::base::wake::Wake;
 use voxea_core::citizen::{Address, CitizenKind, CitizenStatus, NewCitizen, NewPoint, PointKind};
 use voxea_core::contact::Outcome;
 use voxea_core::outbox::Outbox;
-use voxea_core::request::Filter;
+use voxea_core::request::{ExternalId, Filter, NewExternal};
 use voxea_core::vault::{MasterKeys, Vault, new_line};
 use voxea_rules::charset::encode_ucs2;
 
@@ -152,7 +152,7 @@ pub(crate) async fn a_row_that_was_tampered_with_hides_no_other(place: &Place) {
 pub(crate) async fn nothing_personal_is_plain_in_any_column(place: &Place) {
     place.intake.register(&sms_account()).await.unwrap();
     place.intake.register(&mailbox()).await.unwrap();
-    place.intake.accept(text("Bonjour", NOW)).await.unwrap();
+    let texted = place.intake.accept(text("Bonjour", NOW)).await.unwrap();
     let mut contact = mail("zoe@example.fr", "1", NOW);
     contact.from_name = Some("Zoé".to_owned());
     contact.native_id = Some("<1@example.fr>".to_owned());
@@ -170,9 +170,20 @@ pub(crate) async fn nothing_personal_is_plain_in_any_column(place: &Place) {
     place.citizens.create(&agent(), &citizen, Some("key")).await.unwrap();
     let address = Address::read(PointKind::Phone, "06 12 34 56 78").unwrap();
     place.opt_outs.put(&agent(), &address, Some("STOP")).await.unwrap();
+    reference(place, &texted.request_id).await;
     let (values, keys) = plain(place).await;
     assert_eq!(values == 0, place.vault.is_on(), "{values} values are plain");
     assert_eq!(keys == 0, place.vault.is_on(), "{keys} keys are plain");
+}
+
+/// By what another system knows a request.
+async fn reference(place: &Place, request: &str) {
+    let told = NewExternal::new(external(), Some("En cours".to_owned())).unwrap();
+    place.desk.tell_external(&agent(), request, &mailbox(), &told, None).await.unwrap();
+}
+
+fn external() -> ExternalId {
+    ExternalId::new("ged", "Dossier Durand").unwrap()
 }
 
 /// How many values and how many keys stand plain.
@@ -185,11 +196,13 @@ async fn plain(place: &Place) -> (i64, i64) {
                UNION ALL SELECT family_name FROM citizen UNION ALL SELECT note FROM citizen UNION ALL SELECT raw FROM contact_point \
                UNION ALL SELECT normalised FROM contact_point UNION ALL SELECT label FROM contact_point \
                UNION ALL SELECT detail FROM citizen_change UNION ALL SELECT address FROM opt_out UNION ALL SELECT how FROM opt_out \
+               UNION ALL SELECT external_id FROM external_reference UNION ALL SELECT status FROM external_reference WHERE status IS NOT NULL \
                UNION ALL SELECT raw_sha256 FROM interaction WHERE raw_sha256 IS NOT NULL) AS all_of_it WHERE v NOT LIKE 'v1:%'";
     let keyed = "SELECT COUNT(*) FROM (SELECT from_key AS v FROM request UNION ALL SELECT recipient_key FROM reply \
                  UNION ALL SELECT message_id FROM message_id UNION ALL SELECT key FROM dedup UNION ALL SELECT fingerprint FROM delivery \
                  UNION ALL SELECT match_key FROM contact_point UNION ALL SELECT match_key FROM opt_out UNION ALL SELECT sender_key FROM receipt_parked \
-                 UNION ALL SELECT origin_key FROM citizen UNION ALL SELECT scope FROM breaker WHERE scope <> '') AS all_of_it WHERE length(v) <> 32";
+                 UNION ALL SELECT origin_key FROM citizen UNION ALL SELECT external_key FROM external_reference \
+                 UNION ALL SELECT scope FROM breaker WHERE scope <> '') AS all_of_it WHERE length(v) <> 32";
     (place.number(sql).await, place.number(keyed).await)
 }
 
@@ -217,6 +230,7 @@ pub(crate) async fn a_plain_database_is_sealed_and_goes_on(place: &Place) {
     let citizen = before.citizens.create(&agent(), &citizen, Some("key")).await.unwrap().citizen;
     let address = Address::read(PointKind::Phone, "06 12 34 56 78").unwrap();
     before.opt_outs.put(&agent(), &address, Some("STOP")).await.unwrap();
+    reference(before, &first.request_id).await;
     before
         .intake
         .part(part("long", 1, 2, &encode_ucs2("Un "), "one", NOW))
@@ -252,6 +266,11 @@ pub(crate) async fn a_plain_database_is_sealed_and_goes_on(place: &Place) {
     assert_eq!(plain(&after).await, (0, 0));
     let listed = after.desk.list(&agent(), Filter::default(), 2000).await.unwrap().items;
     assert_eq!(listed.len(), 1202);
+    let referred = after.desk.by_external(&agent(), &external()).await.unwrap();
+    assert_eq!(
+        (&referred.id, referred.external[0].status.as_deref()),
+        (&first.request_id, Some("En cours"))
+    );
     assert!(listed[1..].iter().all(|row| row.subject.as_deref() == Some("Lampadaire")));
     let found = after.citizens.lookup(&agent(), &address, CitizenStatus::Active).await.unwrap();
     assert_eq!((found.citizens.len(), found.opted_out), (1, true));

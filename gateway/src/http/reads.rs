@@ -60,9 +60,10 @@ const fn sound(route: &'static str, action: &'static str, object: &'static str) 
 }
 
 /// Every route whose answer has personal data. One with a variable is about that thing, the others are lists.
-static TABLE: [Shown; 20] = [
+static TABLE: [Shown; 21] = [
     shown("/v1/requests", "listed", "requests"),
     shown("/v1/requests/{id}", "read", "request"),
+    shown("/v1/requests/by-external/{system}/{id}", "found", "request"),
     shown("/v1/requests/{id}/interactions", "read_interactions", "request"),
     shown("/v1/requests/{id}/history", "read_history", "request"),
     sound("/v1/interactions/{id}/raw", "read_raw", "interaction"),
@@ -82,6 +83,10 @@ static TABLE: [Shown; 20] = [
     shown("/v1/citizens/{id}/requests", "read_requests", "citizen"),
     shown("/v1/opt-outs", "listed", "opt-outs"),
 ];
+
+/// What the trail calls the object of a read whose path does not have its id; a handler puts it into its answer's extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Named(pub(crate) String);
 
 /// Where the extractor of the caller says who it is, for [`reads`].
 #[derive(Debug, Clone, Default)]
@@ -119,8 +124,9 @@ pub(crate) async fn reads(State(api): State<Api>, request: Request, next: Next) 
         Ok(purpose) => purpose,
         Err(problem) => return problem.into_response(),
     };
-    let (object, response, detail) = match variable {
-        Some(id) => (format!("{}/{id}", shown.object), response, None),
+    let named = response.extensions().get::<Named>().map(|Named(object)| object.clone());
+    let (object, response, detail) = match named.or(variable.map(|id| format!("{}/{id}", shown.object))) {
+        Some(object) => (object, response, None),
         None => {
             let (response, detail) = counted(response).await;
             (format!("{}?{}", shown.object, query(&uri)), response, detail)

@@ -46,6 +46,26 @@ pub(crate) fn shape<T: Serialize>(actor: &Actor, value: T) -> Shaped<T> {
     Shaped::Part(Json(shown))
 }
 
+/// An answer about a thing that its reader may not read, but knows of: that it is there, and its version.
+pub(crate) fn bare<T: Serialize>(value: T) -> Json<Value> {
+    let mut shown = serde_json::to_value(value).unwrap_or_default();
+    if let Value::Object(members) = &mut shown {
+        members.retain(|name, _| ALWAYS.contains(&name.as_str()));
+    }
+    Json(shown)
+}
+
+impl<T: Serialize> Shaped<T> {
+    /// Its JSON.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Whole(Json(value)) => serde_json::to_string(value),
+            Self::Part(Json(value)) => serde_json::to_string(value),
+        }
+        .unwrap_or_default()
+    }
+}
+
 /// Passes who may see a member that is no part of an answer's text: the raw artefact, an attachment, the sound.
 ///
 /// # Errors

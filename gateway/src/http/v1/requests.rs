@@ -13,12 +13,13 @@ use voxea_core::contact::Flag;
 use voxea_core::feed;
 use voxea_core::request::{Filter, Listed, Patch, RequestLink, RequestRow, Status};
 
+use super::external::External;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
 use crate::http::cursor::Named;
 use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::shape::{Shaped, shape};
 use crate::http::{cursor, etag, stream};
 
@@ -62,7 +63,7 @@ pub(super) struct Requests {
 
 /// What a citizen asks for.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// UUIDv7.
     id: String,
     /// For people, with a check digit.
@@ -93,6 +94,8 @@ pub(super) struct Request {
     assignee: Option<String>,
     /// The id of the citizen whose it is; null while that is not known.
     citizen: Option<String>,
+    /// By what other systems know it, in the order of their codes.
+    external: Vec<External>,
     /// Rises with every change; the ETag.
     pub(super) version: i64,
     /// Where to go from here.
@@ -153,6 +156,7 @@ impl From<RequestRow> for Request {
             fields: row.fields.and_then(|text| serde_json::from_str(&text).ok()),
             assignee: row.assignee,
             citizen: row.citizen_id,
+            external: row.external.into_iter().map(External::from).collect(),
             version: row.version,
             links: Links {
                 interactions: format!("{path}/interactions"),
@@ -253,7 +257,7 @@ fn channels() -> Vec<&'static str> {
     Channel::ALL.iter().map(|channel| channel.as_str()).collect()
 }
 
-fn channel_schema() -> Object {
+pub(super) fn channel_schema() -> Object {
     one_of(channels())
 }
 
@@ -279,17 +283,17 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
     let channel = match asked.channel.as_deref() {
         Some(text) => Some(
             text.parse::<Channel>()
-                .map_err(|_| Problem::new(Kind::INVALID, format!("`channel` must be one of {}", channels().join(", "))))?,
+                .map_err(|_| Problem::invalid_parameter("channel", &format!("must be one of {}", channels().join(", "))))?,
         ),
         None => None,
     };
     let status = match asked.status.as_deref() {
-        Some(text) => Some(status(text).ok_or_else(|| Problem::new(Kind::INVALID, format!("`status` must be one of {}", names())))?),
+        Some(text) => Some(status(text).ok_or_else(|| Problem::invalid_parameter("status", &format!("must be one of {}", names())))?),
         None => None,
     };
     let quarantined = match asked.flag.as_deref() {
         Some(flag) if flag == Flag::Quarantined.as_str() => true,
-        Some(_) => return Err(Problem::new(Kind::INVALID, "`flag` must be quarantined".to_owned())),
+        Some(_) => return Err(Problem::invalid_parameter("flag", "must be quarantined")),
         None => false,
     };
     let limit = limit(asked.limit.as_deref())?;
