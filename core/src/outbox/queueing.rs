@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::door::Outbox;
+use super::origin;
 use super::planned::{Demand, Planned};
 use super::row::ReplyRow;
 use super::rows::Sets;
@@ -106,6 +107,11 @@ impl Outbox {
             rows += 1;
         }
         if rows > 0 {
+            let written = all.iter().zip(&plans).filter_map(|(wanted, plan)| {
+                let (origin, planned) = (wanted.origin.as_deref()?, plan.as_ref().ok()?);
+                Some((origin, planned.row.interaction_id.as_str()))
+            });
+            origin::claim(&mut tx, written.collect(), now).await?;
             notes.audit(&mut tx).await?;
             // A reply and its interaction share a position; the events follow all of them.
             let mut position = feed::next_positions(&mut tx, rows + events.len()).await?;

@@ -1,12 +1,13 @@
 //! Queueing an answer.
 
 use super::door::{Outbox, Sender};
-use super::file::{self, ReplyFile};
+use super::file;
+use super::origin;
 use super::planned::{Demand, Planned, Thread};
 use super::replace::Earlier;
 use super::row::{ReplyKind, ReplyRow, ReplyState};
 use super::texting::{Sending, Shape};
-use super::turns::{NewReply, Wanted};
+use super::turns::{Beside, NewReply, Wanted};
 use crate::base::account::Channel;
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
@@ -41,7 +42,7 @@ impl Outbox {
     /// [`CoreError::Invalid`] for an empty or over-long text, or a citizen who cannot be reached on the channel;
     /// [`CoreError::Conflict`] when no account sends on it, or the request is over; the store's.
     pub async fn reply_with(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending) -> Result<ReplyRow> {
-        self.reply_with_files(actor, request_id, reply, sending, None, Vec::new()).await
+        self.reply_beside(actor, request_id, reply, sending, Beside::default()).await
     }
 
     /// Queues an answer that takes the place of an earlier one, `replaces`. One that waits here is cancelled. A text of one
@@ -51,23 +52,26 @@ impl Outbox {
     /// Those of [`Outbox::reply_with`]; [`CoreError::Conflict`] for an earlier one that cannot be replaced any more;
     /// [`CoreError::Invalid`] for one that is unknown, and for a text that the peer cannot put in its place.
     pub async fn replace(&self, actor: &Actor, request_id: &str, reply: &NewReply, sending: &Sending, replaces: &str) -> Result<ReplyRow> {
-        self.reply_with_files(actor, request_id, reply, sending, Some(replaces), Vec::new())
-            .await
+        let beside = Beside {
+            replaces: Some(replaces),
+            ..Beside::default()
+        };
+        self.reply_beside(actor, request_id, reply, sending, beside).await
     }
 
-    /// Queues an answer, one by mail also with files, in the place of the earlier one `replaces` where that is given.
+    /// Queues an answer, one by mail also with files, in the place of an earlier one where that is named. One that is known again
+    /// by its origin is the reply that there is.
     ///
     /// # Errors
     /// Those of [`Outbox::reply_with`] or [`Outbox::replace`]; [`CoreError::Invalid`] for files that are too many or too large,
-    /// or go by another channel.
-    pub async fn reply_with_files(
+    /// or go by another channel; [`CoreError::Conflict`] when another of the same origin is being written.
+    pub async fn reply_beside(
         &self,
         actor: &Actor,
         request_id: &str,
         reply: &NewReply,
         sending: &Sending,
-        replaces: Option<&str>,
-        files: Vec<ReplyFile>,
+        beside: Beside<'_>,
     ) -> Result<ReplyRow> {
         if reply.text.trim().is_empty() || reply.text.contains('\0') {
             return Err(CoreError::invalid("/text", "must hold what to say to the citizen, and no NUL"));
@@ -75,13 +79,20 @@ impl Outbox {
         if reply.text.len() > MAIL_BYTES {
             return Err(CoreError::invalid("/text", format!("must have at most {MAIL_BYTES} bytes")));
         }
+        let origin = beside.origin.map(|origin| origin::index(&self.vault, origin));
+        if let Some(origin) = &origin
+            && let Some(written) = origin::written(&self.store, origin).await?
+        {
+            return self.get(&Actor::System, &written).await;
+        }
         let wanted = Wanted {
             actor: actor.clone(),
             request_id: request_id.to_owned(),
             reply: reply.clone(),
             sending: *sending,
-            replaces: replaces.map(str::to_owned),
-            files,
+            replaces: beside.replaces.map(str::to_owned),
+            files: beside.files,
+            origin,
         };
         self.queue(wanted).await
     }
@@ -95,6 +106,7 @@ impl Outbox {
             sending,
             replaces,
             files,
+            ..
         } = wanted;
         let reach = self.catalogue.reach(actor, Operation::Reply);
         let mut demand = demand

@@ -41,6 +41,19 @@ pub(super) struct Wanted {
     pub(super) replaces: Option<String>,
     /// What goes with a mail.
     pub(super) files: Vec<ReplyFile>,
+    /// By what it would be known again, as its blind index.
+    pub(super) origin: Option<String>,
+}
+
+/// What may come beside the text of a reply; nothing by default.
+#[derive(Debug, Default)]
+pub struct Beside<'a> {
+    /// The earlier reply whose place it takes.
+    pub replaces: Option<&'a str>,
+    /// What goes with a mail.
+    pub files: Vec<ReplyFile>,
+    /// By what it is known again: of two with the same, whenever they come, one is written.
+    pub origin: Option<&'a str>,
 }
 
 /// Where its row goes, or why it has none.

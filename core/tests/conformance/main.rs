@@ -46,6 +46,7 @@ mod consumers;
 mod control;
 mod dedup;
 mod documents;
+mod external;
 mod fencing;
 mod joining;
 mod mailboxes;
@@ -129,6 +130,10 @@ stories! {
     }
     dedup { a_contact_keeps_all_it_brought, one_known_key_makes_it_known, sixty_four_at_once_make_one, two_nodes_at_once_make_one, }
     documents { a_document_joins_the_request_of_its_code, a_file_that_is_known_need_not_be_read, }
+    external {
+        an_id_makes_one_request_however_often_it_comes, of_many_nodes_at_once_one_makes_it, both_sides_tell_where_it_stands,
+        an_id_and_a_request_belong_together_for_good, an_id_that_was_attached_brings_nothing_in, who_does_not_reach_it_tells_nothing,
+    }
     fencing { a_stale_epoch_writes_nothing, an_account_nobody_entered_is_fenced, }
     joining {
         texts_of_a_day_share_a_request, texts_of_one_batch_share_a_request, a_keyword_stands_alone, a_reference_counts_for_its_own_citizen,
@@ -156,7 +161,7 @@ stories! {
     }
     poison { one_poisonous_contact_stays_alone, nul_is_taken_out, a_store_that_is_away_takes_nothing, }
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
-    queueing { replies_at_once_are_each_answered, settled_at_once_each_is_what_was_said, }
+    queueing { replies_at_once_are_each_answered, one_origin_makes_one_reply, settled_at_once_each_is_what_was_said, }
     reading {
         who_adds_up_what_it_is_shown_has_what_it_may_see, an_event_says_the_theme_that_its_request_had_there, the_latest_hides_no_tombstone,
         who_cannot_go_on_is_told_so,

@@ -2,7 +2,7 @@
 
 use voxea_core::base::account::Channel;
 use voxea_core::base::error::CoreError;
-use voxea_core::outbox::{NewReply, ReplyRow, Settlement};
+use voxea_core::outbox::{Beside, NewReply, ReplyRow, Sending, Settlement};
 
 use crate::outgoing::{Core, lease, open, request, state};
 use crate::place::{Place, agent};
@@ -111,4 +111,40 @@ pub(crate) async fn settled_at_once_each_is_what_was_said(place: &Place) {
     let before = place.events().await.len();
     core.outbox.settle(vec![submitted(0), submitted(3)]).await.unwrap();
     assert_eq!(place.events().await.len(), before);
+}
+
+/// Of many that are asked for under one key, at once and later, one goes out; another key is another reply.
+pub(crate) async fn one_origin_makes_one_reply(place: &Place) {
+    let core = open(place);
+    let request = request(&core, Channel::Sms, "+33612345678").await;
+    let asked = async |outbox: voxea_core::outbox::Outbox, origin: &str| {
+        let new = NewReply {
+            channel: Some(Channel::Sms),
+            text: "Bonjour".to_owned(),
+            subject: None,
+        };
+        let beside = Beside {
+            origin: Some(origin),
+            ..Beside::default()
+        };
+        outbox.reply_beside(&agent(), &request, &new, &Sending::default(), beside).await
+    };
+    let at_once = (0..40).map(|number| asked(core.outbox.clone(), if number % 2 == 0 { "key:a/1" } else { "key:a/2" }));
+    let mut written = std::collections::BTreeSet::new();
+    for answer in futures_util::future::join_all(at_once).await {
+        match answer {
+            Ok(row) => {
+                written.insert(row.id);
+            }
+            Err(CoreError::Conflict(_) | CoreError::Unavailable(_)) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(written.len(), 2);
+    assert_eq!(place.number("SELECT COUNT(*) FROM reply").await, 2);
+    // Whatever became of it since.
+    assert!(!lease(&core).await.is_empty());
+    let again = asked(core.outbox.clone(), "key:a/1").await.unwrap();
+    assert!(written.contains(&again.id));
+    assert_eq!(place.count("reply.queued").await, 2);
 }

@@ -4,7 +4,10 @@ use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use ring::digest::{SHA256, digest};
+use serde_json::json;
+use tracing::Instrument as _;
 use voxea_core::access::Slot;
+use voxea_core::base::failpoint;
 use voxea_core::base::hex;
 
 use super::api::Api;
@@ -68,7 +71,11 @@ pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body:
         Slot::InFlight => {
             Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1))
         }
-        Slot::Mismatch => Err(Problem::new(Kind::KEY_REUSED, "use a new Idempotency-Key for another body")),
+        Slot::Mismatch => {
+            let detail = "use a new Idempotency-Key for another body";
+            let errors = json!([{"header": "Idempotency-Key", "detail": detail}]);
+            Err(Problem::new(Kind::KEY_REUSED, detail).with("errors", errors))
+        }
     }
 }
 
@@ -83,6 +90,71 @@ pub(crate) fn answer(status: StatusCode, text: &str) -> Response {
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
     ];
     (status, headers, text.to_owned()).into_response()
+}
+
+/// Does a call's work once for its key, to the end also when the client does not wait for it. `work` answers a status and a JSON
+/// text, of which `respond` makes the answer, the first time and every other time.
+///
+/// # Errors
+/// [`claim`]'s, and those of the work: its key is given back then.
+pub(crate) async fn once<W>(call: Call<'_>, respond: fn(StatusCode, &str) -> Response, work: W) -> Result<Response, Problem>
+where
+    W: Future<Output = Result<(StatusCode, String), Problem>> + Send + 'static,
+{
+    let Some(key) = call.key else {
+        let (status, text) = work.await?;
+        return Ok(respond(status, &text));
+    };
+    let held = match claim(call.api, call.client, key, call.route, call.body).await? {
+        Claim::Fresh(held) => held,
+        Claim::Done(status, text) => return Ok(respond(status, &text)),
+    };
+    let ended = tokio::spawn(
+        async move {
+            match work.await {
+                Ok((status, text)) => {
+                    failpoint::hit("http.once.before_remember");
+                    held.remember(status, &text).await;
+                    Ok((status, text))
+                }
+                Err(problem) => {
+                    held.release().await;
+                    Err(problem)
+                }
+            }
+        }
+        .in_current_span(),
+    );
+    match ended.await {
+        Ok(done) => done.map(|(status, text)| respond(status, &text)),
+        Err(error) => {
+            tracing::error!(panicked = error.is_panic(), "a call did not end");
+            Err(Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place"))
+        }
+    }
+}
+
+/// What [`once`] must know of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// Where it is served.
+    pub(crate) api: &'a Api,
+    /// Who calls, as history names them.
+    pub(crate) client: &'a str,
+    /// Its Idempotency-Key, if it brings one.
+    pub(crate) key: Option<&'a str>,
+    /// What it does, with the ids of its path.
+    pub(crate) route: &'a str,
+    /// Its body as it came.
+    pub(crate) body: &'a [u8],
+}
+
+impl Call<'_> {
+    /// By what a door knows the work again that outlives a death between its commit and the answer.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let print = || fingerprint(self.route, self.body);
+        self.key.map(|key| format!("{}/{key}/{}", self.client, print()))
+    }
 }
 
 impl Held {

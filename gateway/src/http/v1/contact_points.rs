@@ -2,14 +2,16 @@
 //! what the next change needs.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::citizen::{Citizen, ContactPointChange, NewContactPoint};
 use crate::http::api::Api;
 use crate::http::auth::{Caller, ReplyTown};
 use crate::http::etag;
-use crate::http::extract::{Body, Id, Ids, made_or_there, tagged};
+use crate::http::extract::{Body, Id, Ids, tagged};
+use crate::http::idempotency::{self, Call};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 use crate::http::shape::shape;
@@ -17,21 +19,41 @@ use crate::http::shape::shape;
 /// Adds an address to a citizen; one that they have already stays as it is (200). Requests that came from it before and are
 /// nobody's become theirs, the latest 500, as far as nobody else has it.
 #[utoipa::path(post, path = "/v1/citizens/{id}/contact-points", tag = "citizens", security(("key" = ["reply"])),
-    params(("id" = String, Path)), request_body = NewContactPoint,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the same answer")),
+    request_body = NewContactPoint,
     responses((status = 201, description = "It was added", body = Citizen, headers(("ETag" = String, description = "The citizen's new version"))),
         (status = 200, description = "It was there", body = Citizen, headers(("ETag" = String, description = "The citizen's version"))),
         Keyed, One, Sent,
-        (status = 409, description = "The citizen was merged or anonymised, or has 50 already", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "A call with this key is at work, or the citizen was merged or anonymised, or has 50 already", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
     caller: Caller<ReplyTown>,
     Id(id): Id,
+    headers: HeaderMap,
     body: Body<NewContactPoint>,
 ) -> Result<Response, Problem> {
-    let added = api.core().citizens.add_point(&caller.actor, &id, &body.value.into()).await?;
-    let shown = Citizen::from(added.citizen);
-    let version = shown.version;
-    Ok(made_or_there(added.made, shape(&caller.actor, shown), version))
+    let (key, route) = (idempotency::key(&headers)?, format!("contact-points/{id}"));
+    let call = Call {
+        api: &api,
+        client: &caller.id,
+        key: key.as_deref(),
+        route: &route,
+        body: &body.bytes,
+    };
+    let (doors, actor, point) = (api.clone(), caller.actor.clone(), body.value.into());
+    let work = async move {
+        let added = doors.core().citizens.add_point(&actor, &id, &point).await?;
+        let status = if added.made { StatusCode::CREATED } else { StatusCode::OK };
+        Ok((status, shape(&actor, Citizen::from(added.citizen)).text()))
+    };
+    idempotency::once(call, added, work).await
+}
+
+/// The answer to an address that was added or was there: the citizen, whose path is not the address's.
+fn added(status: StatusCode, text: &str) -> Response {
+    let mut answer = idempotency::answer(status, text);
+    answer.headers_mut().remove(LOCATION);
+    answer
 }
 
 /// Says what an address is, or by what it is known to be theirs.

@@ -1,19 +1,21 @@
 //! Replies: queued here, sent by their channel, followed by id.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::IntoResponse;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use voxea_core::base::account::Channel;
 use voxea_core::base::time::{parse_rfc3339, rfc3339};
-use voxea_core::outbox::{NewReply, PartRow, ReplyRow, Sending};
+use voxea_core::outbox::{Beside, NewReply, PartRow, ReplyRow, Sending};
 
 use super::enclosures::{self, Enclosure};
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
 use crate::http::extract::{Body, Id};
+use crate::http::idempotency::{self, Call};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 use crate::http::shape::{Shaped, shape};
@@ -166,17 +168,20 @@ impl Reply {
 /// Answers the citizen. The reply is queued when this returns, and sent by its channel. With `replaces` it takes an earlier
 /// reply's place: that one is `cancelled` at once when it waits, and otherwise when its operator has replaced it; where it will
 /// not, the new one is `rejected` and the earlier one stays what it was.
-#[utoipa::path(post, path = "/v1/requests/{id}/replies", tag = "replies", security(("key" = ["reply"])), params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/requests/{id}/replies", tag = "replies", security(("key" = ["reply"])), params(("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the same answer, and one reply")),
     request_body = Answer,
     responses((status = 202, description = "Queued", body = Reply, headers(("Location" = String, description = "Where its state is seen"))),
         Keyed, One, Sent,
-        (status = 409, description = "The request takes no reply, no account sends on the channel, mail to the citizen's address came back, or what is to be replaced cannot be any more", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "A call with this key is at work, the request takes no reply, no account sends on the channel, mail to the citizen's address came back, or what is to be replaced cannot be any more", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn post(
     State(api): State<Api>,
     caller: Caller<MayReply>,
     Id(id): Id,
+    headers: HeaderMap,
     answer: Body<Answer>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let key = idempotency::key(&headers)?;
     let sending = answer.value.sending()?;
     let Answer {
         channel,
@@ -193,19 +198,37 @@ pub(super) async fn post(
         ),
         None => None,
     };
-    let outbox = &api.core().outbox;
     let new = NewReply { channel, text, subject };
-    let files = enclosures::files(&api, &caller.actor, attachments).await?;
-    let row = outbox
-        .reply_with_files(&caller.actor, &id, &new, &sending, replaces.as_deref(), files)
-        .await?;
-    let parts = outbox.parts(&row).await?;
-    let location = format!("/v1/replies/{}", row.id);
-    Ok((
-        StatusCode::ACCEPTED,
-        [(LOCATION, location)],
-        shape(&caller.actor, Reply::new(row, parts)),
-    ))
+    let route = format!("replies/{id}");
+    let call = Call {
+        api: &api,
+        client: &caller.id,
+        key: key.as_deref(),
+        route: &route,
+        body: &answer.bytes,
+    };
+    let (doors, actor, origin) = (api.clone(), caller.actor.clone(), call.origin());
+    let work = async move {
+        let files = enclosures::files(&doors, &actor, attachments).await?;
+        let beside = Beside {
+            replaces: replaces.as_deref(),
+            files,
+            origin: origin.as_deref(),
+        };
+        let outbox = &doors.core().outbox;
+        let row = outbox.reply_beside(&actor, &id, &new, &sending, beside).await?;
+        let parts = outbox.parts(&row).await?;
+        Ok((StatusCode::ACCEPTED, shape(&actor, Reply::new(row, parts)).text()))
+    };
+    idempotency::once(call, queued, work).await
+}
+
+/// The answer to a reply that was queued.
+fn queued(status: StatusCode, text: &str) -> Response {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let location = format!("/v1/replies/{}", body["id"].as_str().unwrap_or_default());
+    let headers = [(LOCATION, location), (CONTENT_TYPE, "application/json".to_owned())];
+    (status, headers, text.to_owned()).into_response()
 }
 
 /// One reply and its state.
