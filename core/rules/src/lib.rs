@@ -26,6 +26,7 @@
 //! | [`password`] | what makes a password good enough |
 //! | [`redact`] | personal data as it may stand in a log |
 //! | [`network`] | ranges of addresses, as a configuration names who may connect |
+//! | [`mod@xml`] | XML of strangers, bounded and without entities |
 //! | [`visible`] | what a name must not have, because nobody sees it |
 
 pub mod answerable;
@@ -50,3 +51,4 @@ pub mod sms;
 pub mod typography;
 pub mod udh;
 pub mod visible;
+pub mod xml;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use super::api::Api;
 use super::json::Json as Tree;
 use super::problem::{Kind, Problem};
+use super::xml::Xml;
 
 /// Bodies longer than this are refused, in bytes. The longest legal text is far shorter.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
@@ -32,6 +33,55 @@ pub(crate) struct Body<T> {
     pub(crate) value: T,
     /// As it came.
     pub(crate) bytes: Bytes,
+    /// What it is: `application/json`, `application/xml`.
+    pub(crate) media_type: &'static str,
+}
+
+/// A body that may also be XML.
+#[derive(Debug)]
+pub(crate) struct Content<T>(pub(crate) Body<T>);
+
+/// What may come as XML.
+pub(crate) trait Rooted {
+    /// The name of the outermost element.
+    const ROOT: &'static str;
+}
+
+impl<T: DeserializeOwned + Rooted> FromRequest<Api> for Content<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        if !["application/xml", "text/xml"].iter().any(|media| is(request.headers(), media)) {
+            let body = Body::from_request(request, api).await.map_err(|problem| {
+                if problem.is(Kind::MEDIA_TYPE) {
+                    Problem::new(Kind::MEDIA_TYPE, "send the body as application/json or application/xml")
+                } else {
+                    problem
+                }
+            });
+            return body.map(Self);
+        }
+        let mapping = request.extensions().get::<Xml>().cloned();
+        let bytes = all(request, api).await?;
+        let Some(mapping) = mapping else {
+            return Err(Problem::new(Kind::MEDIA_TYPE, "send the body as application/json"));
+        };
+        let tree = mapping.json(T::ROOT, &bytes)?;
+        let value = T::deserialize(tree).map_err(|fault| Problem::invalid(&fault.pointer, &fault.detail))?;
+        Ok(Self(Body {
+            value,
+            bytes,
+            media_type: "application/xml",
+        }))
+    }
+}
+
+/// The whole body.
+pub(crate) async fn all(request: Request, api: &Api) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY_TIME, Bytes::from_request(request, api))
+        .await
+        .map_err(|_| Problem::new(Kind::TIMEOUT, "the body did not arrive in time"))?
+        .map_err(unreadable)
 }
 
 impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
@@ -47,12 +97,13 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
             };
             return Err(Problem::new(Kind::MEDIA_TYPE, format!("send the body as {accepted}")));
         }
-        let bytes = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, api))
-            .await
-            .map_err(|_| Problem::new(Kind::TIMEOUT, "the body did not arrive in time"))?
-            .map_err(unreadable)?;
+        let bytes = all(request, api).await?;
         let value = parse(&bytes)?;
-        Ok(Self { value, bytes })
+        Ok(Self {
+            value,
+            bytes,
+            media_type: "application/json",
+        })
     }
 }
 
@@ -62,7 +113,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let tree: Tree =
         serde_json::from_slice(bytes).map_err(|error| Problem::new(Kind::BAD_REQUEST, format!("the body is not JSON: {error}")))?;
     if !tree.is_object() {
-        return Err(Problem::new(Kind::INVALID, "the body must be a JSON object"));
+        return Err(Problem::invalid("", "the body must be a JSON object"));
     }
     T::deserialize(tree).map_err(|fault| Problem::invalid(&fault.pointer, &fault.detail))
 }
@@ -79,11 +130,12 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 }
 
 fn is_json(headers: &HeaderMap, merge_patch: bool) -> bool {
-    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json") || (merge_patch && essence.eq_ignore_ascii_case("application/merge-patch+json"))
+    is(headers, "application/json") || (merge_patch && is(headers, "application/merge-patch+json"))
+}
+
+fn is(headers: &HeaderMap, media: &str) -> bool {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media)
 }
 
 /// The one variable of a path: an id or a code.

@@ -61,6 +61,11 @@ pub(super) struct Problem {
     status: u16,
     /// What happened, and what would be right.
     detail: String,
+    /// Which call it was: `urn:voxea:call:…` with the answer's X-Request-Id.
+    instance: Option<String>,
+    /// Of a 422: where, by `pointer` (RFC 6901), `parameter` or `header`, and what is wrong there.
+    #[schema(value_type = Option<Vec<Object>>)]
+    errors: Option<Vec<Value>>,
 }
 
 /// What every call with a key may answer.
@@ -100,7 +105,7 @@ impl IntoResponses for Sent {
         problems(&[
             ("408", "The body did not arrive in time"),
             ("413", "The body is too large"),
-            ("415", "The body is not JSON by its Content-Type"),
+            ("415", "The body is of another type by its Content-Type"),
             ("422", "Well-formed, but not acceptable; `errors` says which member and why"),
         ])
     }
@@ -123,14 +128,19 @@ pub(super) struct Document(Arc<str>);
 impl Document {
     /// Writes the document.
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
-        let written = serde_json::to_value(document).map(|mut tree| {
-            composed_schemas_are_open(&mut tree);
-            contracts_hide_members(&mut tree);
-            operation::finish(&mut tree);
-            tree.to_string()
-        });
-        Self(written.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")).into())
+        Self(tree(document).to_string().into())
     }
+}
+
+/// The document as it is published.
+pub(super) fn tree(document: &utoipa::openapi::OpenApi) -> Value {
+    let written = serde_json::to_value(document).map(|mut tree| {
+        composed_schemas_are_open(&mut tree);
+        contracts_hide_members(&mut tree);
+        operation::finish(&mut tree);
+        tree
+    });
+    written.unwrap_or_else(|error| serde_json::json!({"error": error.to_string()}))
 }
 
 /// A schema that others extend must not forbid what they add: `additionalProperties` looks at its own members only
