@@ -69,6 +69,9 @@ async fn seed(running: &Running, smsc: &Smsc, imap: &ImapServer) -> Result<Ids> 
         .call_with("PUT", "/v1/agents/seeded", &[("if-none-match", "*")], Some(&agent))
         .await?;
     ensure!(made.status == 201, "the agent was not entered: {}", made.status);
+    let brought = json!({"text": "Une demande", "status": "déposé"});
+    let put = rest.call("PUT", "/v1/requests/by-external/ged/seeded", Some(&brought)).await?;
+    ensure!(put.status == 201, "the request was not brought in: {}", put.status);
     let citizen = json!({"kind": "person", "family_name": "Durand", "contact_points": [{"kind": "phone", "value": "0611111111"}]});
     let citizen = rest.call("POST", "/v1/citizens", Some(&citizen)).await?.json()?;
     let reply = rest
@@ -115,6 +118,7 @@ fn told(ids: &Ids) -> String {
     );
     file += "[[operations]]\ninclude-path-regex = \"^/v1/consumers/.name.\"\nparameters = { \"path.name\" = \"seeded\" }\n\n";
     file += "[[operations]]\ninclude-path-regex = \"^/v1/channels/.kind.\"\nparameters = { \"path.kind\" = \"smpp\", \"path.name\" = \"s\" }\n\n";
+    file += "[[operations]]\ninclude-path-regex = \"^/v1/requests/by-external/\"\nparameters = { \"path.system\" = \"ged\", \"path.id\" = \"seeded\" }\n\n";
     file += "[[operations]]\ninclude-path-regex = \"^/v1/agents/.login.\"\nparameters = { \"path.login\" = \"seeded\" }\n";
     file
 }

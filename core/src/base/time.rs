@@ -20,6 +20,13 @@ pub fn rfc3339(at: Millis) -> String {
     format!("{time:.3}")
 }
 
+/// As HTTP has dates (RFC 9110 §5.6.7): `Tue, 24 Nov 2026 08:00:00 GMT`.
+#[must_use]
+pub fn http_date(at: Millis) -> String {
+    let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Reads an RFC 3339 time; `None` when it is none.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<Millis> {
@@ -69,6 +76,7 @@ mod tests {
     fn times_are_written_with_milliseconds_and_read_back() {
         assert_eq!(rfc3339(1_795_507_200_000), "2026-11-24T08:00:00.000Z");
         assert_eq!(rfc3339(1_795_507_200_007), "2026-11-24T08:00:00.007Z");
+        assert_eq!(http_date(1_795_507_200_007), "Tue, 24 Nov 2026 08:00:00 GMT");
         assert_eq!(parse_rfc3339("2026-11-24T09:00:00+01:00"), Some(1_795_507_200_000));
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(end_of_day("2026-11-23", "Europe/Paris"), parse_rfc3339("2026-11-24T00:00:00+01:00"));

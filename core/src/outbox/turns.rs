@@ -126,6 +126,7 @@ mod tests {
             },
             sending: Sending::default(),
             replaces: replaces.map(str::to_owned),
+            origin: None,
             files: Vec::new(),
         }
     }

@@ -9,11 +9,12 @@ mod public;
 mod reopening;
 mod row;
 mod status;
+mod telling;
 mod transition;
 
 pub use desk::{Desk, Filter, Listed, Patch};
 pub(crate) use external::INSERT as EXTERNAL;
-pub use external::{ExternalId, ExternalReference, NewExternal, Told};
+pub use external::{ExternalId, ExternalReference, NewExternal};
 pub(crate) use history::Notes;
 pub use history::{HistoryRow, record};
 pub use link::{LinkKind, RequestLink};
@@ -22,3 +23,4 @@ pub use public::{PublicFilter, PublicMove, PublicRequest, SHOWN as PUBLIC_SHOWN}
 pub(crate) use reopening::Reopened;
 pub use row::RequestRow;
 pub use status::Status;
+pub use telling::Told;

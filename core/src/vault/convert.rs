@@ -34,7 +34,7 @@ use Place as P;
 type Columns = &'static [(&'static str, Becomes)];
 
 /// Tables of which each row has a name that stays: what its values are bound to, and the columns.
-const VALUES: [(&str, &str, Columns); 16] = [
+const VALUES: [(&str, &str, Columns); 17] = [
     (
         "request",
         "id",

@@ -9,10 +9,14 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use voxea_core::base::settings::Section;
 
+use crate::http::cors;
 use crate::http::tls::{self, Tls};
 
 /// Where the API listens when nobody says.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// What each client may ask a minute when nobody says: no well-behaved program comes near it.
+const REQUESTS: u32 = 600_000;
 
 /// The REST API.
 #[derive(Debug, Clone)]
@@ -29,6 +33,10 @@ pub(crate) struct ApiSettings {
     pub(crate) stop: Duration,
     /// Clients connected at once.
     pub(crate) connections: usize,
+    /// Calls that each client may make a minute.
+    pub(crate) requests_per_minute: u32,
+    /// Origins whose pages may read answers.
+    pub(crate) cors_origins: Vec<String>,
 }
 
 impl ApiSettings {
@@ -42,6 +50,8 @@ impl ApiSettings {
                 metrics_listen: None,
                 stop: Duration::from_secs(10),
                 connections: 1024,
+                requests_per_minute: REQUESTS,
+                cors_origins: Vec::new(),
             };
         };
         let listen = section.parsed("listen", "127.0.0.1:8080").unwrap_or(LISTEN);
@@ -63,7 +73,16 @@ impl ApiSettings {
         }
         let stop = section.int_or("stop_seconds", 10, 1..=600);
         let connections = section.int_or("connections", 1024, 16..=60_000);
+        let requests = section.int_or("requests_per_minute", i64::from(REQUESTS), 60..=60_000_000);
+        let cors_origins = section.strings("cors_origins").unwrap_or_default();
+        for origin in &cors_origins {
+            if let Some(fault) = cors::fault(origin) {
+                section.problem("cors_origins", format!("{origin}: {fault}"));
+            }
+        }
         Self {
+            requests_per_minute: u32::try_from(requests).unwrap_or(REQUESTS),
+            cors_origins,
             listen,
             tls,
             behind_proxy,

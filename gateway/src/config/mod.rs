@@ -7,6 +7,7 @@ pub(crate) mod find;
 mod ground;
 mod login;
 mod names;
+mod open311;
 mod overlay;
 mod ports;
 mod s3;
@@ -29,6 +30,7 @@ use voxea_core::base::settings::{Place, Problem, Problems, Section, Written, par
 use voxea_core::base::time::Millis;
 use voxea_core::contact::AutomaticTexts;
 
+use crate::http::compat::open311::settings::Open311;
 use crate::trust::Trust;
 use find::{FindError, Found};
 pub(crate) use ground::Ground;
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) store: store::StoreSettings,
     /// The REST API.
     pub(crate) api: api::ApiSettings,
+    /// What citizens report by Open311.
+    pub(crate) open311: Open311,
     /// How long an agent stays logged in.
     pub(crate) sessions: Lifetime,
     /// Whose word is taken for who somebody is.
@@ -172,6 +176,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
     store.stand(root, section.as_ref(), ground);
     drop(section);
     let api = api::ApiSettings::read(root.sub("api").as_ref());
+    let open311 = open311::read(root.sub("open311").as_ref());
     let sessions = login::read(root.sub("login").as_ref());
     let trust = trust::read(root);
     let feed_keep = feed::read(root.sub("feed").as_ref());
@@ -210,6 +215,7 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         organisation,
         store,
         api,
+        open311,
         sessions,
         trust,
         feed_keep,

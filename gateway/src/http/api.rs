@@ -5,7 +5,9 @@ use std::sync::Arc;
 use voxea_core::Core;
 use voxea_core::base::account::{Account, Kind as AccountKind};
 
+use super::compat::open311::settings::Open311;
 use super::encoded::Encoded;
+use super::quota::Quota;
 use super::stream::Hub;
 use super::throttle::Throttle;
 use crate::out::Guard;
@@ -26,6 +28,12 @@ pub(crate) struct Settings {
     pub(crate) streams: usize,
     /// Where webhooks may not lead.
     pub(crate) guard: Guard,
+    /// Calls that each client may make a minute.
+    pub(crate) requests_per_minute: u32,
+    /// Origins whose pages may read answers, as browsers write them.
+    pub(crate) cors_origins: Vec<String>,
+    /// Of Open311.
+    pub(crate) open311: Open311,
 }
 
 /// The account by which persons and forms bring contacts in.
@@ -45,6 +53,7 @@ struct Shared {
     health: Health,
     metrics: Metrics,
     throttle: Throttle,
+    quota: Quota,
     entrance: Throttle,
     trust: Trust,
     encoded: Encoded,
@@ -56,6 +65,7 @@ impl Api {
     pub(crate) fn new(core: Core, epoch: i64, settings: Settings, health: Health, metrics: Metrics, trust: Trust) -> Self {
         Self(Arc::new(Shared {
             hub: Hub::new(core.feed.clone(), settings.streams),
+            quota: Quota::new(settings.requests_per_minute),
             core,
             epoch,
             settings,
@@ -96,6 +106,11 @@ impl Api {
     /// The counts of wrong tokens.
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    /// What each client may still ask.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.0.quota
     }
 
     /// The identity providers.

@@ -14,6 +14,7 @@ use voxea_core::base::grant::Operation;
 use super::api::Api;
 use super::identify::identify;
 use super::problem::{Kind, Problem};
+use super::quota;
 use super::reads::Slot;
 
 /// The address of the peer on the socket, put into each request by the server.
@@ -140,6 +141,7 @@ impl<S: Scope> FromRequestParts<Api> for Caller<S> {
                 }
             });
         };
+        api.quota().take(&actor, parts.extensions.get::<quota::Slot>(), Instant::now())?;
         if !S::granted(&actor) {
             return Err(Problem::new(
                 Kind::FORBIDDEN,

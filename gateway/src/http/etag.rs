@@ -8,6 +8,7 @@ use serde::Serialize;
 use voxea_core::base::error::CoreError;
 use voxea_core::catalogue::Expected;
 
+use super::compressed::unpacked;
 use super::problem::{Kind, Problem};
 
 /// The entity tag of a version: `"7"`.
@@ -47,7 +48,7 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Match, Problem> {
                 ));
             };
             if opaque.len() == tag.len()
-                && let Ok(version) = inner.parse()
+                && let Ok(version) = unpacked(inner).parse()
             {
                 versions.push(version);
             }
@@ -120,7 +121,7 @@ pub(crate) fn unless_known<T: Serialize>(headers: &HeaderMap, tag: &str, content
         let text = value.to_str().unwrap_or_default();
         text.split(',')
             .map(str::trim)
-            .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+            .any(|one| one == "*" || same(one.strip_prefix("W/").unwrap_or(one), tag))
     });
     let about = [
         (ETAG, HeaderValue::from_str(tag).unwrap_or(HeaderValue::from_static("\"0\""))),
@@ -133,6 +134,16 @@ pub(crate) fn unless_known<T: Serialize>(headers: &HeaderMap, tag: &str, content
     } else {
         (about, Json(content())).into_response()
     }
+}
+
+/// Whether two tags are of one version, whatever it was packed in.
+fn same(one: &str, other: &str) -> bool {
+    let inner = |tag: &str| {
+        tag.strip_prefix('"')
+            .and_then(|tag| tag.strip_suffix('"'))
+            .map(|tag| unpacked(tag).to_owned())
+    };
+    inner(one).is_some() && inner(one) == inner(other)
 }
 
 #[cfg(test)]
@@ -151,6 +162,8 @@ mod tests {
         assert_eq!(read("\"7\", \"8\""), Ok(Match::Versions(vec![7, 8])));
         assert_eq!(read("W/\"7\""), Ok(Match::Versions(vec![])));
         assert_eq!(read("\"other\""), Ok(Match::Versions(vec![])));
+        assert_eq!(read("\"7-gzip\", \"8-zstd\""), Ok(Match::Versions(vec![7, 8])));
+        assert!(same("\"7\"", "\"7-zstd\"") && !same("\"7\"", "\"8-zstd\"") && !same("7", "7"));
         assert_eq!(read("*"), Ok(Match::Any));
         assert_eq!(read("7"), Err(400));
         assert_eq!(if_match(&HeaderMap::new()).map_err(|problem| problem.status().as_u16()), Err(428));

@@ -12,9 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
 
 use super::api::Api;
+use super::call_id::{self, CallId};
 use super::problem::{Kind, Problem};
+use super::quota;
 
 /// Time until the headers of an answer; its body may take longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -22,8 +25,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 const NOWHERE: &str = "none";
 
 /// The outermost layer.
-pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let call = CallId::of(request.headers());
+    let standing = quota::Slot::default();
+    request.extensions_mut().insert(standing.clone());
     let method = known(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(NOWHERE, MatchedPath::as_str);
@@ -36,15 +42,24 @@ pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         next.run(request).await
     };
     // A handler that is dropped half-way has committed or has not: doors work in one transaction.
-    let answer = tokio::time::timeout(LIMIT, AssertUnwindSafe(work).catch_unwind()).await;
-    let mut response = match answer {
-        Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place").into_response(),
-        Err(_) => Problem::new(Kind::UNAVAILABLE, "the answer took too long")
-            .retry_after(5)
-            .into_response(),
+    let limited = async {
+        match tokio::time::timeout(LIMIT, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_panic)) => Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place").into_response(),
+            Err(_) => Problem::new(Kind::UNAVAILABLE, "the answer took too long")
+                .retry_after(5)
+                .into_response(),
+        }
     };
+    let span = tracing::info_span!("call", id = call.as_str());
+    let mut response = call.within(limited).instrument(span.clone()).await;
+    standing.tell(response.headers_mut());
+    response.headers_mut().insert(call_id::HEADER, call.value());
     harden(response.headers_mut(), api.settings().tls);
+    span.in_scope(|| {
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(method, route, status = response.status().as_u16(), milliseconds, "called");
+    });
     api.metrics().called(method, route, response.status().as_u16(), started.elapsed());
     response
 }

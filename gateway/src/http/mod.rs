@@ -1,9 +1,15 @@
 //! The REST API: one door call a handler, refusals as problem details, routes and OpenAPI document from one list.
 
+mod accept;
 mod api;
 pub(crate) mod auth;
 mod call;
+mod call_id;
+pub(crate) mod compat;
+mod compressed;
+pub(crate) mod cors;
 mod cursor;
+mod deprecated;
 mod download;
 mod encoded;
 mod etag;
@@ -21,6 +27,7 @@ mod places;
 mod preview;
 mod problem;
 mod query;
+mod quota;
 mod range;
 mod reads;
 mod router;
@@ -30,6 +37,7 @@ mod stream;
 mod throttle;
 pub(crate) mod tls;
 mod v1;
+mod xml;
 
 #[cfg(test)]
 mod tests;

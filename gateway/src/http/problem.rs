@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use voxea_core::base::error::CoreError;
 use voxea_core::contact::IntakeError;
 
+use super::call_id;
+
 /// One kind of refusal: the end of its `type` URI, its status, its title.
 ///
 /// The set is closed, so that a client can switch on `type` (RFC 9457 §3.1.1).
@@ -20,6 +22,9 @@ pub(crate) struct Kind {
 macro_rules! kinds {
     ($($name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
         impl Kind {
+            /// Every kind.
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
             $(#[doc = $title] pub(crate) const $name: Self = Self { slug: $slug, status: StatusCode::$status, title: $title };)*
         }
     };
@@ -48,6 +53,7 @@ kinds! {
     KEY_REUSED = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key came with another body before";
     PRECONDITION = "precondition-required", PRECONDITION_REQUIRED, "If-Match is needed";
     THROTTLED = "throttled", TOO_MANY_REQUESTS, "Too many failed attempts";
+    RATE = "rate-limited", TOO_MANY_REQUESTS, "The key makes too many calls";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "Not possible at this moment";
 }
@@ -86,9 +92,26 @@ impl Problem {
         Self::new(Kind::INVALID, detail).with("errors", json!([{ "pointer": pointer, "detail": detail }]))
     }
 
+    /// The content is well-formed but a variable of the path or a parameter of the query is not acceptable.
+    pub(crate) fn invalid_parameter(name: &str, detail: &str) -> Self {
+        Self::new(Kind::INVALID, format!("`{name}` {detail}")).with("errors", json!([{ "parameter": name, "detail": detail }]))
+    }
+
+    /// The parameters of the query are not acceptable together.
+    pub(crate) fn invalid_parameters(names: &[&str], detail: &str) -> Self {
+        let errors: Vec<Value> = names.iter().map(|name| json!({"parameter": name, "detail": detail})).collect();
+        Self::new(Kind::INVALID, detail).with("errors", errors.into())
+    }
+
     /// There is no such thing, or the caller may not know that there is.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(Kind::NOT_FOUND, format!("there is no {what} with this id"))
+    }
+
+    /// Says that the member at `pointer` (RFC 6901) is what is not acceptable.
+    fn at(self, pointer: &str) -> Self {
+        let detail = self.0.detail.clone();
+        self.with("errors", json!([{ "pointer": pointer, "detail": detail }]))
     }
 
     /// Adds an extension member.
@@ -108,6 +131,21 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.0.kind == kind
+    }
+
+    /// What happened.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// The headers that it adds.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
     /// The status that the client sees.
     pub(crate) const fn status(&self) -> StatusCode {
         self.0.kind.status
@@ -121,6 +159,9 @@ impl Problem {
         body.insert("title".into(), parts.kind.title.into());
         body.insert("status".into(), parts.kind.status.as_u16().into());
         body.insert("detail".into(), parts.detail.into());
+        if let Some(instance) = call_id::instance() {
+            body.insert("instance".into(), instance.into());
+        }
         body.append(&mut parts.members);
         Value::Object(body)
     }
@@ -129,6 +170,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = self.status();
+        debug_assert!(
+            status != StatusCode::UNPROCESSABLE_ENTITY || self.0.members.contains_key("errors"),
+            "a 422 says where: {}",
+            self.0.kind.slug
+        );
         let mut headers = std::mem::take(&mut self.0.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -162,7 +208,7 @@ impl From<CoreError> for Problem {
                 if let Ok(Value::Object(members)) = serde_json::to_value(super::preview::Preview::from(*preview)) {
                     problem.0.members = members;
                 }
-                problem
+                problem.at("/text")
             }
             CoreError::FeedAhead { epoch, .. } => Self::new(
                 Kind::FEED_EPOCH,
@@ -202,7 +248,7 @@ impl From<CoreError> for Problem {
 impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         match error {
-            IntakeError::Invalid(detail) => Self::new(Kind::INVALID, detail),
+            IntakeError::Invalid(detail) => Self::invalid("", &detail),
             IntakeError::Fenced | IntakeError::Unavailable(_) => {
                 tracing::warn!(error = %error, "a contact could not be taken in");
                 Self::new(Kind::UNAVAILABLE, "the contact could not be stored; send it again").retry_after(5)
@@ -231,6 +277,21 @@ mod tests {
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
         assert_eq!(response.headers()["retry-after"], "60");
+    }
+
+    #[test]
+    fn every_kind_is_told_of_in_the_docs_and_no_other() {
+        let page = include_str!("../../../docs/problems.md");
+        let told: Vec<&str> = page.lines().filter(|line| line.starts_with("| `urn:voxea:problem:")).collect();
+        for kind in Kind::ALL {
+            let line = format!("| `urn:voxea:problem:{}` | {} | {} |", kind.slug, kind.status.as_u16(), kind.title);
+            assert_eq!(
+                told.iter().filter(|told| told.starts_with(&line)).count(),
+                1,
+                "docs/problems.md has no line {line}"
+            );
+        }
+        assert_eq!(told.len(), Kind::ALL.len(), "docs/problems.md has a line too many");
     }
 
     #[test]

@@ -114,6 +114,9 @@ impl Daemon {
             purpose_required: config.audit.purpose_required,
             streams: config.api.connections.saturating_sub(KEPT).max(config.api.connections / 2),
             guard: config.webhooks.guard.clone(),
+            requests_per_minute: config.api.requests_per_minute,
+            cors_origins: config.api.cors_origins.clone(),
+            open311: config.open311.clone(),
         };
         let (listener, address) = listen(config.api.listen).await?;
         if let Some(wanted) = config.api.metrics_listen {

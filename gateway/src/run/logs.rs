@@ -41,7 +41,8 @@ pub(crate) fn start() {
         layer
             .json()
             .flatten_event(true)
-            .with_current_span(false)
+            // The call at work, and no more of it than its id.
+            .with_current_span(true)
             .with_span_list(false)
             .boxed()
     };

@@ -95,6 +95,15 @@ impl Rest {
     /// When there is no answer, whatever its status.
     pub async fn call_with(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Answered> {
         let body = body.map(Value::to_string).unwrap_or_default();
+        let body = (!body.is_empty()).then_some(("application/json", body.as_str()));
+        self.send(method, target, headers, body).await
+    }
+
+    /// The same, with a body of any type: its media type and its text.
+    ///
+    /// # Errors
+    /// When there is no answer, whatever its status.
+    pub async fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<(&str, &str)>) -> Result<Answered> {
         let mut request = format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n",
             self.address, self.key
@@ -102,11 +111,11 @@ impl Rest {
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
-        if !body.is_empty() {
-            request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        if let Some((media_type, body)) = body {
+            request += &format!("Content-Type: {media_type}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        } else {
+            request += "\r\n";
         }
-        request += "\r\n";
-        request += &body;
         timeout(PATIENCE, self.exchange(&request))
             .await
             .with_context(|| format!("{method} {target}"))?

@@ -64,7 +64,7 @@ impl Asked {
         let latest = match once(pairs, "mode")? {
             None | Some("all") => false,
             Some("latest") => true,
-            Some(_) => return Err(Problem::new(Kind::INVALID, "`mode` must be all or latest")),
+            Some(_) => return Err(Problem::invalid_parameter("mode", "must be all or latest")),
         };
         Ok(Self {
             after,
@@ -124,7 +124,7 @@ fn list<'a>(pairs: &'a [(String, String)], name: &str) -> Result<Vec<&'a str>, P
     let values = pairs.iter().filter(|(key, _)| key == name);
     let values: Vec<&str> = values.flat_map(|(_, value)| value.split(',')).take(MOST + 1).collect();
     if values.len() > MOST {
-        return Err(Problem::new(Kind::INVALID, format!("`{name}` may name {MOST} at most")));
+        return Err(Problem::invalid_parameter(name, &format!("may name {MOST} at most")));
     }
     Ok(values)
 }
@@ -135,10 +135,8 @@ fn kinds(named: &[&str]) -> Result<Option<Vec<EventKind>>, Problem> {
         let more = Selection::kinds_named(pattern).map_err(|_| {
             let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
             let known = known.join(", fr.voxea.");
-            Problem::new(
-                Kind::INVALID,
-                format!("`type` must be of fr.voxea.{known}; or a beginning, as fr.voxea.request.*"),
-            )
+            let detail = format!("must be of fr.voxea.{known}; or a beginning, as fr.voxea.request.*");
+            Problem::invalid_parameter("type", &detail)
         })?;
         kinds.extend(more.into_iter().filter(|kind| !kinds.contains(kind)).collect::<Vec<_>>());
     }
@@ -152,7 +150,7 @@ fn kinds(named: &[&str]) -> Result<Option<Vec<EventKind>>, Problem> {
 pub(crate) async fn themes(api: &Api, named: &[&str]) -> Result<Option<ThemeFilter>, Problem> {
     let (catalogue, mut filter) = (&api.core().catalogue, ThemeFilter::default());
     if named.len() > MOST {
-        return Err(Problem::new(Kind::INVALID, format!("`theme` may name {MOST} at most")));
+        return Err(Problem::invalid_parameter("theme", &format!("may name {MOST} at most")));
     }
     for &code in named {
         if code == UNTHEMED {
@@ -162,7 +160,7 @@ pub(crate) async fn themes(api: &Api, named: &[&str]) -> Result<Option<ThemeFilt
         } else {
             // A slip of the pen would else be a list in which nothing ever is.
             let detail = format!("there is no theme {code:?}; /v1/themes lists them, and {UNTHEMED} stands for requests without one");
-            return Err(Problem::new(Kind::INVALID, detail));
+            return Err(Problem::invalid_parameters(&["theme"], &detail));
         }
     }
     Ok((!named.is_empty()).then_some(filter))

@@ -73,6 +73,7 @@ async fn a_contact_becomes_a_request_that_lists_show_and_the_feed_tells() {
             "assignee",
             "channel",
             "citizen",
+            "external",
             "fields",
             "from",
             "from_name",

@@ -20,6 +20,9 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/v1/requests"),
         ("get", "/v1/requests/{id}"),
         ("patch", "/v1/requests/{id}"),
+        ("get", "/v1/requests/by-external/{system}/{id}"),
+        ("put", "/v1/requests/by-external/{system}/{id}"),
+        ("put", "/v1/requests/{id}/external/{system}"),
         ("get", "/v1/requests/{id}/interactions"),
         ("post", "/v1/requests/{id}/replies"),
         ("get", "/v1/replies/{id}"),
@@ -107,6 +110,7 @@ async fn the_document_names_every_call_and_its_refusals() {
         ("get", "/livez"),
         ("get", "/readyz"),
         ("get", "/openapi.json"),
+        ("get", "/schemas/voxea-1.xsd"),
     ];
     let mut documented = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -182,7 +186,11 @@ async fn an_array_is_never_taken_for_an_object() {
     ] {
         let refused = town.call(method, path, &[("if-match", "*"), JSON], body).await;
         refused.is_problem(422, "invalid");
-        assert_eq!(refused.json()["errors"][0]["pointer"].as_str(), pointer, "{path} {body}");
+        assert_eq!(
+            refused.json()["errors"][0]["pointer"].as_str(),
+            Some(pointer.unwrap_or_default()),
+            "{path} {body}"
+        );
         assert!(!refused.json()["detail"].as_str().unwrap().contains("struct"), "{}", refused.json());
     }
     assert_eq!(town.get(&path).await.json(), made);

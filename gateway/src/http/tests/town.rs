@@ -17,6 +17,7 @@ use voxea_core::base::stop::Stop;
 use voxea_core::vault::{MasterKeys, new_line};
 use voxea_core::{Core, CoreConfig};
 
+use crate::http::compat::open311::settings::Open311;
 use crate::http::{Api, Settings, account};
 use crate::out::Guard;
 use crate::run::health::Health;
@@ -42,6 +43,11 @@ impl Got {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
+    /// A header; empty when there is none.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     /// A problem of this status and kind, with the headers that every answer has.
     #[track_caller]
     pub(super) fn is_problem(&self, status: u16, slug: &str) {
@@ -63,21 +69,26 @@ fn contract(scopes: &[&str]) -> Contract {
 
 impl Town {
     pub(super) async fn new() -> Self {
-        Self::with(false, None).await
+        Self::with(|_| (), None).await
+    }
+
+    /// One with other settings.
+    pub(super) async fn settled(settle: impl FnOnce(&mut Settings)) -> Self {
+        Self::with(settle, None).await
     }
 
     /// One whose database is encrypted.
     pub(super) async fn sealed() -> Self {
         let keys = MasterKeys::parse(&new_line().unwrap()).unwrap();
-        Self::with(false, Some(keys)).await
+        Self::with(|_| (), Some(keys)).await
     }
 
     /// One that gives sound and raw artefacts to nobody who says no purpose.
     pub(super) async fn strict() -> Self {
-        Self::with(true, None).await
+        Self::with(|settings| settings.purpose_required = true, None).await
     }
 
-    async fn with(purpose_required: bool, master_keys: Option<MasterKeys>) -> Self {
+    async fn with(settle: impl FnOnce(&mut Settings), master_keys: Option<MasterKeys>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let core = Core::open(CoreConfig {
             master_keys,
@@ -89,20 +100,18 @@ impl Town {
         let epoch = core.intake.register(&account()).await.unwrap();
         let health = Health::default();
         health.listening();
-        let api = Api::new(
-            core.clone(),
-            epoch,
-            Settings {
-                behind_proxy: false,
-                tls: false,
-                purpose_required,
-                streams: 4,
-                guard: Guard::new(vec!["127.0.0.0/8".parse().unwrap()]),
-            },
-            health,
-            Metrics::new(),
-            Trust::default(),
-        );
+        let mut settings = Settings {
+            behind_proxy: false,
+            tls: false,
+            purpose_required: false,
+            streams: 4,
+            guard: Guard::new(vec!["127.0.0.0/8".parse().unwrap()]),
+            requests_per_minute: 600_000,
+            cors_origins: Vec::new(),
+            open311: Open311::default(),
+        };
+        settle(&mut settings);
+        let api = Api::new(core.clone(), epoch, settings, health, Metrics::new(), Trust::default());
         tokio::spawn(api.hub().clone().follow(Stop::new()));
         let router = crate::http::router(api);
         Self {
@@ -116,6 +125,9 @@ impl Town {
     /// Sends a call as a client of HTTP/1.1 does, with a Host.
     pub(super) async fn send(&self, mut request: Request<Body>) -> Got {
         request.headers_mut().insert(HOST, HeaderValue::from_static("voxea"));
+        // One for all, so that two refusals are the same when they say the same.
+        let id = HeaderValue::from_static("town");
+        request.headers_mut().entry("x-request-id").or_insert(id);
         self.send_raw(request).await
     }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::citizen::{CitizenStatus, Filter};
@@ -63,7 +64,7 @@ pub(super) fn status(text: Option<&str>) -> Result<CitizenStatus, Problem> {
         return Ok(CitizenStatus::Active);
     };
     text.parse()
-        .map_err(|_| Problem::new(Kind::INVALID, format!("`status` must be one of {}", statuses().join(", "))))
+        .map_err(|_| Problem::invalid_parameter("status", &format!("must be one of {}", statuses().join(", "))))
 }
 
 fn statuses() -> Vec<&'static str> {
@@ -115,7 +116,7 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let key = idempotency::key(&headers)?;
     // To the end, also when the client does not wait for it: a key that was claimed must get its answer.
-    let work = tokio::spawn(async move { make(&api, &caller, key, body).await });
+    let work = tokio::spawn(async move { make(&api, &caller, key, body).await }.in_current_span());
     work.await.unwrap_or_else(|error| {
         tracing::error!(panicked = error.is_panic(), "making a citizen did not end");
         Err(Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place"))

@@ -125,7 +125,7 @@ pub(super) async fn list(
     let state = match asked.state.as_deref() {
         None => None,
         Some(name) => {
-            Some(State_::named(name).ok_or_else(|| Problem::new(Kind::INVALID, "`state` must be one of pending, delivered, failed"))?)
+            Some(State_::named(name).ok_or_else(|| Problem::invalid_parameter("state", "must be one of pending, delivered, failed"))?)
         }
     };
     let after = asked.after.as_deref().map(before).transpose()?;

@@ -5,7 +5,7 @@ use axum::http::header::{IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use voxea_core::artefact::Blobs;
@@ -15,9 +15,9 @@ use voxea_core::base::error::CoreError;
 use voxea_core::base::failpoint;
 use voxea_core::base::grant::Operation;
 use voxea_core::base::percent;
-use voxea_core::base::time::{self, rfc3339};
+use voxea_core::base::time;
 use voxea_core::contact::{Dedup, Outcome};
-use voxea_core::request::{ExternalId, ExternalReference, NewExternal, Patch, RequestRow};
+use voxea_core::request::{ExternalId, NewExternal, Patch, RequestRow};
 
 use super::intake::{self, By, Taken};
 use super::requests::{Request, channel_schema};
@@ -29,31 +29,6 @@ use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::reads::Named;
 use crate::http::shape::{self, shape};
-
-/// By what another system knows a request.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct External {
-    /// The code of the system.
-    #[schema(example = "ged-voirie")]
-    system: String,
-    /// The request's id there.
-    id: String,
-    /// Where it stands there, in that system's own word; null while it said nothing.
-    status: Option<String>,
-    /// When that was said.
-    updated_at: String,
-}
-
-impl From<ExternalReference> for External {
-    fn from(reference: ExternalReference) -> Self {
-        Self {
-            system: reference.system,
-            id: reference.external_id,
-            status: reference.status,
-            updated_at: rfc3339(reference.updated_at),
-        }
-    }
-}
 
 /// A request as another system has it.
 #[derive(Debug, Deserialize, ToSchema)]

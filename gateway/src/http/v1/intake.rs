@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 use voxea_core::base::account::Channel;
 use voxea_core::base::actor::Actor;
@@ -13,13 +13,13 @@ use voxea_core::base::failpoint;
 use voxea_core::base::grant::Operation;
 use voxea_core::base::time::{self, Millis};
 use voxea_core::catalogue::schema;
-use voxea_core::contact::{Contact, Dedup, RAW_INLINE_BYTES, Raw};
+use voxea_core::contact::{Accepted, Contact, Dedup, RAW_INLINE_BYTES, Raw};
 use voxea_rules::phone;
 
 use super::requests::Request;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Intake};
-use crate::http::extract::Body;
+use crate::http::extract::{Body, Content, Rooted};
 use crate::http::idempotency::{self, Claim};
 use crate::http::openapi::{Keyed, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
@@ -33,35 +33,36 @@ const MEMBER: usize = 500;
 /// A clock may be this far ahead of ours.
 const AHEAD: Millis = 5 * 60 * 1000;
 
-/// What the artefact of such a contact is.
-const MEDIA_TYPE: &str = "application/json";
-
 /// A contact as a person noted it or a form sent it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Taken {
+pub(crate) struct Taken {
     /// The citizen's number or address, if there is one.
     #[schema(example = "+33612345678")]
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     /// The citizen's name.
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What it is about.
-    subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// What the citizen said or wrote.
-    text: String,
+    pub(crate) text: String,
     /// When, RFC 3339; now when left out.
     #[schema(example = "2026-11-24T08:00:00Z")]
-    occurred_at: Option<String>,
+    pub(crate) occurred_at: Option<String>,
     /// The theme's code.
-    theme: Option<String>,
+    pub(crate) theme: Option<String>,
     /// What the form asks beyond these, by the theme's JSON Schema: its `fields`. Kept on the request.
     #[schema(value_type = Option<Object>)]
-    fields: Option<Value>,
+    pub(crate) fields: Option<Value>,
+}
+
+impl Rooted for Taken {
+    const ROOT: &str = "contact";
 }
 
 impl Taken {
     /// The contact, or the first member that is not acceptable.
-    fn contact(self, channel: Channel, by: By, body: Bytes, now: Millis) -> Result<Contact, Problem> {
+    pub(crate) fn contact(self, channel: Channel, by: By, raw: Raw, now: Millis) -> Result<Contact, Problem> {
         bounded("/text", Some(&self.text), TEXT)?;
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("/text", "must hold what the citizen said or wrote"));
@@ -91,10 +92,7 @@ impl Taken {
         contact.subject = self.subject;
         contact.text = Some(self.text);
         contact.occurred_at = occurred_at;
-        contact.raw = Some(Raw::Inline {
-            media_type: MEDIA_TYPE,
-            bytes: body,
-        });
+        contact.raw = Some(raw);
         contact.theme = self.theme;
         contact.fields = self.fields.map(|fields| fields.to_string());
         Ok(contact)
@@ -102,15 +100,15 @@ impl Taken {
 }
 
 /// Who brings a contact in, and how it would be known again.
-struct By {
-    actor: Actor,
-    epoch: i64,
-    dedup: Dedup,
+pub(crate) struct By {
+    pub(crate) actor: Actor,
+    pub(crate) epoch: i64,
+    pub(crate) dedup: Dedup,
 }
 
 /// E.164 where it can be; a mail address and whatever else stay as they are, but for the brackets in which a mail program's
 /// header has an address (RFC 5322 §3.4).
-fn address(text: &str) -> String {
+pub(super) fn address(text: &str) -> String {
     let text = text.trim();
     let bare = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
     let text = bare.map_or(text, str::trim);
@@ -155,11 +153,38 @@ fn fitting(fields: &Value, schema: Option<&Value>) -> Result<(), Problem> {
 /// Takes a contact in to the end, also when the client does not wait for it: an Idempotency-Key that was claimed must
 /// get its answer.
 async fn take(api: Api, caller: Caller<Intake>, channel: Channel, headers: HeaderMap, body: Body<Taken>) -> Result<Response, Problem> {
-    let work = tokio::spawn(async move { take_once(api, caller, channel, &headers, body).await });
+    let work = async move { take_once(api, caller, channel, &headers, body).await };
+    let work = tokio::spawn(work.in_current_span());
     work.await.unwrap_or_else(|error| {
         tracing::error!(panicked = error.is_panic(), "an intake did not end");
         Err(Problem::new(Kind::INTERNAL, "an internal error; the daemon's log names the place"))
     })
+}
+
+/// The artefact of a contact: what was sent, as it came.
+pub(super) fn raw<T>(body: &Body<T>) -> Raw {
+    Raw::Inline {
+        media_type: body.media_type,
+        bytes: body.bytes.clone(),
+    }
+}
+
+/// Whether somebody may bring this in by this channel: its theme is in use and theirs, and its fields are the theme's.
+pub(crate) async fn acceptable(api: &Api, actor: &Actor, channel: Channel, taken: &Taken) -> Result<(), Problem> {
+    let catalogue = api.core().catalogue.fresh().await?;
+    let theme = match &taken.theme {
+        Some(code) => Some(catalogue.offered("/theme", code)?),
+        None => None,
+    };
+    let reach = api.core().catalogue.reach(actor, Operation::Intake);
+    if !reach.covers(channel.as_str(), taken.theme.as_deref()) {
+        let detail = "the contract names other themes or channels; `GET /v1/themes` lists the themes";
+        return Err(Problem::invalid("/theme", detail));
+    }
+    match &taken.fields {
+        Some(fields) => fitting(fields, theme.and_then(|theme| theme.fields.as_ref())),
+        None => Ok(()),
+    }
 }
 
 /// Takes a contact in, once for each Idempotency-Key.
@@ -170,41 +195,30 @@ async fn take_once(
     headers: &HeaderMap,
     body: Body<Taken>,
 ) -> Result<Response, Problem> {
-    let catalogue = api.core().catalogue.fresh().await?;
-    let theme = match &body.value.theme {
-        Some(code) => Some(catalogue.offered("/theme", code)?),
-        None => None,
-    };
-    let reach = api.core().catalogue.reach(&caller.actor, Operation::Intake);
-    if !reach.covers(channel.as_str(), body.value.theme.as_deref()) {
-        let detail = "the contract names other themes or channels; `GET /v1/themes` lists the themes";
-        return Err(Problem::invalid("/theme", detail));
-    }
-    if let Some(fields) = &body.value.fields {
-        fitting(fields, theme.and_then(|theme| theme.fields.as_ref()))?;
-    }
+    acceptable(&api, &caller.actor, channel, &body.value).await?;
     let by = |dedup| By {
         actor: caller.actor.clone(),
         epoch: api.epoch(),
         dedup,
     };
     let Some(key) = idempotency::key(headers)? else {
-        let contact = body.value.contact(channel, by(Dedup::Never), body.bytes, time::now())?;
-        return Ok(idempotency::answer(StatusCode::CREATED, &text(&accept(&api, contact).await?)));
+        let contact = {
+            let raw = raw(&body);
+            body.value.contact(channel, by(Dedup::Never), raw, time::now())?
+        };
+        return Ok(idempotency::answer(StatusCode::CREATED, &text(&accept(&api, contact).await?.1)));
     };
     // What cannot be accepted is refused before the key is claimed, so that the mended body may use it.
-    let contact = body.value.contact(
-        channel,
-        by(Dedup::Key(format!("{}/{key}", caller.id))),
-        body.bytes.clone(),
-        time::now(),
-    )?;
+    let kept = raw(&body);
+    let contact = body
+        .value
+        .contact(channel, by(Dedup::Key(format!("{}/{key}", caller.id))), kept, time::now())?;
     let held = match idempotency::claim(&api, &caller.id, &key, channel.as_str(), &body.bytes).await? {
         Claim::Fresh(held) => held,
         Claim::Done(status, text) => return Ok(idempotency::answer(status, &text)),
     };
     match accept(&api, contact).await {
-        Ok(request) => {
+        Ok((_, request)) => {
             let text = text(&request);
             failpoint::hit("http.intake.before_remember");
             held.remember(StatusCode::CREATED, &text).await;
@@ -217,7 +231,8 @@ async fn take_once(
     }
 }
 
-async fn accept(api: &Api, mut contact: Contact) -> Result<Request, Problem> {
+/// Takes a contact in: what became of it, and its request.
+pub(crate) async fn accept(api: &Api, mut contact: Contact) -> Result<(Accepted, Request), Problem> {
     if let Some(Raw::Inline { media_type, bytes }) = &contact.raw
         && bytes.len() > RAW_INLINE_BYTES
     {
@@ -227,7 +242,7 @@ async fn accept(api: &Api, mut contact: Contact) -> Result<Request, Problem> {
     let accepted = api.core().intake.accept(contact).await?;
     // Whoever brings a contact in knows what became of it, whether or not they may read others.
     let row = api.core().desk.get(&Actor::System, &accepted.request_id).await?;
-    Ok(row.into())
+    Ok((accepted, row.into()))
 }
 
 fn text(request: &Request) -> String {
@@ -246,7 +261,7 @@ macro_rules! intakes {
             State(api): State<Api>,
             caller: Caller<Intake>,
             headers: HeaderMap,
-            body: Body<Taken>,
+            Content(body): Content<Taken>,
         ) -> Result<Response, Problem> {
             take(api, caller, Channel::$channel, headers, body).await
         }
@@ -263,6 +278,8 @@ intakes! {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn taken(json: &str) -> Result<Contact, u16> {
@@ -273,7 +290,15 @@ mod tests {
             dedup: Dedup::Never,
         };
         taken
-            .contact(Channel::Counter, by, Bytes::new(), 1_795_507_200_000)
+            .contact(
+                Channel::Counter,
+                by,
+                Raw::Inline {
+                    media_type: "application/json",
+                    bytes: Bytes::new(),
+                },
+                1_795_507_200_000,
+            )
             .map_err(|problem| problem.status().as_u16())
     }
 

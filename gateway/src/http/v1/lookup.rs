@@ -11,7 +11,7 @@ use crate::http::api::Api;
 use crate::http::auth::{Caller, ReadTown};
 use crate::http::extract::Params;
 use crate::http::openapi::{Keyed, Problem as ProblemBody};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::shape::{Shaped, shape};
 
 /// Exactly one address.
@@ -66,14 +66,15 @@ pub(super) async fn lookup(
         (Some(raw), None, None) => (PointKind::Phone, raw),
         (None, Some(raw), None) => (PointKind::Email, raw),
         (None, None, Some(raw)) => (PointKind::Postal, raw),
-        _ => return Err(Problem::new(Kind::INVALID, "ask for exactly one of `phone`, `email` and `postal`")),
+        _ => {
+            return Err(Problem::invalid_parameters(
+                &["phone", "email", "postal"],
+                "ask for exactly one of `phone`, `email` and `postal`",
+            ));
+        }
     };
-    let address = citizen::Address::read(kind, raw).ok_or_else(|| {
-        Problem::new(
-            Kind::INVALID,
-            format!("`{kind}` cannot be somebody's: it is empty, withheld or no such address"),
-        )
-    })?;
+    let address = citizen::Address::read(kind, raw)
+        .ok_or_else(|| Problem::invalid_parameter(&kind.to_string(), "cannot be somebody's: it is empty, withheld or no such address"))?;
     let found = api.core().citizens.lookup(&caller.actor, &address, status).await?;
     let found = CitizensFound {
         items: found.citizens.into_iter().map(Citizen::from).collect(),

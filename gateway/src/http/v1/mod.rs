@@ -14,9 +14,10 @@ mod contact_points;
 mod control;
 mod deliveries;
 mod enclosures;
+mod external;
 mod health;
 mod history;
-mod intake;
+pub(super) mod intake;
 mod interactions;
 mod jobs;
 mod lookup;
@@ -26,6 +27,7 @@ mod moves;
 mod oidc;
 mod opt_outs;
 mod recordings;
+mod references;
 mod replies;
 mod requests;
 mod roles;
@@ -44,12 +46,15 @@ use utoipa_axum::routes;
 use super::openapi::{self, Frame};
 use crate::http::api::Api;
 use crate::http::extract::LARGEST_REPLY;
+use crate::http::xml::schema;
 
 /// Every route, and its document.
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(requests::list))
         .routes(routes!(requests::get, requests::patch))
+        .routes(routes!(external::get, external::put))
+        .routes(routes!(external::tell))
         .routes(routes!(history::of_request))
         .routes(routes!(interactions::of_request))
         .routes(routes!(interactions::raw))
@@ -120,4 +125,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::document))
+        .routes(routes!(schema::published))
 }

@@ -15,7 +15,7 @@ use crate::http::auth::{Caller, ReadTown, ReplyTown};
 use crate::http::cursor;
 use crate::http::extract::{Body, Id, Params, limit};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 
 /// A channel that campaigns use.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -118,14 +118,14 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<ReadTown>, Param
         None => None,
         Some("sms") => Some(Channel::Sms),
         Some("email") => Some(Channel::Email),
-        Some(_) => return Err(Problem::new(Kind::INVALID, "`channel` must be one of sms, email")),
+        Some(_) => return Err(Problem::invalid_parameter("channel", "must be one of sms, email")),
     };
     let address = match asked.address.as_deref() {
         None => None,
         Some(text) => {
             let kind = if text.contains('@') { PointKind::Email } else { PointKind::Phone };
             let read = Address::read(kind, text);
-            Some(read.ok_or_else(|| Problem::new(Kind::INVALID, "`address` must be a telephone number or a mail address"))?)
+            Some(read.ok_or_else(|| Problem::invalid_parameter("address", "must be a telephone number or a mail address"))?)
         }
     };
     let filter = OptOutFilter {

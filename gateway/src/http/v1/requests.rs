@@ -13,13 +13,13 @@ use voxea_core::contact::Flag;
 use voxea_core::feed;
 use voxea_core::request::{Filter, Listed, Patch, RequestLink, RequestRow, Status};
 
-use super::external::External;
+use super::references::External;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply};
 use crate::http::cursor::Named;
 use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::shape::{Shaped, shape};
 use crate::http::{cursor, etag, stream};
 

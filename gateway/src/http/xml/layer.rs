@@ -59,8 +59,8 @@ impl Xml {
         let answers = OUT.iter().filter_map(|(method, route)| {
             let responses = tree["paths"][route][method.to_lowercase()]["responses"].as_object()?;
             let successes = responses.iter().filter(|(status, _)| status.starts_with('2'));
-            let name = successes.filter_map(|(_, response)| response["content"][JSON]["schema"]["$ref"].as_str()?.rsplit('/').next());
-            let name = name.last()?;
+            let mut names = successes.filter_map(|(_, response)| response["content"][JSON]["schema"]["$ref"].as_str()?.rsplit('/').next());
+            let name = names.next_back()?;
             let root = ROOTS.iter().find(|(_, schema)| *schema == name)?;
             Some((((*method).to_owned(), (*route).to_owned()), *root))
         });

@@ -66,7 +66,7 @@ pub(super) struct Answer {
     root: &'static str,
     item: Option<&'static str>,
     content: Value,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl Answer {
@@ -78,7 +78,7 @@ impl Answer {
             root,
             item: Some(item),
             content: Value::Array(items),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
         }
     }
 
@@ -122,7 +122,7 @@ impl IntoResponse for Answer {
             }
         };
         let mut response = (self.status, [(CONTENT_TYPE, HeaderValue::from_static(media))], text).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         response
     }
 }
@@ -161,7 +161,7 @@ fn content_of(value: &Value, out: &mut String) {
 pub(super) struct Failure {
     status: StatusCode,
     description: String,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl Failure {
@@ -169,7 +169,7 @@ impl Failure {
         Self {
             status,
             description: description.into(),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
         }
     }
 
@@ -192,7 +192,7 @@ impl From<Problem> for Failure {
         Self {
             status,
             description: problem.detail().to_owned(),
-            headers: problem.headers().clone(),
+            headers: Box::new(problem.headers().clone()),
         }
     }
 }
