@@ -67,7 +67,7 @@ mod tests {
         }
         assert_eq!(waits[..8], [5, 30, 120, 600, 1800, 3600, 7200, 14_400]);
         assert_eq!(now, begun + LIFE, "the last attempt is made at the end");
-        assert_eq!(attempts, 11);
+        assert_eq!(attempts, 12);
     }
 
     #[test]
