@@ -4,7 +4,9 @@
 //! costs as much as a statement.
 
 use std::ops::{Deref, DerefMut};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
@@ -14,12 +16,17 @@ use tokio::time;
 
 use crate::base::error::{CoreError, Result};
 
+/// How many patiences a caller waits at most while others are served.
+const PATIENCES: usize = 6;
+
 /// The connection that every writer of this node queues for, first come, first served.
 #[derive(Debug, Clone)]
 pub struct Writer {
     options: Arc<SqliteConnectOptions>,
     patience: Duration,
     slot: Arc<Mutex<Slot>>,
+    /// How many have had their turn.
+    turns: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -40,7 +47,8 @@ pub struct Writing {
 }
 
 impl Writer {
-    /// Opens it. A caller waits for its turn for at most `patience`.
+    /// Opens it. A caller waits for its turn for as long as no one write takes more than `patience`, and [`PATIENCES`] of them
+    /// at most.
     ///
     /// # Errors
     /// The database's.
@@ -55,6 +63,7 @@ impl Writer {
             options: Arc::new(options),
             patience,
             slot: Arc::new(Mutex::new(slot)),
+            turns: Arc::default(),
         })
     }
 
@@ -75,8 +84,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::begin`].
     pub(super) async fn wait(&self) -> Result<Writing> {
-        let slot = time::timeout(self.patience, Arc::clone(&self.slot).lock_owned()).await;
-        let slot = slot.map_err(|_| CoreError::Unavailable("another write takes too long".to_owned()))?;
+        let slot = self.turn().await?;
         if slot.closed {
             return Err(CoreError::Unavailable("the database is closed".to_owned()));
         }
@@ -90,6 +98,25 @@ impl Writer {
         }
         writing.slot.roll_back().await;
         Ok(writing)
+    }
+
+    /// This caller's turn. Each write waits for the disk: where that is busy with other things, a hundred short ones take longer
+    /// than one should, and the hundredth is told of a store that is away although it is only the last in the queue. So what
+    /// counts is whether the queue moves.
+    async fn turn(&self) -> Result<OwnedMutexGuard<Slot>> {
+        let mut lock = pin!(Arc::clone(&self.slot).lock_owned());
+        let mut turns = self.turns.load(Ordering::Relaxed);
+        for _ in 0..PATIENCES {
+            if let Ok(slot) = time::timeout(self.patience, lock.as_mut()).await {
+                self.turns.fetch_add(1, Ordering::Relaxed);
+                return Ok(slot);
+            }
+            let served = self.turns.load(Ordering::Relaxed);
+            if std::mem::replace(&mut turns, served) == served {
+                return Err(CoreError::Unavailable("another write takes too long".to_owned()));
+            }
+        }
+        Err(CoreError::Unavailable("too many writes wait for the disk".to_owned()))
     }
 
     /// Nobody writes after this. The log goes into the file, whose readers are gone by now.
@@ -150,5 +177,39 @@ impl Deref for Writing {
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.slot.connection
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn writer(folder: &std::path::Path) -> Writer {
+        let options = SqliteConnectOptions::new().filename(folder.join("a.db")).create_if_missing(true);
+        Writer::open(options, Duration::from_secs(1)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_short_writes_are_no_long_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(folder.path()).await;
+        let short = || async {
+            let writing = writer.begin().await?;
+            time::sleep(Duration::from_millis(400)).await;
+            writing.commit().await
+        };
+        let done = tokio::join!(short(), short(), short(), short(), short());
+        assert_eq!((done.0.is_ok(), done.4.is_ok()), (true, true), "{done:?}");
+    }
+
+    #[tokio::test]
+    async fn a_write_without_end_holds_up_nobody_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(folder.path()).await;
+        let _endless = writer.begin().await.unwrap();
+        let begun = time::Instant::now();
+        let words = writer.begin().await.unwrap_err().to_string();
+        assert!(words.contains("another write takes too long"), "{words}");
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 }
