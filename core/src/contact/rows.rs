@@ -12,12 +12,13 @@ use crate::base::id;
 use crate::base::time::Millis;
 use crate::citizen;
 use crate::request::EXTERNAL;
-use crate::store::on;
 use crate::store::{Column, Row, Rows, Script, SetSql, Tx, row};
 use crate::vault::{Place, Vault};
 
 /// A larger artefact goes in by a statement of its own: hexadecimal in JSON would copy it many times over.
 const RAW_IN_SET: usize = 4 * 1024;
+/// Bytes of larger artefacts in one of these statements.
+const RAW_AT_ONCE: u64 = 1024 * 1024;
 
 macro_rules! tables {
     ($($name:ident = $table:literal { $($column:literal: $kind:ident,)* })*) => {
@@ -260,16 +261,52 @@ impl<'v> Sets<'v> {
 impl Large<'_> {
     /// Inserts them, after the interactions that they belong to.
     pub(super) async fn insert(self, tx: &mut Tx) -> Result<()> {
-        for (interaction_id, raw) in self.raws {
-            let sql = "INSERT INTO raw (interaction_id, media_type, size, body) VALUES ($1, $2, $3, $4)";
+        let mut rest = self.raws.as_slice();
+        while let Some((first, others)) = rest.split_first() {
+            // The way to PostgreSQL costs more than a copy, the way to SQLite less.
+            let mut bytes = first.1.blob.size;
+            let together = others.iter().take_while(|(_, raw)| {
+                bytes += raw.blob.size;
+                bytes <= RAW_AT_ONCE && matches!(tx, Tx::Postgres(_))
+            });
+            let (some, after) = rest.split_at(1 + together.count());
+            self.insert_some(tx, some).await?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    async fn insert_some(&self, tx: &mut Tx, raws: &[(String, PreparedRaw)]) -> Result<()> {
+        let sealed = raws.iter().map(|(interaction_id, raw)| {
+            let bytes = raw.bytes.as_deref().unwrap_or_default();
+            self.vault.seal_bytes(Place::RawBody, interaction_id, bytes)
+        });
+        let bodies = sealed.collect::<Result<Vec<_>>>()?;
+        let row = |(interaction_id, raw): &'_ (String, PreparedRaw)| {
             let size = i64::try_from(raw.blob.size).unwrap_or(i64::MAX);
-            let bytes = raw.bytes.as_deref();
-            let body = bytes
-                .map(|bytes| self.vault.seal_bytes(Place::RawBody, &interaction_id, bytes))
-                .transpose()?;
-            on!(Tx, &mut *tx, db => sqlx::query(sql)
-                .bind(&interaction_id).bind(&raw.media_type).bind(size).bind(body.as_deref())
-                .execute(db).await.map(|_| ()))?;
+            (interaction_id.clone(), raw.media_type.clone(), size)
+        };
+        match tx {
+            Tx::Sqlite(db) => {
+                let sql = "INSERT INTO raw (interaction_id, media_type, size, body) VALUES ($1, $2, $3, $4)";
+                for ((id, media_type, size), body) in raws.iter().map(row).zip(&bodies) {
+                    let insert = sqlx::query(sql).bind(id).bind(media_type).bind(size).bind(body.as_ref());
+                    insert.execute(&mut **db).await?;
+                }
+            }
+            Tx::Postgres(db) => {
+                let sql = "INSERT INTO raw (interaction_id, media_type, size, body) \
+                           SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[])";
+                let (mut ids, mut kinds, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+                for (id, media_type, size) in raws.iter().map(row) {
+                    ids.push(id);
+                    kinds.push(media_type);
+                    sizes.push(size);
+                }
+                let bodies: Vec<&[u8]> = bodies.iter().map(AsRef::as_ref).collect();
+                let insert = sqlx::query(sql).bind(ids).bind(kinds).bind(sizes).bind(bodies);
+                insert.execute(&mut **db).await?;
+            }
         }
         Ok(())
     }
