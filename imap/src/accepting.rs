@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::{StreamExt as _, stream};
 use voxea_core::base::{failpoint, mutant, time};
 use voxea_core::contact::{Contact, Dedup, Flag, IntakeError, Joining, Outcome};
 use voxea_core::outbox::ReceiptState;
@@ -14,9 +13,6 @@ use crate::follow::{End, Follower, PAUSE};
 use crate::planner::{Save, Taken};
 use crate::reply_code;
 use crate::take::{self, Read};
-
-/// Attachments that are flushed to disk at the same time.
-const FLUSHES: usize = 16;
 
 impl Follower<'_> {
     /// Parses and commits mails; returns when every one of them is safe.
@@ -75,7 +71,7 @@ impl Follower<'_> {
                 self.notice(dsn).await?;
             }
         }
-        let mut waiting = self.contacts(&mails).await?;
+        let mut waiting = self.contacts(mails).await?;
         failpoint::hit("imap.files_written");
         let mut pause = PAUSE;
         while !waiting.is_empty() {
@@ -109,19 +105,21 @@ impl Follower<'_> {
     }
 
     /// The contacts of mails, with their files on disk.
-    async fn contacts(&self, mails: &[Read]) -> Result<Vec<Contact>, End> {
-        let making: Vec<_> = mails.iter().map(|read| self.contact(read)).collect();
-        let contacts: Vec<_> = stream::iter(making).buffered(FLUSHES).collect().await;
-        contacts.into_iter().collect()
-    }
-
-    async fn contact(&self, read: &Read) -> Result<Contact, End> {
-        let mut contact = self.store(|| self.desk.contact(read, time::now())).await?;
-        if is_unreadable(read.taken, &read.raw) {
-            self.count("mail_unreadable", 1);
-            self.place_alone(&mut contact, read.taken.uid);
+    async fn contacts(&self, mails: Vec<Read>) -> Result<Vec<Contact>, End> {
+        let files: Vec<Bytes> = mails.iter().flat_map(Read::files).collect();
+        let mut stored = self.store(|| self.desk.core.blobs.put_all(files.clone())).await?.into_iter();
+        drop(files);
+        let mut contacts = Vec::with_capacity(mails.len());
+        for read in mails {
+            let blobs = stored.by_ref().take(read.files().count()).collect();
+            let mut contact = self.desk.contact(&read, blobs, time::now()).await;
+            if is_unreadable(read.taken, &read.raw) {
+                self.count("mail_unreadable", 1);
+                self.place_alone(&mut contact, read.taken.uid);
+            }
+            contacts.push(contact);
         }
-        Ok(contact)
+        Ok(contacts)
     }
 
     /// All that is known of a mail that the server does not give: where it is.

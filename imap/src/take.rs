@@ -5,7 +5,6 @@ use serde_json::json;
 use voxea_core::Core;
 use voxea_core::artefact::StoredBlob;
 use voxea_core::base::account::{Account, Channel};
-use voxea_core::base::error::Result;
 use voxea_core::base::time::Millis;
 use voxea_core::base::{id, mutant};
 use voxea_core::contact::{Contact, Dedup, Flag, Joining, NewAcknowledgement, NewAttachment, RAW_INLINE_BYTES, REFERENCE, Raw, Twins};
@@ -36,6 +35,19 @@ pub(crate) struct Read {
     /// What the trusted server found out, as the core keeps it.
     authenticity: Option<String>,
     flags: Vec<Flag>,
+}
+
+impl Read {
+    /// What is kept of it as files: itself when it is large, then its attachments in their order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = Bytes> + '_ {
+        let itself = self.is_large().then(|| self.raw.clone());
+        itself.into_iter().chain(self.mail.attachments.iter().map(|one| one.bytes.clone()))
+    }
+
+    /// Too large to be kept in the database.
+    fn is_large(&self) -> bool {
+        self.raw.len() > RAW_INLINE_BYTES
+    }
 }
 
 /// What is known before a mail is looked at.
@@ -133,11 +145,8 @@ impl Desk<'_> {
         }
     }
 
-    /// The contact. What is large goes to the blob store first.
-    ///
-    /// # Errors
-    /// The blob store's.
-    pub(crate) async fn contact(&self, read: &Read, now: Millis) -> Result<Contact> {
+    /// The contact of a mail, whose [`Read::files`] are stored as `blobs`.
+    pub(crate) async fn contact(&self, read: &Read, blobs: Vec<StoredBlob>, now: Millis) -> Contact {
         let Read { taken, mail, .. } = read;
         // When the town's server had it; a clock ahead of ours is not believed.
         let received_at = if taken.internal_ms > 0 { taken.internal_ms.min(now) } else { now };
@@ -159,9 +168,16 @@ impl Desk<'_> {
         contact.joining = joining(read);
         contact.default_theme.clone_from(&self.config.theme);
         contact.acknowledgement = self.acknowledgement(read, received_at);
-        contact.raw = Some(self.raw(&read.raw).await?);
-        for attachment in &mail.attachments {
-            let blob = self.core.blobs.put(attachment.bytes.clone()).await?;
+        let mut blobs = blobs.into_iter();
+        contact.raw = if read.is_large() {
+            blobs.next().map(|blob| Raw::Stored { media_type: RFC822, blob })
+        } else {
+            Some(Raw::Inline {
+                media_type: RFC822,
+                bytes: read.raw.clone(),
+            })
+        };
+        for (attachment, blob) in mail.attachments.iter().zip(blobs) {
             contact.attachments.push(NewAttachment {
                 name: attachment.name.clone(),
                 media_type: attachment.media_type.clone(),
@@ -173,18 +189,7 @@ impl Desk<'_> {
         if let Some(paper) = &self.config.paper {
             scan::mail::adapt(&mut contact, mail, paper, &self.core.counters).await;
         }
-        Ok(contact)
-    }
-
-    async fn raw(&self, raw: &Bytes) -> Result<Raw> {
-        if raw.len() <= RAW_INLINE_BYTES {
-            return Ok(Raw::Inline {
-                media_type: RFC822,
-                bytes: raw.clone(),
-            });
-        }
-        let blob: StoredBlob = self.core.blobs.put(raw.clone()).await?;
-        Ok(Raw::Stored { media_type: RFC822, blob })
+        contact
     }
 
     /// `None` for automatic mail (RFC 3834) and spam, for what was there before us, and where nothing can be sent.

@@ -3,6 +3,7 @@
 //! A file is there whole or not at all: written under another name, flushed, renamed, and its folder flushed, before
 //! any row names it. With object storage behind the folder, files are moved there later and read from there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,15 @@ pub struct StoredBlob {
     pub sha256: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// Some content on disk, perhaps not on its shelf yet.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) stored: StoredBlob,
+    /// The file that it was written to; `None` when it stood on its shelf.
+    source: Option<PathBuf>,
+    target: PathBuf,
 }
 
 /// The folder. One process uses it at a time: what a dead one left half-written is cleared away at the next start, and
@@ -145,39 +155,65 @@ impl Blobs {
     }
 
     fn put_now(&self, content: &[u8]) -> Result<StoredBlob> {
+        let mut written = self.write(content)?;
+        for folder in self.shelve(std::slice::from_mut(&mut written))? {
+            self.flush(&folder)?;
+        }
+        Ok(written.stored.clone())
+    }
+
+    /// Writes some content, flushed, under a name that nobody looks for; nothing when it stands on its shelf.
+    pub(super) fn write(&self, content: &[u8]) -> Result<Written> {
         let stored = StoredBlob {
             sha256: Self::hash(content),
             size: content.len() as u64,
         };
-        let (root, target) = (self.shelf.root(), self.path(&self.place(&stored.sha256)));
+        let target = self.path(&self.place(&stored.sha256));
         let length = if self.vault.is_on() {
             sealed_size(stored.size)
         } else {
             stored.size
         };
         if fs::metadata(&target).is_ok_and(|facts| facts.len() == length) {
-            return Ok(stored);
+            return Ok(Written {
+                stored,
+                source: None,
+                target,
+            });
         }
         let mut sealer = self.vault.seal_file(&stored.sha256)?;
-        let source = root.join("new").join(id::new());
-        let written = write_through(&source, content, sealer.as_mut()).and_then(|()| {
-            let folder = target.parent().unwrap_or(root);
-            match fs::create_dir(folder) {
-                Ok(()) => flush_folder(folder.parent().unwrap_or(root))?,
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
-                Err(error) => return Err(error),
+        let source = self.path("new").join(id::new());
+        let written = Written {
+            stored,
+            source: Some(source.clone()),
+            target,
+        };
+        write_through(&source, content, sealer.as_mut()).map_err(|error| unwritten(&written, error))?;
+        Ok(written)
+    }
+
+    /// Puts what was written on its shelves, and returns the shelves, which must be flushed before any row names what is on
+    /// them. That goes for what stood there, too: whoever put it there may not have come to that yet.
+    pub(super) fn shelve(&self, written: &mut [Written]) -> Result<BTreeSet<PathBuf>> {
+        let root = self.shelf.root();
+        let mut shelves = BTreeSet::new();
+        for one in written {
+            let shelf = one.target.parent().unwrap_or(root);
+            if let Some(source) = &one.source {
+                put_on(shelf, source, &one.target).map_err(|error| unwritten(one, error))?;
             }
-            fs::rename(&source, &target)?;
-            flush_folder(folder)
-        });
-        written.map_err(|error| {
-            let _ = fs::remove_file(&source);
-            CoreError::File {
-                what: format!("writing a blob of {} bytes", content.len()),
-                source: error,
-            }
-        })?;
-        Ok(stored)
+            shelves.insert(shelf.to_owned());
+            one.source = None;
+        }
+        Ok(shelves)
+    }
+
+    /// Flushes a shelf.
+    pub(super) fn flush(&self, shelf: &Path) -> Result<()> {
+        flush_folder(shelf).map_err(|source| CoreError::File {
+            what: format!("flushing the folder {}", shelf.display()),
+            source,
+        })
     }
 
     /// Below the folder.
@@ -293,6 +329,32 @@ impl Blobs {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+impl Drop for Written {
+    /// What does not come to stand on its shelf is taken away: a disk that is full must not be filled by trying again.
+    fn drop(&mut self) {
+        if let Some(source) = &self.source {
+            let _ = fs::remove_file(source);
+        }
+    }
+}
+
+fn unwritten(written: &Written, source: std::io::Error) -> CoreError {
+    CoreError::File {
+        what: format!("writing a blob of {} bytes", written.stored.size),
+        source,
+    }
+}
+
+/// Makes the shelf when it is missing.
+fn put_on(shelf: &Path, source: &Path, target: &Path) -> std::io::Result<()> {
+    match fs::create_dir(shelf) {
+        Ok(()) => flush_folder(shelf.parent().unwrap_or(shelf))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
+        Err(error) => return Err(error),
+    }
+    fs::rename(source, target)
 }
 
 fn write_through(path: &Path, content: &[u8], sealer: Option<&mut ChunkSealer>) -> std::io::Result<()> {

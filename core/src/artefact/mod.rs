@@ -10,6 +10,7 @@ mod reader;
 mod recording;
 mod sealing;
 mod shelf;
+mod together;
 mod transfer;
 mod uploads;
 
