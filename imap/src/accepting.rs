@@ -56,6 +56,9 @@ impl Follower<'_> {
         for wave in take::waves(parsed) {
             self.commit(wave).await?;
         }
+        if self.fetched.is_empty() {
+            self.room = None;
+        }
         for _ in 0..count {
             failpoint::hit("imap.after_commit");
         }

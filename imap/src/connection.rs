@@ -36,7 +36,7 @@ const FETCH: Duration = Duration::from_secs(10 * 60);
 /// How long the server may be silent within a command.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Header bytes that are fetched of a mail too large to be fetched whole.
-const HEADER_BYTES: u32 = 256 * 1024;
+pub(crate) const HEADER_BYTES: u32 = 256 * 1024;
 /// What a mail may have beyond its RFC822.SIZE, which some servers count with LF for CRLF.
 const SLACK: u64 = 4 * 1024 * 1024;
 
@@ -64,7 +64,7 @@ pub(crate) struct Folder {
     pub(crate) mails: u32,
 }
 
-/// A logged-in connection. Its session is away while it idles.
+/// A logged-in connection. Its session is away while it idles or is lent.
 pub(crate) struct Connection {
     session: Option<Session<Stream>>,
     pub(crate) offers: Offers,
@@ -149,6 +149,17 @@ impl Connection {
         })
         .await?;
         Ok(offers)
+    }
+
+    /// The connection for somebody else; this one is of no use until it is given back.
+    pub(crate) fn lend(&mut self) -> Self {
+        Self {
+            session: self.session.take(),
+            offers: self.offers,
+            peer: self.peer.clone(),
+            cap: self.cap,
+            heard: std::mem::take(&mut self.heard),
+        }
     }
 
     fn session(&mut self) -> Result<&mut Session<Stream>, Trouble> {

@@ -14,6 +14,7 @@ use voxea_core::channel::SavedPlace;
 use crate::config::Outcome;
 use crate::connection::Connection;
 use crate::planner::{Do, First, Listed, Observed, Place, Planner, Save, Settings, Unfetched};
+use crate::room::{self, Ahead};
 use crate::shift::Moving;
 use crate::take::Desk;
 use crate::trouble::Trouble;
@@ -23,8 +24,9 @@ use crate::watch::Watch;
 const BATCH: usize = 100;
 /// The same of a mailbox of documents, each of which is looked into by a process of its own before the commit.
 const DOCUMENTS: usize = 16;
-/// Bytes a FETCH, at most; with the parsed form this is about half of what a mailbox may need in memory.
-const BATCH_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes a FETCH, at most, unless one mail alone has more. There are twice as many in memory, since the next mails are fetched
+/// while these are committed, and what was made of them.
+const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Pauses while the store is away.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -93,11 +95,15 @@ fn exit(end: End) -> Exit {
 pub(crate) struct Follower<'a> {
     pub(crate) desk: Desk<'a>,
     pub(crate) watch: &'a Watch<'a>,
-    stop: &'a Stop,
+    pub(crate) stop: &'a Stop,
     pub(crate) connection: Connection,
     /// Mails that were fetched and not yet committed.
     pub(crate) fetched: HashMap<u32, Bytes>,
-    /// Of these, the ones that were on the table when a process ended.
+    /// The room that these take.
+    pub(crate) room: Option<room::Taken>,
+    /// Mails that were fetched and not yet asked for.
+    pub(crate) ahead: Option<Ahead>,
+    /// Of the fetched ones, those that were on the table when a process ended.
     pub(crate) suspects: HashSet<u32>,
     /// What was made of mails that are not marked yet.
     pub(crate) outcomes: HashMap<u32, Outcome>,
@@ -119,6 +125,8 @@ impl<'a> Follower<'a> {
             stop,
             connection,
             fetched: HashMap::new(),
+            room: None,
+            ahead: None,
             suspects: HashSet::new(),
             outcomes: HashMap::new(),
             moving: Moving::default(),
@@ -168,14 +176,13 @@ impl<'a> Follower<'a> {
                 Do::Save(save) => save.imported || config.first != First::New,
                 _ => false,
             };
-            observed = match self.perform(next).await {
+            observed = match self.perform(next, &planner).await {
                 Ok(observed) => observed,
                 Err(end) => {
                     if let End::Mailbox(Trouble::Lost(_) | Trouble::TooLarge) = end
                         && let Some(mail) = planner.to_blame(&self.came)
                     {
-                        self.blamed = true;
-                        self.note(mail).await?;
+                        self.blame(mail).await?;
                     }
                     return Err(end);
                 }
@@ -236,7 +243,7 @@ impl<'a> Follower<'a> {
         }))
     }
 
-    async fn perform(&mut self, next: Do) -> Result<Observed, End> {
+    async fn perform(&mut self, next: Do, planner: &Planner) -> Result<Observed, End> {
         Ok(match next {
             Do::Select => {
                 let folder = self.connection.select(self.desk.folder).await?;
@@ -265,7 +272,7 @@ impl<'a> Follower<'a> {
                 asked?;
                 Observed::Sized(listed)
             }
-            Do::Fetch { whole, headers } => self.fetch(&whole, &headers).await?,
+            Do::Fetch { whole, headers } => self.fetch(&whole, &headers, planner).await?,
             Do::Note(mail) => Observed::Noted(self.note(mail).await?),
             Do::Attempt(uids) => {
                 let validity = i64::from(self.desk.validity);
@@ -277,7 +284,7 @@ impl<'a> Follower<'a> {
                 Observed::Attempted(counts)
             }
             Do::Accept(taken) => {
-                self.accept(taken).await?;
+                self.accept_and_fetch(taken, planner).await?;
                 Observed::Accepted
             }
             Do::Mark(uids) => {
@@ -306,9 +313,9 @@ impl<'a> Follower<'a> {
         })
     }
 
-    async fn fetch(&mut self, whole: &[u32], headers: &[u32]) -> Result<Observed, End> {
+    async fn fetch(&mut self, whole: &[u32], headers: &[u32], planner: &Planner) -> Result<Observed, End> {
         let mut mails = Vec::with_capacity(whole.len() + headers.len());
-        let asked = self.connection.fetch(whole, headers, &mut mails).await;
+        let asked = self.bodies((whole, headers), planner, &mut mails).await;
         self.came = mails.iter().map(|(uid, _)| *uid).collect();
         match asked {
             Ok(()) => {
@@ -316,13 +323,19 @@ impl<'a> Follower<'a> {
                 failpoint::hit("imap.fetched");
                 Ok(Observed::Fetched(self.came.clone()))
             }
-            Err(Trouble::Refused { words, .. }) => {
+            Err(End::Mailbox(Trouble::Refused { words, .. })) => {
                 tracing::warn!(mailbox = %self.desk.config.name, %words, "the server did not give every mail; they are fetched one by one");
                 self.count("fetch_refused", 1);
                 Ok(Observed::Refused)
             }
-            Err(trouble) => Err(trouble.into()),
+            Err(end) => Err(end),
         }
+    }
+
+    /// Lays the loss of the connection to a mail, durably.
+    pub(crate) async fn blame(&mut self, mail: Listed) -> Result<(), End> {
+        self.blamed = true;
+        self.note(mail).await.map(drop)
     }
 
     /// Counts a failed FETCH of a mail, durably.

@@ -34,6 +34,8 @@ pub mod words;
 #[cfg(feature = "shell")]
 mod accepting;
 #[cfg(feature = "shell")]
+mod ahead;
+#[cfg(feature = "shell")]
 pub mod config;
 #[cfg(feature = "shell")]
 mod connection;
@@ -51,6 +53,8 @@ mod marking;
 pub mod oauth;
 #[cfg(feature = "shell")]
 mod outgoing;
+#[cfg(feature = "shell")]
+mod room;
 #[cfg(feature = "shell")]
 mod run;
 #[cfg(feature = "shell")]

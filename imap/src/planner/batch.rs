@@ -33,6 +33,27 @@ pub struct Taken {
     pub import: bool,
 }
 
+/// A FETCH that will be asked for, if nothing else happens before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// Whole mails.
+    pub whole: Vec<u32>,
+    /// Headers alone.
+    pub headers: Vec<u32>,
+    /// All of them, in the order in which they are laid a loss to.
+    pub mails: Vec<Listed>,
+    /// Bytes of the whole ones, as the server says.
+    pub bytes: u64,
+}
+
+impl Ahead {
+    /// The mail to which it is laid that the connection was lost when these had come.
+    #[must_use]
+    pub fn to_blame(&self, arrived: &[u32]) -> Option<Listed> {
+        self.mails.iter().find(|one| !arrived.contains(&one.uid)).copied()
+    }
+}
+
 /// What a listing leaves out.
 pub(super) struct Passed {
     /// Those that are no longer there.
@@ -128,25 +149,63 @@ impl Batches {
         }
     }
 
-    /// The next FETCH: whole mails and headers alone.
-    pub(super) fn fetch(&mut self) -> Option<(Vec<u32>, Vec<u32>)> {
+    /// So few are listed that the mails after them should be listed before the next FETCH, so that it is known in time what
+    /// follows it.
+    pub(super) fn runs_low(&self) -> bool {
+        self.alone == 0 && self.listed.len() <= self.most
+    }
+
+    /// How many of the listed the next FETCH asks for, and of how many bytes.
+    fn next(&self) -> (usize, u64) {
         let most = if self.alone > 0 { 1 } else { self.most };
-        self.alone = self.alone.saturating_sub(1);
-        let mut bytes = 0;
-        self.batch.clear();
-        while let Some(next) = self.listed.front() {
-            let headers = self.headers.contains(&next.uid) || next.size > self.oversize;
-            bytes += if headers { 0 } else { u64::from(next.size) };
-            if !self.batch.is_empty() && (self.batch.len() >= most || bytes > self.most_bytes) {
+        let (mut count, mut bytes) = (0, 0);
+        for next in self.listed.iter().take(most) {
+            let more = if self.by_headers(next) { 0 } else { u64::from(next.size) };
+            if count > 0 && bytes + more > self.most_bytes {
                 break;
             }
-            if headers && !self.headers.contains(&next.uid) {
-                self.headers.push(next.uid);
-            }
-            self.batch.extend(self.listed.pop_front());
+            (count, bytes) = (count + 1, bytes + more);
         }
-        let (headers, whole): (Vec<u32>, Vec<u32>) = self.batch.iter().map(|one| one.uid).partition(|uid| self.headers.contains(uid));
+        (count, bytes)
+    }
+
+    fn by_headers(&self, one: &Listed) -> bool {
+        self.headers.contains(&one.uid) || one.size > self.oversize
+    }
+
+    /// The next FETCH: whole mails and headers alone.
+    pub(super) fn fetch(&mut self) -> Option<(Vec<u32>, Vec<u32>)> {
+        let (count, _) = self.next();
+        self.alone = self.alone.saturating_sub(1);
+        self.batch = self.listed.drain(..count).collect();
+        let headers: Vec<u32> = self.batch.iter().filter(|one| self.by_headers(one)).map(|one| one.uid).collect();
+        let new = headers.iter().filter(|uid| !self.headers.contains(uid)).copied();
+        self.headers.extend(new.collect::<Vec<u32>>());
+        let whole = self.batch.iter().map(|one| one.uid).filter(|uid| !headers.contains(uid)).collect();
         (!self.batch.is_empty()).then_some((whole, headers))
+    }
+
+    /// The FETCH that follows, once what is being accepted is settled; `None` where it is not known, or more than a batch.
+    pub(super) fn ahead(&self) -> Option<Ahead> {
+        let (count, bytes) = self.next();
+        if self.alone > 0 || !self.waiting.is_empty() || count == 0 || bytes > self.most_bytes {
+            return None;
+        }
+        let mails: Vec<Listed> = self.listed.iter().take(count).copied().collect();
+        let (headers, whole): (Vec<&Listed>, Vec<&Listed>) = mails.iter().partition(|one| self.by_headers(one));
+        let uids = |mails: Vec<&Listed>| mails.iter().map(|one| one.uid).collect();
+        Some(Ahead {
+            whole: uids(whole),
+            headers: uids(headers),
+            mails,
+            bytes,
+        })
+    }
+
+    /// Bytes of the mails that are being fetched whole.
+    pub(super) fn bytes(&self) -> u64 {
+        let whole = self.batch.iter().filter(|one| !self.by_headers(one));
+        whole.map(|one| u64::from(one.size)).sum()
     }
 
     /// One mail alone that could not be fetched before: whole or its headers.

@@ -23,7 +23,7 @@ mod words;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use batch::{ATTEMPTS, Listed, Taken};
+pub use batch::{ATTEMPTS, Ahead, Listed, Taken};
 pub use words::{Do, First, Observed, Place, Save, Settings, Unfetched};
 
 use batch::Batches;
@@ -189,6 +189,20 @@ impl Planner {
         }
     }
 
+    /// The FETCH that will be asked for once the mails that are being accepted are settled, so that it can be made while they
+    /// are committed. What comes of it is told when [`Do::Fetch`] asks for just that; when something else is asked for, it is
+    /// as if it had not been made. `None` when nobody knows.
+    #[must_use]
+    pub fn ahead(&self) -> Option<Ahead> {
+        self.batches.ahead()
+    }
+
+    /// Bytes of the whole mails that are being fetched, as the server says.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.batches.bytes()
+    }
+
     /// How many mails are known to wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -293,14 +307,14 @@ impl Planner {
 
     /// The next FETCH of what was found, or rest.
     fn next_batch(&mut self, now: Instant) -> Do {
-        if let Some((whole, headers)) = self.batches.fetch() {
-            self.rested = false;
-            return Do::Fetch { whole, headers };
-        }
-        if !self.found.is_empty() {
+        if !self.found.is_empty() && self.batches.runs_low() {
             let asked: Vec<u32> = self.found.drain(..self.found.len().min(SIZES)).collect();
             self.batches.asked(asked.clone());
             return Do::Sizes(asked);
+        }
+        if let Some((whole, headers)) = self.batches.fetch() {
+            self.rested = false;
+            return Do::Fetch { whole, headers };
         }
         if let Some((listed, ask)) = self.failed.next(now) {
             self.rested = false;

@@ -43,6 +43,11 @@ struct World {
     wanted_from: u32,
     /// When the folder is saved, by the wall.
     saved_at: i64,
+    /// What will be asked for next, said at the last acceptance.
+    ahead: Option<Ahead>,
+    /// How many were asked for, and how often that had been said before.
+    fetches: usize,
+    foreseen: usize,
 }
 
 impl World {
@@ -68,6 +73,9 @@ impl World {
             selects: 0,
             wanted_from: 1,
             saved_at: 1_000_000_000,
+            ahead: None,
+            fetches: 0,
+            foreseen: 0,
         }
     }
 
@@ -129,7 +137,12 @@ impl World {
                         .collect(),
                 ),
                 Do::Fetch { whole, headers } => {
-                    assert!(whole.iter().map(|uid| self.mails[uid].0).sum::<u32>() <= 1_000);
+                    let bytes = whole.iter().map(|uid| self.mails[uid].0).sum::<u32>();
+                    assert!(bytes <= 1_000);
+                    assert_eq!(planner.bytes(), u64::from(bytes));
+                    self.fetches += 1;
+                    let foreseen = |ahead: Ahead| (ahead.whole, ahead.headers) == (whole.clone(), headers.clone());
+                    self.foreseen += usize::from(self.ahead.take().is_some_and(foreseen));
                     let asked = [whole.clone(), headers.clone()].concat();
                     if let Some(at) = asked.iter().position(|uid| self.hangs_up.contains(uid)) {
                         let blamed = planner.to_blame(&asked[..at]).unwrap();
@@ -159,6 +172,7 @@ impl World {
                         return None;
                     }
                     self.accepted.extend(taken);
+                    self.ahead = planner.ahead();
                     Observed::Accepted
                 }
                 Do::Mark(uids) => {
@@ -415,4 +429,40 @@ fn a_batch_is_sorted_by_date() {
     }
     world.connect(settings());
     assert_eq!(world.uids(), [4, 3, 2, 1]);
+}
+
+#[test]
+fn the_next_fetch_is_known_while_mails_are_committed() {
+    // More than sizes are asked of at once.
+    let mut world = World::new(1..=1_203);
+    world.connect(settings());
+    assert_eq!((world.accepted.len(), world.fetches, world.foreseen), (1_203, 301, 300));
+
+    // Neither a mail that is more than a batch, nor what comes one by one.
+    let mut world = World::new(1..=8);
+    world.mails.insert(5, (400, 5));
+    world.connect(Settings {
+        batch_bytes: 300,
+        ..settings()
+    });
+    assert_eq!(world.accepted.len(), 8);
+    assert_eq!((world.fetches, world.foreseen), (4, 2), "1 to 3, 4, 5 alone, 6 to 8");
+}
+
+#[test]
+fn what_is_lost_ahead_is_laid_to_the_same_mail_as_otherwise() {
+    let listed = |uid| Listed {
+        uid,
+        size: 1,
+        internal_ms: 1,
+    };
+    let ahead = Ahead {
+        whole: vec![5, 7],
+        headers: vec![6],
+        mails: vec![listed(5), listed(6), listed(7)],
+        bytes: 2,
+    };
+    let blamed = |arrived: &[u32]| ahead.to_blame(arrived).map(|one| one.uid);
+    assert_eq!((blamed(&[]), blamed(&[5]), blamed(&[5, 7])), (Some(5), Some(6), Some(6)));
+    assert_eq!(blamed(&[7, 6, 5]), None);
 }
