@@ -5,6 +5,8 @@
 //! - It takes the end of the connection for the end of an answer: commands go through [`crate::wire`].
 //! - An IDLE on which the server chats never times out: the deadline is ours.
 
+mod login;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use async_imap::error::Error;
 use async_imap::extensions::idle::IdleResponse;
 use async_imap::imap_proto::{AttributeValue, Capability, MailboxDatum, Response, ResponseCode, Status, StatusAttribute};
 use async_imap::types::UnsolicitedResponse;
-use async_imap::{Authenticator, Client, Session};
+use async_imap::{Client, Session};
 use bytes::Bytes;
 use mail_parser::DateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use voxea_core::base::mutant;
 
+use self::login::{Words, utf8_login};
 use crate::config::{Config, Security};
 use crate::limit::Limited;
 use crate::oauth::{self, Mechanism};
@@ -446,20 +449,6 @@ async fn log_in(client: Client<Stream>, config: &Config) -> Result<Session<Strea
     }
 }
 
-/// What we say in a SASL exchange: the first words, then the same to whatever the server says.
-struct Words {
-    first: Option<String>,
-    after: &'static str,
-}
-
-impl Authenticator for Words {
-    type Response = String;
-
-    fn process(&mut self, _: &[u8]) -> String {
-        self.first.take().unwrap_or_else(|| self.after.to_owned())
-    }
-}
-
 async fn secure(config: &Config, socket: Box<dyn Socket>) -> Result<Box<dyn Socket>, Trouble> {
     let (connector, name) = tls::connector(&config.server.host, config.server.ca_file.as_deref()).map_err(Trouble::Wrong)?;
     let stream = timeout(CONNECT, connector.connect(name, socket))
@@ -483,11 +472,6 @@ async fn within<T>(limit: Duration, command: impl Future<Output = Result<T, Erro
         .await
         .map_err(|_| lost("the server takes too long to answer"))?
         .map_err(trouble)
-}
-
-/// A login name without what ends a quoted string's line; the configuration has refused such names already.
-fn utf8_login(user: &str) -> String {
-    user.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// INTERNALDATE (RFC 9051 §9, date-time: `24-Nov-2026 09:00:00 +0100`) in milliseconds UTC; 0 when it cannot be read.
