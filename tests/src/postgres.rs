@@ -5,8 +5,15 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
+
+/// How long a killed server may take to come back.
+const RECOVERY: Duration = Duration::from_secs(60);
 
 /// A running cluster; stopped and removed when dropped.
 #[derive(Debug)]
@@ -37,10 +44,7 @@ impl Postgres {
             "initdb",
             &["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
         )?;
-        let options = format!("-p {port} -k {} -c listen_addresses=127.0.0.1", cluster.folder.path().display());
-        let log = cluster.folder.path().join("log");
-        let log = log.to_str().context("the folder has no name")?;
-        cluster.run("pg_ctl", &["-D", data, "-w", "-t", "60", "-l", log, "-o", &options, "start"])?;
+        cluster.serve()?;
         Ok(cluster)
     }
 
@@ -51,7 +55,58 @@ impl Postgres {
     pub fn database(&self, name: &str) -> Result<String> {
         let port = self.port.to_string();
         self.run("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "postgres", name])?;
-        Ok(format!("postgres://postgres@127.0.0.1:{port}/{name}"))
+        Ok(self.url(name))
+    }
+
+    /// The URL of a database that there is.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Kills the server with SIGKILL, and starts it again: it recovers from its log.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn crash(&self) -> Result<()> {
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let pid: i32 = pid.lines().next().context("no pid")?.parse()?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+        let deadline = Instant::now() + RECOVERY;
+        // Its children notice and end by themselves; until then the new server refuses the old one's memory.
+        while let Err(error) = self.serve() {
+            ensure!(Instant::now() < deadline, "the killed server did not come back: {error}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn serve(&self) -> Result<()> {
+        let (data, log) = (self.data(), self.folder.path().join("log"));
+        let options = format!("-p {} -k {} -c listen_addresses=127.0.0.1", self.port, self.folder.path().display());
+        let (data, log) = (
+            data.to_str().context("the folder has no name")?,
+            log.to_str().context("the folder has no name")?,
+        );
+        self.run("pg_ctl", &["-D", data, "-w", "-t", "60", "-l", log, "-o", &options, "start"])
+    }
+
+    /// Times a second that bare PostgreSQL runs a script of pgbench over one connection to a database: three seconds.
+    ///
+    /// # Errors
+    /// When pgbench fails or its words are not understood.
+    pub fn transactions(&self, database: &str, script: &str) -> Result<f64> {
+        let file = self.folder.path().join("script.sql");
+        std::fs::write(&file, script)?;
+        let (port, file) = (self.port.to_string(), file.to_str().context("the folder has no name")?.to_owned());
+        let place = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let options = ["-n", "-M", "prepared", "-c", "1", "-T", "3", "-f", &file, database];
+        let output = self.command("pgbench", &[&place[..], &options].concat()).output()?;
+        let words = String::from_utf8_lossy(&output.stdout);
+        let rate = words
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+        rate.with_context(|| format!("pgbench said {words}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Rows a second that bare PostgreSQL commits over one connection, `batch` a transaction, one statement each, into a
@@ -65,17 +120,9 @@ impl Postgres {
         let place = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
         let table = "CREATE TABLE t (a text PRIMARY KEY, b text, c bigint, d text); CREATE INDEX ON t (b)";
         self.run("psql", &[&place[..], &["-q", "-c", table, &database]].concat())?;
-        let script = self.folder.path().join("inserts.sql");
         let insert = "INSERT INTO t SELECT gen_random_uuid()::text, n::text, n, repeat('x', 150)";
-        std::fs::write(&script, format!("BEGIN;\n{insert} FROM generate_series(1, {batch}) n;\nCOMMIT;\n"))?;
-        let script = script.to_str().context("the folder has no name")?;
-        let options = ["-n", "-M", "prepared", "-c", "1", "-T", "3", "-f", script, &database];
-        let output = self.command("pgbench", &[&place[..], &options].concat()).output()?;
-        let words = String::from_utf8_lossy(&output.stdout);
-        let rate = words
-            .lines()
-            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
-        Ok(rate.with_context(|| format!("pgbench said {words}{}", String::from_utf8_lossy(&output.stderr)))? * batch as f64)
+        let script = format!("BEGIN;\n{insert} FROM generate_series(1, {batch}) n;\nCOMMIT;\n");
+        Ok(self.transactions(&database, &script)? * batch as f64)
     }
 
     fn data(&self) -> PathBuf {
