@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
+use voxea_core::base::mutant;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::Flag;
 use voxea_core::feed;
@@ -231,6 +232,8 @@ fn place(asked: &Asked, state: &feed::State) -> Result<(i64, Option<i64>), Probl
     };
     match asked.after.as_deref().map(Named::read).transpose()? {
         None => Ok((0, snapshot.then_some(state.head))),
+        // The fault that the story of snapshots must see: what changed while the pages were read would be told to nobody.
+        Some(cursor) if mutant::active("snapshot_ends_late") => Ok((cursor.within(state)?.0, Some(state.head))),
         Some(cursor) => match cursor.within(state)? {
             (_, None) if snapshot => Err(Problem::new(
                 Kind::BAD_REQUEST,
