@@ -11,9 +11,12 @@ const PAGE: &str = include_str!("../../docs/back-office.md");
 /// Said between two blocks.
 const MARK: &str = "---- next ----";
 
-/// The blocks of commands, each with what it shall say; a block without expects nothing in particular.
-fn blocks(page: &str) -> Vec<(String, Option<String>)> {
-    let (mut all, mut inside): (Vec<(String, Option<String>)>, Option<(String, String)>) = (Vec::new(), None);
+/// Commands, and what they shall say; nothing in particular where nothing stands below them.
+type Block = (String, Option<String>);
+
+/// The blocks of commands.
+fn blocks(page: &str) -> Vec<Block> {
+    let (mut all, mut inside): (Vec<Block>, Option<(String, String)>) = (Vec::new(), None);
     for line in page.lines() {
         match (&mut inside, line.strip_prefix("```")) {
             (None, Some(language)) => inside = Some((language.to_owned(), String::new())),

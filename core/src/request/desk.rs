@@ -38,6 +38,8 @@ pub struct Filter {
     pub quarantined: bool,
     /// Only those committed after this position.
     pub after: i64,
+    /// Only those committed up to this position: a list that is read more slowly than requests come would have no end.
+    pub until: Option<i64>,
 }
 
 /// A page of requests.
@@ -122,7 +124,7 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub async fn list(&self, actor: &Actor, filter: Filter, limit: usize) -> Result<Listed> {
-        let mut sql = format!("SELECT {COLUMNS} FROM request r WHERE position > $1");
+        let mut sql = format!("SELECT {COLUMNS} FROM request r WHERE position > $1 AND position <= $3");
         let mut texts = Vec::new();
         let columns = [
             ("channel", filter.channel.map(Channel::as_str)),
@@ -132,14 +134,14 @@ impl Desk {
         for (column, wanted) in columns {
             if let Some(wanted) = wanted {
                 texts.push(wanted.to_owned());
-                let _ = write!(sql, " AND {column} = ${}", texts.len() + 2);
+                let _ = write!(sql, " AND {column} = ${}", texts.len() + 3);
             }
         }
         if let Some(ThemeFilter { codes, unthemed }) = filter.themes {
             sql.push_str(if unthemed { " AND (r.theme IS NULL" } else { " AND (false" });
             for code in codes {
                 texts.push(code);
-                let _ = write!(sql, " OR r.theme = ${}", texts.len() + 2);
+                let _ = write!(sql, " OR r.theme = ${}", texts.len() + 3);
             }
             sql.push(')');
         }
@@ -150,12 +152,13 @@ impl Desk {
                  WHERE i.flags LIKE '%\"quarantined\"%')",
             );
         }
-        let reached = self.catalogue.reach(actor, Operation::Read).condition("r", texts.len() + 3);
+        let reached = self.catalogue.reach(actor, Operation::Read).condition("r", texts.len() + 4);
         let _ = write!(sql, " AND {} ORDER BY position LIMIT $2", reached.sql);
         texts.extend(reached.texts);
         let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let until = filter.until.unwrap_or(i64::MAX);
         let mut items: Vec<RequestRow> = on!(Store, &self.store, db => {
-            let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(filter.after).bind(wanted);
+            let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(filter.after).bind(wanted).bind(until);
             for text in texts {
                 query = query.bind(text);
             }

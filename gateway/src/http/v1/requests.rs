@@ -310,6 +310,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller<Read>, Params(as
         themes: stream::themes(&api, &named).await?,
         quarantined,
         after,
+        // What comes later is told by the feed.
+        until: begun,
         ..Filter::default()
     };
     let listed = api.core().desk.list(&caller.actor, filter, limit).await?;
