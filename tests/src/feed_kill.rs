@@ -2,6 +2,7 @@
 //! themselves are killed. In the end each has exactly what was committed.
 
 mod ledger;
+mod place;
 mod reader;
 mod receiver;
 mod town;
@@ -15,9 +16,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
-use crate::postgres::Postgres;
 use crate::scratch::{Running, Scratch};
 use ledger::Event;
+pub use place::Place;
 use reader::{Kept, Way};
 use receiver::Receiver;
 use town::Town;
@@ -29,15 +30,6 @@ const WRITERS: usize = 4;
 const LIFE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(300));
 /// How long the readers may take to come to the end once nothing dies any more. A webhook's second attempt is after half a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
-
-/// Where the town keeps what it has.
-#[derive(Debug)]
-pub enum Place<'a> {
-    /// A file, which dies with the daemon.
-    Sqlite,
-    /// A database of this cluster, by this name.
-    Postgres(&'a Postgres, String),
-}
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, Default)]

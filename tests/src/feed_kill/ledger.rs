@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use super::Place;
+use super::place::Place;
 use crate::scratch::Scratch;
 
 /// One event.
