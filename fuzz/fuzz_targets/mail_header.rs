@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(field.value.len() <= fields::VALUE_BYTES && !field.name.is_empty());
             let text = words::text(field.value);
             assert!(text.len() <= field.value.len() * 4 + 16);
-            words::parameters(field.value);
+            let _ = words::parameters(field.value);
             if let Some(found) = address::first(field.value) {
                 assert!(!found.address.contains(['\0', '\r', '\n', ' ']) && found.address.len() <= address::BYTES);
                 assert!(found.name.is_none_or(|name| !name.contains(['\0', '\r', '\n'])));
