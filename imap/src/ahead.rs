@@ -5,7 +5,10 @@
 //! once, since nothing can be asked of it any more: that is laid to the mail at which it was lost, as always, and what was
 //! committed beside it is fetched again and known.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::sleep;
 use voxea_core::base::mutant;
 
 use crate::connection::HEADER_BYTES;
@@ -13,6 +16,9 @@ use crate::follow::{End, Follower};
 use crate::planner::{Planner, Taken};
 use crate::room::{self, Ahead};
 use crate::trouble::Trouble;
+
+/// How long a mailbox waits for room that others have.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a FETCH may bring, in bytes.
 fn bytes(whole: u64, headers: &[u32]) -> u64 {
@@ -23,7 +29,7 @@ impl Follower<'_> {
     /// Commits mails, and fetches beside it what probably comes next.
     pub(crate) async fn accept_and_fetch(&mut self, taken: Vec<Taken>, planner: &Planner) -> Result<(), End> {
         // The mutant needs the connection.
-        let ask = planner.ahead().filter(|_| !mutant::active("ack_before_commit"));
+        let ask = planner.ahead().filter(|_| self.settled && !mutant::active("ack_before_commit"));
         let found = ask.and_then(|ask| room::now(bytes(ask.bytes, &ask.headers)).map(|room| (ask, room)));
         let Some((asked, room)) = found else {
             return self.accept(taken).await;
@@ -74,6 +80,8 @@ impl Follower<'_> {
         }
         self.room = tokio::select! {
             room = room::wait(bytes(planner.bytes(), headers)) => room,
+            // Who has the room may have a slow server: one mailbox never holds another up for it.
+            () = sleep(PATIENCE) => None,
             () = self.stop.soft.cancelled() => return Err(End::Stopped),
         };
         Ok(self.connection.fetch(whole, headers, mails).await?)

@@ -115,6 +115,9 @@ pub(crate) struct Follower<'a> {
     blamed: bool,
     /// Mails were taken in over this connection.
     pub(crate) progressed: bool,
+    /// And the place behind some of them is saved: only then is anything fetched ahead, so that a line that does not live for two
+    /// batches gets on by one.
+    pub(crate) settled: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -133,6 +136,7 @@ impl<'a> Follower<'a> {
             came: Vec::new(),
             blamed: false,
             progressed: false,
+            settled: false,
         }
     }
 
@@ -319,11 +323,17 @@ impl<'a> Follower<'a> {
         self.came = mails.iter().map(|(uid, _)| *uid).collect();
         match asked {
             Ok(()) => {
-                self.fetched.extend(mails);
+                // A mail that is gone, and what nobody asked for, hold no room.
+                let asked = |uid: &u32| whole.contains(uid) || headers.contains(uid);
+                self.fetched.extend(mails.into_iter().filter(|(uid, _)| asked(uid)));
+                if self.fetched.is_empty() {
+                    self.room = None;
+                }
                 failpoint::hit("imap.fetched");
                 Ok(Observed::Fetched(self.came.clone()))
             }
             Err(End::Mailbox(Trouble::Refused { words, .. })) => {
+                self.room = None;
                 tracing::warn!(mailbox = %self.desk.config.name, %words, "the server did not give every mail; they are fetched one by one");
                 self.count("fetch_refused", 1);
                 Ok(Observed::Refused)
@@ -364,6 +374,7 @@ impl<'a> Follower<'a> {
         };
         self.store(|| mailboxes.save(account, folder, &saved)).await?;
         self.watch.meter.success();
+        self.settled |= self.progressed;
         Ok(())
     }
 

@@ -35,7 +35,9 @@ pub(super) async fn written(store: &Store, origin: &str) -> Result<Option<String
     if mutant::active("no_reply_origin") {
         return Ok(None);
     }
-    let sql = "SELECT r.id FROM dedup d JOIN reply r ON r.interaction_id = d.interaction_id WHERE d.account = $1 AND d.key = $2";
+    // By the interaction, which names its reply: the other way there is no index.
+    let sql = "SELECT i.reply_id FROM dedup d JOIN interaction i ON i.id = d.interaction_id \
+               WHERE d.account = $1 AND d.key = $2 AND i.reply_id IS NOT NULL";
     Ok(on!(Store, store, db => sqlx::query_scalar(sql).bind(ACCOUNT).bind(origin).fetch_optional(db).await)?)
 }
 

@@ -76,6 +76,8 @@ impl Writer {
         writing.slot.open = true;
         let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *writing).await;
         writing.noted(begun)?;
+        // Who waits for another process' lock moves nothing.
+        self.turns.fetch_add(1, Ordering::Relaxed);
         Ok(writing)
     }
 
@@ -108,7 +110,6 @@ impl Writer {
         let mut turns = self.turns.load(Ordering::Relaxed);
         for _ in 0..PATIENCES {
             if let Ok(slot) = time::timeout(self.patience, lock.as_mut()).await {
-                self.turns.fetch_add(1, Ordering::Relaxed);
                 return Ok(slot);
             }
             let served = self.turns.load(Ordering::Relaxed);

@@ -76,6 +76,8 @@ pub struct Due {
     pub body: String,
     /// What settles it.
     lease: String,
+    /// Of the webhook: what comes of an address that was changed meanwhile says nothing of the present one.
+    version: i64,
     attempts: i64,
     give_up_at: Millis,
 }
@@ -160,7 +162,7 @@ impl Webhooks {
         }
         // One that fails is asked with one event whether it is back.
         let room = if webhook.failures > 0 { 1 } else { room };
-        let due = self.lease(id, room, now).await?;
+        let due = self.lease(&webhook, room, now).await?;
         if due.is_empty() {
             let sql = "SELECT MIN(CASE WHEN lease_until > next_at THEN lease_until ELSE next_at END) FROM webhook_delivery \
                        WHERE webhook_id = $1 AND state = 'pending'";
@@ -249,7 +251,8 @@ impl Webhooks {
         tx.commit().await
     }
 
-    async fn lease(&self, id: &str, room: usize, now: Millis) -> Result<Vec<Due>> {
+    async fn lease(&self, webhook: &Webhook, room: usize, now: Millis) -> Result<Vec<Due>> {
+        let id = webhook.id.as_str();
         let due = "webhook_id = $1 AND state = 'pending' AND next_at <= $2 AND lease_until <= $2";
         // Reading is cheap, and a writer's turn is not.
         let any = sqlx::AssertSqlSafe(format!(
@@ -288,6 +291,7 @@ impl Webhooks {
                 id: row.id,
                 event_id: row.event_id,
                 lease: lease.clone(),
+                version: webhook.version,
                 attempts: row.attempts,
                 give_up_at: row.give_up_at,
             }
@@ -295,12 +299,17 @@ impl Webhooks {
         Ok(due.collect())
     }
 
-    /// Notes what came of attempts that were made together, of one webhook. Whoever settles too late, when others have taken
-    /// the delivery up, changes nothing of it. Says whether the webhook is disabled now.
+    /// Notes what came of attempts that were made together, of one webhook. Whoever settles too late, when
+    /// others have taken the delivery up, changes nothing of it; and what came of an address that is another by now says nothing
+    /// of the webhook. Says whether it is disabled now, or removed.
     ///
     /// # Errors
     /// The store's.
     pub async fn settle(&self, webhook: &str, outcomes: &[(Due, Outcome)], now: Millis) -> Result<bool> {
+        let Some((first, _)) = outcomes.first() else {
+            return Ok(false);
+        };
+        let version = first.version;
         let success = outcomes.iter().any(|(_, outcome)| outcome.is_success());
         let gone = outcomes.iter().any(|(_, outcome)| outcome.is_gone());
         let failed: Vec<&Outcome> = outcomes
@@ -315,23 +324,25 @@ impl Webhooks {
         let sql = "UPDATE webhook SET failures = CASE WHEN $2 = 1 THEN 0 ELSE failures + $3 END, \
                    failing_at = CASE WHEN $2 = 1 THEN NULL WHEN $3 > 0 THEN COALESCE(failing_at, $4) ELSE failing_at END, \
                    succeeded_at = CASE WHEN $2 = 1 THEN $4 ELSE succeeded_at END, last_error = COALESCE($5, last_error) \
-                   WHERE id = $1 RETURNING failures";
+                   WHERE id = $1 AND version = $6 RETURNING failures";
         let before = "SELECT failures FROM webhook WHERE id = $1";
         let was: Option<i64> = on!(Tx, &mut tx, db => sqlx::query_scalar(before).bind(webhook).fetch_optional(db).await)?;
         let failures: Option<i64> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql)
             .bind(webhook).bind(i64::from(success)).bind(i64::from(!failed.is_empty())).bind(now).bind(error.as_deref())
-            .fetch_optional(db).await)?;
+            .bind(version).fetch_optional(db).await)?;
         // It was removed meanwhile, and its deliveries with it.
-        let (Some(was), Some(failures)) = (was, failures) else {
+        let Some(was) = was else {
             return Ok(true);
         };
-        let resume_at = match (success, retry_after) {
-            (true, None) => 0,
-            (true, Some(wait)) => now.saturating_add(wait.clamp(0, pace::LIFE)),
-            (false, wait) => pace::pause(failures, now, wait, random()),
-        };
-        let sql = "UPDATE webhook SET resume_at = $2 WHERE id = $1";
-        on!(Tx, &mut tx, db => sqlx::query(sql).bind(webhook).bind(resume_at).execute(db).await.map(|_| ()))?;
+        if let Some(failures) = failures {
+            let resume_at = match (success, retry_after) {
+                (true, None) => 0,
+                (true, Some(wait)) => now.saturating_add(wait.clamp(0, pace::LIFE)),
+                (false, wait) => pace::pause(failures, now, wait, random()),
+            };
+            let sql = "UPDATE webhook SET resume_at = $2 WHERE id = $1";
+            on!(Tx, &mut tx, db => sqlx::query(sql).bind(webhook).bind(resume_at).execute(db).await.map(|_| ()))?;
+        }
         for (due, outcome) in outcomes {
             let again = if outcome.is_success() || outcome.is_gone() {
                 None
@@ -356,14 +367,17 @@ impl Webhooks {
                 "UPDATE webhook_delivery SET next_at = $2 WHERE webhook_id = $1 AND state = 'pending' AND next_at > $2 AND lease_until = 0";
             on!(Tx, &mut tx, db => sqlx::query(sql).bind(webhook).bind(now).execute(db).await.map(|_| ()))?;
         }
+        let mut disabled = None::<String>;
         if gone {
             let sql = "UPDATE webhook SET state = 'disabled', reason = 'the endpoint answered 410 Gone', version = version + 1, updated_at = $2 \
-                       WHERE id = $1 AND state = 'active'";
-            on!(Tx, &mut tx, db => sqlx::query(sql).bind(webhook).bind(now).execute(db).await.map(|_| ()))?;
+                       WHERE id = $1 AND state = 'active' AND version = $3 RETURNING id";
+            disabled = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(webhook).bind(now).bind(version).fetch_optional(db).await)?;
+        }
+        if disabled.is_some() {
             enter(&mut tx, &Actor::System, "disabled", webhook, &json!({"status": 410})).await?;
         }
         tx.commit().await?;
-        Ok(gone)
+        Ok(disabled.is_some())
     }
 
     /// Removes deliveries that are over and old, or too many. Says whether there may be more at once.

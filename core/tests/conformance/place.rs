@@ -317,7 +317,7 @@ pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
 pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
     for _ in 0..20 {
         match ask().await {
-            Err(CoreError::Unavailable(_)) => (),
+            Err(CoreError::Unavailable(_) | CoreError::Unanswered(_)) => (),
             other => return other,
         }
     }

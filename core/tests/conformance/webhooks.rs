@@ -203,6 +203,21 @@ pub(crate) async fn a_receiver_says_no_more_or_later(place: &Place) {
     let test = webhooks.test(&agent(), id).await.unwrap();
     let sent = due(&webhooks, id, 9, test.created_at).await;
     assert!(sent.len() == 1 && sent[0].body.contains("fr.voxea.webhook.test") && !sent[0].body.contains("sequence"));
+    // What an address answers late, when it is another by now, says nothing of the present one.
+    write(place, EventKind::RequestUpdated, 1).await;
+    let late = due(&webhooks, id, 1, NOW + 4 * HOUR).await;
+    let version = webhooks.get(id).await.unwrap().version;
+    let moved = Patch {
+        url: Some("https://elsewhere.example.org/".to_owned()),
+        ..Patch::default()
+    };
+    webhooks
+        .patch(&agent(), id, &Expected::Versions(vec![version]), &moved)
+        .await
+        .unwrap();
+    assert!(late.len() == 1 && !settle(&webhooks, id, late, &answered(410), NOW + 4 * HOUR).await);
+    let shown = webhooks.get(id).await.unwrap();
+    assert!(shown.active && shown.failures == 0, "{shown:?}");
     webhooks.remove(&agent(), id).await.unwrap();
     assert!(settle(&webhooks, id, sent, &answered(200), NOW).await, "it is gone");
     assert_eq!(place.number("SELECT COUNT(*) FROM webhook_delivery").await, 0);

@@ -257,7 +257,12 @@ pub(super) async fn put(
     body: Body<ConsumerContent>,
 ) -> Result<Response, Problem> {
     let content = body.value;
-    let from = begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?;
+    // Where one that is there began is long past: it is not judged again. Should it be removed at this very moment, the new one
+    // begins at the beginning, which repeats and loses nothing.
+    let from = match api.core().consumers.get(&caller.actor, &name).await {
+        Ok(_) => Begin::Beginning,
+        Err(_) => begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?,
+    };
     let filter = Filter {
         types: content.types,
         themes: content.themes,

@@ -300,7 +300,7 @@ pub(super) async fn get(State(api): State<Api>, _caller: Caller<Admin>, Id(id): 
 /// Changes a webhook. Another filter counts from its position on; another address, and switching it on, end the pause after
 /// failures.
 #[utoipa::path(patch, path = "/v1/webhooks/{id}", tag = "webhooks", security(("key" = ["admin"])),
-    request_body(content((WebhookPatch = "application/merge-patch+json"), (WebhookPatch = "application/json"))),
+    request_body(content = WebhookPatch, content_type = "application/merge-patch+json", description = "RFC 7396; `application/json` is taken for the same"),
     params(("id" = String, Path), ("If-Match" = String, Header, description = "The ETag of the version that was read")),
     responses((status = 200, description = "The webhook as it is now", body = Webhook, headers(("ETag" = String, description = "Its new version"))),
         Keyed, One, Sent,
