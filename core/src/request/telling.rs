@@ -107,7 +107,8 @@ impl Desk {
         }
         let Some(change) = self.write_external(&mut tx, request_id, told, claimed, now).await? else {
             drop(tx);
-            let request = self.get(&Actor::System, request_id).await?;
+            let mut request = self.get(&Actor::System, request_id).await?;
+            self.linked(actor, std::slice::from_mut(&mut request)).await?;
             return Ok(Told { request, made: false });
         };
         request.version += 1;
@@ -127,7 +128,8 @@ impl Desk {
         feed::append(&mut tx, first, now, &[event]).await?;
         tx.commit().await?;
         self.feed.committed();
-        let request = self.get(&Actor::System, request_id).await?;
+        let mut request = self.get(&Actor::System, request_id).await?;
+        self.linked(actor, std::slice::from_mut(&mut request)).await?;
         Ok(Told {
             request,
             made: change.made,

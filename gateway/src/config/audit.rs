@@ -52,13 +52,14 @@ impl AuditSettings {
 impl AuditSettings {
     /// Notes a key that cannot sign, a memory that cannot be read, and where neither could be made.
     pub(super) fn stand(&self, root: &Section<'_>, section: Option<&Section<'_>>, ground: &Ground) {
+        let named = section.is_some_and(|section| section.has("signing_key_file"));
         let (section, key) = section.map_or((root, "audit"), |section| (section, "signing_key_file"));
         let (file, seen) = (&self.trail.signing_key, &self.trail.seen);
         if !ground.is_tried() {
             return;
         }
         // A key that is named was read already.
-        if !section.has("signing_key_file")
+        if !named
             && file.exists()
             && let Err(message) = SigningKey::read(file)
         {

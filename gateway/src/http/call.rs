@@ -59,6 +59,12 @@ impl Waiting {
         }
         self.now = waits;
     }
+
+    /// It does from its head on.
+    pub(super) fn begun(mut self) -> Self {
+        self.set(true);
+        self
+    }
 }
 
 impl Drop for Waiting {
@@ -67,10 +73,18 @@ impl Drop for Waiting {
     }
 }
 
-/// What the peer sends: who reads it waits for the peer.
+/// What the peer sends. Its call waits for the peer until all of it is there: a byte now and then is no work.
 pub(super) struct Asked {
-    pub(super) body: Incoming,
-    pub(super) waiting: Waiting,
+    body: Incoming,
+    waiting: Waiting,
+}
+
+impl Asked {
+    /// The body of a call.
+    pub(super) fn new(body: Incoming, waiting: Waiting) -> Self {
+        let waiting = if body.is_end_stream() { waiting } else { waiting.begun() };
+        Self { body, waiting }
+    }
 }
 
 impl HttpBody for Asked {
@@ -80,7 +94,9 @@ impl HttpBody for Asked {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        this.waiting.set(polled.is_pending());
+        if this.body.is_end_stream() || matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            this.waiting.set(false);
+        }
         polled
     }
 

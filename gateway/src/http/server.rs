@@ -127,6 +127,7 @@ async fn connection(
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)) => shaken,
         () = place.needed() => return tracing::debug!("a TLS handshake made room for another connection"),
+        () = stop.soft.cancelled() => return,
     };
     match shaken {
         Ok(Ok(stream)) => exchange(stream, address, router, place, stop, limits).await,
@@ -168,7 +169,7 @@ where
         let (mut router, call) = (router.clone(), Call::begin(&calls, &held));
         let (asking, waiting) = (Waiting::new(&held), Waiting::new(&held));
         async move {
-            let request = request.map(|body| Body::new(Asked { body, waiting: asking }));
+            let request = request.map(|body| Body::new(Asked::new(body, asking)));
             let response = ServiceExt::<Request>::ready(&mut router).await?.call(request).await?;
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer::new(body, waiting, call)))
         }
@@ -210,6 +211,10 @@ where
                 quiet.set(silence(heard.clone(), limits));
             }
             () = stop.soft.cancelled(), if !leaving => {
+                // Half a head is no call that could be ended politely.
+                if !place.has_called() {
+                    return;
+                }
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -21,6 +21,8 @@ use super::url::Target;
 
 /// Of an answer so much is read, so that a receiver that writes one is not cut off; nothing of it is kept.
 const READ: usize = 16 * 1024;
+/// And for how long.
+const DRAIN: Duration = Duration::from_secs(1);
 /// The media type of an event (CloudEvents 1.0, HTTP binding §3.2).
 const EVENT: &str = "application/cloudevents+json; charset=utf-8";
 
@@ -130,12 +132,15 @@ async fn speak<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let (parts, mut body) = response.into_parts();
-        let mut read = 0;
-        // What comes behind the head changes nothing: the status was said.
-        while read < READ {
-            let Some(Ok(frame)) = body.frame().await else { break };
-            read += frame.data_ref().map_or(0, bytes::Bytes::len);
-        }
+        // What comes behind the head changes nothing: the status was said, and a body that stalls does not unsay it.
+        let drained = async {
+            let mut read = 0;
+            while read < READ {
+                let Some(Ok(frame)) = body.frame().await else { break };
+                read += frame.data_ref().map_or(0, bytes::Bytes::len);
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN, drained).await;
         Ok((parts.status, parts.headers))
     };
     // The connection is driven here, so that it ends with the question.

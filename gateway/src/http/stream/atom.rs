@@ -56,11 +56,7 @@ fn document(organisation: &str, pairs: &[(String, String)], page: Page, epoch: &
         if request {
             let _ = writeln!(text, "<link rel=\"related\" href=\"/v1/requests/{subject}\"/>");
         }
-        let _ = write!(
-            text,
-            "<content type=\"application/json\">{}</content>\n</entry>\n",
-            escaped(&content)
-        );
+        let _ = write!(text, "<content type=\"text\">{}</content>\n</entry>\n", escaped(&content));
     }
     text.push_str("</feed>\n");
     text

@@ -24,8 +24,6 @@ const BATCH: usize = 500;
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two reads, so that a busy hour's commits share them.
 const PACE: Duration = Duration::from_millis(5);
-/// Calls that wait for something to happen, at once; further ones are answered at once.
-const WAITING: usize = 4096;
 
 /// A run of events as they were stored.
 #[derive(Debug)]
@@ -58,11 +56,10 @@ struct Shared {
     joined: Notify,
     closing: CancellationToken,
     listeners: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
 }
 
 impl Hub {
-    /// Over the feed, for at most so many streams at once.
+    /// Over the feed, for at most so many streams and waiting calls at once, which both hold a connection.
     pub(crate) fn new(feed: Feed, listeners: usize) -> Self {
         Self(Arc::new(Shared {
             feed,
@@ -70,7 +67,6 @@ impl Hub {
             joined: Notify::new(),
             closing: CancellationToken::new(),
             listeners: Arc::new(Semaphore::new(listeners)),
-            waiting: Arc::new(Semaphore::new(WAITING)),
         }))
     }
 
@@ -88,7 +84,7 @@ impl Hub {
 
     /// A place for a call that waits; `None` when all are taken.
     pub(crate) fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.waiting).try_acquire_owned().ok()
+        Arc::clone(&self.0.listeners).try_acquire_owned().ok()
     }
 
     /// Returns when everybody shall go.

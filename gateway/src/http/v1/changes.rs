@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, VARY};
+use axum::http::header::VARY;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::http::accept;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read};
 use crate::http::extract::Params;
@@ -79,30 +80,31 @@ pub(super) async fn stream(
     sse::open(api, &headers, &caller.actor, Asked::read(&pairs)?).await
 }
 
-/// The first of the forms beside JSON that a caller accepts; JSON stands for whatever else it does.
+/// The form beside JSON that a caller likes better than that (RFC 9110 §12.5.1).
 fn form(headers: &HeaderMap) -> Option<&'static str> {
-    let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    let types = values
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| range.split(';').next());
-    types
-        .map(str::trim)
-        .find_map(|range| {
-            let named = |form: &&'static str| range.eq_ignore_ascii_case(form);
-            ["application/json", sse::MEDIA_TYPE, atom::MEDIA_TYPE].into_iter().find(named)
-        })
-        .filter(|form| *form != "application/json")
+    let forms = ["application/json", sse::MEDIA_TYPE, atom::MEDIA_TYPE];
+    let found = forms.get(accept::best(headers, &forms)?)?;
+    (*found != "application/json").then_some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::ACCEPT;
+
     use super::*;
 
     #[test]
-    fn the_form_is_the_first_that_is_named() {
+    fn the_form_is_the_one_that_is_liked_best() {
         let of = |value: &'static str| form(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]));
         assert_eq!(of("text/event-stream"), Some(sse::MEDIA_TYPE));
-        assert_eq!(of("Application/Atom+XML; q=0.9, */*"), Some(atom::MEDIA_TYPE));
+        assert_eq!(of("Application/Atom+XML, */*;q=0.9"), Some(atom::MEDIA_TYPE));
+        assert_eq!(
+            (
+                of("text/event-stream;q=0, application/json"),
+                of("application/atom+xml;q=0.1, application/json")
+            ),
+            (None, None)
+        );
         assert_eq!(of("text/html, application/json, application/atom+xml"), None);
         assert_eq!((of("*/*"), form(&HeaderMap::new())), (None, None));
     }

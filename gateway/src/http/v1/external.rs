@@ -167,7 +167,7 @@ async fn bring(
         let headers = [(LOCATION, location(&name))];
         let version = request.version;
         return Ok(Ok(
-            (StatusCode::CREATED, headers, tagged(axum::Json(request), version)).into_response()
+            (StatusCode::CREATED, headers, tagged(shape(&caller.actor, request), version)).into_response()
         ));
     }
     match api.core().desk.by_external(&Actor::System, &name).await {
@@ -227,7 +227,9 @@ async fn update(
         // The intake's own word of it, whether or not the caller may answer citizens.
         desk.said_external(actor, &there.id, told).await?;
     }
-    let row = desk.get(&Actor::System, &there.id).await?;
+    let mut row = desk.get(&Actor::System, &there.id).await?;
+    // Other requests are for who reads them.
+    row.links.clear();
     let (version, reads) = (row.version, api.core().catalogue.reach(actor, Operation::Read));
     Ok(if reads.covers(&row.channel, row.theme.as_deref()) {
         tagged(shape(actor, Request::from(row)), version)

@@ -241,7 +241,9 @@ pub(crate) async fn accept(api: &Api, mut contact: Contact) -> Result<(Accepted,
     }
     let accepted = api.core().intake.accept(contact).await?;
     // Whoever brings a contact in knows what became of it, whether or not they may read others.
-    let row = api.core().desk.get(&Actor::System, &accepted.request_id).await?;
+    let mut row = api.core().desk.get(&Actor::System, &accepted.request_id).await?;
+    // Other requests are for who reads them.
+    row.links.clear();
     Ok((accepted, row.into()))
 }
 

@@ -6,6 +6,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
+use voxea_core::artefact::Blobs;
 use voxea_core::base::account::Channel;
 use voxea_core::base::time;
 use voxea_core::catalogue::Theme;
@@ -62,7 +63,8 @@ async fn taken(api: &Api, request: Request) -> Result<String, Failure> {
     let taken = form.taken(theme)?;
     intake::acceptable(api, &caller.0.actor, Channel::Open311, &taken).await?;
     let dedup = match &caller.1 {
-        Some(key) => Dedup::Key(format!("{}/{key}", caller.0.id)),
+        // Another report under the same key is another report, and what came under it by another way is none.
+        Some(key) => Dedup::Key(format!("{}/open311/{key}/{}", caller.0.id, Blobs::hash(&form.without_key()))),
         None => Dedup::Never,
     };
     let by = By {
