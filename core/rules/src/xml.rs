@@ -179,9 +179,11 @@ fn add(open: &mut [Element], piece: &str) -> Result<(), &'static str> {
 
 fn element(start: &BytesStart<'_>) -> Result<Element, String> {
     let name = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(name) if name.len() <= NAME => Ok(name.to_owned()),
-        _ => Err(format!("a name may have {NAME} bytes")),
+        Ok(name) if name.len() > NAME => Err(format!("a name may have {NAME} bytes")),
+        Ok(name) if name.splitn(2, ':').all(is_name) => Ok(name.to_owned()),
+        _ => Err("a name has a character that names do not have (XML 1.0 §2.3), or a second colon".to_owned()),
     };
+    name(start.name().as_ref())?;
     let mut element = Element {
         name: name(start.local_name().as_ref())?,
         ..Element::default()
@@ -226,6 +228,20 @@ pub const fn is_character(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
+/// Whether this is a name without a colon (Namespaces in XML 1.0 §3, `NCName`; its characters are those of XML 1.0 §2.3). The parser
+/// below takes whatever stands before a space or a `>` for a name.
+fn is_name(text: &str) -> bool {
+    let begins = |char: char| {
+        matches!(char, 'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}'
+            | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}' | '\u{2070}'..='\u{218f}'
+            | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}'
+            | '\u{10000}'..='\u{effff}')
+    };
+    let goes_on =
+        |char: char| begins(char) || matches!(char, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}');
+    text.starts_with(begins) && text.chars().all(goes_on)
+}
+
 /// Adds a text to a document, escaped. What XML does not have becomes U+FFFD, and CR a number, since a reader would make LF of it.
 pub fn escape(text: &str, document: &mut String) {
     for char in text.chars() {
@@ -263,6 +279,7 @@ mod tests {
         assert_eq!((first.text.as_str(), first.attribute("k")), ("x & é€<&\ny", Some("<1")));
         assert_eq!((second.name.as_str(), second.text.as_str()), ("c", ""));
         assert_eq!(told("<a xmlns='urn:x'> b </a>"), "a= b ");
+        assert_eq!(told("<é-1.b xmlns='urn:x' xml:lang='fr'> b </é-1.b>"), "é-1.b= b ");
     }
 
     #[test]
@@ -317,6 +334,13 @@ mod tests {
             "<a xmlns='urn:x'>&</a>",
             "<?xml version='1.0' encoding='iso-8859-1'?><a xmlns='urn:x'/>",
             "{\"a\":1}",
+            "<v:a:nil=\"true\" xmlns:v='urn:x'/>",
+            "<v:a:b xmlns:v='urn:x'/>",
+            "<a=\"b\" xmlns='urn:x'/>",
+            "<1a xmlns='urn:x'/>",
+            "<: xmlns='urn:x'/>",
+            "<a xmlns='urn:x' k:l:m='1'/>",
+            "<a xmlns='urn:x' 'k='1'/>",
         ] {
             assert!(read(text.as_bytes(), NS).is_err(), "{text}");
         }
