@@ -5,6 +5,8 @@ mod commands;
 mod config;
 mod failure;
 mod http;
+#[cfg(target_env = "gnu")]
+mod memory;
 mod out;
 mod run;
 mod sound;
@@ -15,10 +17,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    #[cfg(target_env = "gnu")]
+    memory::bound();
     let command = commands::Cli::parse();
     // Once for the process: every TLS library then finds the same provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
