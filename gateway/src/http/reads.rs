@@ -84,7 +84,8 @@ static TABLE: [Shown; 21] = [
     shown("/v1/opt-outs", "listed", "opt-outs"),
 ];
 
-/// What the trail calls the object of a read whose path does not have its id; a handler puts it into its answer's extensions.
+/// What the trail calls the object of a read whose path does not have its id; a handler puts it into its answer's extensions. That of
+/// a write that changed nothing, and so left no row of its own, makes a read of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Named(pub(crate) String);
 
@@ -111,8 +112,10 @@ pub(crate) async fn reads(State(api): State<Api>, request: Request, next: Next) 
     let variable = Path::<HashMap<String, String>>::from_request_parts(&mut parts, &()).await;
     let variable = variable.ok().and_then(|Path(found)| found.into_values().next());
     let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
+    let writes = parts.method != Method::GET;
     let response = next.run(Request::from_parts(parts, body)).await;
-    if !response.status().is_success() {
+    let unchanged = response.extensions().get::<Named>().is_some();
+    if !response.status().is_success() || (writes && !unchanged) {
         return response;
     }
     let Some(actor) = slot.0.get() else {
@@ -150,10 +153,10 @@ pub(crate) async fn reads(State(api): State<Api>, request: Request, next: Next) 
     }
 }
 
-/// What a call shows, if it shows anybody. A HEAD shows nothing of a body.
+/// What a call may show of anybody. A HEAD shows nothing of a body.
 fn shows(request: &Request) -> Option<&'static Shown> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
-    TABLE.iter().find(|shown| shown.route == route && request.method() == Method::GET)
+    TABLE.iter().find(|shown| shown.route == route && request.method() != Method::HEAD)
 }
 
 /// What the read is for: the header's word, else the contract's.

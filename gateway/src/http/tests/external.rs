@@ -123,6 +123,58 @@ async fn a_change_of_what_agents_change_too_names_its_version() {
 }
 
 #[tokio::test]
+async fn what_shows_a_request_is_in_the_trail_though_it_changed_nothing() {
+    let town = Town::new().await;
+    let made = put(&town, &town.key, &[], brought()).await.json();
+    let path = format!("/v1/requests/{}", made["id"].as_str().unwrap());
+    let shown = || async {
+        let trail = town.get("/v1/audit?limit=500").await.json();
+        let object = format!("request/{}", made["id"].as_str().unwrap());
+        let entries = trail["items"].as_array().unwrap().clone();
+        entries
+            .iter()
+            .filter(|one| one["object"] == object.as_str() && ["found", "read"].iter().any(|action| one["action"] == *action))
+            .count()
+    };
+    assert_eq!(shown().await, 0);
+    let merge = [("if-match", "*"), ("content-type", "application/json")];
+    assert_eq!(put(&town, &town.key, &[], json!({})).await.json(), made);
+    assert_eq!(shown().await, 1);
+    assert_eq!(town.call("PATCH", &path, &merge, "{}").await.json(), made);
+    assert_eq!(shown().await, 2);
+    assert_eq!(
+        town.call("PATCH", &path, &merge, json!({"subject": "Autre"}).to_string())
+            .await
+            .status,
+        200
+    );
+    assert_eq!(put(&town, &town.key, &[], json!({"status": "clos"})).await.status, 200);
+    assert_eq!(shown().await, 2, "a change has a row of its own");
+    // Who may not read it is shown nothing, and enters nothing.
+    let intake = town.key_with(&["intake"]).await;
+    assert_eq!(put(&town, &intake, &[], json!({})).await.status, 200);
+    assert_eq!(shown().await, 2);
+}
+
+#[tokio::test]
+async fn who_may_not_read_a_request_cannot_guess_what_it_says() {
+    let town = Town::new().await;
+    put(&town, &town.key, &[], brought()).await;
+    let intake = town.key_with(&["intake"]).await;
+    for member in ["text", "from"] {
+        let answer = |value: Value| put(&town, &intake, &[], json!({member: value}));
+        let (right, wrong) = (answer(brought()[member].clone()).await, answer(json!("x")).await);
+        right.is_problem(422, "invalid");
+        assert_eq!((right.status, &right.json()["errors"]), (wrong.status, &wrong.json()["errors"]));
+    }
+    for subject in ["Nid de poule", "x"] {
+        put(&town, &intake, &[], json!({"subject": subject}))
+            .await
+            .is_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
 async fn conditions_and_names_are_held() {
     let town = Town::new().await;
     put(&town, &town.key, &[("if-match", "*")], brought())

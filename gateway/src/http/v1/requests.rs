@@ -1,5 +1,7 @@
 //! `/v1/requests`: what citizens ask for.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -22,7 +24,7 @@ use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shape::{Shaped, shape};
-use crate::http::{cursor, etag, stream};
+use crate::http::{cursor, etag, reads, stream};
 
 /// Which requests, and how many.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -356,7 +358,16 @@ pub(super) async fn patch(
     let patch = change.value.patch()?;
     let (desk, actor) = (&api.core().desk, &caller.actor);
     let current = || async { Ok(desk.get(actor, &id).await?.version) };
-    let row = etag::changing(&wanted, current, |version| desk.patch(actor, &id, version, &patch)).await?;
-    let version = row.version;
-    Ok(tagged(shape(&caller.actor, Request::from(row)), version))
+    let found = AtomicI64::new(-1);
+    let changing = |version| {
+        found.store(version, Ordering::Relaxed);
+        desk.patch(actor, &id, version, &patch)
+    };
+    let row = etag::changing(&wanted, current, changing).await?;
+    let (version, object) = (row.version, format!("request/{}", row.id));
+    let mut response = tagged(shape(&caller.actor, Request::from(row)), version);
+    if found.into_inner() == version {
+        response.extensions_mut().insert(reads::Named(object));
+    }
+    Ok(response)
 }
