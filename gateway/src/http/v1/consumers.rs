@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use voxea_core::base::error::CoreError;
 use voxea_core::base::grant::Operation;
 use voxea_core::base::time::{self, rfc3339};
 use voxea_core::consumer::{self, Acknowledged, Batch, Lag};
@@ -261,7 +262,8 @@ pub(super) async fn put(
     // begins at the beginning, which repeats and loses nothing.
     let from = match api.core().consumers.get(&caller.actor, &name).await {
         Ok(_) => Begin::Beginning,
-        Err(_) => begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?,
+        Err(CoreError::NotFound { .. }) => begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?,
+        Err(error) => return Err(error.into()),
     };
     let filter = Filter {
         types: content.types,
