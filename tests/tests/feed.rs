@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use voxea_tests::postgres::Postgres;
@@ -17,22 +17,6 @@ use voxea_tests::sse::Sse;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Deaths of a story.
 const DEATHS: usize = 6;
-/// Requests that one writer opens while copies are made; afterwards it only changes what is there.
-const OPENED: usize = 40;
-
-async fn visit(rest: &mut Rest, key: &str) -> Result<String> {
-    let body = json!({"from": "0612345678", "text": "Bonjour"});
-    let answered = rest
-        .call_with("POST", "/v1/intake/counter", &[("Idempotency-Key", key)], Some(&body))
-        .await?;
-    ensure!(
-        answered.status == 201,
-        "{}: {}",
-        answered.status,
-        String::from_utf8_lossy(&answered.body)
-    );
-    Ok(answered.json()?["id"].as_str().context("no id")?.to_owned())
-}
 
 fn id(event: &Value) -> String {
     event["id"].as_str().unwrap_or_default().to_owned()
@@ -103,7 +87,7 @@ async fn write(town: Town, writer: usize, stop: Arc<AtomicBool>) -> Vec<String> 
     let mut made = Vec::new();
     let mut number = 0;
     while !stop.load(Ordering::SeqCst) {
-        match visit(&mut town.rest(), &format!("{writer}-{number}")).await {
+        match town.rest().visit(&format!("{writer}-{number}")).await {
             Ok(id) => {
                 made.push(id);
                 number += 1;
@@ -214,7 +198,7 @@ async fn another_nodes_commit_wakes_who_waits() -> Result<()> {
     let poll = waiting.call_with("GET", &target, &[("Prefer", "wait=20")], None);
     let writing = async {
         sleep(Duration::from_millis(200)).await;
-        visit(&mut first.rest(), "k").await
+        first.rest().visit("k").await
     };
     let (polled, written) = tokio::join!(poll, writing);
     let (page, request) = (polled?.json()?, written?);
@@ -232,7 +216,7 @@ async fn a_crowd_listens_and_nobody_holds_up_another() -> Result<()> {
     let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", "").await?;
     let running = scratch.run().await?;
     let mut rest = running.rest();
-    visit(&mut rest, "before").await?;
+    rest.visit("before").await?;
     // What the daemon tells of itself at its start comes when it comes.
     let is_told = |page: &Value| page["items"].as_array().is_some_and(|items| !items.is_empty());
     rest.until("/v1/changes?type=fr.voxea.channel.up", PATIENCE, is_told).await?;
@@ -266,7 +250,7 @@ async fn a_crowd_listens_and_nobody_holds_up_another() -> Result<()> {
     let mut slowest = Duration::ZERO;
     for number in 0..30 {
         let asked = Instant::now();
-        visit(&mut rest, &number.to_string()).await?;
+        rest.visit(&number.to_string()).await?;
         slowest = slowest.max(asked.elapsed());
     }
     let page = rest.get(&format!("/v1/changes?limit=500&after={next}")).await?;
@@ -305,7 +289,7 @@ async fn a_revoked_key_ends_the_stream() -> Result<()> {
     let key = scratch.say(&["key", "new", "--name", "reader", "--scope", "read"]).await?;
     let key = key.trim();
     let mut stream = Sse::open(running.api, key, "/v1/changes/stream", None).await?;
-    visit(&mut running.rest(), "one").await?;
+    running.rest().visit("one").await?;
     let mut told = 0;
     while let Ok(event) = timeout(Duration::from_secs(3), stream.event()).await {
         event?.context("it ended")?;
@@ -325,175 +309,6 @@ async fn a_revoked_key_ends_the_stream() -> Result<()> {
     running.stop().await
 }
 
-/// A backup is restored: readers are sent to the snapshot, and nobody goes on with a hole.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_restored_backup_readers_begin_anew() -> Result<()> {
-    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", "").await?;
-    let running = scratch.run().await?;
-    visit(&mut running.rest(), "kept").await?;
-    running.stop().await?;
-    let (database, backup) = (scratch.path().join("voxea.db"), scratch.path().join("backup.db"));
-    std::fs::copy(&database, &backup)?;
-    let running = scratch.run().await?;
-    visit(&mut running.rest(), "lost").await?;
-    let next = running.rest().get("/v1/changes").await?["next"]
-        .as_str()
-        .context("no next")?
-        .to_owned();
-    running.stop().await?;
-    std::fs::copy(&backup, &database)?;
-    for more in ["voxea.db-wal", "voxea.db-shm"] {
-        let _ = std::fs::remove_file(scratch.path().join(more));
-    }
-    // Forgotten: the cursor lies beyond the end, and is refused all the same.
-    let running = scratch.run().await?;
-    let mut rest = running.rest();
-    let target = format!("/v1/changes?after={next}");
-    let refused = rest.call("GET", &target, None).await?;
-    assert_eq!(
-        (refused.status, refused.json()?["type"].as_str()),
-        (409, Some("urn:voxea:problem:feed-epoch"))
-    );
-    running.stop().await?;
-    let epoch = scratch.say(&["feed", "new-epoch"]).await?;
-    let running = scratch.run().await?;
-    let mut rest = running.rest();
-    for number in 0..5 {
-        // Positions that were given before are given again.
-        visit(&mut rest, &format!("new-{number}")).await?;
-    }
-    let refused = rest.call("GET", &target, None).await?;
-    let problem = refused.json()?;
-    assert_eq!((refused.status, problem["epoch"].as_str()), (409, Some(epoch.trim())));
-    let way_back = problem["snapshot"].as_str().context("no way back")?;
-    let snapshot = rest.get(way_back).await?;
-    assert_eq!(snapshot["items"].as_array().map(Vec::len), Some(6));
-    let changes = snapshot["changes"].as_str().context("no cursor")?;
-    let late = visit(&mut rest, "late").await?;
-    let page = rest.get(&format!("/v1/changes?type=fr.voxea.request.*&after={changes}")).await?;
-    assert_eq!(page["items"][0]["subject"], late.as_str());
-    running.stop().await
-}
-
-/// Whether copies made while four write, from a snapshot and the feed behind it, are what there is.
-#[expect(clippy::print_stdout, reason = "how much the story was about")]
-async fn copies(store: &str, mutant: Option<&str>) -> Result<bool> {
-    let mut scratch = Scratch::new(&scratch::binary()?, store, "").await?;
-    scratch
-        .environment
-        .extend(mutant.map(|name| ("VOXEA_MUTANT".to_owned(), name.to_owned())));
-    let running = scratch.run().await?;
-    let (_sender, api) = watch::channel(running.api);
-    let stop = Arc::new(AtomicBool::new(false));
-    let town = Town {
-        api,
-        key: scratch.key.clone(),
-        over: Arc::default(),
-        made: Arc::default(),
-    };
-    let mut rest = running.rest();
-    for number in 0..20 {
-        visit(&mut rest, &format!("first-{number}")).await?;
-    }
-    let writers: Vec<_> = (0..4)
-        .map(|writer| tokio::spawn(change(town.clone(), writer, Arc::clone(&stop))))
-        .collect();
-    let mut copies = Vec::new();
-    for _ in 0..5 {
-        let (mut copy, mut target) = (BTreeMap::new(), "/v1/requests?snapshot=true&limit=3".to_owned());
-        let changes = loop {
-            let page = rest.get(&target).await?;
-            for request in page["items"].as_array().context("no items")? {
-                copy.insert(request["id"].to_string(), request["version"].as_i64().unwrap_or_default());
-            }
-            match page["next"].as_str() {
-                Some(next) => target = format!("/v1/requests?limit=3&after={next}"),
-                None => break page["changes"].as_str().context("no cursor")?.to_owned(),
-            }
-        };
-        copies.push((copy, changes));
-    }
-    stop.store(true, Ordering::SeqCst);
-    let mut made = 0;
-    for writer in writers {
-        made += timeout(PATIENCE, writer).await??;
-    }
-    let mut truth = BTreeMap::new();
-    let mut target = "/v1/requests?limit=500".to_owned();
-    loop {
-        let page = rest.get(&target).await?;
-        for request in page["items"].as_array().context("no items")? {
-            truth.insert(request["id"].to_string(), request["version"].as_i64().unwrap_or_default());
-        }
-        let Some(next) = page["next"].as_str() else { break };
-        target = format!("/v1/requests?limit=500&after={next}");
-    }
-    let mut whole = true;
-    for (mut copy, changes) in copies {
-        let mut after = changes;
-        loop {
-            let page = rest.get(&format!("/v1/changes?limit=500&after={after}")).await?;
-            for event in page["items"].as_array().context("no items")? {
-                if let Some(version) = event["data"]["version"].as_i64() {
-                    let held = copy.entry(event["subject"].to_string()).or_default();
-                    *held = version.max(*held);
-                }
-            }
-            after = page["next"].as_str().context("no next")?.to_owned();
-            if page["has_more"] == false {
-                break;
-            }
-        }
-        whole &= copy == truth;
-    }
-    println!("5 copies of {} requests, {made} changes meanwhile", truth.len());
-    assert!(made > 10, "{made} changes are no crowd");
-    running.stop().await?;
-    Ok(whole)
-}
-
-/// Opens requests and changes those that are there, until it is told to stop; how often.
-async fn change(town: Town, writer: usize, stop: Arc<AtomicBool>) -> usize {
-    let (mut rest, mut made) = (town.rest(), 0);
-    while !stop.load(Ordering::SeqCst) {
-        // Not for ever another one: a list in pages of three would never reach its end. The same call has the same answer.
-        let Ok(id) = visit(&mut rest, &format!("{writer}-{}", made.min(OPENED))).await else {
-            continue;
-        };
-        let patch = json!({"assignee": format!("agent {made}"), "theme": if made % 2 == 0 { "voirie" } else { "proprete" }});
-        let path = format!("/v1/requests/{id}");
-        let patched = rest.call_with("PATCH", &path, &[("If-Match", "*")], Some(&patch)).await;
-        made += usize::from(patched.is_ok_and(|got| got.status == 200));
-        let page = rest.get("/v1/requests?limit=20").await.unwrap_or_default();
-        let other = page["items"][(made + writer) % 20]["id"].as_str().unwrap_or(&id).to_owned();
-        let patch = json!({"subject": format!("changé {writer} {made}")});
-        let _ = rest
-            .call_with("PATCH", &format!("/v1/requests/{other}"), &[("If-Match", "*")], Some(&patch))
-            .await;
-    }
-    made
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_has_no_hole_on_sqlite() -> Result<()> {
-    assert!(copies("sqlite:voxea.db", None).await?);
-    Ok(())
-}
-
-/// The story above proves something: a daemon that takes the cursor with the last page is caught by it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_that_takes_its_cursor_late_is_caught() -> Result<()> {
-    assert!(!copies("sqlite:voxea.db", Some("snapshot_ends_late")).await?);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_has_no_hole_on_postgres() -> Result<()> {
-    let cluster = Postgres::start()?;
-    assert!(copies(&cluster.database("voxea")?, None).await?);
-    Ok(())
-}
-
 /// How soon a long poll is answered after the commit; the bound is for a machine that does much else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_poll_wakes_at_the_commit() -> Result<()> {
@@ -510,7 +325,7 @@ async fn a_long_poll_wakes_at_the_commit() -> Result<()> {
         };
         let writing = async {
             sleep(Duration::from_millis(30)).await;
-            visit(&mut writer, &number.to_string()).await?;
+            writer.visit(&number.to_string()).await?;
             anyhow::Ok(Instant::now())
         };
         let (polled, acknowledged) = tokio::join!(poll, writing);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -134,6 +134,23 @@ impl Rest {
             String::from_utf8_lossy(&answered.body)
         );
         answered.json()
+    }
+
+    /// Brings a contact in as a person at the counter would, under this Idempotency-Key; the id that the answer has.
+    ///
+    /// # Errors
+    /// When it was not brought in.
+    pub async fn visit(&mut self, key: &str) -> Result<String> {
+        let body = json!({"from": "0612345678", "text": "Bonjour"});
+        let headers = [("Idempotency-Key", key)];
+        let answered = self.call_with("POST", "/v1/intake/counter", &headers, Some(&body)).await?;
+        ensure!(
+            answered.status == 201,
+            "{}: {}",
+            answered.status,
+            String::from_utf8_lossy(&answered.body)
+        );
+        Ok(answered.json()?["id"].as_str().context("no id")?.to_owned())
     }
 
     /// GETs JSON again until it is as wanted.
