@@ -26,6 +26,8 @@ use town::Town;
 /// Readers of each kind.
 pub const READERS: usize = 10;
 const WRITERS: usize = 4;
+/// Longest wait for a contact before a death.
+const WORK: Duration = Duration::from_secs(10);
 /// Time between two deaths.
 const LIFE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(300));
 /// How long the readers may take to come to the end once nothing dies any more. A webhook's second attempt is after half a minute.
@@ -177,6 +179,7 @@ pub async fn run(binary: &Path, place: &Place<'_>, kills: usize, seed: u64, envi
 
     let (mut dice, mut outcome) = (Dice::new(seed), Outcome::default());
     for _ in 0..kills {
+        town.worked(WORK).await;
         sleep(dice.time(LIFE.0, LIFE.1)).await;
         match (dice.below(10), place) {
             (0..3, _) => {

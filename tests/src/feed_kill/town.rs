@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::scratch::Rest;
 
@@ -20,6 +20,8 @@ pub(super) struct Town {
     api: Arc<watch::Sender<SocketAddr>>,
     key: String,
     over: Arc<AtomicBool>,
+    /// Contacts that were acknowledged.
+    made: Arc<watch::Sender<usize>>,
 }
 
 impl Town {
@@ -28,6 +30,7 @@ impl Town {
             api: Arc::new(watch::Sender::new(api)),
             key: key.to_owned(),
             over: Arc::default(),
+            made: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -45,6 +48,14 @@ impl Town {
 
     pub(super) fn rest(&self) -> Rest {
         Rest::new(self.address(), &self.key)
+    }
+
+    /// Waits until another contact was acknowledged, so that no life passes with nothing to lose; not for ever, since the next death
+    /// may be what brings the town back.
+    pub(super) async fn worked(&self, within: Duration) {
+        let mut made = self.made.subscribe();
+        let before = *made.borrow_and_update();
+        let _ = timeout(within, made.wait_for(|count| *count > before)).await;
     }
 
     pub(super) fn writers_stop(&self) {
@@ -71,6 +82,7 @@ pub(super) async fn write(town: Town, writer: usize) -> Vec<String> {
                 .and_then(|got| got.json().ok()?["id"].as_str().map(str::to_owned))
             {
                 made.push(id);
+                town.made.send_modify(|count| *count += 1);
                 break;
             }
             tries += 1;
