@@ -205,7 +205,7 @@ async fn update(
         }
         .into());
     }
-    let patch = change(api, (&there, reads), &body.value, &body.bytes).await?;
+    let patch = change(api, &there, &body.value, &body.bytes).await?;
     if patch.subject.is_some() || patch.theme.is_some() {
         if !actor.may(Operation::Reply) {
             return Err(Problem::new(
@@ -242,9 +242,8 @@ async fn update(
     Ok(response)
 }
 
-/// What a body changes of a request; nothing when it is what brought the request in. Who may not read the request learns of nothing
-/// whether it is what the citizen said.
-async fn change(api: &Api, (there, reads): (&RequestRow, bool), brought: &Brought, bytes: &Bytes) -> Result<Patch, Problem> {
+/// What a body changes of a request; nothing when it is what brought the request in.
+async fn change(api: &Api, there: &RequestRow, brought: &Brought, bytes: &Bytes) -> Result<Patch, Problem> {
     let contacts = api.core().interactions.of_request(&Actor::System, &there.id).await?;
     let hash = Blobs::hash(bytes);
     if contacts.iter().any(|contact| contact.row.raw_sha256.as_ref() == Some(&hash)) {
@@ -254,24 +253,24 @@ async fn change(api: &Api, (there, reads): (&RequestRow, bool), brought: &Brough
         .iter()
         .find(|contact| contact.row.direction == "in")
         .map(|contact| &contact.row);
-    let stays = |pointer: &str, same: Option<bool>| {
-        if same.is_none_or(|same| same && reads) {
+    let stays = |pointer: &str, same: bool| {
+        if same {
             return Ok(());
         }
         let detail = "is what the citizen said, and stays as it came; leave it out, and send what they said since by POST /v1/intake/…";
         Err(Problem::invalid(pointer, detail))
     };
-    let same = |said: &Option<String>, has: Option<&String>| said.as_ref().map(|said| Some(said) == has);
-    stays("/text", same(&brought.text, first.and_then(|first| first.text.as_ref())))?;
-    stays("/name", same(&brought.name, there.from_name.as_ref()))?;
+    let unless = |said: &Option<String>, has: Option<&String>| said.is_none() || said.as_ref() == has;
+    stays("/text", unless(&brought.text, first.and_then(|first| first.text.as_ref())))?;
+    stays("/name", unless(&brought.name, there.from_name.as_ref()))?;
     let from = brought.from.as_deref().map(intake::address);
-    stays("/from", same(&from, Some(&there.from_address)))?;
-    stays("/channel", brought.channel.map(|channel| channel.as_str() == there.channel))?;
+    stays("/from", unless(&from, Some(&there.from_address)))?;
+    stays("/channel", brought.channel.is_none_or(|channel| channel.as_str() == there.channel))?;
     let at = brought.occurred_at.as_deref().map(time::parse_rfc3339);
-    stays("/occurred_at", at.map(|at| at == first.map(|first| first.occurred_at)))?;
+    stays("/occurred_at", at.is_none_or(|at| at == first.map(|first| first.occurred_at)))?;
     let fields = there.fields.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    stays("/fields", brought.fields.as_ref().map(|said| Some(said) == fields.as_ref()))?;
-    let differs = |said: &Option<String>, has: &Option<String>| (said.is_some() && !(reads && said == has)).then(|| said.clone());
+    stays("/fields", brought.fields.is_none() || brought.fields == fields)?;
+    let differs = |said: &Option<String>, has: &Option<String>| (said.is_some() && said != has).then(|| said.clone());
     Ok(Patch {
         subject: differs(&brought.subject, &there.subject),
         theme: differs(&brought.theme, &there.theme),
