@@ -11,9 +11,9 @@ use super::Selection;
 use super::stored::Event;
 
 /// Positions that a page goes through at most when not everything is shown, so that it costs the same however rare that is. The
-/// theme and the type have no index: one would cost every contact that is taken in, and this is 10 to 20 ms at most, of which the
-/// whole feed of five million events takes a few hundred.
-const WINDOW: i64 = 20_000;
+/// theme and the type have no index: one would cost every contact that is taken in, and this is a few milliseconds, of which the
+/// whole feed of five million events takes a thousand times.
+const WINDOW: i64 = 5_000;
 /// Events that a page goes through at most when only the newest of each subject is shown.
 const LATEST_WINDOW: usize = 5_000;
 

@@ -51,7 +51,7 @@ impl Feed {
     /// # Errors
     /// The store's.
     pub async fn state(&self) -> Result<State> {
-        let sql = "SELECT f.epoch, f.floor, c.value AS head FROM feed f CROSS JOIN counter c WHERE c.name = 'feed'";
+        let sql = "SELECT f.epoch, f.floor, c.value AS head FROM feed f CROSS JOIN counter c WHERE f.one = 1 AND c.name = 'feed'";
         Ok(on!(Store, &self.store, db => sqlx::query_as(sql).fetch_one(db).await)?)
     }
 

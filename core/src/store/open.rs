@@ -20,10 +20,18 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL; intake needs one, readers the rest.
 const POSTGRES_CONNECTIONS: u32 = 12;
 /// Every statement of ours looks rows up by their keys. The planner knows neither how small a set is nor, on young
-/// tables, how large they are, and would read and hash whole tables, the more the longer it runs.
-const LOOK_UPS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+/// tables, how large they are, and would read and hash whole tables, the more the longer it runs. A table of one row is read whole
+/// all the same, at a price that seems so high to it that it would compile the statement first: 50 ms for a microsecond.
+const LOOK_UPS: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 /// Readers of SQLite.
 const SQLITE_READERS: u32 = 4;
+/// Rows that a reader of SQLite finds before it waits for who asked: a page of a list, so that the two threads change places once.
+const SQLITE_ROWS: usize = 512;
 /// Pages that a connection keeps, in KiB by SQLite's convention of a negative number; taken as they are needed.
 const CACHE_KIB: &str = "-16384";
 /// Pages between checkpoints of the write-ahead log (4 KiB each): a checkpoint costs two fsyncs and writes each page that
@@ -62,7 +70,9 @@ impl Store {
             // There is no peer that could have gone away.
             .test_before_acquire(false);
         let write = Writer::open(options.clone(), ACQUIRE).await?;
-        let read = read.connect_with(options.pragma("query_only", "on")).await?;
+        let read = read
+            .connect_with(options.row_buffer_size(SQLITE_ROWS).pragma("query_only", "on"))
+            .await?;
         Ok(Self::Sqlite(Sqlite { write, read }))
     }
 

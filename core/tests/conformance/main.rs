@@ -163,6 +163,7 @@ stories! {
     positions { readers_see_every_commit_in_order, a_mutant_that_takes_positions_early_is_caught, the_intake_and_agents_share_one_order, }
     queueing { replies_at_once_are_each_answered, one_origin_makes_one_reply, settled_at_once_each_is_what_was_said, }
     reading {
+        a_small_statement_is_not_compiled,
         who_adds_up_what_it_is_shown_has_what_it_may_see, an_event_says_the_theme_that_its_request_had_there, the_latest_hides_no_tombstone,
         who_cannot_go_on_is_told_so,
     }

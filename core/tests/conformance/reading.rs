@@ -9,7 +9,7 @@ use voxea_core::base::error::CoreError;
 use voxea_core::base::time;
 use voxea_core::feed::{self, Event, EventKind, Selection, ThemeFilter};
 use voxea_core::request::{Filter, Patch, Status};
-use voxea_core::store::{Reach, Themes, Way};
+use voxea_core::store::{Reach, Store, Themes, Way};
 
 use crate::place::{NOW, Place, agent, alone, sms_account};
 
@@ -157,6 +157,15 @@ fn towards_the_end(status: Status) -> Option<Status> {
     [Status::Eliminated, Status::Archived, Status::Closed, Status::Open]
         .into_iter()
         .find(|next| *next != status && status.may_become(*next))
+}
+
+/// PostgreSQL compiles a statement that it takes for dear, in 50 ms, and whole tables are made dear to it.
+pub(crate) async fn a_small_statement_is_not_compiled(place: &Place) {
+    let Store::Postgres(pool) = &place.store else { return };
+    let plan = "EXPLAIN (ANALYZE) SELECT f.epoch, c.value FROM feed f CROSS JOIN counter c";
+    let lines: Vec<String> = sqlx::query_scalar(plan).fetch_all(pool).await.unwrap();
+    assert!(lines.iter().any(|line| line.contains("Execution Time")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("JIT")), "{lines:?}");
 }
 
 pub(crate) async fn who_adds_up_what_it_is_shown_has_what_it_may_see(place: &Place) {
