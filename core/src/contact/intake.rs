@@ -109,13 +109,19 @@ impl Intake {
     ///
     /// # Errors
     /// See [`IntakeError`]; nothing of the contact was stored.
-    pub async fn accept(&self, mut contact: Contact) -> std::result::Result<Accepted, IntakeError> {
+    pub fn accept(&self, mut contact: Contact) -> impl Future<Output = std::result::Result<Accepted, IntakeError>> + Send + '_ {
         self.automatic.choose(&mut contact);
         theming::choose(&mut contact, &self.catalogue.current());
-        self.prove(&mut contact).await?;
-        let prepared = prepare::contact(contact, &self.vault)?;
-        let (answer, answered) = oneshot::channel();
-        self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
+        // In a box before anything waits: thousands wait at once, each in a task that is as large as all that it holds.
+        let mut contact = Box::new(contact);
+        async move {
+            if matches!(contact.joining, Joining::Thread { .. }) {
+                Box::pin(self.prove(&mut contact)).await?;
+            }
+            let prepared = prepare::contact(*contact, &self.vault)?;
+            let (answer, answered) = oneshot::channel();
+            self.hand_over(Work::Contact(Box::new(prepared), answer), answered).await
+        }
     }
 
     /// Puts the ids of requests in the place of the tokens that prove them. A forgery is counted, and proves nothing.

@@ -1,6 +1,7 @@
 //! A row of a set: its members, flat, by their columns' names.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -12,11 +13,16 @@ pub enum Field {
     Null,
     /// BIGINT.
     Integer(i64),
-    /// TEXT.
-    Text(Cow<'static, str>),
+    /// TEXT. Counted, as sqlx hands it to SQLite: so it is copied once, and rows that say the same share it.
+    #[serde(serialize_with = "text")]
+    Text(Arc<str>),
     /// BYTEA or BLOB; in JSON hexadecimal.
     #[serde(serialize_with = "hexadecimal")]
     Bytes(Vec<u8>),
+}
+
+fn text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 fn hexadecimal<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -31,7 +37,7 @@ pub trait ToField {
 
 impl ToField for str {
     fn to_field(&self) -> Field {
-        Field::Text(Cow::Owned(self.to_owned()))
+        Field::Text(self.into())
     }
 }
 

@@ -2,6 +2,7 @@
 //! back, which is a visit to SQLite's thread or a round trip to PostgreSQL.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, SqlSafeStr as _, SqlStr};
@@ -74,13 +75,15 @@ impl Script {
         let mut values = SqliteArguments::default();
         for (statement, mut rows) in self.steps {
             let columns = statement.columns();
+            // Most columns say the same in one row after the other: where it came from, what happened.
+            let mut before: Vec<Arc<str>> = vec![Arc::default(); columns.len()];
             for piece in rows.chunks_mut(ROWS) {
                 for row in &mut *piece {
                     for (at, (name, _)) in columns.iter().enumerate() {
                         match row.take(name, at) {
                             Field::Null => values.add(None::<i64>)?,
                             Field::Integer(number) => values.add(number)?,
-                            Field::Text(text) => values.add(text.into_owned())?,
+                            Field::Text(text) => values.add(again(before.get_mut(at), text))?,
                             Field::Bytes(bytes) => values.add(bytes)?,
                         }
                     }
@@ -104,6 +107,18 @@ impl Script {
         }
         text.push_str("\nSELECT 1");
         AssertSqlSafe(text).into_sql_str()
+    }
+}
+
+/// A text, or the one before where that is the same.
+fn again(before: Option<&mut Arc<str>>, text: Arc<str>) -> Arc<str> {
+    match before {
+        Some(before) if **before == *text => Arc::clone(before),
+        Some(before) => {
+            before.clone_from(&text);
+            text
+        }
+        None => text,
     }
 }
 

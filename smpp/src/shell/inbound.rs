@@ -70,9 +70,10 @@ impl Entrance {
         let taken = match &came {
             Came::Read(delivery) => match content::read(delivery, self.alphabet) {
                 Content::Text(text) => self.text(delivery, text).await,
-                Content::Receipt(receipt) => self.receipt(delivery, receipt).await,
+                // What is rarer is boxed apart, so that a text need not have room for it.
+                Content::Receipt(receipt) => Box::pin(self.receipt(delivery, receipt)).await,
             },
-            Came::Unread { raw, unreadable } => self.unread(raw, unreadable).await,
+            Came::Unread { raw, unreadable } => Box::pin(self.unread(raw, unreadable)).await,
         };
         let taken = taken.unwrap_or_else(|failure| match failure {
             IntakeError::Fenced => Taken::Fenced,
@@ -89,7 +90,8 @@ impl Entrance {
     async fn text(&self, delivery: &Delivery, text: Text) -> Result<Taken, IntakeError> {
         let redelivery = self.redelivery(fingerprint(delivery, &text));
         if text.part.is_some() {
-            let accepted = self.intake.part(self.part(delivery, text, redelivery)).await?;
+            let part = self.part(delivery, text, redelivery);
+            let accepted = Box::pin(self.intake.part(part)).await?;
             let event = if accepted.outcome == Outcome::Known {
                 "parts_known"
             } else {
