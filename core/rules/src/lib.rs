@@ -26,6 +26,8 @@
 //! | [`password`] | what makes a password good enough |
 //! | [`redact`] | personal data as it may stand in a log |
 //! | [`network`] | ranges of addresses, as a configuration names who may connect |
+//! | [`cursor`] | places in lists and in the feed, as clients hand them back |
+//! | [`filter`] | lists and patterns of names in a query |
 //! | [`mod@xml`] | XML of strangers, bounded and without entities |
 //! | [`visible`] | what a name must not have, because nobody sees it |
 
@@ -33,6 +35,8 @@ pub mod answerable;
 pub mod calendar;
 pub mod charset;
 pub mod command;
+pub mod cursor;
+pub mod filter;
 pub mod gsm7;
 pub mod keyword;
 pub mod mail_domain;

@@ -5,6 +5,8 @@
 //! was shown has exactly the requests that it may see: one comes in with its creation or with the change that brought it within,
 //! and goes with the change that took it out, which is shown as a tombstone.
 
+use voxea_rules::filter;
+
 use crate::store::{Condition, Reach};
 
 use super::event::EventKind;
@@ -81,11 +83,7 @@ impl Selection {
     pub fn kinds_named(pattern: &str) -> Result<Vec<EventKind>, UnknownKind> {
         let unknown = || UnknownKind(pattern.to_owned());
         let name = pattern.strip_prefix(PREFIX).ok_or_else(unknown)?;
-        let is_named = |kind: &&EventKind| match name.strip_suffix('*') {
-            // A prefix ends where a part of the name does.
-            Some(prefix) => (prefix.is_empty() || prefix.ends_with('.')) && kind.as_str().starts_with(prefix),
-            None => kind.as_str() == name,
-        };
+        let is_named = |kind: &&EventKind| filter::means(name, kind.as_str());
         let named: Vec<EventKind> = EventKind::ALL.iter().filter(is_named).copied().collect();
         if named.is_empty() { Err(unknown()) } else { Ok(named) }
     }

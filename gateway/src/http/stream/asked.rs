@@ -4,14 +4,13 @@ use utoipa::IntoParams;
 use voxea_core::base::actor::Actor;
 use voxea_core::base::grant::Operation;
 use voxea_core::feed::{EventKind, Page, Selection, State, ThemeFilter};
+use voxea_rules::filter;
 
 use crate::http::api::Api;
 use crate::http::cursor::Named;
 use crate::http::extract::limit;
 use crate::http::problem::{Kind, Problem};
 
-/// Types, or themes, that one reader may name.
-const MOST: usize = 64;
 /// What stands for requests without a theme; no code is spelled so.
 const UNTHEMED: &str = "_none";
 
@@ -113,20 +112,15 @@ impl Asked {
 }
 
 fn once<'a>(pairs: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Problem> {
-    let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        _ => Err(Problem::new(Kind::BAD_REQUEST, format!("`{name}` may come once"))),
-    }
+    filter::once(pairs, name).map_err(|_twice| Problem::new(Kind::BAD_REQUEST, format!("`{name}` may come once")))
 }
 
 fn list<'a>(pairs: &'a [(String, String)], name: &str) -> Result<Vec<&'a str>, Problem> {
-    let values = pairs.iter().filter(|(key, _)| key == name);
-    let values: Vec<&str> = values.flat_map(|(_, value)| value.split(',')).take(MOST + 1).collect();
-    if values.len() > MOST {
-        return Err(Problem::invalid_parameter(name, &format!("may name {MOST} at most")));
-    }
-    Ok(values)
+    filter::list(pairs, name).map_err(|_many| too_many(name))
+}
+
+fn too_many(name: &str) -> Problem {
+    Problem::invalid_parameter(name, &format!("may name {} at most", filter::MOST))
 }
 
 fn kinds(named: &[&str]) -> Result<Option<Vec<EventKind>>, Problem> {
@@ -149,8 +143,8 @@ fn kinds(named: &[&str]) -> Result<Option<Vec<EventKind>>, Problem> {
 /// 422 for a theme that there is not, and for too many.
 pub(crate) async fn themes(api: &Api, named: &[&str]) -> Result<Option<ThemeFilter>, Problem> {
     let (catalogue, mut filter) = (&api.core().catalogue, ThemeFilter::default());
-    if named.len() > MOST {
-        return Err(Problem::invalid_parameter("theme", &format!("may name {MOST} at most")));
+    if named.len() > filter::MOST {
+        return Err(too_many("theme"));
     }
     for &code in named {
         if code == UNTHEMED {
@@ -201,6 +195,6 @@ mod tests {
         ] {
             assert_eq!(read(&[(name, value)]), Err(422), "{name}={value}");
         }
-        assert_eq!(read(&[("theme", &"a,".repeat(MOST))]), Err(422));
+        assert_eq!(read(&[("theme", &"a,".repeat(filter::MOST))]), Err(422));
     }
 }
