@@ -169,6 +169,28 @@ async fn who_brings_a_request_in_may_send_all_of_it_again_with_another_status() 
 }
 
 #[tokio::test]
+async fn who_neither_brought_it_in_nor_reads_it_cannot_guess_what_was_said() {
+    let town = Town::new().await;
+    let first = town.key_with(&["intake"]).await;
+    assert_eq!(put(&town, &first, &[], brought()).await.status, 201);
+    let other = town.key_with(&["intake"]).await;
+    // The same answer, whether the guess is right or wrong.
+    for body in [json!({"text": "Rue Foch"}), json!({"text": "Rue Leclerc"})] {
+        let refused = put(&town, &other, &[], body).await;
+        refused.is_problem(422, "invalid");
+        assert_eq!(refused.json()["errors"][0]["pointer"], "/text");
+    }
+    for member in ["subject", "theme"] {
+        let has = brought()[member].clone();
+        let refused = put(&town, &other, &[("if-match", "*")], json!({member: has})).await;
+        refused.is_problem(403, "forbidden");
+    }
+    assert_eq!(put(&town, &other, &[], json!({"status": "clos"})).await.status, 200);
+    // What was sent before, to the byte, may come again with a new key.
+    assert_eq!(put(&town, &other, &[], brought()).await.status, 200);
+}
+
+#[tokio::test]
 async fn conditions_and_names_are_held() {
     let town = Town::new().await;
     put(&town, &town.key, &[("if-match", "*")], brought())

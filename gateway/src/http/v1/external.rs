@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -84,8 +83,8 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller<Read>, Ids(system
 
 /// Brings a request in that another system knows, once however often it is sent, or tells of it again. What was sent before
 /// changes nothing. `status` is the other system's to say, and is taken as it comes; `subject` and `theme` are agents' too, so
-/// that changing them needs the scope `reply` and If-Match; the rest is what the citizen said, and stays. What is left out stays
-/// as it is. `If-None-Match: *` brings a new one in or nothing.
+/// that changing them needs the scope `reply` and If-Match; the rest is what the citizen said, and stays: who neither brought it in
+/// nor may read it leaves it out. What is left out stays as it is. `If-None-Match: *` brings a new one in or nothing.
 #[utoipa::path(put, path = "/v1/requests/by-external/{system}/{id}", tag = "external", security(("key" = ["intake"])), request_body = Brought,
     params(("system" = String, Path, description = "The code of the system: lower-case letters, digits and hyphens"), ("id" = String, Path, description = "The id there: 1 to 200 visible characters"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the version that was read, or `*`; needed to change subject or theme"),
@@ -205,7 +204,7 @@ async fn update(
         }
         .into());
     }
-    let patch = change(api, &there, &body.value, &body.bytes).await?;
+    let patch = change(api, actor, (&there, reads), &body).await?;
     if patch.subject.is_some() || patch.theme.is_some() {
         if !actor.may(Operation::Reply) {
             return Err(Problem::new(
@@ -242,12 +241,44 @@ async fn update(
     Ok(response)
 }
 
-/// What a body changes of a request; nothing when it is what brought the request in.
-async fn change(api: &Api, there: &RequestRow, brought: &Brought, bytes: &Bytes) -> Result<Patch, Problem> {
+/// Whether it was the caller who brought the request in.
+async fn brought_by(api: &Api, actor: &Actor, request_id: &str) -> Result<bool, Problem> {
+    let history = api.core().desk.history(&Actor::System, request_id).await?;
+    Ok(history.first().is_some_and(|entry| entry.actor == actor.to_string()))
+}
+
+/// What a body changes of a request that the caller neither reads nor brought in: an answer that told what is there and what is
+/// not would let it guess what the citizen said.
+fn unseen(brought: &Brought) -> Result<Patch, Problem> {
+    let said = [
+        ("/text", brought.text.is_some()),
+        ("/name", brought.name.is_some()),
+        ("/from", brought.from.is_some()),
+        ("/channel", brought.channel.is_some()),
+        ("/occurred_at", brought.occurred_at.is_some()),
+        ("/fields", brought.fields.is_some()),
+    ];
+    if let Some((pointer, _)) = said.iter().find(|(_, said)| *said) {
+        let detail = "is what the citizen said, and only who brought the request in or may read it sends it again; leave it out";
+        return Err(Problem::invalid(pointer, detail));
+    }
+    Ok(Patch {
+        subject: brought.subject.clone().map(Some),
+        theme: brought.theme.clone().map(Some),
+        ..Patch::default()
+    })
+}
+
+/// What a body changes of a request; nothing when it is what brought the request in, to the byte.
+async fn change(api: &Api, actor: &Actor, (there, reads): (&RequestRow, bool), body: &Body<Brought>) -> Result<Patch, Problem> {
+    let brought = &body.value;
     let contacts = api.core().interactions.of_request(&Actor::System, &there.id).await?;
-    let hash = Blobs::hash(bytes);
+    let hash = Blobs::hash(&body.bytes);
     if contacts.iter().any(|contact| contact.row.raw_sha256.as_ref() == Some(&hash)) {
         return Ok(Patch::default());
+    }
+    if !reads && !brought_by(api, actor, &there.id).await? {
+        return unseen(brought);
     }
     let first = contacts
         .iter()
