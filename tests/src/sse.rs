@@ -66,17 +66,29 @@ impl Sse {
     /// When it breaks off, or what comes is no stream of ours.
     pub async fn event(&mut self) -> Result<Option<Value>> {
         loop {
+            match self.frame().await? {
+                Some(None) => {}
+                Some(Some(data)) => return Ok(Some(data)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The data of the next frame, if it has any; `None` when the stream has ended.
+    ///
+    /// # Errors
+    /// As [`Sse::event`].
+    pub async fn frame(&mut self) -> Result<Option<Option<Value>>> {
+        loop {
             if let Some(end) = self.text.windows(2).position(|window| window == b"\n\n") {
                 let frame = String::from_utf8(self.text.drain(..end + 2).collect())?;
                 let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name));
                 if let Some(id) = field("id: ") {
                     self.last = Some(id.to_owned());
                 }
-                let Some(data) = field("data: ") else {
-                    self.beats += usize::from(field("id: ").is_some());
-                    continue;
-                };
-                return Ok(Some(serde_json::from_str(data)?));
+                let data = field("data: ").map(serde_json::from_str).transpose()?;
+                self.beats += usize::from(data.is_none() && field("id: ").is_some());
+                return Ok(Some(data));
             }
             if !self.chunk()? && self.stream.read_buf(&mut self.raw).await? == 0 {
                 bail!("the connection broke");

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use voxea_tests::feed_bench::seed::Place;
 use voxea_tests::postgres::Postgres;
 use voxea_tests::scratch::{self, Rest, Scratch};
 use voxea_tests::sse::Sse;
@@ -338,4 +339,30 @@ async fn a_long_poll_wakes_at_the_commit() -> Result<()> {
     println!("after the writer's own answer: median {:?}, slowest {:?}", delays[20], delays[39]);
     assert!(delays[20] < Duration::from_millis(50), "{delays:?}");
     running.stop().await
+}
+
+/// Whoever catches up over years of what is not shown to it moves on with each page: broken off, it does not begin anew.
+#[tokio::test]
+async fn a_reader_of_little_moves_on_while_it_catches_up() -> Result<()> {
+    const REQUESTS: u64 = 4_000;
+    let place = Place::Sqlite;
+    let scratch = Scratch::new(&scratch::binary()?, &place.store(REQUESTS)?, "").await?;
+    place.fill(&scratch, REQUESTS).await?;
+    let running = scratch.run().await?;
+    let mut rest = running.rest();
+    let mut stream = Sse::open(running.api, rest.key(), "/v1/changes/stream?type=fr.voxea.channel.*", None).await?;
+    let mut ids = Vec::new();
+    while stream.beats < 3 {
+        timeout(PATIENCE, stream.frame()).await.context("it says nothing")??;
+        ids.extend(stream.last.clone());
+    }
+    let mut before = Vec::new();
+    for id in &ids {
+        // Each is a place in the feed, further on than the one before.
+        let page = rest.get(&format!("/v1/changes?limit=1&after={id}")).await?;
+        before.push(page["items"][0]["sequence"].as_str().context("nothing follows")?.to_owned());
+    }
+    ensure!(before.windows(2).all(|pair| pair[0] < pair[1]), "{before:?}");
+    running.stop().await?;
+    Ok(())
 }

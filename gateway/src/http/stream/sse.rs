@@ -158,17 +158,24 @@ impl Listener {
         for event in page.items {
             write(&mut text, &self.epoch, event);
         }
-        Some(Bytes::from(text))
+        // Years of what is not shown to him are many pages: he moves on with each, and hears that the stream lives.
+        Some(if text.is_empty() && page.has_more {
+            self.moved_on()
+        } else {
+            Bytes::from(text)
+        })
+    }
+
+    /// An id without data, which is remembered and shown to nobody: where a reader of little goes on.
+    fn moved_on(&self) -> Bytes {
+        Bytes::from(format!(": \nid: {}\n\n", cursor::of_feed(&self.epoch, self.after)))
     }
 
     /// What the hub hands on.
     async fn live(&mut self) -> Option<Bytes> {
         let batch = tokio::select! {
             () = self.hub.closing() => return None,
-            () = tokio::time::sleep_until(self.beat) => {
-                // An id without data is remembered and shown to nobody, so that a reader of little moves on too.
-                return Some(Bytes::from(format!(": \nid: {}\n\n", cursor::of_feed(&self.epoch, self.after))));
-            }
+            () = tokio::time::sleep_until(self.beat) => return Some(self.moved_on()),
             () = tokio::time::sleep_until(self.recheck) => return Some(Bytes::new()),
             batch = self.heard.recv() => batch,
         };
