@@ -35,6 +35,15 @@ pub fn first(value: &[u8]) -> Option<Mailbox> {
 }
 
 fn mailbox(one: &[u8]) -> Option<Mailbox> {
+    // Some programs encode the whole of it, brackets and address included, which RFC 2047 §5 forbids.
+    let plain = angles(one).is_none().then(|| words::text(one)).filter(|text| text.contains('<'));
+    match plain {
+        Some(plain) => read(plain.as_bytes()),
+        None => read(one),
+    }
+}
+
+fn read(one: &[u8]) -> Option<Mailbox> {
     let (beside, inside) = angles(one).unwrap_or((b"", one));
     let (bare, comment) = without_comments(inside);
     let comment = comment.or_else(|| without_comments(beside).1);
@@ -197,6 +206,8 @@ mod tests {
                 "j@example.fr",
                 Some("Marçon, Jérôme"),
             ),
+            (b"=?utf-8?Q?J=C3=A9r=C3=B4me_=3Cj=40example.fr=3E?=", "j@example.fr", Some("Jérôme")),
+            (b"=?utf-8?B?PGpAZXhhbXBsZS5mcj4=?=", "j@example.fr", None),
             (b"J\xe9r\xf4me <j@example.fr>", "j@example.fr", Some("Jérôme")),
             ("Jérôme <j@example.fr>".as_bytes(), "j@example.fr", Some("Jérôme")),
             (b"jeanne@example.fr (Jeanne Martin)", "jeanne@example.fr", Some("Jeanne Martin")),
