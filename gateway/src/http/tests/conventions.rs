@@ -222,3 +222,30 @@ async fn every_refusal_of_content_says_where() {
     let refused = town.post("/v1/intake/counter", &[], json!([])).await;
     assert_eq!(refused.json()["errors"][0]["pointer"], "");
 }
+
+#[tokio::test]
+async fn a_webhook_that_is_made_or_turned_twice_under_one_key_is_so_once() {
+    let town = Town::new().await;
+    let send = async |path: &str, key: &str, body: serde_json::Value| {
+        let headers = [("idempotency-key", key), ("content-type", "application/json")];
+        town.call("POST", path, &headers, body.to_string()).await
+    };
+    let wanted = json!({"url": "https://example.org/hook", "scheme": "hmac"});
+    let made = send("/v1/webhooks", "w1", wanted.clone()).await;
+    let again = send("/v1/webhooks", "w1", wanted).await;
+    assert_eq!((made.status.as_u16(), made.header("etag")), (201, "\"1\""), "{}", made.json());
+    assert_eq!(
+        (again.status, again.json(), again.header("location")),
+        (made.status, made.json(), made.header("location"))
+    );
+    let rotate = format!("{}/rotate", made.header("location"));
+    let turned = send(&rotate, "w2", json!({})).await;
+    let repeated = send(&rotate, "w2", json!({})).await;
+    assert_eq!((turned.status.as_u16(), turned.header("etag")), (200, "\"2\""));
+    assert_eq!((repeated.json(), repeated.header("etag")), (turned.json(), "\"2\""));
+    assert!(!turned.headers.contains_key("location"));
+    send(&rotate, "w2", json!({"overlap_hours": 1}))
+        .await
+        .is_problem(422, "idempotency-key-reused");
+    assert_eq!(town.get("/v1/webhooks").await.json()["items"].as_array().unwrap().len(), 1);
+}

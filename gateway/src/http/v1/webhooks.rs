@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use voxea_core::base::error::CoreError;
 use voxea_core::base::expected::Expected;
 use voxea_core::base::time::{self, Millis, rfc3339};
 use voxea_core::feed::Filter;
@@ -18,6 +19,7 @@ use crate::http::auth::{Admin, Caller};
 use crate::http::cursor;
 use crate::http::etag::{self, Match};
 use crate::http::extract::{Body, Id, present, tagged};
+use crate::http::idempotency::{self, Call};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::Problem;
 use crate::out::Target;
@@ -252,30 +254,53 @@ fn check(api: &Api, url: &str) -> Result<(), Problem> {
 
 /// Makes a webhook. The answer holds what the receiver verifies with: a public key, or a secret that is shown here only.
 #[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", security(("key" = ["admin"])), request_body = WebhookContent,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the same webhook")),
     responses((status = 201, description = "It was made", body = Webhook,
             headers(("Location" = String, description = "Where it is"), ("ETag" = String, description = "Its version"))),
-        (status = 409, description = "There are too many, or the cursor lies ahead of the feed or is of another epoch", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "A call with this key is at work, or there are too many, or the cursor lies ahead of the feed or is of another epoch", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "Events from there on were removed, since their time was over; `beginning` is where the feed begins now",
             body = ProblemBody, content_type = "application/problem+json"),
         Keyed, Sent))]
-pub(super) async fn post(State(api): State<Api>, caller: Caller<Admin>, body: Body<WebhookContent>) -> Result<Response, Problem> {
-    let content = body.value;
-    check(&api, &content.url)?;
-    let filter = Filter {
-        types: content.types,
-        themes: content.themes,
+pub(super) async fn post(
+    State(api): State<Api>,
+    caller: Caller<Admin>,
+    headers: HeaderMap,
+    body: Body<WebhookContent>,
+) -> Result<Response, Problem> {
+    let key = idempotency::key(&headers)?;
+    let call = Call {
+        api: &api,
+        client: &caller.id,
+        key: key.as_deref(),
+        route: "webhooks",
+        body: &body.bytes,
     };
-    known_themes(&api, &filter).await?;
-    let new = NewWebhook {
-        url: content.url,
-        description: content.description,
-        filter,
-        scheme: content.scheme.map_or(Scheme::Ed25519, Scheme::from),
-        from: begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?,
+    let (api, actor, content) = (api.clone(), caller.actor.clone(), body.value);
+    let work = async move {
+        check(&api, &content.url)?;
+        let filter = Filter {
+            types: content.types,
+            themes: content.themes,
+        };
+        known_themes(&api, &filter).await?;
+        let new = NewWebhook {
+            url: content.url,
+            description: content.description,
+            filter,
+            scheme: content.scheme.map_or(Scheme::Ed25519, Scheme::from),
+            from: begin(&api, "/from", content.from.as_deref().unwrap_or("now")).await?,
+        };
+        let made = api.core().webhooks.create(&actor, &new).await?;
+        told(&api, StatusCode::CREATED, made).await
     };
-    let made = shown(api.core().webhooks.create(&caller.actor, &new).await?, &epoch(&api).await?, true);
-    let (location, version) = (made.links.this.clone(), made.version);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], tagged(Json(made), version)).into_response())
+    idempotency::once(call, idempotency::answer, work).await
+}
+
+/// What is answered to who made it or gave it another key.
+async fn told(api: &Api, status: StatusCode, webhook: webhook::Webhook) -> Result<(StatusCode, String), Problem> {
+    let shown = shown(webhook, &epoch(api).await?, true);
+    let text = serde_json::to_string(&shown).map_err(|error| CoreError::Store(error.to_string()))?;
+    Ok((status, text))
 }
 
 /// Every webhook, and how it goes.
@@ -348,25 +373,44 @@ pub(super) async fn delete(State(api): State<Api>, caller: Caller<Admin>, Id(id)
 
 /// Gives a webhook another key. For a time both sign, so that the receiver takes the new one over without missing anything.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks", security(("key" = ["admin"])), request_body = Rotation,
-    params(("id" = String, Path)),
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the same answer")),
     responses((status = 200, description = "The webhook with its new key", body = Webhook, headers(("ETag" = String, description = "Its new version"))),
-        Keyed, One, Sent))]
-pub(super) async fn rotate(State(api): State<Api>, caller: Caller<Admin>, Id(id): Id, body: Body<Rotation>) -> Result<Response, Problem> {
-    let hours = body.value.overlap_hours.unwrap_or(OVERLAP);
-    if hours > LONGEST_OVERLAP {
-        return Err(Problem::invalid(
-            "/overlap_hours",
-            &format!("must be a number from 0 to {LONGEST_OVERLAP}"),
-        ));
-    }
-    let scheme = body.value.scheme.map(Scheme::from);
-    let webhook = api
-        .core()
-        .webhooks
-        .rotate(&caller.actor, &id, scheme, i64::from(hours) * HOUR)
-        .await?;
-    let version = webhook.version;
-    Ok(tagged(Json(shown(webhook, &epoch(&api).await?, true)), version))
+        Keyed, One, Sent,
+        (status = 409, description = "A call with this key is at work", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn rotate(
+    State(api): State<Api>,
+    caller: Caller<Admin>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body<Rotation>,
+) -> Result<Response, Problem> {
+    let (key, route) = (idempotency::key(&headers)?, format!("webhooks/{id}/rotate"));
+    let call = Call {
+        api: &api,
+        client: &caller.id,
+        key: key.as_deref(),
+        route: &route,
+        body: &body.bytes,
+    };
+    let (api, actor, rotation) = (api.clone(), caller.actor.clone(), body.value);
+    let work = async move {
+        let hours = rotation.overlap_hours.unwrap_or(OVERLAP);
+        if hours > LONGEST_OVERLAP {
+            let message = format!("must be a number from 0 to {LONGEST_OVERLAP}");
+            return Err(Problem::invalid("/overlap_hours", &message));
+        }
+        let scheme = rotation.scheme.map(Scheme::from);
+        let turned = api.core().webhooks.rotate(&actor, &id, scheme, i64::from(hours) * HOUR).await?;
+        told(&api, StatusCode::OK, turned).await
+    };
+    idempotency::once(call, turned, work).await
+}
+
+/// The answer to a rotation: nothing new was made.
+fn turned(status: StatusCode, text: &str) -> Response {
+    let mut answer = idempotency::answer(status, text);
+    answer.headers_mut().remove(LOCATION);
+    answer
 }
 
 /// Stands a webhook elsewhere in the feed: what lies behind is sent, under the ids that it had before.
