@@ -171,6 +171,9 @@ async fn lists_are_narrowed() {
     assert_eq!(count("service_code=voirie,dechets&status=open").await, 3);
     assert_eq!(count("status=closed").await, 0);
     assert_eq!(count(&format!("service_request_id={},{}", references[0], references[2])).await, 2);
+    let overridden = "status=closed&end_date=2001-01-01T00:00:00Z";
+    assert_eq!(count(&format!("{overridden}&service_request_id={}", references[0])).await, 1);
+    assert_eq!(count(overridden).await, 0);
     assert_eq!(count("start_date=2100-01-01T00:00:00Z").await, 0);
     assert_eq!(count("end_date=2020-01-01T00:00:00Z").await, 0);
     assert_eq!(

@@ -40,17 +40,21 @@ async fn listed(api: &Api, asked: &Anybody, format: Format) -> Result<Answer, Fa
         return Err(Failure::new(StatusCode::NOT_FOUND, "service_code provided was not found"));
     }
     let (from, until) = (date("start_date", asked)?, date("end_date", asked)?);
-    let named = !references.is_empty();
-    let filter = PublicFilter {
-        themes,
-        statuses: if wanted.is_empty() {
-            statuses(None)
-        } else {
-            wanted.iter().flat_map(|status| statuses(Some(status))).collect()
-        },
-        from: from.or_else(|| (!named).then(|| until.unwrap_or_else(time::now) - SPAN)),
-        until,
-        references,
+    let filter = if references.is_empty() {
+        PublicFilter {
+            themes,
+            statuses: if wanted.is_empty() {
+                statuses(None)
+            } else {
+                wanted.iter().flat_map(|status| statuses(Some(status))).collect()
+            },
+            from: from.or_else(|| Some(until.unwrap_or_else(time::now) - SPAN)),
+            until,
+            references,
+        }
+    } else {
+        // "This overrides all other arguments" (GeoReport v2, GET Service Requests).
+        all_public(&catalogue, references)
     };
     let found = api.core().desk.public(&filter).await?;
     let shown = found.iter().filter_map(|request| shown(&catalogue, request));
@@ -114,13 +118,8 @@ pub(super) async fn token(State(api): State<Api>, Path(token): Path<String>, _as
 
 async fn one(api: &Api, reference: &str) -> Result<(std::sync::Arc<Snapshot>, PublicRequest), Failure> {
     let catalogue = api.core().catalogue.fresh().await?;
-    let filter = PublicFilter {
-        themes: public(&catalogue).map(|theme| theme.code.clone()).collect(),
-        statuses: statuses(None),
-        // PostgreSQL takes no NUL in a text.
-        references: vec![reference.replace('\0', "")],
-        ..PublicFilter::default()
-    };
+    // PostgreSQL takes no NUL in a text.
+    let filter = all_public(&catalogue, vec![reference.replace('\0', "")]);
     let found = api
         .core()
         .desk
@@ -130,6 +129,16 @@ async fn one(api: &Api, reference: &str) -> Result<(std::sync::Arc<Snapshot>, Pu
     let found = found.into_iter().next();
     let found = found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "service_request_id provided was not found"))?;
     Ok((catalogue, found))
+}
+
+/// The requests of these references, as far as anybody may see them.
+fn all_public(catalogue: &Snapshot, references: Vec<String>) -> PublicFilter {
+    PublicFilter {
+        themes: public(catalogue).map(|theme| theme.code.clone()).collect(),
+        statuses: statuses(None),
+        references,
+        ..PublicFilter::default()
+    }
 }
 
 /// A request as anybody may see it.
