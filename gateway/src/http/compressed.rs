@@ -8,7 +8,7 @@ use std::io::Write as _;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -83,7 +83,12 @@ pub(super) fn unpacked(mut tag: &str) -> &str {
 pub(crate) async fn compressed(request: Request, next: Next) -> Response {
     let coding = wanted(request.headers());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::NOT_MODIFIED {
+        // What the whole answer would have varied by, a 304 says too (RFC 9110 §15.4.5).
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        return response;
+    }
     if !is_worth_it(&response) || route.is_some_and(|route| is_secret(&route)) {
         return response;
     }

@@ -119,6 +119,7 @@ async fn a_packed_answers_tag_is_a_versions() {
         .call("GET", "/v1/themes", &[("accept-encoding", "gzip"), ("if-none-match", &tag)], "")
         .await;
     assert_eq!(known.status, 304);
+    assert!(known.headers.get_all("vary").iter().any(|value| value == "Accept-Encoding"));
 }
 
 async fn replies(town: &Town, path: &str, key: &str, text: &str) -> Got {
