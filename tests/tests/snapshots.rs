@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tokio::time::timeout;
 use voxea_tests::postgres::Postgres;
@@ -31,6 +31,12 @@ async fn after_a_restored_backup_readers_begin_anew() -> Result<()> {
         .context("no next")?
         .to_owned();
     running.stop().await?;
+    std::fs::remove_file(&database)?;
+    let refused = scratch.say(&["feed", "new-epoch"]).await.map_err(|error| error.to_string());
+    ensure!(
+        refused.is_err_and(|words| words.contains("does not exist")) && !database.exists(),
+        "an epoch for nothing"
+    );
     std::fs::copy(&backup, &database)?;
     for more in ["voxea.db-wal", "voxea.db-shm"] {
         let _ = std::fs::remove_file(scratch.path().join(more));

@@ -7,7 +7,7 @@ use voxea_core::base::actor::Actor;
 use voxea_core::base::time;
 use voxea_core::feed;
 
-use super::common::{database, say};
+use super::common::{existing, say};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -22,10 +22,10 @@ pub(super) enum FeedCommand {
 /// Does what was asked.
 ///
 /// # Errors
-/// The database's.
+/// The database's, and where there is none.
 pub(super) async fn feed(config: &Config, command: &FeedCommand) -> Result<ExitCode, Failure> {
     let FeedCommand::NewEpoch = command;
-    let store = database(config).await?;
+    let store = existing(config).await?;
     let made = feed::new_epoch(&store, &Actor::System, time::now()).await;
     store.close().await;
     say(made?);
