@@ -92,6 +92,13 @@ pub(crate) fn answer(status: StatusCode, text: &str) -> Response {
     (status, headers, text.to_owned()).into_response()
 }
 
+/// The same where nothing was made that has a place of its own: a part of what the path names, or a change of it.
+pub(crate) fn placeless(status: StatusCode, text: &str) -> Response {
+    let mut answer = answer(status, text);
+    answer.headers_mut().remove(LOCATION);
+    answer
+}
+
 /// Does a call's work once for its key, to the end also when the client does not wait for it. `work` answers a status and a JSON
 /// text, of which `respond` makes the answer, the first time and every other time.
 ///

@@ -2,7 +2,6 @@
 //! what the next change needs.
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
@@ -46,14 +45,7 @@ pub(super) async fn post(
         let status = if added.made { StatusCode::CREATED } else { StatusCode::OK };
         Ok((status, shape(&actor, Citizen::from(added.citizen)).text()))
     };
-    idempotency::once(call, added, work).await
-}
-
-/// The answer to an address that was added or was there: the citizen, whose path is not the address's.
-fn added(status: StatusCode, text: &str) -> Response {
-    let mut answer = idempotency::answer(status, text);
-    answer.headers_mut().remove(LOCATION);
-    answer
+    idempotency::once(call, idempotency::placeless, work).await
 }
 
 /// Says what an address is, or by what it is known to be theirs.

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -403,14 +402,7 @@ pub(super) async fn rotate(
         let turned = api.core().webhooks.rotate(&actor, &id, scheme, i64::from(hours) * HOUR).await?;
         told(&api, StatusCode::OK, turned).await
     };
-    idempotency::once(call, turned, work).await
-}
-
-/// The answer to a rotation: nothing new was made.
-fn turned(status: StatusCode, text: &str) -> Response {
-    let mut answer = idempotency::answer(status, text);
-    answer.headers_mut().remove(LOCATION);
-    answer
+    idempotency::once(call, idempotency::placeless, work).await
 }
 
 /// Stands a webhook elsewhere in the feed: what lies behind is sent, under the ids that it had before.
