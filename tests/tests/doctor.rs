@@ -1,6 +1,7 @@
 //! `voxea doctor` and the log about the telephone: what an operator reads when a port, a password or TLS is wrong.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -221,4 +222,19 @@ async fn a_theme_that_is_not_there_keeps_no_telephone_silent() -> Result<()> {
         "{log}"
     );
     running.stop().await
+}
+
+/// A database that was copied with `cp` has the rights of everybody's files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_everybody_may_read_is_told() -> Result<()> {
+    let scratch = Scratch::new(&scratch::binary()?, "sqlite:voxea.db", "").await?;
+    let database = scratch.path().join("voxea.db");
+    for (mode, wanted) in [(0o600, "OK"), (0o640, "OK"), (0o644, "FAIL")] {
+        std::fs::set_permissions(&database, std::fs::Permissions::from_mode(mode))?;
+        let (well, words) = doctor(&scratch).await?;
+        let said = line(&words, "database: ")?;
+        ensure!(well == (wanted == "OK") && said.contains("chmod o=") != well, "{mode:o}: {words}");
+        ensure!(wanted == "OK" || said.starts_with(wanted), "{words}");
+    }
+    Ok(())
 }

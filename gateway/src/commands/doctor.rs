@@ -1,5 +1,6 @@
 //! `voxea doctor`.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -139,11 +140,29 @@ async fn database(config: &Config) -> Result<String, String> {
             CoreError::Invalid { message, .. } => message,
             other => stale(other),
         })?;
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            private(path)?;
+        }
         Ok(format!("migrated, and takes writes; {sealed}"))
     };
     let found = probed.await;
     store.close().await;
     found
+}
+
+/// Whether nobody but the daemon's user and group may read the file: a copy keeps the rights that whoever made it had.
+fn private(path: &str) -> Result<(), String> {
+    let mode = std::fs::metadata(path)
+        .map_err(|error| format!("{path}: {error}"))?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "everybody on this machine may open {path} (mode {mode:o}), with all that citizens wrote; `chmod o= {path}*` mends it"
+    ))
 }
 
 /// Whether a file can be made, flushed and removed where the blobs are, or will be.
