@@ -175,7 +175,7 @@ async fn who_neither_brought_it_in_nor_reads_it_cannot_guess_what_was_said() {
     assert_eq!(put(&town, &first, &[], brought()).await.status, 201);
     let other = town.key_with(&["intake"]).await;
     // The same answer, whether the guess is right or wrong.
-    for body in [json!({"text": "Rue Foch"}), json!({"text": "Rue Leclerc"})] {
+    for body in [json!({"text": "Rue Foch"}), json!({"text": "Rue Leclerc"}), brought()] {
         let refused = put(&town, &other, &[], body).await;
         refused.is_problem(422, "invalid");
         assert_eq!(refused.json()["errors"][0]["pointer"], "/text");
@@ -186,8 +186,56 @@ async fn who_neither_brought_it_in_nor_reads_it_cannot_guess_what_was_said() {
         refused.is_problem(403, "forbidden");
     }
     assert_eq!(put(&town, &other, &[], json!({"status": "clos"})).await.status, 200);
-    // What was sent before, to the byte, may come again with a new key.
-    assert_eq!(put(&town, &other, &[], brought()).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_brought_it_in_and_may_not_read_it_learns_nothing_of_what_agents_made_of_it() {
+    let town = Town::new().await;
+    let intake = town.key_with(&["intake"]).await;
+    let made = put(&town, &intake, &[], brought()).await.json();
+    let path = format!("/v1/requests/{}", made["id"].as_str().unwrap());
+    let merge = [("if-match", "*"), ("content-type", "application/json")];
+    let decided = json!({"theme": "dechets", "subject": "Dépôt"}).to_string();
+    assert_eq!(town.call("PATCH", &path, &merge, decided).await.status, 200);
+    for theme in ["voirie", "dechets"] {
+        let again = put(&town, &intake, &[], json!({"theme": theme})).await;
+        assert_eq!((again.status.as_u16(), again.header("etag")), (200, "\"2\""));
+        put(&town, &intake, &[("if-match", "*")], json!({"theme": theme}))
+            .await
+            .is_problem(403, "forbidden");
+    }
+    assert_eq!(town.get(&path).await.json()["theme"], "dechets");
+}
+
+#[tokio::test]
+async fn who_may_answer_and_not_read_is_shown_no_request() {
+    let town = Town::new().await;
+    let made = put(&town, &town.key, &[], brought()).await.json();
+    let path = format!("/v1/requests/{}", made["id"].as_str().unwrap());
+    let reply = town.key_with(&["reply"]).await;
+    let merge = [("if-match", "*"), ("content-type", "application/json")];
+    let told = [("content-type", "application/json")];
+    for got in [
+        town.call_as(&reply, "PATCH", &path, &merge, "{}").await,
+        town.call_as(&reply, "PATCH", &path, &merge, json!({"subject": "Autre"}).to_string())
+            .await,
+        town.call_as(
+            &reply,
+            "PUT",
+            &format!("{path}/external/sig"),
+            &told,
+            json!({"id": "7"}).to_string(),
+        )
+        .await,
+    ] {
+        assert!([200, 201].contains(&got.status.as_u16()), "{}", got.json());
+        let shown = got.json();
+        assert_eq!(
+            (&shown["id"], &shown["from"], &shown["subject"]),
+            (&made["id"], &json!(null), &json!(null))
+        );
+    }
+    assert_eq!(town.get(&path).await.json()["subject"], "Autre");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use voxea_core::contact::{Dedup, Outcome};
 use voxea_core::request::{ExternalId, NewExternal, Patch, RequestRow};
 
 use super::intake::{self, By, Taken};
-use super::requests::{Request, channel_schema};
+use super::requests::{Request, changed, channel_schema};
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Intake, Read, Reply};
 use crate::http::etag::{self, Match};
@@ -27,7 +27,7 @@ use crate::http::extract::{Body, Content, Ids, Rooted, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
 use crate::http::reads::Named;
-use crate::http::shape::{self, shape};
+use crate::http::shape::shape;
 
 /// A request as another system has it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -204,7 +204,7 @@ async fn update(
         }
         .into());
     }
-    let patch = change(api, actor, (&there, reads), &body).await?;
+    let patch = change(api, actor, (&there, reads), &body, wanted.is_some()).await?;
     if patch.subject.is_some() || patch.theme.is_some() {
         if !actor.may(Operation::Reply) {
             return Err(Problem::new(
@@ -220,25 +220,16 @@ async fn update(
                  you read, or * to change whatever is there",
             ));
         };
-        let current = || async { Ok(desk.get(actor, &there.id).await?.version) };
+        let current = || async { Ok(desk.get(&Actor::System, &there.id).await?.version) };
         etag::changing(wanted, current, |version| desk.patch(actor, &there.id, version, &patch)).await?;
     }
     if told.status.is_some() {
         // The intake's own word of it, whether or not the caller may answer citizens.
         desk.said_external(actor, &there.id, told).await?;
     }
-    let mut row = desk.get(&Actor::System, &there.id).await?;
-    // Other requests are for who reads them.
-    row.links.clear();
-    let (version, object) = (row.version, format!("request/{}", row.id));
-    if !reads {
-        return Ok(tagged(shape::bare(Request::from(row)), version));
-    }
-    let mut response = tagged(shape(actor, Request::from(row)), version);
-    if version == there.version {
-        response.extensions_mut().insert(Named(object));
-    }
-    Ok(response)
+    let row = desk.get(&Actor::System, &there.id).await?;
+    let unchanged = row.version == there.version;
+    Ok(changed(api, actor, row, unchanged))
 }
 
 /// Whether it was the caller who brought the request in.
@@ -247,9 +238,9 @@ async fn brought_by(api: &Api, actor: &Actor, request_id: &str) -> Result<bool, 
     Ok(history.first().is_some_and(|entry| entry.actor == actor.to_string()))
 }
 
-/// What a body changes of a request that the caller neither reads nor brought in: an answer that told what is there and what is
-/// not would let it guess what the citizen said.
-fn unseen(brought: &Brought) -> Result<Patch, Problem> {
+/// What a body changes of a request that the caller may not read. It is compared with what the caller itself brought, and with
+/// nothing else: an answer that told what is there and what is not would let it guess what the citizen said or an agent decided.
+fn unseen(actor: &Actor, brought: &Brought, is_theirs: bool, expects: bool) -> Result<Patch, Problem> {
     let said = [
         ("/text", brought.text.is_some()),
         ("/name", brought.name.is_some()),
@@ -258,9 +249,13 @@ fn unseen(brought: &Brought) -> Result<Patch, Problem> {
         ("/occurred_at", brought.occurred_at.is_some()),
         ("/fields", brought.fields.is_some()),
     ];
-    if let Some((pointer, _)) = said.iter().find(|(_, said)| *said) {
+    if let Some((pointer, _)) = said.iter().find(|(_, said)| *said && !is_theirs) {
         let detail = "is what the citizen said, and only who brought the request in or may read it sends it again; leave it out";
         return Err(Problem::invalid(pointer, detail));
+    }
+    if is_theirs && !expects && !actor.may(Operation::Reply) {
+        // All of it is sent again, with another status perhaps: what agents have made of the rest stays.
+        return Ok(Patch::default());
     }
     Ok(Patch {
         subject: brought.subject.clone().map(Some),
@@ -269,16 +264,24 @@ fn unseen(brought: &Brought) -> Result<Patch, Problem> {
     })
 }
 
-/// What a body changes of a request; nothing when it is what brought the request in, to the byte.
-async fn change(api: &Api, actor: &Actor, (there, reads): (&RequestRow, bool), body: &Body<Brought>) -> Result<Patch, Problem> {
+/// What a body changes of a request; nothing when it is what brought the request in, to the byte. `expects` says that it names the
+/// version that it is to change.
+async fn change(
+    api: &Api,
+    actor: &Actor,
+    (there, reads): (&RequestRow, bool),
+    body: &Body<Brought>,
+    expects: bool,
+) -> Result<Patch, Problem> {
     let brought = &body.value;
+    let is_theirs = brought_by(api, actor, &there.id).await?;
+    if !reads && !is_theirs {
+        return unseen(actor, brought, false, expects);
+    }
     let contacts = api.core().interactions.of_request(&Actor::System, &there.id).await?;
     let hash = Blobs::hash(&body.bytes);
     if contacts.iter().any(|contact| contact.row.raw_sha256.as_ref() == Some(&hash)) {
         return Ok(Patch::default());
-    }
-    if !reads && !brought_by(api, actor, &there.id).await? {
-        return unseen(brought);
     }
     let first = contacts
         .iter()
@@ -301,6 +304,9 @@ async fn change(api: &Api, actor: &Actor, (there, reads): (&RequestRow, bool), b
     stays("/occurred_at", at.is_none_or(|at| at == first.map(|first| first.occurred_at)))?;
     let fields = there.fields.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     stays("/fields", brought.fields.is_none() || brought.fields == fields)?;
+    if !reads {
+        return unseen(actor, brought, true, expects);
+    }
     let differs = |said: &Option<String>, has: &Option<String>| (said.is_some() && said != has).then(|| said.clone());
     Ok(Patch {
         subject: differs(&brought.subject, &there.subject),
@@ -365,8 +371,7 @@ pub(super) async fn tell(
     let done = desk
         .tell_external(&caller.actor, &id, &crate::http::account(), &told, expected.as_deref())
         .await?;
-    let version = done.request.version;
-    let answer = tagged(shape(&caller.actor, Request::from(done.request)), version);
+    let answer = changed(&api, &caller.actor, done.request, false);
     Ok(if done.made {
         (StatusCode::CREATED, [(LOCATION, location(&told.name))], answer).into_response()
     } else {

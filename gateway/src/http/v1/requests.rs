@@ -10,6 +10,8 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use voxea_core::base::account::Channel;
+use voxea_core::base::actor::Actor;
+use voxea_core::base::grant::Operation;
 use voxea_core::base::mutant;
 use voxea_core::base::time::rfc3339;
 use voxea_core::contact::Flag;
@@ -23,7 +25,7 @@ use crate::http::cursor::Named;
 use crate::http::extract::{Body, Id, Params, limit, present, tagged};
 use crate::http::openapi::{Keyed, One, Problem as ProblemBody, Sent};
 use crate::http::problem::{Kind, Problem};
-use crate::http::shape::{Shaped, shape};
+use crate::http::shape::{self, Shaped, shape};
 use crate::http::{cursor, etag, reads, stream};
 
 /// Which requests, and how many.
@@ -357,17 +359,31 @@ pub(super) async fn patch(
     let wanted = etag::if_match(&headers)?;
     let patch = change.value.patch()?;
     let (desk, actor) = (&api.core().desk, &caller.actor);
-    let current = || async { Ok(desk.get(actor, &id).await?.version) };
+    // Who may change it need not read it; whom it is kept from, the change itself refuses.
+    let current = || async { Ok(desk.get(&Actor::System, &id).await?.version) };
     let found = AtomicI64::new(-1);
     let changing = |version| {
         found.store(version, Ordering::Relaxed);
         desk.patch(actor, &id, version, &patch)
     };
     let row = etag::changing(&wanted, current, changing).await?;
+    let unchanged = found.into_inner() == row.version;
+    Ok(changed(&api, actor, row, unchanged))
+}
+
+/// A request as it is answered to who changed it, or would have: all of it to who may read it, and else no more than that it is
+/// there, and its version. What shows it and changed nothing is a read.
+pub(super) fn changed(api: &Api, actor: &Actor, mut row: RequestRow, unchanged: bool) -> Response {
     let (version, object) = (row.version, format!("request/{}", row.id));
-    let mut response = tagged(shape(&caller.actor, Request::from(row)), version);
-    if found.into_inner() == version {
+    let reach = api.core().catalogue.reach(actor, Operation::Read);
+    if !reach.covers(&row.channel, row.theme.as_deref()) {
+        // Other requests are for who reads them.
+        row.links.clear();
+        return tagged(shape::bare(Request::from(row)), version);
+    }
+    let mut response = tagged(shape(actor, Request::from(row)), version);
+    if unchanged {
         response.extensions_mut().insert(reads::Named(object));
     }
-    Ok(response)
+    response
 }
