@@ -192,7 +192,8 @@ async fn what_is_refused_says_why() -> Result<()> {
     let running = scratch.run().await?;
     let mut rest = running.rest();
     for (path, content, pointer) in [
-        ("/v1/consumers/Gru", json!({}), "/name"),
+        ("/v1/consumers/gru", json!({"owner": "key:nobody"}), "/owner"),
+        ("/v1/consumers/gru", json!({"owner": "\u{202e}abc"}), "/owner"),
         ("/v1/consumers/gru", json!({"types": ["fr.voxea.request.creatde"]}), "/types/0"),
         ("/v1/consumers/gru", json!({"themes": ["voirie", "voiri"]}), "/themes/1"),
         ("/v1/consumers/gru", json!({"from": "yesterday"}), "/from"),
@@ -204,6 +205,8 @@ async fn what_is_refused_says_why() -> Result<()> {
             answered.json()?
         );
     }
+    let misnamed = rest.call("PUT", "/v1/consumers/Gru", Some(&json!({}))).await?;
+    ensure!(misnamed.status == 422 && misnamed.json()?["errors"][0]["parameter"] == "name");
     let key = scratch.say(&["key", "new", "--name", "autre", "--scope", "read"]).await?;
     let mut other = Rest::new(running.api, key.trim());
     let theirs = other.call("PUT", "/v1/consumers/gru", Some(&json!({}))).await?;

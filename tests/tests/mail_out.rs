@@ -156,7 +156,7 @@ async fn what_is_sent_is_what_python_reads_and_nothing_is_injected() -> Result<(
             {"name": "plan.pdf", "type": "application/pdf", "content": STANDARD.encode(&pdf)},
             {"name": "délibération « été » 2026, n° 7 – séance du conseil municipal de Saint-Exemple.odt",
              "type": "application/vnd.oasis.opendocument.text", "content": ""},
-            {"name": "../../a\"; x=\"y.exe", "content": "AA=="},
+            {"name": "a\"; x=\"y.exe", "content": "AA=="},
         ]);
         let reply = json!({"text": words, "subject": subject, "attachments": files});
         let queued = town.answers(&request, &reply).await?;
@@ -233,6 +233,12 @@ async fn what_is_sent_is_what_python_reads_and_nothing_is_injected() -> Result<(
     for (bad, member) in [
         (json!([{"id": "nothing"}]), "/attachments/0/id"),
         (json!([{"name": "a\r\nBcc: x@y", "content": ""}]), "/attachments/0/name"),
+        (json!([{"name": "../../a", "content": ""}]), "/attachments/0/name"),
+        (json!([{"name": "a\u{202e}fdp.exe", "content": ""}]), "/attachments/0/name"),
+        (
+            json!([{"name": "a", "type": "message/rfc822", "content": ""}]),
+            "/attachments/0/type",
+        ),
         (
             json!([{"name": "a", "type": "a/b\r\nBcc: x@y", "content": ""}]),
             "/attachments/0/type",

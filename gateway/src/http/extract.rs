@@ -186,8 +186,17 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Query(value) = Query::<T>::from_request_parts(parts, api)
             .await
-            .map_err(|rejection| Problem::new(Kind::BAD_REQUEST, rejection.body_text()))?;
+            .map_err(|rejection| Problem::new(Kind::BAD_REQUEST, said(&rejection.body_text())))?;
         Ok(Self(value))
+    }
+}
+
+/// What the library found wrong with a query, in our words.
+fn said(library: &str) -> String {
+    let twice = library.split_once("duplicate field `").and_then(|(_, rest)| rest.split_once('`'));
+    match twice {
+        Some((name, _)) => format!("`{name}` may come once"),
+        None => format!("the query cannot be read: {library}"),
     }
 }
 
@@ -229,6 +238,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn a_parameter_that_comes_twice_is_named() {
+        let library = "Failed to deserialize query string: duplicate field `limit`";
+        assert_eq!(said(library), "`limit` may come once");
+        assert!(said("odd").ends_with("read: odd"));
+    }
 
     #[test]
     fn a_limit_lies_between_one_and_five_hundred() {

@@ -201,7 +201,7 @@ impl From<CoreError> for Problem {
                     Kind::TEXT_TOO_LONG,
                     format!(
                         "the text needs {} units and one message holds {}: shorten it, or send it in {} messages with \"split\": true, \
-                         where its account allows so many (most_segments)",
+                         where [[smpp]] most_segments of its account allows so many",
                         preview.units, preview.limit, preview.segments
                     ),
                 );

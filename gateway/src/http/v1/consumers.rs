@@ -270,13 +270,41 @@ pub(super) async fn put(
         themes: content.themes,
     };
     known_themes(&api, &filter).await?;
-    let made = api
+    if let Some(owner) = content.owner.as_deref().filter(|owner| *owner != caller.actor.to_string()) {
+        known_owner(&api, owner).await?;
+    }
+    let put = api
         .core()
         .consumers
-        .put(&caller.actor, &name, &filter, from, content.owner.as_deref())
-        .await?;
+        .put(&caller.actor, &name, &filter, from, content.owner.as_deref());
+    let made = put.await.map_err(|error| match error {
+        // The name is the path's.
+        CoreError::Invalid { pointer, message } if pointer == "/name" => Problem::invalid_parameter("name", &message),
+        other => other.into(),
+    })?;
     let status = if made.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(with_lag(&api, made.consumer).await?)).into_response())
+}
+
+/// Refuses an owner that is nobody: its reader would stop without being told why.
+async fn known_owner(api: &Api, owner: &str) -> Result<(), Problem> {
+    let core = api.core();
+    let known = match owner.split_once(':') {
+        Some(("key", id)) => core.keys.list().await?.iter().any(|key| key.id == id && key.revoked_at.is_none()),
+        Some(("oauth", name)) => {
+            let clients = core.people.clients.list().await?;
+            clients
+                .iter()
+                .any(|client| client.revoked_at.is_none() && name == format!("{}/{}", client.issuer, client.subject))
+        }
+        Some(("agent", id)) => core.people.agents.by_id(id).await.is_ok(),
+        _ => false,
+    };
+    if known {
+        return Ok(());
+    }
+    let detail = "is no client that there is: `key:` and the public part of a key that was not taken back, as `voxea key list` shows it";
+    Err(Problem::invalid("/owner", detail))
 }
 
 /// Removes a consumer, and with it where it stood.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use voxea_core::artefact::StoredBlob;
 use voxea_core::base::actor::Actor;
 use voxea_core::outbox::{FILES_BYTES, MOST_FILES, ReplyFile};
+use voxea_rules::visible::is_hidden;
 
 use crate::http::api::Api;
 use crate::http::problem::Problem;
@@ -55,11 +56,13 @@ fn too_large() -> Problem {
 async fn file(api: &Api, actor: &Actor, at: usize, wanted: Enclosure, room: u64) -> Result<ReplyFile, Problem> {
     let member = |name: &str| format!("/attachments/{at}/{name}");
     if let Some(name) = &wanted.name
-        && (name.trim().is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control))
+        && (name.trim().is_empty() || name.chars().count() > NAME_CHARS || name.contains(is_no_letter))
     {
         return Err(Problem::invalid(
             &member("name"),
-            &format!("must have 1 to {NAME_CHARS} characters, none of them a control character"),
+            &format!(
+                "must have 1 to {NAME_CHARS} characters, none of them a slash, a control character or a mark that turns the direction"
+            ),
         ));
     }
     match (wanted.id, wanted.content) {
@@ -90,7 +93,8 @@ async fn file(api: &Api, actor: &Actor, at: usize, wanted: Enclosure, room: u64)
                 .ok_or_else(|| Problem::invalid(&member("name"), "is missing; a new file needs one"))?;
             let media_type = wanted.r#type.unwrap_or_else(|| "application/octet-stream".to_owned());
             if !is_media_type(&media_type) {
-                return Err(Problem::invalid(&member("type"), "must be a media type, as application/pdf"));
+                let detail = "must be a media type, as application/pdf; multipart/… and message/… are no files";
+                return Err(Problem::invalid(&member("type"), detail));
             }
             let bytes = STANDARD
                 .decode(content.as_bytes())
@@ -109,23 +113,48 @@ async fn file(api: &Api, actor: &Actor, at: usize, wanted: Enclosure, room: u64)
     }
 }
 
-/// Two tokens (RFC 6838 §4.2).
+/// What leads whoever saves the file astray.
+fn is_no_letter(char: char) -> bool {
+    is_hidden(char) || matches!(char, '/' | '\\')
+}
+
+/// Two tokens (RFC 6838 §4.2), of what can be sent in base64 (RFC 2046 §5.2.1: a message cannot).
 fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
         (1..=127).contains(&part.len()) && part.bytes().all(plain)
     };
-    text.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    let composite = |kind: &str| ["multipart", "message"].iter().any(|one| one.eq_ignore_ascii_case(kind));
+    text.split_once('/')
+        .is_some_and(|(kind, subtype)| token(kind) && token(subtype) && !composite(kind))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_media_type;
+    use super::{is_media_type, is_no_letter};
+
+    #[test]
+    fn a_name_is_no_path_and_reads_as_it_is_written() {
+        for odd in ["a\u{202e}fdp.exe", "../../etc/passwd", "a\\b", "a\nb"] {
+            assert!(odd.contains(is_no_letter), "{odd}");
+        }
+        assert!(!"Arrêté n° 12 (copie).pdf".contains(is_no_letter));
+    }
 
     #[test]
     fn a_media_type_is_two_tokens() {
         assert!(is_media_type("application/vnd.oasis.opendocument.text") && is_media_type("image/svg+xml"));
-        for odd in ["", "pdf", "a/", "a/b; c=d", "a/b\r\nBcc: x@y", "a/b/c", "é/x"] {
+        for odd in [
+            "multipart/mixed",
+            "Message/rfc822",
+            "",
+            "pdf",
+            "a/",
+            "a/b; c=d",
+            "a/b\r\nBcc: x@y",
+            "a/b/c",
+            "é/x",
+        ] {
             assert!(!is_media_type(odd), "{odd}");
         }
     }

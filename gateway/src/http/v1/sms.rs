@@ -28,5 +28,9 @@ pub(super) struct Draft {
     responses((status = 200, description = "Its coding and length", body = Preview), Keyed, Sent))]
 pub(super) async fn preview(State(api): State<Api>, _caller: Caller<Reply>, draft: Body<Draft>) -> Result<Json<Preview>, Problem> {
     let Draft { text, split } = draft.value;
+    if text.contains('\0') {
+        // As the reply would be.
+        return Err(Problem::invalid("/text", "must hold what to say to the citizen, and no NUL"));
+    }
     Ok(Json(api.core().outbox.preview(&text, split).into()))
 }
