@@ -87,16 +87,23 @@ async fn taken(api: &Api, request: Request) -> Result<String, Failure> {
     Ok(row.reference)
 }
 
+/// What is said to who is nobody, in GeoReport's words.
+const NO_KEY: &str = "api_key is missing or wrong: send that of a key with the scope intake, in the form or as Authorization: Bearer …";
+
 /// Who reports, by the key in the form (GeoReport v2, `api_key`) or in the header, and the key of its repetitions.
 async fn caller(api: &Api, mut parts: axum::http::request::Parts, form: &Form) -> Result<(Caller<Intake>, Option<String>), Failure> {
     use axum::extract::FromRequestParts as _;
     if let Some(key) = form.get("api_key") {
         let value = HeaderValue::from_str(&format!("Bearer {key}"));
-        let value = value.map_err(|_| Failure::new(StatusCode::FORBIDDEN, "api_key is missing or wrong"))?;
+        let value = value.map_err(|_| Failure::new(StatusCode::FORBIDDEN, NO_KEY))?;
         parts.headers.insert(AUTHORIZATION, value);
     }
     let headers: HeaderMap = parts.headers.clone();
-    let caller = Caller::<Intake>::from_request_parts(&mut parts, api).await?;
+    let caller = Caller::<Intake>::from_request_parts(&mut parts, api).await;
+    let caller = caller.map_err(|problem| match problem.status() {
+        StatusCode::UNAUTHORIZED => Failure::new(StatusCode::FORBIDDEN, NO_KEY),
+        _ => problem.into(),
+    })?;
     Ok((caller, idempotency::key(&headers)?))
 }
 
