@@ -215,6 +215,14 @@ async fn what_is_refused_says_why() -> Result<()> {
     let mut third = Rest::new(running.api, third.trim());
     ensure!(third.call("GET", "/v1/consumers/gru", None).await?.status == 404);
     ensure!(third.call("PUT", "/v1/consumers/gru", Some(&json!({}))).await?.status == 409);
+    // Who may not hand one over is told that, whoever it names.
+    let there = format!("key:{}", key.split('_').nth(1).context("a key has an id")?);
+    let mut said = Vec::new();
+    for owner in ["key:nobody", there.as_str()] {
+        let refused = third.call("PUT", "/v1/consumers/lucy", Some(&json!({"owner": owner}))).await?;
+        said.push((refused.status, refused.json()?["errors"].clone()));
+    }
+    ensure!(said[0] == said[1] && said[0].0 == 422, "{said:?}");
     let seen = rest.get("/v1/consumers").await?;
     ensure!(seen["items"].as_array().is_some_and(|items| items.len() == 1), "{seen}");
     running.stop().await

@@ -1,6 +1,7 @@
 //! Which events a named consumer or a webhook is about: a [`Selection`] as it is kept.
 
 use serde::{Deserialize, Serialize};
+use voxea_rules::filter::MOST;
 
 use super::Selection;
 use super::event::EventKind;
@@ -14,8 +15,6 @@ use crate::store::Reach;
 const PREFIX: &str = "fr.voxea.";
 /// What stands for requests without a theme; no code is spelled so.
 const UNTHEMED: &str = "_none";
-/// Entries of a list; there are fewer types, and a town has fewer themes.
-const MOST: usize = 64;
 /// Characters of an entry.
 const LONGEST: usize = 100;
 

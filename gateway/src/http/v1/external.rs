@@ -274,8 +274,7 @@ async fn change(
     expects: bool,
 ) -> Result<Patch, Problem> {
     let brought = &body.value;
-    let is_theirs = brought_by(api, actor, &there.id).await?;
-    if !reads && !is_theirs {
+    if !reads && !brought_by(api, actor, &there.id).await? {
         return unseen(actor, brought, false, expects);
     }
     let contacts = api.core().interactions.of_request(&Actor::System, &there.id).await?;

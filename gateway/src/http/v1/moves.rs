@@ -1,7 +1,6 @@
 //! `/v1/interactions/{id}/move`: a contact that belongs elsewhere.
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -80,9 +79,9 @@ pub(super) async fn post(
 
 /// The answer to a contact that was moved.
 fn there(status: StatusCode, text: &str) -> Response {
-    let mut answer = idempotency::answer(status, text);
-    if status != StatusCode::CREATED {
-        answer.headers_mut().remove(LOCATION);
+    if status == StatusCode::CREATED {
+        idempotency::answer(status, text)
+    } else {
+        idempotency::placeless(status, text)
     }
-    answer
 }
