@@ -241,7 +241,7 @@ pub(crate) async fn two_keys_sign_for_a_time_and_neither_is_plain(place: &Place)
     assert_eq!(endpoint.keys, [rotated.key], "the old one is over");
     let plain = "SELECT COUNT(*) FROM webhook WHERE url LIKE '%geheim%' OR secret LIKE 'whs%' OR secret_old LIKE 'whs%'";
     assert_eq!(place.number(plain).await, i64::from(!place.vault.is_on()));
-    let told = "SELECT COUNT(*) FROM audit WHERE object LIKE 'webhook/%' AND (detail LIKE '%geheim%' OR detail LIKE '%whs%')";
+    let told = "SELECT COUNT(*) FROM audit WHERE object LIKE 'webhook/%' AND (detail LIKE '%geheim%' OR detail LIKE '%whsec%' OR detail LIKE '%whsk%')";
     assert_eq!(place.number(told).await, 0);
 }
 
