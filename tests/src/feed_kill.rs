@@ -2,6 +2,7 @@
 //! themselves are killed. In the end each has exactly what was committed.
 
 mod ledger;
+mod outcome;
 mod place;
 mod reader;
 mod receiver;
@@ -16,8 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
-use crate::scratch::{Running, Scratch};
+use crate::scratch::Scratch;
 use ledger::Event;
+pub use outcome::{Missing, Outcome};
 pub use place::Place;
 use reader::{Kept, Way};
 use receiver::Receiver;
@@ -31,103 +33,7 @@ const WORK: Duration = Duration::from_secs(10);
 /// Time between two deaths.
 const LIFE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(300));
 /// How long the readers may take to come to the end once nothing dies any more. A webhook's second attempt is after half a minute.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// What came of it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Outcome {
-    /// Deaths of the daemon.
-    pub daemon: usize,
-    /// Of the database, which is the daemon's own in SQLite.
-    pub database: usize,
-    /// Of readers.
-    pub readers: usize,
-    /// Events that were committed.
-    pub events: usize,
-    /// Contacts that were acknowledged.
-    pub contacts: usize,
-    /// Of these, how many have not exactly one `request.created`.
-    pub contacts_wrong: usize,
-    /// Events that a reader never had, over all readers.
-    pub missing: usize,
-    /// Events that a reader had and nobody committed, or whose effect it had twice.
-    pub surplus: usize,
-    /// Readers that had events in another order; webhooks promise none.
-    pub disordered: usize,
-    /// Events that came more than once; their effect did not.
-    pub repeated: usize,
-}
-
-impl Outcome {
-    /// Whether every promise was kept.
-    #[must_use]
-    pub const fn is_sound(&self) -> bool {
-        self.contacts_wrong == 0 && self.missing == 0 && self.surplus == 0 && self.disordered == 0
-    }
-
-    /// The sum of two.
-    #[must_use]
-    pub const fn and(self, other: &Self) -> Self {
-        Self {
-            daemon: self.daemon + other.daemon,
-            database: self.database + other.database,
-            readers: self.readers + other.readers,
-            events: self.events + other.events,
-            contacts: self.contacts + other.contacts,
-            contacts_wrong: self.contacts_wrong + other.contacts_wrong,
-            missing: self.missing + other.missing,
-            surplus: self.surplus + other.surplus,
-            disordered: self.disordered + other.disordered,
-            repeated: self.repeated + other.repeated,
-        }
-    }
-
-    /// As numbers, in the order of the members.
-    #[must_use]
-    pub const fn numbers(&self) -> [usize; 10] {
-        [
-            self.daemon,
-            self.database,
-            self.readers,
-            self.events,
-            self.contacts,
-            self.contacts_wrong,
-            self.missing,
-            self.surplus,
-            self.disordered,
-            self.repeated,
-        ]
-    }
-
-    /// From these.
-    #[must_use]
-    pub const fn of(numbers: [usize; 10]) -> Self {
-        let [
-            daemon,
-            database,
-            readers,
-            events,
-            contacts,
-            contacts_wrong,
-            missing,
-            surplus,
-            disordered,
-            repeated,
-        ] = numbers;
-        Self {
-            daemon,
-            database,
-            readers,
-            events,
-            contacts,
-            contacts_wrong,
-            missing,
-            surplus,
-            disordered,
-            repeated,
-        }
-    }
-}
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A reader that can be killed and begun anew: what it keeps survives.
 struct Seat {
@@ -149,11 +55,18 @@ impl Seat {
     }
 }
 
-/// Lets `kills` die, and looks what everybody has.
+/// Lets `kills` die, and looks what everybody has; who has not come to the end after `patience` never will.
 ///
 /// # Errors
 /// When the daemon does not come back, or somebody does not come to the end.
-pub async fn run(binary: &Path, place: &Place<'_>, kills: usize, seed: u64, environment: &[(&str, &str)]) -> Result<Outcome> {
+pub async fn run(
+    binary: &Path,
+    place: &Place<'_>,
+    kills: usize,
+    seed: u64,
+    environment: &[(&str, &str)],
+    patience: Duration,
+) -> Result<Outcome> {
     let store = match place {
         Place::Sqlite => "sqlite:voxea.db".to_owned(),
         Place::Postgres(cluster, name) => cluster.database(name)?,
@@ -210,7 +123,8 @@ pub async fn run(binary: &Path, place: &Place<'_>, kills: usize, seed: u64, envi
     for writer in writers {
         acknowledged.extend(timeout(PATIENCE, writer).await.context("a writer hangs")??);
     }
-    settle(&running, &scratch, place, &town, &seats, &receivers).await?;
+    town.moved(running.api);
+    settle(&scratch, place, &seats, &receivers, patience).await?;
     let committed = ledger::events(&scratch, place).await?;
     running.stop().await?;
     for seat in &seats {
@@ -221,16 +135,8 @@ pub async fn run(binary: &Path, place: &Place<'_>, kills: usize, seed: u64, envi
 }
 
 /// Waits until everybody has what is committed, or for so long that they never will.
-async fn settle(
-    running: &Running,
-    scratch: &Scratch,
-    place: &Place<'_>,
-    town: &Town,
-    seats: &[Seat],
-    receivers: &[Receiver],
-) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    town.moved(running.api);
+async fn settle(scratch: &Scratch, place: &Place<'_>, seats: &[Seat], receivers: &[Receiver], patience: Duration) -> Result<()> {
+    let deadline = Instant::now() + patience;
     loop {
         let count = ledger::events(scratch, place).await?.len();
         let there = seats.iter().all(|seat| seat.kept.count() >= count);
@@ -251,7 +157,11 @@ fn judge(outcome: &mut Outcome, committed: &[Event], acknowledged: &[String], se
         let (had, repeated) = seat.kept.had();
         let had: Vec<&str> = had.iter().map(String::as_str).collect();
         let (missing, surplus) = ledger::differ(&order, &had);
-        outcome.missing += missing;
+        *match seat.way {
+            Way::Cursor => &mut outcome.missing.cursor,
+            Way::Stream => &mut outcome.missing.stream,
+            Way::Named(_) => &mut outcome.missing.named,
+        } += missing;
         outcome.surplus += surplus;
         outcome.repeated += repeated;
         outcome.disordered += usize::from(missing == 0 && surplus == 0 && had != order);
@@ -260,7 +170,7 @@ fn judge(outcome: &mut Outcome, committed: &[Event], acknowledged: &[String], se
         let (had, repeated) = receiver.had();
         let had: Vec<&str> = had.iter().map(String::as_str).collect();
         let (missing, surplus) = ledger::differ(&order, &had);
-        outcome.missing += missing;
+        outcome.missing.webhook += missing;
         outcome.surplus += surplus;
         outcome.repeated += repeated;
     }

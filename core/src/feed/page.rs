@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::error::Result;
+use crate::base::mutant;
 use crate::base::wake::{Listener, Wake};
 use crate::store::Store;
 use crate::store::on;
@@ -110,10 +111,15 @@ impl Feed {
             ));
             let mut items: Vec<Event> = on!(Store, &self.store, db => sqlx::query_as(sql).bind(after).bind(wanted).fetch_all(db).await)?;
             // Asked afterwards: what was removed meanwhile is not passed over in silence.
-            self.state().await?.follows(after)?;
+            let state = self.state().await?;
+            state.follows(after)?;
             let has_more = items.len() > limit;
             items.truncate(limit);
-            let next = items.last().map_or(after, |event| event.position);
+            let mut next = items.last().map_or(after, |event| event.position);
+            if mutant::active("feed_reads_past") {
+                // As it would be with a head that is asked for after the events: what was committed in between is passed over.
+                next = next.max(state.head);
+            }
             return Ok(Page { items, next, has_more });
         }
         // Every event up to the head is committed, so that none of them appears behind it.

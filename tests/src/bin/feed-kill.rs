@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use voxea_tests::feed_kill::{Outcome, Place, READERS, run};
+use voxea_tests::feed_kill::{Outcome, PATIENCE, Place, READERS, run};
 use voxea_tests::postgres::Postgres;
 use voxea_tests::scratch;
 
@@ -41,7 +41,7 @@ async fn main() -> Result<()> {
                 "SQLite" => Place::Sqlite,
                 _ => Place::Postgres(&cluster, format!("feed{piece}")),
             };
-            let outcome = run(&binary, &place, PIECE.min(kills - piece * PIECE), piece as u64 + 1, &[]).await?;
+            let outcome = run(&binary, &place, PIECE.min(kills - piece * PIECE), piece as u64 + 1, &[], PATIENCE).await?;
             let numbers = outcome.numbers().map(|number| number.to_string()).join(" ");
             println!("{name} {numbers}");
             writeln!(std::fs::File::options().create(true).append(true).open(&state)?, "{name} {numbers}")?;
@@ -71,7 +71,7 @@ fn page(state: &str) -> Result<(String, bool)> {
         let mut sum = Outcome::default();
         for line in state.lines().filter(|line| line.starts_with(&format!("{database} "))) {
             let numbers = line.split(' ').skip(2).map(str::parse).collect::<Result<Vec<usize>, _>>()?;
-            let numbers: [usize; 10] = numbers.try_into().ok().context("the state file is damaged")?;
+            let numbers: [usize; 13] = numbers.try_into().ok().context("the state file is damaged")?;
             sum = sum.and(&Outcome::of(numbers));
         }
         sound &= sum.is_sound();
@@ -82,7 +82,7 @@ fn page(state: &str) -> Result<(String, bool)> {
             sum.database,
             sum.readers,
             sum.events,
-            sum.missing,
+            sum.missing.sum(),
             sum.surplus,
             sum.disordered,
             sum.repeated,
