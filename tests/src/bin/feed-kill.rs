@@ -95,7 +95,8 @@ fn page(state: &str) -> Result<(String, bool)> {
         page,
         "\n{READERS} readers of each kind: by cursor with long polls, by server-sent events, by named consumer, and {READERS} webhooks; four writers. \
          Every reader is held against the committed events, which are read from the database itself. Effects are counted by id, as \
-         [the feed's promise](feed.md) says; webhooks promise no order. In SQLite the database dies with the daemon."
+         [the feed's promise](feed.md) says; webhooks promise no order. In SQLite the database dies with the daemon. \
+         A feed that has holes on purpose is red by the same gate: a test in `tests/tests/feed_kill.rs` holds it to that."
     );
     Ok((page, sound))
 }
