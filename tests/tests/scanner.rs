@@ -36,10 +36,15 @@ async fn scan(home: &Path, server: SocketAddr, tool: &str, arguments: &[&str]) -
     ensure!(program.is_file(), "sipvicious is missing: scripts/install-peers installs it");
     // It would take 5060, where others on this machine may have theirs.
     let own = UdpSocket::bind("127.0.0.1:0").await?.local_addr()?.port().to_string();
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .args(["-P", &own, "-p", &server.port().to_string(), &server.ip().to_string()]);
+    // Whoever runs the tests in the background of a shell lets them ignore interruptions, and what they start as well.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program).args(arguments).args([
+        "-P",
+        &own,
+        "-p",
+        &server.port().to_string(),
+        &server.ip().to_string(),
+    ]);
     // It keeps its sessions at home.
     command.current_dir(home).env("HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
