@@ -464,3 +464,12 @@ fn themes_are_judged_by_a_catalogue_with_their_places() {
         "a key of a theme that is off is none: {found:#?}"
     );
 }
+
+#[test]
+fn a_wrong_word_is_said_once() {
+    let said = wrong("[[scan]]\nname = \"courrier\"\nfolder = \".\"\nafter = \"delete\"\n");
+    assert!(
+        said.len() == 1 && said[0].starts_with("line 4: scan[0].after: is \"delete\""),
+        "{said:#?}"
+    );
+}

@@ -72,7 +72,7 @@ pub(crate) async fn claim(api: &Api, client: &str, key: &str, route: &str, body:
             Err(Problem::new(Kind::CONFLICT, "a call with this Idempotency-Key is at work; try again shortly").retry_after(1))
         }
         Slot::Mismatch => {
-            let detail = "use a new Idempotency-Key for another body";
+            let detail = "this Idempotency-Key came with another body or to another path before; use a new one";
             let errors = json!([{"header": "Idempotency-Key", "detail": detail}]);
             Err(Problem::new(Kind::KEY_REUSED, detail).with("errors", errors))
         }

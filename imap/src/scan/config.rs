@@ -158,13 +158,15 @@ fn after(section: &Section<'_>, path: &std::path::Path) -> After {
         }
         return After::Keep;
     }
-    let done = text.strip_prefix("move:").unwrap_or_default();
+    let mut done = text.strip_prefix("move:").unwrap_or_default();
     let names = |name: &str| !name.trim().is_empty() && !name.contains('\0') && path.join(name) != *path && name != ".";
     if !names(done) {
         section.problem(
             "after",
             format!("is {text:?}, but must be \"keep\" or another folder as in \"move:done\""),
         );
+        // Nothing more is said of a folder that nobody named.
+        done = "done";
     }
     if !names(&failed) || failed == done {
         section.problem("failed", "must be a folder of its own, as in failed = \"failed\"");
