@@ -103,7 +103,7 @@ fn after(section: &Section<'_>, key: &'static str) -> Option<After> {
         "seen" => Some(After::Seen),
         "nothing" => Some(After::Nothing),
         _ if folder.is_some_and(|folder| !folder.is_empty() && !folder.contains(['\r', '\n', '\0'])) => {
-            folder.map(|folder| After::Move(folder.to_owned()))
+            folder.map(|folder| After::Move(super::canonical(folder.to_owned())))
         }
         other => {
             section.problem(

@@ -156,22 +156,21 @@ impl Config {
     }
 }
 
-/// `folder`, and `folders` beside it or instead.
+/// `folder`, and `folders` beside it. Without a `folder` that is the INBOX: nobody leaves it unread by naming another one.
 fn folders(section: &Section<'_>) -> Vec<String> {
     let several = section.strings("folders");
-    let one = section.string("folder");
+    let one = section.string_or("folder", "INBOX");
     let mut folders: Vec<String> = Vec::new();
-    for (key, folder) in one
-        .map(|folder| ("folder", folder))
-        .into_iter()
-        .chain(several.into_iter().flatten().map(|folder| ("folders", folder)))
-    {
+    for (key, folder) in std::iter::once(("folder", one)).chain(several.into_iter().flatten().map(|folder| ("folders", folder))) {
         if folder.is_empty() {
             section.problem(key, "is empty; an example: folder = \"INBOX\"");
         } else if folder.contains(['\r', '\n', '\0']) {
             section.problem(key, "may not hold line breaks");
-        } else if !folders.contains(&folder) {
-            folders.push(folder);
+        } else {
+            let folder = canonical(folder);
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
         }
     }
     if folders.len() > FOLDERS {
@@ -184,6 +183,14 @@ fn folders(section: &Section<'_>) -> Vec<String> {
         folders.push("INBOX".to_owned());
     }
     folders
+}
+
+/// INBOX is one folder however it is written (RFC 3501 §5.1); the server says what others are.
+fn canonical(folder: String) -> String {
+    if folder.eq_ignore_ascii_case("INBOX") {
+        return "INBOX".to_owned();
+    }
+    folder
 }
 
 fn first(section: &Section<'_>, time_zone: &str) -> First {
@@ -270,6 +277,8 @@ mod tests {
             ("folder = \"Mairie\"\n", vec!["Mairie"]),
             ("folders = [\"INBOX\", \"Voirie\"]\n", vec!["INBOX", "Voirie"]),
             ("folder = \"INBOX\"\nfolders = [\"Voirie\", \"INBOX\"]\n", vec!["INBOX", "Voirie"]),
+            ("folders = [\"Voirie\"]\n", vec!["INBOX", "Voirie"]),
+            ("folder = \"inbox\"\nfolders = [\"Inbox\", \"inbox2\"]\n", vec!["INBOX", "inbox2"]),
         ] {
             let (config, problems) = read(&format!("{start}{text}"));
             assert_eq!(
@@ -278,6 +287,8 @@ mod tests {
             );
         }
         let (_, problems) = read(&format!("{start}folders = [\"INBOX\", \"Fait\"]\nafter = \"move:Fait\"\n"));
+        assert!(problems.len() == 1 && problems[0].contains("followed itself"), "{problems:#?}");
+        let (_, problems) = read(&format!("{start}after = \"move:inbox\"\n"));
         assert!(problems.len() == 1 && problems[0].contains("followed itself"), "{problems:#?}");
     }
 

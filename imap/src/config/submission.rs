@@ -47,10 +47,11 @@ impl Submission {
         };
         let from = section.required_string("from", "Mairie de Saint-Exemple <mairie@example.fr>");
         let (from_name, from_address) = mailbox(&from);
-        if !from.is_empty() && compose::address(&from_address).is_none() {
+        let several = from_name.contains(['<', '>']) || from_name.contains(['\r', '\n']);
+        if !from.is_empty() && (several || compose::address(&from_address).is_none()) {
             section.problem(
                 "from",
-                "holds no usable mail address; an example: from = \"Mairie de Saint-Exemple <mairie@example.fr>\"",
+                "holds no usable mail address, or more than one; an example: from = \"Mairie de Saint-Exemple <mairie@example.fr>\"",
             );
         }
         Self {
