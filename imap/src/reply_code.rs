@@ -25,6 +25,8 @@ pub fn refused(code: u16, words: &str) -> Refused {
     match code {
         // The connection ends (RFC 5321 §3.8); authentication and encryption are missing or failed (RFC 4954 §6, RFC 3207 §4).
         421 | 432 | 454 | 523 | 530 | 534 | 535 | 538 => Refused::Us,
+        // The sender is refused, whoever is written to.
+        500..=599 if is_sender(enhanced, words) => Refused::Us,
         // An address or a mailbox of the recipient's own (RFC 3463 §3.2, §3.3), greylisting among them.
         400..=499 => Refused::Later {
             domain: !matches!(subject, Some(1 | 2)),
@@ -40,12 +42,31 @@ pub fn dead(status: &str) -> bool {
     enhanced(status).is_some_and(is_dead)
 }
 
+/// Whether it is our own sender that a server does not take: by the code (RFC 3463 §3.2; Exchange's `SendAsDenied`), else by the words
+/// of Postfix, Exim and Exchange, whose code of policy (5.7.1) says as much of spam.
+fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "sender address rejected",
+        "sender denied",
+        "sender rejected",
+        "sender verify failed",
+        "sendasdenied",
+        "not owned by user",
+        "you may not send as",
+    ];
+    if matches!(enhanced, Some((5, 1, 7 | 8) | (5, 2, 252))) {
+        return true;
+    }
+    let words = words.to_ascii_lowercase();
+    WORDS.iter().any(|known| words.contains(known))
+}
+
 /// RFC 3463 §3: 5.0 says no more, 5.1 is the address, 5.2 the mailbox, 5.4 the way there. What 5.3 (a system), 5.5 (a protocol),
-/// 5.6 (the content) and 5.7 (policy) blame passes or is of that mail alone, and so are a sender that is refused (5.1.7, 5.1.8)
-/// and a mail too long (5.2.3).
+/// 5.6 (the content) and 5.7 (policy) blame passes or is of that mail alone, and so are a sender that is refused (5.1.7, 5.1.8,
+/// Exchange's 5.2.252), a mailbox that is full (5.2.2) and a mail too long (5.2.3).
 const fn is_dead(enhanced: (u16, u16, u16)) -> bool {
     match enhanced {
-        (5, 1, 7 | 8) | (5, 2, 3) => false,
+        (5, 1, 7 | 8) | (5, 2, 2 | 3 | 252) => false,
         (5, 0 | 1 | 2 | 4, _) => true,
         _ => false,
     }
@@ -92,12 +113,24 @@ mod tests {
             (535, "5.7.8 Authentication credentials invalid", Refused::Us),
             (550, "5.1.1 The email account that you tried to reach does not exist", Refused::Dead),
             (550, "5.2.1 Mailbox disabled", Refused::Dead),
-            (552, "5.2.2 Mailbox full", Refused::Dead),
+            (552, "5.2.2 Mailbox full", Refused::Rejected),
+            (
+                553,
+                "5.7.1 <mairie@example.fr>: Sender address rejected: not owned by user voxea",
+                Refused::Us,
+            ),
+            (550, "5.7.1 you may not send as this", Refused::Us),
+            (
+                554,
+                "5.2.252 SendAsDenied; mairie@example.fr not allowed to send as x@example.fr",
+                Refused::Us,
+            ),
+            (550, "5.1.0 Sender denied", Refused::Us),
             (556, "5.1.10 Recipient address has null MX", Refused::Dead),
             (550, "5.4.4 Unable to route", Refused::Dead),
             (550, "5.7.1 Service refused, spam", Refused::Rejected),
             (552, "5.3.4 Message size exceeds fixed limit", Refused::Rejected),
-            (550, "5.1.8 Sender address rejected", Refused::Rejected),
+            (550, "5.1.8 Domain of the sender does not exist", Refused::Us),
             (554, "OFR_104 mail refused", Refused::Rejected),
             (550, "550-5.1.1 twice", Refused::Rejected),
             (550, "", Refused::Rejected),
