@@ -18,14 +18,23 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         return (!keyword.eq_ignore_ascii_case("no") && !keyword.is_empty()).then_some("auto-submitted");
     }
     if is("Precedence") {
-        let bulk = ["bulk", "list", "junk"].iter().any(|word| value.eq_ignore_ascii_case(word));
+        let bulk = ["bulk", "list", "junk", "auto_reply"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word));
         return bulk.then_some("precedence");
     }
     if is("Return-Path") {
         return value.replace(' ', "").eq("<>").then_some("null return path");
     }
     if is("X-Auto-Response-Suppress") {
-        return Some("x-auto-response-suppress");
+        // MS-OXCMAIL §2.2.3.2.14: "None" suppresses nothing.
+        return (!value.is_empty() && !value.eq_ignore_ascii_case("none")).then_some("x-auto-response-suppress");
+    }
+    if is("X-Autoreply") || is("X-Autorespond") {
+        return (!value.is_empty() && !value.eq_ignore_ascii_case("no")).then_some("autoreply");
+    }
+    if is("From") {
+        return nobody(value).then_some("an address that nobody reads");
     }
     if is(LOOP_HEADER) {
         return Some("our own");
@@ -36,9 +45,37 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         .then_some("list")
 }
 
+/// Whether it is an address that takes no answer: a mail server's own, or one that says so.
+fn nobody(from: &str) -> bool {
+    const NAMES: [&str; 5] = ["mailerdaemon", "noreply", "donotreply", "nepasrepondre", "noresponder"];
+    let address = from.rsplit('<').next().unwrap_or_default();
+    let local = address.split(['@', '>', '+']).next().unwrap_or_default();
+    let plain: String = local.trim().chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
+    NAMES.contains(&plain.to_lowercase().as_str())
+}
+
+/// Why a mail counts as automatic by its subject, as programs write it that mark it by nothing else. What answers such a mail begins
+/// with `RE:` and is a person's.
+pub fn by_subject(subject: &str) -> Option<&'static str> {
+    const BEGINNINGS: [&str; 7] = [
+        "réponse automatique",
+        "reponse automatique",
+        "automatic reply",
+        "autoreply:",
+        "auto-reply:",
+        "out of office",
+        "automatische antwort",
+    ];
+    let lower = subject.trim_start().to_lowercase();
+    BEGINNINGS
+        .iter()
+        .any(|known| lower.starts_with(known))
+        .then_some("the subject of an automatic answer")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::reason;
+    use super::{by_subject, reason};
 
     #[test]
     fn programs_are_told_from_people() {
@@ -51,6 +88,12 @@ mod tests {
             ("X-Auto-Response-Suppress", "All"),
             ("Return-Path", " <>"),
             ("X-Voxea-Loop", "mairie"),
+            ("Precedence", "auto_reply"),
+            ("X-Autoreply", "yes"),
+            ("X-Autorespond", "absent"),
+            ("From", "Mail Delivery System <MAILER-DAEMON@mx.example>"),
+            ("From", "no-reply@example.fr"),
+            ("From", "Impôts <ne_pas_repondre@example.fr>"),
         ] {
             assert!(reason([("From", "a@b"), (name, value)]).is_some(), "{name}: {value}");
         }
@@ -60,9 +103,15 @@ mod tests {
             ("Precedence", "first-class"),
             ("Return-Path", "<a@b>"),
             ("Listen", "x"),
+            ("X-Auto-Response-Suppress", "None"),
+            ("X-Autoreply", "no"),
+            ("From", "noreply <zoe@example.fr>"),
+            ("From", "Noreplyt <noreplyt@example.fr>"),
             ("Subject", "List-Id"),
         ] {
             assert_eq!(reason([(name, value)]), None, "{name}: {value}");
         }
+        assert!(by_subject("Réponse automatique : congés").is_some() && by_subject("Automatic reply: x").is_some());
+        assert!(by_subject("RE: Réponse automatique : congés").is_none() && by_subject("Ma réponse automatique").is_none());
     }
 }

@@ -20,16 +20,19 @@ pub(super) fn read(raw: &[u8]) -> Mail {
         .find_map(address::first);
     let to = ["To", "Delivered-To"].into_iter().filter_map(first).find_map(address::first);
     let keywords: Vec<(String, String)> = all.iter().map(keyword).collect();
+    let subject = first("Subject").map(subject).filter(|text| !text.is_empty());
+    let automatic = automatic::reason(keywords.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .or_else(|| subject.as_deref().and_then(automatic::by_subject));
     Mail {
         message_id: first("Message-ID").and_then(ids::own),
         from_name: from.as_ref().and_then(|one| one.name.clone()),
         from: from.map(|one| one.address),
         to: to.map(|one| one.address),
-        subject: first("Subject").map(subject).filter(|text| !text.is_empty()),
+        subject,
         date_ms: first("Date").and_then(date),
         in_reply_to: first("In-Reply-To").map(ids::of).unwrap_or_default(),
         references: first("References").map(ids::of).unwrap_or_default(),
-        automatic: automatic::reason(keywords.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        automatic,
         list: first("List-Id").is_some_and(|value| !value.trim_ascii().is_empty()),
         ..Mail::default()
     }
