@@ -84,6 +84,13 @@ fn skip_blank<'a>(lines: &'a [&'a str]) -> &'a [&'a str] {
 /// "TR: ", "Fwd: ": Outlook sets nothing else before what it forwards than it does before what it answers.
 fn forwards(subject: &str) -> bool {
     const WORDS: [&str; 7] = ["tr", "fw", "fwd", "i", "wg", "transfert", "rv"];
+    let mut subject = subject.trim_start();
+    // What gateways set before it: "[EXTERNE]", "***SPAM***".
+    for (opens, closes) in [("[", "]"), ("***", "***"), ("[", "]")] {
+        if let Some((_, rest)) = subject.strip_prefix(opens).and_then(|rest| rest.split_once(closes)) {
+            subject = rest.trim_start();
+        }
+    }
     let word = subject
         .split(':')
         .next()
@@ -149,9 +156,20 @@ fn dashed(line: &str) -> Option<&str> {
 }
 
 /// "De : … Envoyé : … À : …" of Outlook and the webmails: at least three known fields on neighbouring lines, the sender's
-/// among them, in whatever order (Orange begins with the date).
+/// among them, in whatever order (Orange begins with the date). A date or an address is in it: who writes "De : Paris" and
+/// "À : Lyon" tells of a journey.
 fn header_block(lines: &[&str]) -> bool {
     const FROM: [&str; 4] = ["de", "from", "expéditeur", "von"];
+    const DATED: [&str; 8] = [
+        "envoyé",
+        "envoye",
+        "envoyé le",
+        "date",
+        "date d'envoi",
+        "message du",
+        "sent",
+        "gesendet",
+    ];
     const OTHERS: [&str; 23] = [
         "envoyé",
         "envoye",
@@ -197,13 +215,18 @@ fn header_block(lines: &[&str]) -> bool {
         return false;
     }
     let mut names: Vec<String> = Vec::new();
+    let mut addressed = false;
     for line in lines.iter().filter(|line| !line.trim().is_empty()).take(7) {
         match field(line) {
-            Some((name, _)) if known(&name) && !names.contains(&name) => names.push(name),
+            Some((name, _)) if known(&name) && !names.contains(&name) => {
+                addressed |= line.contains('@');
+                names.push(name);
+            }
             _ => {}
         }
     }
-    names.len() >= 3 && names.iter().any(|name| FROM.contains(&name.as_str()))
+    let dated = names.iter().any(|name| DATED.contains(&name.as_str())) || addressed;
+    dated && names.len() >= 3 && names.iter().any(|name| FROM.contains(&name.as_str()))
 }
 
 /// How many lines a quote's introduction takes that begins here: "Le 3 mars à 10:12, X <x@y> a écrit :",
