@@ -7,6 +7,8 @@ use crate::name;
 
 /// Most lines that are read.
 const LINES: usize = 20_000;
+/// Longest name of an unknown zone that is shown, in bytes.
+const ZONE_BYTES: usize = 60;
 /// Longest text that is kept, in bytes.
 const TEXT_BYTES: usize = 300;
 
@@ -208,11 +210,18 @@ impl Invitation {
                 format!("{}, toute la journée", day(begins))
             });
         }
-        Some(match ends.filter(|end| *end > begins) {
+        let unknown = match start {
+            When::Time(_, _, Clock::Named(name)) if zone_named(name).is_none() => {
+                format!(" (heure de « {} »)", crate::name::line(name, ZONE_BYTES))
+            }
+            _ => String::new(),
+        };
+        let time = match ends.filter(|end| *end > begins) {
             None => format!("{} à {}", day(begins), zone.time(begins)),
             Some(end) if day(end) == day(begins) => format!("{}, de {} à {}", day(begins), zone.time(begins), zone.time(end)),
             Some(end) => format!("du {} à {} au {} à {}", day(begins), zone.time(begins), day(end), zone.time(end)),
-        })
+        };
+        Some(time + &unknown)
     }
 }
 
@@ -222,20 +231,22 @@ fn instant(when: &When, zone: &Zone) -> Option<i64> {
         When::Day(date) => zone.instant(*date, (12, 0, 0)),
         When::Time(date, time, Clock::Utc) => Zone::named("UTC").ok()?.instant(*date, *time),
         When::Time(date, time, Clock::Floating) => zone.instant(*date, *time),
-        When::Time(date, time, Clock::Named(name)) => {
-            // Known by its IANA name, also with a program's path before it; by Windows' name; else the reader's.
-            let mut parts = name.rsplitn(3, '/');
-            let tail = parts.next().zip(parts.next()).map(|(city, area)| format!("{area}/{city}"));
-            let other = windows_zone(name).map(str::to_owned).or(tail).unwrap_or_default();
-            let known = Zone::named(name).or_else(|_| Zone::named(&other));
-            known.as_ref().unwrap_or(zone).instant(*date, *time)
-        }
+        // Where the zone is unknown its own hour is shown, and its name beside it.
+        When::Time(date, time, Clock::Named(name)) => zone_named(name).as_ref().unwrap_or(zone).instant(*date, *time),
     }
+}
+
+/// A zone by its IANA name, also with a program's path before it, or by Windows' name.
+fn zone_named(name: &str) -> Option<Zone> {
+    let mut parts = name.rsplitn(3, '/');
+    let tail = parts.next().zip(parts.next()).map(|(city, area)| format!("{area}/{city}"));
+    let other = windows_zone(name).map(str::to_owned).or(tail).unwrap_or_default();
+    Zone::named(name).or_else(|_| Zone::named(&other)).ok()
 }
 
 /// Windows' names of the zones that French mails name (Unicode CLDR, windowsZones).
 fn windows_zone(name: &str) -> Option<&'static str> {
-    const ZONES: [(&str, &str); 14] = [
+    const ZONES: [(&str, &str); 20] = [
         ("Romance Standard Time", "Europe/Paris"),
         ("W. Europe Standard Time", "Europe/Berlin"),
         ("Central Europe Standard Time", "Europe/Budapest"),
@@ -250,6 +261,12 @@ fn windows_zone(name: &str) -> Option<&'static str> {
         ("Mauritius Standard Time", "Indian/Reunion"),
         ("E. Africa Standard Time", "Indian/Mayotte"),
         ("Eastern Standard Time", "America/New_York"),
+        ("Central Standard Time", "America/Chicago"),
+        ("Pacific Standard Time", "America/Los_Angeles"),
+        ("Tokyo Standard Time", "Asia/Tokyo"),
+        ("China Standard Time", "Asia/Shanghai"),
+        ("Central Pacific Standard Time", "Pacific/Guadalcanal"),
+        ("UTC", "Etc/UTC"),
     ];
     ZONES.iter().find(|(windows, _)| *windows == name).map(|(_, iana)| *iana)
 }
@@ -413,7 +430,7 @@ mod tests {
             ),
             (
                 "SUMMARY:x\r\nDTSTART;TZID=Mon fuseau:20261124T090000",
-                "Invitation : x\nQuand : mardi 24 novembre 2026 à 9 h 00",
+                "Invitation : x\nQuand : mardi 24 novembre 2026 à 9 h 00 (heure de « Mon fuseau »)",
             ),
             (
                 "SUMMARY:x\r\nDTSTART;VALUE=DATE:20261124\r\nDTEND;VALUE=DATE:20261125",
