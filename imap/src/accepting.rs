@@ -74,7 +74,15 @@ impl Follower<'_> {
                 self.notice(dsn).await?;
             }
         }
-        let mut waiting = self.contacts(mails).await?;
+        let mut others = Vec::with_capacity(mails.len());
+        for read in mails {
+            if self.is_returned(&read).await? {
+                self.count("mail_returned", 1);
+            } else {
+                others.push(read);
+            }
+        }
+        let mut waiting = self.contacts(others).await?;
         failpoint::hit("imap.files_written");
         let mut pause = PAUSE;
         while !waiting.is_empty() {
@@ -105,6 +113,20 @@ impl Follower<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is a mail of ours that came back to us, as from a folder of sent mail or by an alias: nobody's word, and known.
+    async fn is_returned(&self, read: &Read) -> Result<bool, End> {
+        let (mail, submission) = (&read.mail, self.desk.config.submission.as_ref());
+        let ours = submission.is_some_and(|ours| {
+            mail.from
+                .as_deref()
+                .is_some_and(|from| from.eq_ignore_ascii_case(&ours.from_address))
+        });
+        match mail.message_id.as_deref().map(take::bracketed).filter(|_| ours) {
+            Some(id) => self.store(|| self.desk.core.outbox.is_sent(&id)).await,
+            None => Ok(false),
+        }
     }
 
     /// The contacts of mails, with their files on disk.

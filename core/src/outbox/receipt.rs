@@ -105,6 +105,16 @@ impl Outbox {
         Ok(true)
     }
 
+    /// Whether a mail with this Message-ID, in brackets, is one that went out from here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_sent(&self, message_id: &str) -> Result<bool> {
+        let sql = "SELECT id FROM reply WHERE message_id = $1 LIMIT 1";
+        let found: Option<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(message_id).fetch_optional(db).await)?;
+        Ok(found.is_some())
+    }
+
     /// Gives up on receipts: parked ones whose message never came are dropped, those count that by now can only be a text's of
     /// unknown fate, and texts of which nothing was heard an hour after the end of their lives become unknown (see
     /// [`Outbox::queue_queries`]). Returns how many did.
