@@ -30,7 +30,16 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         // MS-OXCMAIL §2.2.3.2.14: "None" suppresses nothing.
         return (!value.is_empty() && !value.eq_ignore_ascii_case("none")).then_some("x-auto-response-suppress");
     }
-    if is("X-Autoreply") || is("X-Autorespond") {
+    if [
+        "X-Autoreply",
+        "X-Autorespond",
+        "X-AutoReply-From",
+        "X-Mail-Autoreply",
+        "X-MS-Exchange-Inbox-Rules-Loop",
+    ]
+    .iter()
+    .any(|name| is(name))
+    {
         return (!value.is_empty() && !value.eq_ignore_ascii_case("no")).then_some("autoreply");
     }
     if is("From") {
@@ -91,6 +100,7 @@ mod tests {
             ("Precedence", "auto_reply"),
             ("X-Autoreply", "yes"),
             ("X-Autorespond", "absent"),
+            ("X-MS-Exchange-Inbox-Rules-Loop", "zoe@example.fr"),
             ("From", "Mail Delivery System <MAILER-DAEMON@mx.example>"),
             ("From", "no-reply@example.fr"),
             ("From", "Impôts <ne_pas_repondre@example.fr>"),

@@ -30,7 +30,10 @@ pub fn strip(text: &str, subject: Option<&str>) -> String {
         if forwarded(plain) {
             return text.trim().to_owned();
         }
-        if separator(plain) || header_block(rest) || (rule(plain) && header_block(skip_blank(rest))) {
+        if (separator(plain) && (!underscores(plain) || begins_header(skip_blank(rest))))
+            || header_block(rest)
+            || (rule(plain) && header_block(skip_blank(rest)))
+        {
             break;
         }
         // RFC 3676 §4.3: dash dash blank. Programs that trim it are common.
@@ -114,12 +117,24 @@ fn separator(line: &str) -> bool {
         "ursprüngliche nachricht",
         "mensaje original",
     ];
-    if line.len() >= 20 && line.chars().all(|c| c == '_') {
+    if underscores(line) {
         return true;
     }
     let Some(words) = dashed(line) else { return false };
     let words = words.to_lowercase();
     WORDS.iter().any(|known| words.starts_with(known))
+}
+
+/// Whether the next line says from whom or when, as Outlook's does below its rule.
+fn begins_header(lines: &[&str]) -> bool {
+    const NAMES: [&str; 8] = ["de", "from", "expéditeur", "von", "envoyé", "date", "sent", "gesendet"];
+    let first = lines.first().and_then(|line| line.split_once(':')).map_or("", |(name, _)| name);
+    NAMES.contains(&first.trim_matches(|c: char| c.is_whitespace() || c == '*').to_lowercase().as_str())
+}
+
+/// Outlook's rule, above the header of what it quotes.
+fn underscores(line: &str) -> bool {
+    line.len() >= 20 && line.chars().all(|c| c == '_')
 }
 
 fn forwarded(line: &str) -> bool {
@@ -156,7 +171,7 @@ fn dashed(line: &str) -> Option<&str> {
 }
 
 /// "De : … Envoyé : … À : …" of Outlook and the webmails: at least three known fields on neighbouring lines, the sender's
-/// among them, in whatever order (Orange begins with the date). A date or an address is in it: who writes "De : Paris" and
+/// among them, in whatever order (Orange begins with the date). A time or an address is in it: who writes "De : Paris" and
 /// "À : Lyon" tells of a journey.
 fn header_block(lines: &[&str]) -> bool {
     const FROM: [&str; 4] = ["de", "from", "expéditeur", "von"];
@@ -215,18 +230,24 @@ fn header_block(lines: &[&str]) -> bool {
         return false;
     }
     let mut names: Vec<String> = Vec::new();
-    let mut addressed = false;
+    let mut told = false;
     for line in lines.iter().filter(|line| !line.trim().is_empty()).take(7) {
         match field(line) {
             Some((name, _)) if known(&name) && !names.contains(&name) => {
-                addressed |= line.contains('@');
+                told |= line.contains('@') || DATED.contains(&name.as_str()) && timed(line);
                 names.push(name);
             }
             _ => {}
         }
     }
-    let dated = names.iter().any(|name| DATED.contains(&name.as_str())) || addressed;
-    dated && names.len() >= 3 && names.iter().any(|name| FROM.contains(&name.as_str()))
+    told && names.len() >= 3 && names.iter().any(|name| FROM.contains(&name.as_str()))
+}
+
+/// Whether a time of day stands in it: 10:12, 10h12.
+fn timed(line: &str) -> bool {
+    line.as_bytes()
+        .windows(3)
+        .any(|three| matches!(three, [before, b':' | b'h', after] if before.is_ascii_digit() && after.is_ascii_digit()))
 }
 
 /// How many lines a quote's introduction takes that begins here: "Le 3 mars à 10:12, X <x@y> a écrit :",
@@ -302,6 +323,16 @@ mod tests {
     fn strips(program: &str, quote: &str) {
         let text = format!("Bonjour,\nmerci.\n{quote}");
         assert_eq!(strip(&text, Some("Re: trou")), "Bonjour,\nmerci.", "{program}");
+    }
+
+    #[test]
+    fn what_looks_like_a_quote_and_is_the_citizens_own_stays() {
+        let rule = "_".repeat(24);
+        let journey = format!("Mon trajet :\nDe : Paris\nÀ : Lyon\nDate : 3 décembre 2026\n\nMerci.\n{rule}\nVoici mon signalement.");
+        assert_eq!(strip(&journey, Some("Re: trou")), journey);
+        let below = "Pour info\n\nDe : a@b.fr\nEnvoyé : lundi 2 mars 2026 10:12\nÀ : c\nObjet : bruit\n\nLe bruit dure.";
+        assert_eq!(strip(below, Some("[EXTERNE] TR: bruit")), below);
+        assert_eq!(strip(below, Some("[EXTERNE] RE: bruit")), "Pour info");
     }
 
     #[test]
