@@ -162,6 +162,18 @@ async fn an_array_is_never_taken_for_an_object() {
         ("POST", "/v1/intake/counter", r#"["x","y","z","text",null,null]"#, None),
         ("POST", "/v1/sms:preview", r#"["a"]"#, None),
         ("POST", "/v1/requests/x/replies", r#"["sms","a"]"#, None),
+        (
+            "POST",
+            "/v1/requests/x/replies",
+            r#"{"text":"a","subject":"x\u0000"}"#,
+            Some("/subject"),
+        ),
+        (
+            "POST",
+            "/v1/requests/x/replies",
+            r#"{"text":"a","replaces":"x\u0000"}"#,
+            Some("/replaces"),
+        ),
         ("PUT", "/v1/themes/voirie", r#"["x","accueil"]"#, None),
         (
             "PUT",

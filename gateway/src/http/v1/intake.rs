@@ -29,7 +29,7 @@ const TEXT: usize = 100_000;
 /// The longest fields, in bytes as JSON.
 const FIELDS: usize = 64 * 1024;
 /// The longest of the other members, in characters.
-const MEMBER: usize = 500;
+pub(super) const MEMBER: usize = 500;
 /// A clock may be this far ahead of ours.
 const AHEAD: Millis = 5 * 60 * 1000;
 
@@ -119,7 +119,8 @@ pub(super) fn address(text: &str) -> String {
     }
 }
 
-fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Problem> {
+/// What keeps a text within `limit` characters, and out of what PostgreSQL cannot keep.
+pub(super) fn bounded(pointer: &str, text: Option<&str>, limit: usize) -> Result<(), Problem> {
     let Some(text) = text else { return Ok(()) };
     // PostgreSQL keeps no NUL in a text.
     if text.chars().count() > limit || text.contains('\0') {

@@ -12,6 +12,7 @@ use voxea_core::base::time::{parse_rfc3339, rfc3339};
 use voxea_core::outbox::{Beside, NewReply, PartRow, ReplyRow, Sending};
 
 use super::enclosures::{self, Enclosure};
+use super::intake;
 use crate::http::api::Api;
 use crate::http::auth::{Caller, Read, Reply as MayReply};
 use crate::http::extract::{Body, Id};
@@ -198,6 +199,10 @@ pub(super) async fn post(
         ),
         None => None,
     };
+    intake::bounded("/subject", subject.as_deref(), intake::MEMBER)?;
+    if replaces.as_deref().is_some_and(|id| id.contains('\0')) {
+        return Err(Problem::invalid("/replaces", "is no reply's id"));
+    }
     let new = NewReply { channel, text, subject };
     let route = format!("replies/{id}");
     let call = Call {
