@@ -201,6 +201,11 @@ async fn answers(mutant: &str) -> Result<()> {
             .status,
         200
     );
+    // What we sent is nobody's word when it comes back, as from a folder of sent mail.
+    let returned = format!(
+        "From: Mairie <Mairie@example.fr>\r\nSubject: Re: Trou\r\nMessage-ID: {ours}\r\nIn-Reply-To: <1@example.org>\r\n\r\nOui\r\n"
+    );
+    inbox.append("INBOX", returned.as_bytes()).await?;
     // A machine's answer brings nothing back; a person's does.
     let robot = format!(
         "From: zoe@example.org\r\nAuto-Submitted: auto-replied\r\nSubject: Absent\r\nMessage-ID: <2@example.org>\r\nIn-Reply-To: {ours}\r\n\r\nAbsente\r\n"
