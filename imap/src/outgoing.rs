@@ -32,7 +32,13 @@ pub(crate) async fn send(config: &Config, core: &Core, account: &Account, report
                 }
             }
         };
-        let sender = match Sender::new(&submission, core, account.clone(), reporter) {
+        let sender = match Sender::new(
+            &submission,
+            core,
+            account.clone(),
+            reporter,
+            Duration::from_secs(config.alarm_seconds),
+        ) {
             Ok(sender) => sender,
             Err(words) => return reporter.trouble(&format!("submission: {words}")),
         };

@@ -42,10 +42,10 @@ pub fn dead(status: &str) -> bool {
     enhanced(status).is_some_and(is_dead)
 }
 
-/// Whether it is our own sender that a server does not take: by the code (RFC 3463 §3.2; Exchange's `SendAsDenied`), else by the words
+/// Whether it is our own sender, or our login, that a server does not take: by the code (RFC 3463 §3.2; Exchange's `SendAsDenied`), else by the words
 /// of Postfix, Exim and Exchange, whose code of policy (5.7.1) says as much of spam.
 fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 9] = [
         "sender address rejected",
         "sender denied",
         "sender rejected",
@@ -53,6 +53,8 @@ fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
         "sendasdenied",
         "not owned by user",
         "you may not send as",
+        "relay access denied",
+        "relaying denied",
     ];
     if matches!(enhanced, Some((5, 1, 7 | 8) | (5, 2, 252))) {
         return true;
@@ -61,13 +63,14 @@ fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
     WORDS.iter().any(|known| words.contains(known))
 }
 
-/// RFC 3463 §3: 5.0 says no more, 5.1 is the address, 5.2 the mailbox, 5.4 the way there. What 5.3 (a system), 5.5 (a protocol),
+/// RFC 3463 §3: 5.1 is the address, 5.2 the mailbox, 5.4 the way there. 5.0 says no more, and stands for a mail refused as spam as
+/// well. What 5.3 (a system), 5.5 (a protocol),
 /// 5.6 (the content) and 5.7 (policy) blame passes or is of that mail alone, and so are a sender that is refused (5.1.7, 5.1.8,
 /// Exchange's 5.2.252), a mailbox that is full (5.2.2) and a mail too long (5.2.3).
 const fn is_dead(enhanced: (u16, u16, u16)) -> bool {
     match enhanced {
         (5, 1, 7 | 8) | (5, 2, 2 | 3 | 252) => false,
-        (5, 0 | 1 | 2 | 4, _) => true,
+        (5, 1 | 2 | 4, _) => true,
         _ => false,
     }
 }
@@ -126,6 +129,7 @@ mod tests {
                 Refused::Us,
             ),
             (550, "5.1.0 Sender denied", Refused::Us),
+            (554, "5.7.1 <x@example.fr>: Relay access denied", Refused::Us),
             (556, "5.1.10 Recipient address has null MX", Refused::Dead),
             (550, "5.4.4 Unable to route", Refused::Dead),
             (550, "5.7.1 Service refused, spam", Refused::Rejected),
@@ -139,6 +143,6 @@ mod tests {
         ] {
             assert_eq!(refused(code, words), said, "{code} {words}");
         }
-        assert!(dead("5.1.1") && dead("5.0.0") && !dead("4.4.7") && !dead("5.7.1") && !dead("") && !dead("x"));
+        assert!(dead("5.1.1") && !dead("5.0.0") && !dead("4.4.7") && !dead("5.7.1") && !dead("") && !dead("x"));
     }
 }

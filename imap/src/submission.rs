@@ -69,6 +69,8 @@ pub(crate) struct Sender<'a> {
     reporter: &'a Reporter,
     transport: Transport,
     pacing: Mutex<Pacing>,
+    /// An outage that lasts longer is an alarm.
+    patience: Duration,
 }
 
 /// Mails in the hands of the sender.
@@ -83,11 +85,17 @@ struct Hand {
 }
 
 impl<'a> Sender<'a> {
-    /// A sender; nothing is connected yet.
+    /// A sender; nothing is connected yet. An outage of more than `patience` is an alarm.
     ///
     /// # Errors
     /// What is wrong with the configuration.
-    pub(crate) fn new(submission: &'a Submission, core: &'a Core, account: Account, reporter: &'a Reporter) -> Result<Self, String> {
+    pub(crate) fn new(
+        submission: &'a Submission,
+        core: &'a Core,
+        account: Account,
+        reporter: &'a Reporter,
+        patience: Duration,
+    ) -> Result<Self, String> {
         Ok(Self {
             submission,
             core,
@@ -95,6 +103,7 @@ impl<'a> Sender<'a> {
             reporter,
             transport: transport::open(submission)?,
             pacing: Mutex::new(Pacing::new(submission.sending.limits)),
+            patience,
         })
     }
 
@@ -109,7 +118,7 @@ impl<'a> Sender<'a> {
             }
         }
         let mut listener = self.core.outbox.listen();
-        let (mut hand, mut under_way) = (Hand::default(), FuturesUnordered::new());
+        let (mut hand, mut under_way, mut outage) = (Hand::default(), FuturesUnordered::new(), None);
         loop {
             while under_way.len() < CONNECTIONS
                 && let Some(mail) = self.next(&mut hand, stop)
@@ -124,8 +133,7 @@ impl<'a> Sender<'a> {
                     break;
                 }
                 if let Some(words) = hand.down.take() {
-                    self.reporter.trouble(&words);
-                    self.core.counters.add(&self.account, "submission_down", 1);
+                    self.away(&mut outage, &words);
                     if !rest(pause, stop).await {
                         break;
                     }
@@ -138,6 +146,9 @@ impl<'a> Sender<'a> {
                 Some((mail, tried)) = under_way.next(), if !under_way.is_empty() => {
                     if matches!(tried, Try::Sent) {
                         pause = PAUSE;
+                    }
+                    if !matches!(tried, Try::Down(_)) {
+                        self.back(&mut outage);
                     }
                     let settlement = self.settlement(&mail, tried, time::now(), &mut hand.down);
                     // At once: what was sent must not be sent again because its neighbour is slow.
@@ -154,6 +165,31 @@ impl<'a> Sender<'a> {
             }
         }
         self.transport.shutdown().await;
+    }
+
+    /// Shows that the server cannot be used; the log is told once an outage.
+    fn away(&self, outage: &mut Option<Instant>, words: &str) {
+        let words = unaddressed(words);
+        if outage.is_none() {
+            tracing::warn!(account = %self.account, "no mail can go out; it waits and is tried again, and last_error in /v1/channels says why");
+        }
+        let began = *outage.get_or_insert_with(Instant::now);
+        if began.elapsed() >= self.patience {
+            self.reporter.alarm(Some(&format!(
+                "no mail has gone out for {} min: {words}",
+                began.elapsed().as_secs() / 60
+            )));
+        }
+        self.reporter.trouble(&words);
+        self.core.counters.add(&self.account, "submission_down", 1);
+    }
+
+    /// It answered.
+    fn back(&self, outage: &mut Option<Instant>) {
+        if outage.take().is_some() {
+            tracing::info!(account = %self.account, "mail goes out again");
+            self.reporter.alarm(None);
+        }
     }
 
     async fn lease(&self, due: voxea_core::base::error::Result<()>) -> voxea_core::base::error::Result<Vec<Outbound>> {
@@ -440,6 +476,12 @@ fn words(error: &lettre::transport::smtp::Error) -> String {
         ),
         300,
     )
+}
+
+/// Words of a server without the addresses in them, for whoever may see the channel and no citizen.
+fn unaddressed(words: &str) -> String {
+    let masked = words.split(' ').map(|word| if word.contains('@') { "(an address)" } else { word });
+    masked.collect::<Vec<_>>().join(" ")
 }
 
 /// With the request's reference, by which an answer without a thread finds it.

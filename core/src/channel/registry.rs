@@ -160,7 +160,8 @@ impl Channels {
         for status in &mut list {
             let Some(mine) = folders.get(&status.account) else { continue };
             status.folders = mine.iter().map(FolderMeter::status).collect();
-            status.queue = status.folders.iter().map(|folder| folder.waiting).sum();
+            // What waits to come in, beside what waits to go out.
+            status.queue += status.folders.iter().map(|folder| folder.waiting).sum::<u64>();
             // Silence is nobody's to report but the clock's.
             status.alarm = status.alarm.take().or_else(|| mine.iter().find_map(|folder| folder.alarm(now)));
         }

@@ -1,13 +1,16 @@
-//! How much waits for a channel of texts that has no connection: only its connections would count it.
+//! How much waits to go out by a channel that does not count it itself: a mailbox, and one of texts that has no connection.
 
 use voxea_core::Core;
 use voxea_core::base::account::Kind;
 use voxea_core::channel::{State, Status};
 
-/// Counts what waits for every account of texts that nobody serves now.
+/// Counts what waits for every mailbox, and for every account of texts that nobody serves now.
 pub(crate) async fn count(core: &Core) {
-    let unserved = |status: &Status| status.account.kind == Kind::Smpp && status.binds.iter().all(|bind| bind.state != State::Up);
-    for status in core.channels.list().into_iter().filter(unserved) {
+    let uncounted = |status: &Status| match status.account.kind {
+        Kind::Smpp => status.binds.iter().all(|bind| bind.state != State::Up),
+        kind => kind == Kind::Mailbox,
+    };
+    for status in core.channels.list().into_iter().filter(uncounted) {
         match core.outbox.waiting(&status.account).await {
             Ok(waiting) => core.channels.waits(&status.account, waiting),
             Err(error) => tracing::debug!(%error, account = %status.account, "what waits cannot be counted"),

@@ -39,13 +39,13 @@ pub(super) struct Channel {
     /// What went wrong last.
     last_error: Option<String>,
     /// What is wrong now although it works, such as a disk that takes no recordings, or a folder in which no look for mail has
-    /// succeeded for a quarter of an hour; absent when nothing is.
+    /// succeeded for a quarter of an hour, or a mail server by which none went out for as long; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "recordings cannot be written: No space left on device (os error 28)")]
     alarm: Option<String>,
     /// When it is tried again.
     next_attempt: Option<String>,
-    /// Work that waits.
+    /// Work that waits: what is to go out, and of a mailbox also the mails that are to be taken in.
     queue: u64,
     /// The trunks of the telephone, in the order of the configuration; absent for other kinds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
