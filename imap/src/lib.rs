@@ -52,6 +52,8 @@ mod marking;
 #[cfg(feature = "shell")]
 pub mod oauth;
 #[cfg(feature = "shell")]
+mod outage;
+#[cfg(feature = "shell")]
 mod outgoing;
 #[cfg(feature = "shell")]
 mod room;

@@ -28,10 +28,11 @@ use voxea_rules::mail_domain;
 use crate::compose::{self, Draft, File};
 use crate::config::Submission;
 use crate::name;
+use crate::outage::Outage;
 use crate::pacing::{self, Admission, Done, Pacing};
 use crate::reply_code::{self, Refused};
 use crate::sending::ReplyToken;
-use crate::transport::{self, CONNECTIONS, Transport};
+use crate::transport::{self, CONNECTIONS, Transport, words};
 
 /// Mails leased at once.
 const LEASE: usize = 32;
@@ -118,7 +119,7 @@ impl<'a> Sender<'a> {
             }
         }
         let mut listener = self.core.outbox.listen();
-        let (mut hand, mut under_way, mut outage) = (Hand::default(), FuturesUnordered::new(), None);
+        let (mut hand, mut under_way, mut outage) = (Hand::default(), FuturesUnordered::new(), Outage::new(self.patience));
         loop {
             while under_way.len() < CONNECTIONS
                 && let Some(mail) = self.next(&mut hand, stop)
@@ -133,7 +134,8 @@ impl<'a> Sender<'a> {
                     break;
                 }
                 if let Some(words) = hand.down.take() {
-                    self.away(&mut outage, &words);
+                    outage.goes_on(&self.account, self.reporter, &words);
+                    self.count("submission_down");
                     if !rest(pause, stop).await {
                         break;
                     }
@@ -148,7 +150,7 @@ impl<'a> Sender<'a> {
                         pause = PAUSE;
                     }
                     if !matches!(tried, Try::Down(_)) {
-                        self.back(&mut outage);
+                        outage.ends(&self.account, self.reporter);
                     }
                     let settlement = self.settlement(&mail, tried, time::now(), &mut hand.down);
                     // At once: what was sent must not be sent again because its neighbour is slow.
@@ -165,31 +167,6 @@ impl<'a> Sender<'a> {
             }
         }
         self.transport.shutdown().await;
-    }
-
-    /// Shows that the server cannot be used; the log is told once an outage.
-    fn away(&self, outage: &mut Option<Instant>, words: &str) {
-        let words = unaddressed(words);
-        if outage.is_none() {
-            tracing::warn!(account = %self.account, "no mail can go out; it waits and is tried again, and last_error in /v1/channels says why");
-        }
-        let began = *outage.get_or_insert_with(Instant::now);
-        if began.elapsed() >= self.patience {
-            self.reporter.alarm(Some(&format!(
-                "no mail has gone out for {} min: {words}",
-                began.elapsed().as_secs() / 60
-            )));
-        }
-        self.reporter.trouble(&words);
-        self.core.counters.add(&self.account, "submission_down", 1);
-    }
-
-    /// It answered.
-    fn back(&self, outage: &mut Option<Instant>) {
-        if outage.take().is_some() {
-            tracing::info!(account = %self.account, "mail goes out again");
-            self.reporter.alarm(None);
-        }
     }
 
     async fn lease(&self, due: voxea_core::base::error::Result<()>) -> voxea_core::base::error::Result<Vec<Outbound>> {
@@ -463,25 +440,6 @@ async fn rest(pause: Duration, stop: &Stop) -> bool {
         () = sleep(pause) => true,
         () = stop.soft.cancelled() => false,
     }
-}
-
-/// The server's words, one line. They may name the recipient, so they go to the reply's own record and not to a log.
-fn words(error: &lettre::transport::smtp::Error) -> String {
-    use std::error::Error as _;
-    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    name::line(
-        &format!(
-            "{}{source}",
-            error.status().map_or_else(|| error.to_string(), |code| code.to_string())
-        ),
-        300,
-    )
-}
-
-/// Words of a server without the addresses in them, for whoever may see the channel and no citizen.
-fn unaddressed(words: &str) -> String {
-    let masked = words.split(' ').map(|word| if word.contains('@') { "(an address)" } else { word });
-    masked.collect::<Vec<_>>().join(" ")
 }
 
 /// With the request's reference, by which an answer without a thread finds it.

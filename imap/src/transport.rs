@@ -9,6 +9,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 
 use crate::config::{Security, Submission};
+use crate::name;
 
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 4;
@@ -60,4 +61,17 @@ pub(crate) fn open(submission: &Submission) -> Result<Transport, String> {
         }
     }
     Ok(builder.build())
+}
+
+/// The server's words, one line. They may name the recipient, so they go to the reply's own record and not to a log.
+pub(crate) fn words(error: &lettre::transport::smtp::Error) -> String {
+    use std::error::Error as _;
+    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    name::line(
+        &format!(
+            "{}{source}",
+            error.status().map_or_else(|| error.to_string(), |code| code.to_string())
+        ),
+        300,
+    )
 }

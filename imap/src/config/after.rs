@@ -103,7 +103,7 @@ fn after(section: &Section<'_>, key: &'static str) -> Option<After> {
         "seen" => Some(After::Seen),
         "nothing" => Some(After::Nothing),
         _ if folder.is_some_and(|folder| !folder.is_empty() && !folder.contains(['\r', '\n', '\0'])) => {
-            folder.map(|folder| After::Move(super::canonical(folder.to_owned())))
+            folder.map(|folder| After::Move(canonical(folder.to_owned())))
         }
         other => {
             section.problem(
@@ -113,4 +113,12 @@ fn after(section: &Section<'_>, key: &'static str) -> Option<After> {
             None
         }
     }
+}
+
+/// INBOX is one folder however it is written (RFC 3501 §5.1); the server says what others are.
+pub(super) fn canonical(folder: String) -> String {
+    if folder.eq_ignore_ascii_case("INBOX") {
+        return "INBOX".to_owned();
+    }
+    folder
 }

@@ -167,7 +167,7 @@ fn folders(section: &Section<'_>) -> Vec<String> {
         } else if folder.contains(['\r', '\n', '\0']) {
             section.problem(key, "may not hold line breaks");
         } else {
-            let folder = canonical(folder);
+            let folder = after::canonical(folder);
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
@@ -183,14 +183,6 @@ fn folders(section: &Section<'_>) -> Vec<String> {
         folders.push("INBOX".to_owned());
     }
     folders
-}
-
-/// INBOX is one folder however it is written (RFC 3501 §5.1); the server says what others are.
-fn canonical(folder: String) -> String {
-    if folder.eq_ignore_ascii_case("INBOX") {
-        return "INBOX".to_owned();
-    }
-    folder
 }
 
 fn first(section: &Section<'_>, time_zone: &str) -> First {
