@@ -9,6 +9,7 @@ use voxea_core::base::stop::Stop;
 use voxea_core::channel::Reporter;
 
 use crate::config::{Config, Submission};
+use crate::outage::Outage;
 use crate::submission::Sender;
 use crate::trouble::Trouble;
 
@@ -19,12 +20,13 @@ const SHORTEST: Duration = Duration::from_secs(10);
 
 /// Sends what is due until it is stopped. Failures end nothing and are shown.
 pub(crate) async fn send(config: &Config, core: &Core, account: &Account, reporter: &Reporter, stop: &Stop) {
+    let mut outage = Outage::new(Duration::from_secs(config.alarm_seconds));
     while !stop.soft.is_cancelled() {
         let (submission, life) = match with_token(config).await {
             Ok(Some(found)) => found,
             Ok(None) => return,
             Err(trouble) => {
-                reporter.trouble(&format!("submission: {trouble}"));
+                outage.goes_on(account, reporter, &format!("submission: {trouble}"));
                 core.counters.add(account, "submission_down", 1);
                 tokio::select! {
                     () = sleep(PAUSE) => continue,
@@ -32,24 +34,20 @@ pub(crate) async fn send(config: &Config, core: &Core, account: &Account, report
                 }
             }
         };
-        let sender = match Sender::new(
-            &submission,
-            core,
-            account.clone(),
-            reporter,
-            Duration::from_secs(config.alarm_seconds),
-        ) {
+        let sender = match Sender::new(&submission, core, account.clone(), reporter) {
             Ok(sender) => sender,
             Err(words) => return reporter.trouble(&format!("submission: {words}")),
         };
-        let Some(life) = life else { return sender.run(stop).await };
+        let Some(life) = life else {
+            return sender.run(stop, &mut outage).await;
+        };
         // What is in hand is finished with the old token.
         let lives = stop.child();
         let ends = async {
             sleep(life.max(SHORTEST)).await;
             lives.soft.cancel();
         };
-        tokio::join!(sender.run(&lives), async {
+        tokio::join!(sender.run(&lives, &mut outage), async {
             tokio::select! {
                 () = ends => {}
                 () = lives.soft.cancelled() => {}

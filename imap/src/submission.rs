@@ -70,8 +70,6 @@ pub(crate) struct Sender<'a> {
     reporter: &'a Reporter,
     transport: Transport,
     pacing: Mutex<Pacing>,
-    /// An outage that lasts longer is an alarm.
-    patience: Duration,
 }
 
 /// Mails in the hands of the sender.
@@ -86,17 +84,11 @@ struct Hand {
 }
 
 impl<'a> Sender<'a> {
-    /// A sender; nothing is connected yet. An outage of more than `patience` is an alarm.
+    /// A sender; nothing is connected yet.
     ///
     /// # Errors
     /// What is wrong with the configuration.
-    pub(crate) fn new(
-        submission: &'a Submission,
-        core: &'a Core,
-        account: Account,
-        reporter: &'a Reporter,
-        patience: Duration,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(submission: &'a Submission, core: &'a Core, account: Account, reporter: &'a Reporter) -> Result<Self, String> {
         Ok(Self {
             submission,
             core,
@@ -104,12 +96,11 @@ impl<'a> Sender<'a> {
             reporter,
             transport: transport::open(submission)?,
             pacing: Mutex::new(Pacing::new(submission.sending.limits)),
-            patience,
         })
     }
 
-    /// Sends what is due until it is stopped.
-    pub(crate) async fn run(&self, stop: &Stop) {
+    /// Sends what is due until it is stopped. An outage may last over several lives of a token.
+    pub(crate) async fn run(&self, stop: &Stop, outage: &mut Outage) {
         let mut pause = PAUSE;
         // What a process before this one had in its hands when it died.
         while let Err(error) = self.core.outbox.take_over(&self.account).await {
@@ -119,7 +110,7 @@ impl<'a> Sender<'a> {
             }
         }
         let mut listener = self.core.outbox.listen();
-        let (mut hand, mut under_way, mut outage) = (Hand::default(), FuturesUnordered::new(), Outage::new(self.patience));
+        let (mut hand, mut under_way) = (Hand::default(), FuturesUnordered::new());
         loop {
             while under_way.len() < CONNECTIONS
                 && let Some(mail) = self.next(&mut hand, stop)
