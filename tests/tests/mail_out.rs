@@ -346,9 +346,28 @@ async fn a_refusal_is_what_its_code_says_and_a_dead_address_is_left_alone() -> R
         point["undeliverable"]["how"].as_str().is_some_and(|how| how.contains("5.1.1")),
         "{made}"
     );
-    // Until a mail comes from there.
-    town.writes("dead-1@example.org", "Trou", "alive").await?;
+    // Until somebody of the town says so, and the server says it again.
     let target = format!("/v1/citizens/{}", text(&made, "id")?);
+    let at = format!("{target}/contact-points/{}", text(point, "id")?);
+    let (mut rest, version) = (town.running.rest(), format!("\"{}\"", made["version"]));
+    let matched = [("If-Match", version.as_str())];
+    let told = json!({"undeliverable": "x"});
+    let told = rest.call_with("PATCH", &at, &matched, Some(&told)).await?;
+    assert_eq!(
+        (told.status, told.json()?["errors"][0]["pointer"].as_str()),
+        (422, Some("/undeliverable"))
+    );
+    let freed = json!({"undeliverable": null});
+    let changed = rest.call_with("PATCH", &at, &matched, Some(&freed)).await?.json()?;
+    assert!(changed["contact_points"][0]["undeliverable"].is_null(), "{changed}");
+    let history = rest.get(&format!("{target}/history")).await?;
+    assert!(history.to_string().contains("5.1.1"), "{history}");
+    let tried = town.answers(&asked[3].0, &hello).await?;
+    town.until(&tried, |reply| reply["state"] == "rejected").await?;
+    let (status, _) = town.answer(&asked[3].0, &hello).await?;
+    assert_eq!((status, town.sink.tries("dead-1@example.org")), (409, 2));
+    // Or until a mail comes from there.
+    town.writes("dead-1@example.org", "Trou", "alive").await?;
     let reached = |citizen: &Value| citizen["contact_points"][0]["undeliverable"].is_null();
     town.running.rest().until(&target, PATIENCE, reached).await?;
     town.answers(&asked[3].0, &hello).await?;

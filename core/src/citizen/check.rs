@@ -86,6 +86,7 @@ pub(super) fn point(place: &str, new: &NewPoint) -> Result<Address> {
         &PointPatch {
             label: Some(new.label.clone()),
             verified_how: Some(new.verified_how.clone()),
+            deliverable: false,
         },
     )?;
     let pointer = format!("{place}/value");

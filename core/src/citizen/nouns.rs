@@ -230,6 +230,8 @@ pub struct PointPatch {
     pub label: Option<Option<String>>,
     /// By what it is known to be theirs, from now on; `Some(None)`: it is not.
     pub verified_how: Option<Option<String>>,
+    /// Mail to it came back, and may be tried again: see [`Undeliverable`].
+    pub deliverable: bool,
 }
 
 /// What was done to a citizen.

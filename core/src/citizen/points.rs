@@ -7,7 +7,7 @@ use super::adoption::{Claimed, Outcome};
 use super::check;
 use super::door::{Citizens, Created, TRIES, expect};
 use super::nouns::{Citizen, CitizenStatus, NewPoint, PointPatch};
-use super::table;
+use super::{table, undeliverable};
 use crate::base::actor::Actor;
 use crate::base::error::{CoreError, Result};
 use crate::base::grant::Operation;
@@ -117,6 +117,11 @@ impl Citizens {
             let sealed = self.vault.seal_some(Place::PointVerifiedHow, point, how.as_deref())?;
             on!(Tx, &mut tx, db => sqlx::query(sql).bind(point).bind(sealed.as_deref()).bind(at).execute(db).await.map(|_| ()))?;
             detail.insert("verified_how".to_owned(), json!({"from": found.verified_how, "to": how}));
+        }
+        if patch.deliverable
+            && let Some(reason) = undeliverable::forgive(&mut tx, &self.vault, point).await?
+        {
+            detail.insert("undeliverable".to_owned(), json!({"from": reason, "to": null}));
         }
         if !detail.is_empty() {
             detail.insert("contact_point".to_owned(), point.into());

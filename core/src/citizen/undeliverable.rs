@@ -44,6 +44,18 @@ pub(crate) async fn enter(tx: &mut Tx, vault: &Vault, address: &str, reason: &st
     Ok(())
 }
 
+/// The address of this contact point may be written to again; what was said when mail came back, if it had.
+///
+/// # Errors
+/// The store's, the vault's.
+pub(super) async fn forgive(tx: &mut Tx, vault: &Vault, point: &str) -> Result<Option<String>> {
+    let sql = "DELETE FROM undeliverable WHERE match_key = (SELECT match_key FROM contact_point WHERE id = $1) RETURNING id, reason";
+    let found: Option<(String, String)> = on!(Tx, tx, db => sqlx::query_as(sql).bind(point).fetch_optional(db).await)?;
+    found
+        .map(|(id, reason)| vault.open(Place::UndeliverableReason, &id, reason))
+        .transpose()
+}
+
 /// Whether mail to an address came back.
 ///
 /// # Errors

@@ -17,6 +17,8 @@ use crate::store::{Tx, on};
 
 /// A receipt that waits longer for its message than this waits in vain.
 const PARKED_MS: Millis = 24 * 3600 * 1000;
+/// The mail that has this Message-ID.
+const SENT: &str = "SELECT id FROM reply WHERE message_id = $1 LIMIT 1";
 /// After the end of a text's life its receipt may take so long.
 const GRACE_MS: Millis = 3600 * 1000;
 
@@ -91,9 +93,8 @@ impl Outbox {
     /// The store's.
     pub async fn mail_receipt(&self, message_id: &str, state: ReceiptState, reason: Option<&str>, dead: bool) -> Result<bool> {
         let now = time::now();
-        let sql = "SELECT id FROM reply WHERE message_id = $1 LIMIT 1";
         let mut tx = self.store.begin().await?;
-        let found: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(sql).bind(message_id).fetch_optional(db).await)?;
+        let found: Option<String> = on!(Tx, &mut tx, db => sqlx::query_scalar(SENT).bind(message_id).fetch_optional(db).await)?;
         let Some(reply_id) = found else { return Ok(false) };
         let mut events = Vec::new();
         settled(&mut tx, &self.vault, now, &reply_id, state.into(), reason, &mut events).await?;
@@ -110,8 +111,7 @@ impl Outbox {
     /// # Errors
     /// The store's.
     pub async fn is_sent(&self, message_id: &str) -> Result<bool> {
-        let sql = "SELECT id FROM reply WHERE message_id = $1 LIMIT 1";
-        let found: Option<String> = on!(Store, &self.store, db => sqlx::query_scalar(sql).bind(message_id).fetch_optional(db).await)?;
+        let found: Option<String> = on!(Store, &self.store, db => sqlx::query_scalar(SENT).bind(message_id).fetch_optional(db).await)?;
         Ok(found.is_some())
     }
 

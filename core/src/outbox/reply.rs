@@ -165,7 +165,7 @@ impl Outbox {
         match citizen::undeliverable(tx, &self.vault, recipient).await? {
             None => Ok(()),
             Some(back) => Err(CoreError::Conflict(format!(
-                "mail to this address came back on {} ({}); it is written to again when a mail comes from it, until then answer by another channel",
+                "mail to this address came back on {} ({}); it is written to again when a mail comes from it, or its contact point is patched with undeliverable null; until then answer by another channel",
                 time::rfc3339(back.at),
                 back.reason
             ))),

@@ -26,7 +26,7 @@ fn with(points: &[(PointKind, &str)]) -> NewCitizen {
     }
 }
 
-async fn citizen(place: &Place, points: &[(PointKind, &str)]) -> Citizen {
+pub(crate) async fn citizen(place: &Place, points: &[(PointKind, &str)]) -> Citizen {
     let made = place.citizens.create(&agent(), &with(points), None).await.unwrap();
     assert!(made.made);
     made.citizen
@@ -345,6 +345,7 @@ pub(crate) async fn a_change_names_its_version(place: &Place) {
     let verified = PointPatch {
         label: Some(Some("mobile".to_owned())),
         verified_how: Some(Some("code by text".to_owned())),
+        deliverable: false,
     };
     let id = &marie.points[0].id;
     let stale = door.patch_point(&actor, &marie.id, id, marie.version, &verified).await;

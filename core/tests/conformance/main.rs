@@ -65,6 +65,7 @@ mod replacing;
 mod rights;
 mod texting;
 mod threading;
+mod undeliverable;
 mod vault;
 mod webhooks;
 
@@ -194,6 +195,7 @@ stories! {
         a_forged_token_is_counted_and_ignored, a_reference_counts_for_who_takes_part, a_merged_request_is_followed,
         a_machine_brings_nothing_back, an_answer_may_overtake_its_question, of_many_answers_at_once_one_reopens,
     }
+    undeliverable { an_address_that_takes_no_mail_is_left_alone_until_somebody_says_otherwise, }
     webhooks {
         every_event_is_sent_until_it_is_taken, a_dead_endpoint_is_given_up_after_a_day_and_its_rows_are_bounded,
         a_receiver_says_no_more_or_later, two_keys_sign_for_a_time_and_neither_is_plain, of_many_senders_each_event_is_one_s,

@@ -1,7 +1,9 @@
 //! A citizen as the API shows and takes them; the handlers stand in `citizens` and `contact_points`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use voxea_core::base::time::rfc3339;
 use voxea_core::citizen::{self, NewPoint, Point, PointPatch};
 
@@ -129,7 +131,8 @@ struct ContactPoint {
     verified: Option<KnownSince>,
     /// That it wants no campaigns, whoever said so.
     opted_out: Option<KnownSince>,
-    /// That mail to it came back, and what was said: it is written to again when a mail comes from it.
+    /// That mail to it came back, and what was said: it is written to again when a mail comes from it, or when a change of the point
+    /// says `null` here.
     undeliverable: Option<KnownSince>,
     /// When it was added.
     created_at: String,
@@ -315,6 +318,32 @@ pub(super) struct ContactPointChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     verified_how: Option<Option<String>>,
+    /// `null`: mail to it came back, and may be tried again. Nobody can say that it comes back but a mail server.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = nothing)]
+    undeliverable: Option<Option<Value>>,
+}
+
+/// A member that can only be emptied.
+fn nothing() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Null).into()
+}
+
+impl ContactPointChange {
+    /// The patch, or that a member was given what it cannot have.
+    pub(super) fn patch(self) -> Result<PointPatch, Problem> {
+        if let Some(Some(_)) = self.undeliverable {
+            return Err(Problem::invalid(
+                "/undeliverable",
+                "must be null, which says that mail may be tried again",
+            ));
+        }
+        Ok(PointPatch {
+            label: self.label,
+            verified_how: self.verified_how,
+            deliverable: self.undeliverable.is_some(),
+        })
+    }
 }
 
 impl CitizenChange {
@@ -331,15 +360,6 @@ impl CitizenChange {
             identity_level: never_null("/identity_level", self.identity_level)?,
             status: never_null("/status", self.status)?.map(Into::into),
         })
-    }
-}
-
-impl From<ContactPointChange> for PointPatch {
-    fn from(change: ContactPointChange) -> Self {
-        Self {
-            label: change.label,
-            verified_how: change.verified_how,
-        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn post(
     idempotency::once(call, idempotency::placeless, work).await
 }
 
-/// Says what an address is, or by what it is known to be theirs.
+/// Says what an address is, by what it is known to be theirs, or that mail to it may be tried again.
 #[utoipa::path(patch, path = "/v1/citizens/{id}/contact-points/{pid}", tag = "citizens", security(("key" = ["reply"])),
     params(("id" = String, Path), ("pid" = String, Path), ("If-Match" = String, Header, description = "The ETag of the citizen that was read")),
     request_body(content = ContactPointChange, content_type = "application/merge-patch+json", description = "RFC 7396; `application/json` is taken for the same"),
@@ -65,7 +65,7 @@ pub(super) async fn patch(
     change: Body<ContactPointChange>,
 ) -> Result<Response, Problem> {
     let wanted = etag::if_match(&headers)?;
-    let patch = change.value.into();
+    let patch = change.value.patch()?;
     let (door, actor) = (&api.core().citizens, &caller.actor);
     let current = || async { Ok(door.get(actor, &id).await?.version) };
     let change = |version| door.patch_point(actor, &id, &point, version, &patch);
