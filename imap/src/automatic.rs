@@ -2,12 +2,28 @@
 
 /// Our own loop header: what we send carries it, and what carries it is never acknowledged.
 pub const LOOP_HEADER: &str = "X-Voxea-Loop";
+const OURS: &str = "our own";
+const NO_RETURN: &str = "null return path";
+const LIST: &str = "list";
+/// Of a `multipart/report` (RFC 6522).
+pub const REPORT: &str = "report";
 
 /// Why a mail counts as automatic; `None` for a person's mail.
 ///
 /// `headers` are the fields of the mail in order, names as they came, values unfolded or not.
 pub fn reason<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<&'static str> {
-    headers.into_iter().find_map(|(name, value)| field(name.trim(), value.trim()))
+    let mut reasons = headers.into_iter().filter_map(|(name, value)| field(name.trim(), value.trim()));
+    let first = reasons.next()?;
+    if spoken_for(first) {
+        return reasons.find(|reason| !spoken_for(reason)).or(Some(first));
+    }
+    Some(first)
+}
+
+/// Whether a reason says no more than that a program sent the mail, which the form of a web site does for whoever filled it in.
+#[must_use]
+pub fn spoken_for(reason: &str) -> bool {
+    !matches!(reason, OURS | NO_RETURN | LIST | REPORT)
 }
 
 fn field(name: &str, value: &str) -> Option<&'static str> {
@@ -24,7 +40,7 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         return bulk.then_some("precedence");
     }
     if is("Return-Path") {
-        return value.replace(' ', "").eq("<>").then_some("null return path");
+        return value.replace(' ', "").eq("<>").then_some(NO_RETURN);
     }
     if is("X-Auto-Response-Suppress") {
         // MS-OXCMAIL §2.2.3.2.14: "None" suppresses nothing.
@@ -46,12 +62,12 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
         return nobody(value).then_some("an address that nobody reads");
     }
     if is(LOOP_HEADER) {
-        return Some("our own");
+        return Some(OURS);
     }
     // RFC 2369 and RFC 2919: List-Id, List-Unsubscribe, List-Post…
     name.get(..5)
         .is_some_and(|start| start.eq_ignore_ascii_case("List-"))
-        .then_some("list")
+        .then_some(LIST)
 }
 
 /// Whether it is an address that takes no answer: a mail server's own, or one that says so.
@@ -84,7 +100,7 @@ pub fn by_subject(subject: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_subject, reason};
+    use super::{by_subject, reason, spoken_for};
 
     #[test]
     fn programs_are_told_from_people() {
@@ -121,6 +137,11 @@ mod tests {
         ] {
             assert_eq!(reason([(name, value)]), None, "{name}: {value}");
         }
+        // What is not the word of a person whatever sent it goes before what says only that a program did.
+        let form = [("From", "noreply@ville.example"), ("Auto-Submitted", "auto-generated")];
+        assert!(reason(form).is_some_and(spoken_for));
+        assert_eq!(reason(form.into_iter().chain([("X-Voxea-Loop", "mairie")])), Some("our own"));
+        assert!(!spoken_for("our own"));
         assert!(by_subject("Réponse automatique : congés").is_some() && by_subject("Automatic reply: x").is_some());
         assert!(by_subject("RE: Réponse automatique : congés").is_none() && by_subject("Ma réponse automatique").is_none());
     }

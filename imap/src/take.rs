@@ -17,7 +17,7 @@ use crate::dedup::Copies;
 use crate::mime::{self, Mail};
 use crate::planner::Taken;
 use crate::trust::Trust;
-use crate::{compose, dedup, scan, token};
+use crate::{automatic, compose, dedup, scan, token};
 
 /// The media type of a mail.
 const RFC822: &str = "message/rfc822";
@@ -77,6 +77,9 @@ impl Reader {
                 mime::headers(&raw)
             })
         };
+        if mail.from.as_deref().is_some_and(|from| self.trust.is_form(from)) {
+            mail = filled_in(mail);
+        }
         let spam = |(field, value): &(String, String)| authenticity::spam(&raw, field, value);
         let marks = [
             (mail.automatic.is_some(), Flag::Automatic),
@@ -109,6 +112,17 @@ impl Reader {
             mail,
             flags,
         }
+    }
+}
+
+/// A mail that a form sent is the mail of whoever filled it in, if they gave an address.
+fn filled_in(mail: Mail) -> Mail {
+    let Some(person) = mail.reply_to.clone() else { return mail };
+    Mail {
+        from: Some(person.address),
+        from_name: person.name.or(mail.from_name),
+        automatic: mail.automatic.filter(|reason| !automatic::spoken_for(reason)),
+        ..mail
     }
 }
 
@@ -344,6 +358,38 @@ mod tests {
     }
 
     #[test]
+    fn a_form_speaks_for_whoever_filled_it_in() {
+        let town = Reader {
+            trust: Trust {
+                forms: vec!["noreply@ville.example".to_owned()],
+                ..Trust::default()
+            },
+            ..reader()
+        };
+        let sender = |raw: &'static str| {
+            let read = town.read(taken(1), Bytes::from_static(raw.as_bytes()));
+            (read.mail.from.unwrap_or_default(), read.mail.from_name, read.flags)
+        };
+        let form = "From: Site <NoReply@ville.example>\nReply-To: Zo\u{e9} <zoe@example.org>\nAuto-Submitted: auto-generated\n\nx";
+        assert_eq!(sender(form), ("zoe@example.org".to_owned(), Some("Zo\u{e9}".to_owned()), vec![]));
+        // Nobody gave an address, it is no form of ours, or it is our own mail: all as they say.
+        for (raw, from) in [
+            ("From: noreply@ville.example\n\nx", "noreply@ville.example"),
+            (
+                "From: noreply@other.example\nReply-To: zoe@example.org\n\nx",
+                "noreply@other.example",
+            ),
+            (
+                "From: noreply@ville.example\nReply-To: zoe@example.org\nX-Voxea-Loop: mairie\n\nx",
+                "zoe@example.org",
+            ),
+        ] {
+            let (found, _, flags) = sender(raw);
+            assert_eq!((found.as_str(), flags), (from, vec![Flag::Automatic]), "{raw}");
+        }
+    }
+
+    #[test]
     fn what_a_mail_is_stands_in_its_flags() {
         let invited = "From: a@b\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nVenez !\n--b\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\n\nBEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nSUMMARY:Conseil\nDTSTART:20261124T080000Z\nEND:VEVENT\nEND:VCALENDAR\n--b--\n";
         let read = of(1, invited);
@@ -357,6 +403,7 @@ mod tests {
         let trusting = Reader {
             trust: Trust {
                 authserv_id: Some("mx.example.fr".to_owned()),
+                forms: Vec::new(),
                 spam: Some(("X-Spam-Flag".to_owned(), "YES".to_owned())),
             },
             ..reader()

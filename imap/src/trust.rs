@@ -2,6 +2,8 @@
 
 use voxea_core::base::settings::Section;
 
+use crate::compose;
+
 /// What the operator trusts; nothing unless they say so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
@@ -9,10 +11,18 @@ pub struct Trust {
     pub authserv_id: Option<String>,
     /// The field by which the town's own server marks spam, and how its value begins.
     pub spam: Option<(String, String)>,
+    /// The addresses under which forms of web sites send what people filled in, whose own stand in `Reply-To`.
+    pub forms: Vec<String>,
 }
 
 impl Trust {
-    /// Reads `authserv_id` and `spam_header` of a `[[mailbox]]`. What is wrong is noted in the section's problems.
+    /// Whether this is the address of a form.
+    #[must_use]
+    pub fn is_form(&self, from: &str) -> bool {
+        self.forms.iter().any(|form| form.eq_ignore_ascii_case(from))
+    }
+
+    /// Reads `authserv_id`, `spam_header` and `forms` of a `[[mailbox]]`. What is wrong is noted in the section's problems.
     pub(crate) fn read(section: &Section<'_>) -> Self {
         let authserv_id = section.string("authserv_id");
         if authserv_id
@@ -38,7 +48,14 @@ impl Trust {
             }
             sound
         });
-        Self { authserv_id, spam }
+        let forms = section.strings("forms").unwrap_or_default();
+        if let Some(wrong) = forms.iter().find(|form| compose::address(form).is_none()) {
+            section.problem(
+                "forms",
+                format!("{wrong:?} is no mail address; an example: forms = [\"formulaire@example.fr\"]"),
+            );
+        }
+        Self { authserv_id, spam, forms }
     }
 }
 
@@ -62,6 +79,11 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         assert_eq!(trust.authserv_id.as_deref(), Some("mx.example.fr"));
         assert_eq!(trust.spam, Some(("X-Spam-Flag".to_owned(), "YES".to_owned())));
+        let (trust, problems) = read("forms = [\"Formulaire@example.fr\"]\n");
+        assert_eq!(problems, [""; 0]);
+        assert!(trust.is_form("formulaire@Example.fr") && !trust.is_form("autre@example.fr"));
+        let (_, problems) = read("forms = [\"le formulaire\"]\n");
+        assert!(problems.len() == 1 && problems[0].starts_with("line 1: forms: "), "{problems:?}");
         let (_, problems) = read("authserv_id = \"a b\"\nspam_header = \"X-Spam-Flag\"\n");
         assert!(
             problems.len() == 2 && problems[0].starts_with("line 1: authserv_id: ") && problems[1].starts_with("line 2: spam_header: "),

@@ -247,3 +247,46 @@ async fn answers(mutant: &str) -> Result<()> {
     );
     running.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_form_sends_is_the_mail_of_whoever_filled_it_in() -> Result<()> {
+    let dovecot = Dovecot::start().await?;
+    let sink = SmtpSink::start().await?;
+    let channels = "[[mailbox]]\nforms = [\"noreply@ville.example\"]\n".to_owned()
+        + mailbox(&dovecot, &sink, "mairie", 1).trim_start_matches("[[mailbox]]\n");
+    let (_scratch, running) = started(&channels, "").await?;
+    running.up("mailbox").await?;
+    let mut mairie = dovecot.client("mairie").await?;
+    for (id, reply_to) in [
+        ("1", "Reply-To: Zoé <zoe@example.org>\r\n"),
+        ("2", "Reply-To: yves@example.org\r\n"),
+        ("3", ""),
+    ] {
+        let mail = format!(
+            "From: Site <noreply@ville.example>\r\nTo: mairie@example.fr\r\n{reply_to}Subject: Trou\r\nMessage-ID: <{id}@ville.example>\r\n\
+             Auto-Submitted: auto-generated\r\n\r\nBonjour\r\n"
+        );
+        mairie.append("INBOX", mail.as_bytes()).await?;
+    }
+    let all = came(&running, 3).await?;
+    let mut senders: Vec<(&str, &str, &Value)> = Vec::new();
+    for (request, shown) in &all {
+        let mail = shown.iter().find(|one| one["direction"] == "in").context("no mail")?;
+        let text = |member: &str| mail[member].as_str().unwrap_or_default();
+        ensure!(request["from"] == mail["from"]);
+        senders.push((text("from"), text("from_name"), &mail["flags"]));
+    }
+    senders.sort_unstable_by_key(|(from, ..)| *from);
+    assert_eq!(
+        senders,
+        [
+            ("noreply@ville.example", "Site", &json!(["automatic"])),
+            ("yves@example.org", "Site", &json!([])),
+            ("zoe@example.org", "Zoé", &json!([])),
+        ]
+    );
+    let mut acknowledged: Vec<String> = sink.wait(2, PATIENCE).await?.into_iter().flat_map(|mail| mail.to).collect();
+    acknowledged.sort_unstable();
+    assert_eq!(acknowledged, ["yves@example.org", "zoe@example.org"]);
+    running.stop().await
+}

@@ -291,7 +291,7 @@ mod tests {
         );
         assert_eq!((mail.in_reply_to, mail.references), (vec!["b@x".to_owned()], references.to_vec()));
         // Our own acknowledgement must never be acknowledged.
-        assert_eq!(mail.automatic, Some("auto-submitted"));
+        assert_eq!(mail.automatic, Some("our own"));
         assert_eq!(mime::read(&write(&draft()).unwrap()).unwrap().automatic, None);
     }
 

@@ -27,6 +27,7 @@ pub(super) fn read(raw: &[u8]) -> Mail {
         message_id: first("Message-ID").and_then(ids::own),
         from_name: from.as_ref().and_then(|one| one.name.clone()),
         from: from.map(|one| one.address),
+        reply_to: first("Reply-To").and_then(address::first),
         to: to.map(|one| one.address),
         subject,
         date_ms: first("Date").and_then(date),

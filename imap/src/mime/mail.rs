@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::address::Mailbox;
 use crate::calendar::Invitation;
 use crate::dsn::Dsn;
 
@@ -19,6 +20,8 @@ pub struct Mail {
     pub from: Option<String>,
     /// The display name beside it.
     pub from_name: Option<String>,
+    /// The first in `Reply-To`.
+    pub reply_to: Option<Mailbox>,
     /// The first address in `To`, else `Delivered-To`.
     pub to: Option<String>,
     /// One line, at most [`SUBJECT_BYTES`].

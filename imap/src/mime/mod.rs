@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mail_parser::MessageParser;
 
 use crate::prescan::{self, Excess};
-use crate::{html, quote};
+use crate::{automatic, html, quote};
 
 pub use mail::{Attachment, Mail, SUBJECT_BYTES, TEXT_BYTES};
 
@@ -82,7 +82,7 @@ fn understood(raw: &[u8], defused: &[u8]) -> Result<Mail, Unreadable> {
         text_cut,
         tnef: attachments.iter().any(|one| one.media_type == files::TNEF),
         attachments,
-        automatic: head.automatic.or_else(|| report::kind(&message, raw).map(|_| "report")),
+        automatic: head.automatic.or_else(|| report::kind(&message, raw).map(|_| automatic::REPORT)),
         signed: seal.signed,
         encrypted: seal.encrypted,
         invitation: body::invitation(&message, raw),
