@@ -128,7 +128,7 @@ pub(crate) fn refused_folder(folder: &str, trouble: Trouble) -> Trouble {
             code: Code::Passing,
         } => Trouble::Lost(format!("the folder {folder:?} cannot be selected now: {words}")),
         Trouble::Refused { words, .. } => Trouble::Wrong(format!(
-            "the folder {folder:?} cannot be selected: {words}; `folder` must name one that is there"
+            "the folder {folder:?} cannot be selected: {words}; `folder` and `folders` must name what is there"
         )),
         other => other,
     }

@@ -6,6 +6,7 @@ mod feed;
 pub(crate) mod find;
 mod ground;
 mod login;
+mod mailboxes;
 mod names;
 mod open311;
 mod overlay;
@@ -200,9 +201,12 @@ fn sections(root: &Section<'_>, ground: &Ground) -> Config {
         smpp
     });
     let (texts, warnings) = texts.into_inner().settle(&organisation);
+    let followed = RefCell::new(mailboxes::Followed::default());
     let mailboxes = names::each(root.list("mailbox"), |section| {
         themes.borrow_mut().extend(section.written("theme"));
-        voxea_imap::Config::read(section, &organisation.time_zone)
+        let mailbox = voxea_imap::Config::read(section, &organisation.time_zone);
+        followed.borrow_mut().stand(section, &mailbox);
+        mailbox
     });
     let folders = RefCell::new(scans::Folders::default());
     let scans = names::each(root.list("scan"), |section| {

@@ -69,7 +69,8 @@ impl Afters {
     }
 
     /// Each with its key.
-    pub(super) const fn each(&self) -> [(&'static str, &After); 4] {
+    #[must_use]
+    pub const fn each(&self) -> [(&'static str, &After); 4] {
         [
             ("taken", &self.taken),
             ("automatic", &self.automatic),

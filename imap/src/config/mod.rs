@@ -84,6 +84,12 @@ impl Config {
         if with_token && password.is_some() {
             section.problem("password_file", "stands beside [mailbox.oauth]; keep one of the two");
         }
+        if password.as_ref().is_some_and(|password| password.reveal().is_empty()) {
+            section.problem(
+                "password",
+                "is empty; a file with the password alone: password_file = \"mail.password\"",
+            );
+        }
         let password = password.unwrap_or_else(|| {
             if !with_token && !section.has("password") && !section.has("password_file") {
                 section.problem(
@@ -201,7 +207,12 @@ fn first(section: &Section<'_>, time_zone: &str) -> First {
                     );
                     First::New
                 },
-                First::Since,
+                |since| {
+                    if since > time::now() {
+                        section.problem("first", format!("{other:?} lies ahead; \"new\" leaves what is there as it is"));
+                    }
+                    First::Since(since)
+                },
             )
         }
     }
@@ -305,6 +316,12 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once() {
+        let (_, problems) = read("name = \"a\"\naddress = \"127.0.0.1\"\nuser = \"u\"\npassword = \"\"\nfirst = \"since:2999-01-01\"\n");
+        assert_eq!(problems.len(), 2, "{problems:#?}");
+        assert!(
+            problems[0].starts_with("line 4: password: is empty") && problems[1].contains("lies ahead"),
+            "{problems:#?}"
+        );
         let (_, problems) = read(
             "name = \"a\"\naddress = \"mail.example.fr:993\"\nsecurity = \"none\"\nuser = \"u\"\nfirst = \"yesterday\"\nafter = \"delete\"\nfoldr = \"x\"\n[submission]\naddress = \"x:y\"\nfrom = \"Mairie\"\nuser = \"v\"\n",
         );
