@@ -57,9 +57,10 @@ pub fn cut(text: &str, bytes: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Control characters, and those that turn the direction of what follows (U+202E shows `exe.pdf` for `fdp.exe`).
+/// Control characters, and those that turn the direction of what follows (U+202E shows `exe.pdf` for `fdp.exe`). Not the joiner, of
+/// which pictures of families are made, nor the one that Persian words need (U+200D, U+200C).
 const fn hidden(c: char) -> bool {
-    matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+    matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
 #[cfg(test)]
@@ -82,6 +83,10 @@ mod tests {
     fn a_line_stays_one_line() {
         assert_eq!(line("a\r\nBcc: x\t b\0", 100), "a Bcc: x b");
         assert_eq!(line("éé", 3), "é");
+        assert_eq!(
+            line("\u{200b}\u{1f468}\u{200d}\u{1f469}\u{200f}", 100),
+            "\u{1f468}\u{200d}\u{1f469}"
+        );
     }
 
     proptest! {
