@@ -61,6 +61,20 @@ pub fn split(raw: &[u8]) -> (&[u8], &[u8]) {
     (rest, &[])
 }
 
+/// What begins at the first line of a header that is no field: of a mail without an empty line, what its sender meant for its body.
+#[must_use]
+pub fn stray(header: &[u8]) -> &[u8] {
+    let mut rest = header.trim_ascii_start();
+    while !rest.is_empty() {
+        let name = rest.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != b':').count();
+        if name == 0 || rest.get(name) != Some(&b':') {
+            return rest;
+        }
+        rest = rest.get(field_end(rest)..).unwrap_or_default();
+    }
+    rest
+}
+
 /// The fields of a header in order, of its first [`HEADER_BYTES`]. A line that is neither a field nor belongs to one is
 /// passed over.
 pub fn of(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
@@ -119,6 +133,19 @@ mod tests {
         assert_eq!(split(b"A: b\r\n\r\nc"), (b"A: b\r\n".as_slice(), b"c".as_slice()));
         assert_eq!(split(b"A: b"), (b"A: b".as_slice(), b"".as_slice()));
         assert_eq!(split(b"\r\n\r\n"), (b"".as_slice(), b"".as_slice()));
+    }
+
+    #[test]
+    fn what_is_no_field_is_found() {
+        for (header, stray) in [
+            ("From: a@b\nSubject: x\n y\nBonjour : voici\nRef: 1\n", "Bonjour : voici\nRef: 1\n"),
+            ("\nFrom: a@b\r\nÀ bient\u{f4}t", "À bient\u{f4}t"),
+            ("From: a@b\n", ""),
+            ("From: a@b\n: x", ": x"),
+            ("", ""),
+        ] {
+            assert_eq!(super::stray(header.as_bytes()), stray.as_bytes(), "{header}");
+        }
     }
 
     #[test]

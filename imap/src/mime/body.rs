@@ -5,7 +5,7 @@ use mail_parser::{Message, MessagePart, PartType};
 use super::mail::TEXT_BYTES;
 use super::{files, part};
 use crate::calendar::{self, Invitation};
-use crate::{flowed, html, name};
+use crate::{charset, fields, flowed, html, name};
 
 /// Most octets of a mail's text parts that are looked at, encoded: what is kept is a quarter of it at most, and markup goes.
 const ENCODED_BYTES: usize = 4 * TEXT_BYTES;
@@ -29,15 +29,22 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
         whole.push_str(&piece);
     }
     if whole.trim().is_empty() {
-        // An empty text beside a full HTML, or a text whose encoding is so broken that the parser took it for a file.
+        // An empty text beside a full HTML, or a text of which the parser made a file, since its encoding is broken or its type is.
+        let by_default = part::is_text_by_default(message, raw);
+        reading.by_default = by_default;
         let others = message.html_body.iter().chain(&message.attachments);
         let rendered = others
             .filter_map(|id| message.part(*id))
-            .filter(|one| one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
+            .filter(|one| by_default || one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
             .filter(|one| !files::is_file(one, raw))
             .filter_map(|one| reading.readable(one, raw))
             .find(|piece| !piece.trim().is_empty());
         whole = rendered.unwrap_or(whole);
+    }
+    if whole.trim().is_empty() {
+        let (header, body) = fields::split(raw);
+        let stray = if body.is_empty() { fields::stray(header) } else { &[] };
+        whole = charset::decode(stray, None, false).into_owned();
     }
     let clean = whole.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
     let clean = clean.trim_end();
@@ -55,6 +62,8 @@ struct Reading {
     html: usize,
     /// Some of it was not.
     cut: bool,
+    /// What has no type that can be read is text.
+    by_default: bool,
 }
 
 impl Reading {
@@ -64,6 +73,7 @@ impl Reading {
         let html = match (&one.body, kind.value.as_str()) {
             (PartType::Html(_), _) | (PartType::Text(_), "text/html") => true,
             (PartType::Text(_), _) => false,
+            _ if self.by_default => false,
             _ => return None,
         };
         let length = one.raw_end_offset().saturating_sub(one.raw_body_offset()) as usize;

@@ -17,7 +17,8 @@ const MARKS_BYTES: usize = 64 * 1024;
 /// The files, in their order.
 pub(super) fn attachments(message: &Message<'_>, raw: &[u8]) -> Vec<Attachment> {
     let ids = message.attachments.iter().take(prescan::PARTS);
-    let parts = ids.filter_map(|id| message.part(*id)).filter(|one| !broken_text(one, raw));
+    let text = |one: &&MessagePart<'_>| broken_text(one, raw) || (part::is_text_by_default(message, raw) && !is_file(one, raw));
+    let parts = ids.filter_map(|id| message.part(*id)).filter(|one| !text(one));
     parts.map(|one| attachment(one, raw)).collect()
 }
 

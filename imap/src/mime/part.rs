@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use mail_parser::{HeaderName, MessagePart};
+use mail_parser::{HeaderName, Message, MessagePart};
 
 use crate::words::{self, Parameters};
 use crate::{charset, fields, transfer};
+
+/// How much of a part is looked at to see whether it is text, in bytes.
+const LOOKED_AT: usize = 64 * 1024;
 
 /// The bytes of a field of a part, folded. The last of several counts, as it does for the parser.
 pub(super) fn field<'a>(part: &MessagePart<'_>, raw: &'a [u8], name: &HeaderName<'_>) -> Option<&'a [u8]> {
@@ -25,6 +28,16 @@ pub(super) fn disposition(part: &MessagePart<'_>, raw: &[u8]) -> Parameters {
     field(part, raw, &HeaderName::ContentDisposition)
         .map(words::parameters)
         .unwrap_or_default()
+}
+
+/// Whether the whole of a mail is one part that is text for want of a better word: its type cannot be read (RFC 2045 §5.2), has parts
+/// without saying where, or is a text of a kind that nobody knows (RFC 2046 §4.1.4).
+pub(super) fn is_text_by_default(message: &Message<'_>, raw: &[u8]) -> bool {
+    let [one] = message.parts.as_slice() else { return false };
+    let value = content_type(one, raw).value;
+    let known = ["text/html", "text/calendar", "text/rfc822-headers"];
+    let vague = !value.contains('/') || value.starts_with("multipart/") || value.starts_with("text/");
+    vague && !known.contains(&value.as_str()) && !octets(one, raw, LOOKED_AT).contains(&0)
 }
 
 /// A part's content, its transfer encoding undone. Of its encoded form no more than `most` octets are looked at.
