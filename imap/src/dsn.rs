@@ -1,4 +1,9 @@
-//! Delivery status notifications (RFC 3464) and abuse reports (RFC 5965).
+//! Delivery status notifications (RFC 3464, and qmail's of before it) and abuse reports (RFC 5965).
+
+use crate::{fields, ids, name};
+
+/// Longest words of a server that are kept, in bytes.
+const REASON_BYTES: usize = 300;
 
 /// What a notification says of one of our mails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +56,44 @@ pub fn read(status_part: &str, original_message_id: Option<String>) -> Option<Ds
         worst = Some(Dsn {
             original_message_id: original_message_id.clone(),
             action,
-            status: field("Status").map(|status| status.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(12).collect()),
-            diagnostic: diagnostic.map(|text| crate::name::line(text, 300)),
+            status: field("Status").map(digits),
+            diagnostic: diagnostic.map(|text| name::line(text, REASON_BYTES)),
         });
     }
     worst
+}
+
+/// Reads the text of a mail that qmail sent back (QSBMF): an introduction, a paragraph for each recipient, and the mail below a line
+/// that begins with a hyphen. The first recipient counts.
+///
+/// `None` when it is none, or when the mail below has no Message-ID: then it speaks of nothing that is known.
+#[must_use]
+pub fn qmail(text: &str) -> Option<Dsn> {
+    let report = text.strip_prefix("Hi. This is the ")?;
+    let recipient = report
+        .split("\n\n")
+        .skip(1)
+        .take(100)
+        .take_while(|paragraph| !paragraph.starts_with('-'));
+    let reason = recipient
+        .filter(|paragraph| paragraph.starts_with('<'))
+        .find_map(|paragraph| paragraph.split_once(":\n"));
+    let (_, reason) = reason?;
+    let below = report.split_once("\n\n-").and_then(|(_, rest)| rest.split_once("\n\n"));
+    let (header, _) = fields::split(below?.1.as_bytes());
+    let message_id = fields::of(header).find(|field| field.is("Message-ID"));
+    // Its code stands behind a hash, in brackets (RFC 3463 §2 has the digits).
+    let code = reason.rsplit_once("(#").and_then(|(_, rest)| rest.split_once(')'));
+    Some(Dsn {
+        original_message_id: Some(message_id.and_then(|field| ids::own(field.value))?),
+        action: Action::Failed,
+        status: code.map(|(code, _)| digits(code)),
+        diagnostic: Some(name::line(reason, REASON_BYTES)),
+    })
+}
+
+fn digits(status: &str) -> String {
+    status.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(12).collect()
 }
 
 fn action(word: &str) -> Option<Action> {
@@ -91,5 +129,25 @@ mod tests {
         assert_eq!(dsn.status.as_deref(), Some("5.1.1"));
         assert_eq!(dsn.diagnostic.as_deref(), Some("550 5.1.1 unknown user"));
         assert_eq!(read("Reporting-MTA: x\n", None), None);
+    }
+
+    #[test]
+    fn what_qmail_sends_back_is_a_notification() {
+        let back = "Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message.\n\n<x@example.fr>:\nSorry, no mailbox\nhere by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\nReturn-Path: <mairie@example.fr>\nMessage-ID:\n <ours@voxea>\n\nMessage-ID: <other@voxea>\n";
+        let dsn = qmail(back).unwrap();
+        assert_eq!(
+            (dsn.original_message_id.as_deref(), dsn.action),
+            (Some("ours@voxea"), Action::Failed)
+        );
+        assert_eq!(dsn.status.as_deref(), Some("5.1.1"));
+        assert_eq!(dsn.diagnostic.as_deref(), Some("Sorry, no mailbox here by that name. (#5.1.1)"));
+        for other in [
+            "Bonjour.",
+            "Hi. This is the program.\n\nBonjour.\n",
+            "Hi. This is the program.\n\n<x@example.fr>:\nNo.\n\n--- Below\n\nSubject: x\n\nx",
+            "Hi. This is the program.\n\n--- Below\n\nMessage-ID: <ours@voxea>\n\n<x@example.fr>:\nNo.\n\n",
+        ] {
+            assert_eq!(qmail(other), None, "{other}");
+        }
     }
 }

@@ -76,6 +76,7 @@ fn understood(raw: &[u8], defused: &[u8]) -> Result<Mail, Unreadable> {
     let (text, text_cut) = body::text(&message, raw);
     let seal = files::seal(&message, raw, text.as_deref());
     let attachments = files::attachments(&message, raw);
+    let dsn = report::notification(&message, raw, &head, text.as_deref());
     Ok(Mail {
         text_stripped: text.as_deref().map(|text| quote::strip(text, head.subject.as_deref())),
         text,
@@ -86,7 +87,7 @@ fn understood(raw: &[u8], defused: &[u8]) -> Result<Mail, Unreadable> {
         signed: seal.signed,
         encrypted: seal.encrypted,
         invitation: body::invitation(&message, raw),
-        dsn: report::notification(&message, raw, &head),
+        dsn,
         ..head
     })
 }

@@ -17,9 +17,11 @@ pub(super) fn kind(message: &Message<'_>, raw: &[u8]) -> Option<String> {
     (root.value == "multipart/report").then(|| root.get("report-type").unwrap_or_default().to_ascii_lowercase())
 }
 
-/// What a notification says of one of our mails.
-pub(super) fn notification(message: &Message<'_>, raw: &[u8], head: &Mail) -> Option<Dsn> {
-    let report = kind(message, raw)?;
+/// What a notification says of one of our mails; `text` is what the mail says in all.
+pub(super) fn notification(message: &Message<'_>, raw: &[u8], head: &Mail, text: Option<&str>) -> Option<Dsn> {
+    let Some(report) = kind(message, raw) else {
+        return text.filter(|_| head.automatic.is_some()).and_then(dsn::qmail);
+    };
     let parts: Vec<(&MessagePart<'_>, Parameters)> = message.parts.iter().map(|one| (one, part::content_type(one, raw))).collect();
     let original = parts.iter().find_map(|(one, kind)| original_id(one, kind, raw));
     if report == "feedback-report" {

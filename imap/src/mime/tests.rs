@@ -53,6 +53,36 @@ fn nothing_missing_or_broken_prevents() {
 }
 
 #[test]
+fn what_has_no_type_is_text() {
+    for (kind, body) in [
+        ("text", "Bonjour"),
+        ("plain", "Bonjour"),
+        ("text/markdown", "Bonjour"),
+        ("multipart/mixed", "Bonjour"),
+    ] {
+        let mail = mail(&format!("From: a@b\nContent-Type: {kind}\n\n{body}\n"));
+        assert_eq!((mail.text.as_deref(), mail.attachments.len()), (Some("Bonjour"), 0), "{kind}");
+    }
+    // What is a file stays one.
+    for kind in [
+        "pdf; name=a.pdf",
+        "text; name=a.txt",
+        "text/markdown\nContent-Disposition: attachment",
+        "application/pdf",
+    ] {
+        let mail = mail(&format!("From: a@b\nContent-Type: {kind}\n\nBonjour\n"));
+        assert_eq!((mail.text.as_deref(), mail.attachments.len()), (None, 1), "{kind}");
+    }
+    let binary = mail("From: a@b\nContent-Type: pdf\n\n%PDF\0\n");
+    assert_eq!((binary.text.as_deref(), binary.attachments.len()), (None, 1));
+    let unseparated = mail("From: a@b\nSubject: x\nBonjour,\nun arbre: tombé.");
+    assert_eq!(
+        (unseparated.subject.as_deref(), unseparated.text.as_deref()),
+        (Some("x"), Some("Bonjour,\nun arbre: tombé."))
+    );
+}
+
+#[test]
 fn undeclared_latin_1_is_read() {
     let mail = read(b"Subject: \xe9t\xe9\nFrom: a@b\n\nl'\xe9t\xe9\0 vient").unwrap();
     assert_eq!(mail.subject.as_deref(), Some("été"));
@@ -106,6 +136,16 @@ fn a_bounce_speaks_of_our_mail() {
         "From: a@b\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\nAction: delayed\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <ours@voxea>\n\nx\n--b--\n",
     );
     assert_eq!(whole.dsn.and_then(|dsn| dsn.original_message_id).as_deref(), Some("ours@voxea"));
+    let qmail = |from: &str| {
+        mail(&format!(
+            "From: {from}\n\nHi. This is the qmail-send program.\n\n<x@example.fr>:\nNo. (#5.1.1)\n\n--- Below\n\nMessage-ID: <ours@voxea>\n\nx\n"
+        ))
+    };
+    assert_eq!(
+        qmail("MAILER-DAEMON@mx.example").dsn.and_then(|dsn| dsn.status).as_deref(),
+        Some("5.1.1")
+    );
+    assert_eq!(qmail("x@example.fr").dsn, None, "what a person wrote");
 }
 
 #[test]
