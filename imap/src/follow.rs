@@ -150,6 +150,8 @@ impl<'a> Follower<'a> {
     async fn steps(&mut self) -> Result<std::convert::Infallible, End> {
         let config = self.desk.config;
         let place = self.place().await?;
+        // Twice before it would count as silence.
+        let often = Duration::from_secs(config.alarm_seconds) / 2;
         let settings = Settings {
             first: config.first,
             marks: config.after.marks(),
@@ -157,7 +159,8 @@ impl<'a> Follower<'a> {
             batch_bytes: BATCH_BYTES,
             oversize: config.oversize,
             idle: self.connection.offers.idle,
-            poll: Duration::from_secs(config.poll_seconds),
+            poll: often.min(Duration::from_secs(config.poll_seconds)),
+            safety: often,
             again: Duration::from_secs(config.fetch_retry_seconds),
         };
         // Up is said when what comes from then on is surely taken in: not before "new" has a beginning that lasts.

@@ -223,7 +223,7 @@ impl Planner {
     }
 
     fn selected(&mut self, validity: u32, next: u32, now: Instant) -> Do {
-        self.next_poll = Some(now + SAFETY_POLL);
+        self.next_poll = Some(now + self.settings.safety.min(SAFETY_POLL));
         if self.validity == validity && self.validity != 0 {
             return self.search(now);
         }

@@ -15,6 +15,7 @@ fn settings() -> Settings {
         oversize: 500,
         idle: true,
         poll: Duration::from_secs(60),
+        safety: SAFETY_POLL,
         again: Duration::from_secs(30),
     }
 }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub idle: bool,
     /// How often to look where it has not.
     pub poll: Duration,
+    /// How often to look where it has, whatever it says; never more seldom than [`super::SAFETY_POLL`].
+    pub safety: Duration,
     /// Before a mail that could not be fetched twice is tried again; the third pause is twice as long.
     pub again: Duration,
 }
