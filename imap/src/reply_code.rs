@@ -45,7 +45,7 @@ pub fn dead(status: &str) -> bool {
 /// Whether it is our own sender, or our login, that a server does not take: by the code (RFC 3463 §3.2; Exchange's `SendAsDenied`), else by the words
 /// of Postfix, Exim and Exchange, whose code of policy (5.7.1) says as much of spam.
 fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 13] = [
         "sender address rejected",
         "sender denied",
         "sender rejected",
@@ -55,8 +55,17 @@ fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
         "you may not send as",
         "relay access denied",
         "relaying denied",
+        "unable to relay",
+        "allowed rcpthosts",
+        "client host",
+        "permissions to send as",
     ];
-    if matches!(enhanced, Some((5, 1, 7 | 8) | (5, 2, 252))) {
+    // Exchange's are 5.7.60 (may not send as), 5.7.64 (nobody's tenant) and all from 5.7.501 to 5.7.750 (a sender or an address of the
+    // Internet that is banned or has sent too much); Google's is 5.4.5 (the day's mails are used up).
+    if matches!(
+        enhanced,
+        Some((5, 1, 7 | 8) | (5, 2, 252) | (5, 4, 5) | (5, 7, 54 | 60 | 64 | 501..=750))
+    ) {
         return true;
     }
     let words = words.to_ascii_lowercase();
@@ -66,10 +75,10 @@ fn is_sender(enhanced: Option<(u16, u16, u16)>, words: &str) -> bool {
 /// RFC 3463 §3: 5.1 is the address, 5.2 the mailbox, 5.4 the way there. 5.0 says no more, and stands for a mail refused as spam as
 /// well. What 5.3 (a system), 5.5 (a protocol),
 /// 5.6 (the content) and 5.7 (policy) blame passes or is of that mail alone, and so are a sender that is refused (5.1.7, 5.1.8,
-/// Exchange's 5.2.252), a mailbox that is full (5.2.2) and a mail too long (5.2.3).
+/// Exchange's 5.2.252), a mailbox that is full (5.2.2), a mail too long (5.2.3) and a quota of ours (5.4.5).
 const fn is_dead(enhanced: (u16, u16, u16)) -> bool {
     match enhanced {
-        (5, 1, 7 | 8) | (5, 2, 2 | 3 | 252) => false,
+        (5, 1, 7 | 8) | (5, 2, 2 | 3 | 252) | (5, 4, 5) => false,
         (5, 1 | 2 | 4, _) => true,
         _ => false,
     }
@@ -130,6 +139,24 @@ mod tests {
             ),
             (550, "5.1.0 Sender denied", Refused::Us),
             (554, "5.7.1 <x@example.fr>: Relay access denied", Refused::Us),
+            (
+                550,
+                "5.7.60 SMTP; Client does not have permissions to send as this sender",
+                Refused::Us,
+            ),
+            (550, "5.7.54 SMTP; Unable to relay recipient in non-accepted domain", Refused::Us),
+            (
+                550,
+                "5.7.708 Service unavailable. Access denied, traffic not accepted from this IP",
+                Refused::Us,
+            ),
+            (
+                553,
+                "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+                Refused::Us,
+            ),
+            (554, "5.7.1 Service unavailable; Client host [192.0.2.1] blocked", Refused::Us),
+            (550, "5.4.5 Daily user sending limit exceeded", Refused::Us),
             (556, "5.1.10 Recipient address has null MX", Refused::Dead),
             (550, "5.4.4 Unable to route", Refused::Dead),
             (550, "5.7.1 Service refused, spam", Refused::Rejected),
@@ -143,6 +170,7 @@ mod tests {
         ] {
             assert_eq!(refused(code, words), said, "{code} {words}");
         }
+        assert!(!dead("5.4.5") && !dead("5.7.60"));
         assert!(dead("5.1.1") && !dead("5.0.0") && !dead("4.4.7") && !dead("5.7.1") && !dead("") && !dead("x"));
     }
 }

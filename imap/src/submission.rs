@@ -396,10 +396,11 @@ impl<'a> Sender<'a> {
             Refused::Rejected => false,
             Refused::Dead => true,
         };
-        // A 5xx in the greeting refuses everybody, and a 5xx to RCPT this mail: a new connection tells them apart.
-        match timeout(MAIL, self.transport.test_connection()).await {
-            Ok(Ok(true)) if dead => Try::Dead(reason),
-            Ok(Ok(true)) => Try::Rejected(reason),
+        // A 5xx in the greeting, to AUTH or to MAIL refuses everybody, and a 5xx to RCPT or behind the dot this mail: a sender without a
+        // mail tells them apart.
+        match timeout(MAIL, transport::takes_sender(self.submission)).await {
+            Ok(Ok(())) if dead => Try::Dead(reason),
+            Ok(Ok(())) => Try::Rejected(reason),
             _ => Try::Down(reason),
         }
     }

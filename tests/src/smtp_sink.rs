@@ -48,6 +48,8 @@ impl Received {
 /// What happens to a mail instead of 250.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
+    /// MAIL is answered with this line, `550 5.7.1 may not send`.
+    Sender(String),
     /// RCPT is answered with this line, `550 5.1.1 no such user`.
     Recipient(String),
     /// The data is answered with this line, `451 4.3.0 later`.
@@ -189,7 +191,10 @@ async fn serve_one(socket: TcpStream, shared: &Shared, changed: &watch::Sender<u
             if refusal == Some(Refusal::Close) {
                 return Ok(());
             }
-            "250 OK".to_owned()
+            match &refusal {
+                Some(Refusal::Sender(answer)) => answer.clone(),
+                _ => "250 OK".to_owned(),
+            }
         } else if upper.starts_with("RCPT TO:") {
             if let Some(Refusal::Recipient(answer)) = &refusal {
                 answer.clone()
