@@ -71,7 +71,8 @@ fn field(name: &str, value: &str) -> Option<&'static str> {
 }
 
 /// Whether it is an address that takes no answer: a mail server's own, or one that says so.
-fn nobody(from: &str) -> bool {
+#[must_use]
+pub fn nobody(from: &str) -> bool {
     const NAMES: [&str; 5] = ["mailerdaemon", "noreply", "donotreply", "nepasrepondre", "noresponder"];
     let address = from.rsplit('<').next().unwrap_or_default();
     let local = address.split(['@', '>', '+']).next().unwrap_or_default();

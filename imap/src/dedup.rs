@@ -23,8 +23,8 @@ pub fn place(mailbox: &str, folder: &str, validity: u32, uid: u32) -> String {
 
 /// The key of a mail's content, wherever it lies.
 ///
-/// With a Message-ID: a hash of the bytes of that field, of From, Date and Subject, and of the body: what no server on the
-/// way changes, so that the same mail is known in another mailbox, where the fields of transport differ; another body
+/// With a Message-ID: a hash of the bytes of that field, of From, Reply-To, Date and Subject, and of the body: what no server on the
+/// way changes (Reply-To, since a form of a web site sends for everybody under one address, and some under one Message-ID), so that the same mail is known in another mailbox, where the fields of transport differ; another body
 /// under the same Message-ID is another mail. Without one: a hash of all bytes. Neither how fields are folded nor how
 /// lines end counts.
 ///
@@ -40,9 +40,7 @@ pub fn content(raw: &[u8], whole: bool) -> String {
         return format!("raw:{}", hex(hash.finish().as_ref()));
     };
     value(&mut hash, Some(id));
-    for name in ["From", "Date", "Subject"] {
-        value(&mut hash, first(name));
-    }
+    author(&mut hash, first);
     if whole {
         text(&mut hash, body);
         format!("mail:{}", hex(hash.finish().as_ref()))
@@ -64,7 +62,7 @@ pub struct Copies {
 /// The keys of a mail's copies; `content` is its own key.
 ///
 /// What two servers wrote of one delivery differs in the fields of transport (Received, Delivered-To, Return-Path, the
-/// Authentication-Results, whatever begins with X-), so a mail without a Message-ID is known by From, Date, Subject and body too. This
+/// Authentication-Results, whatever begins with X-), so a mail without a Message-ID is known by the author's fields and body too. This
 /// is no key by which it is a repetition: a form may send the same twice in a second, and both are kept. Without a Date there is too
 /// little to know it by.
 ///
@@ -106,15 +104,23 @@ fn without_id(raw: &[u8], whole: bool) -> String {
     let (header, body) = fields::split(raw);
     let first = |name: &str| fields::of(header).find(|field| field.is(name) && !field.value.trim_ascii().is_empty());
     let mut hash = Context::new(&SHA256);
-    for name in ["From", "Date", "Subject"] {
-        value(&mut hash, first(name));
-    }
+    author(&mut hash, first);
     if whole {
         text(&mut hash, body);
         format!("bare:{}", hex(hash.finish().as_ref()))
     } else {
         value(&mut hash, first("Content-Type"));
         format!("barehead:{}", hex(hash.finish().as_ref()))
+    }
+}
+
+/// What its author wrote into the header of a mail, and no server changes.
+fn author<'a>(hash: &mut Context, first: impl Fn(&str) -> Option<Field<'a>>) {
+    for name in ["From", "Date", "Subject"] {
+        value(hash, first(name));
+    }
+    if let Some(field) = first("Reply-To") {
+        value(hash, Some(field));
     }
 }
 
@@ -191,6 +197,20 @@ mod tests {
             key("Message-ID: <1@x>\nFrom: a@b\nDate: Tue, 24 Nov 2026 09:00:00 +0100\nSubject: =?utf-8?Q?=C3=A9t=C3=A9?=\n\nBonjour\n"),
             "mail:ad59cec5648c08f11dc944515e50b783d3bb5c188e7bcc8360766a9b925861cf"
         );
+    }
+
+    #[test]
+    fn a_form_sends_for_everybody() {
+        let of = |id: &str, reply_to: &str| {
+            let raw = format!("From: form@x\nReply-To: {reply_to}\nDate: Tue, 24 Nov 2026 09:00:00 +0100\n{id}Subject: Trou\n\nBonjour\n");
+            let key = content(raw.as_bytes(), true);
+            (copies(raw.as_bytes(), true, &key), key)
+        };
+        for id in ["", "Message-ID: <const@x>\n"] {
+            let (one, two) = (of(id, "zoe@x"), of(id, "yves@x"));
+            assert!(one.1 != two.1 && !one.0.sought.iter().any(|key| two.0.kept.contains(key)), "{id}");
+            assert_eq!(one, of(id, "zoe@x"));
+        }
     }
 
     /// Whether one finds the other, whichever comes first.

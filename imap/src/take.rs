@@ -78,7 +78,7 @@ impl Reader {
             })
         };
         if mail.from.as_deref().is_some_and(|from| self.trust.is_form(from)) {
-            mail = filled_in(mail);
+            mail = filled_in(mail, &self.trust);
         }
         let spam = |(field, value): &(String, String)| authenticity::spam(&raw, field, value);
         let marks = [
@@ -115,9 +115,12 @@ impl Reader {
     }
 }
 
-/// A mail that a form sent is the mail of whoever filled it in, if they gave an address.
-fn filled_in(mail: Mail) -> Mail {
-    let Some(person) = mail.reply_to.clone() else { return mail };
+/// A mail that a form sent is the mail of whoever filled it in, if they gave an address at which a person can be reached.
+fn filled_in(mail: Mail, trust: &Trust) -> Mail {
+    let reached = |address: &str| compose::recipient(address).is_some() && !automatic::nobody(address) && !trust.is_form(address);
+    let Some(person) = mail.reply_to.clone().filter(|person| reached(&person.address)) else {
+        return mail;
+    };
     Mail {
         from: Some(person.address),
         from_name: person.name.or(mail.from_name),
@@ -375,6 +378,15 @@ mod tests {
         // Nobody gave an address, it is no form of ours, or it is our own mail: all as they say.
         for (raw, from) in [
             ("From: noreply@ville.example\n\nx", "noreply@ville.example"),
+            ("From: noreply@ville.example\nReply-To: aucun\n\nx", "noreply@ville.example"),
+            (
+                "From: noreply@ville.example\nReply-To: zoe b@example.org\n\nx",
+                "noreply@ville.example",
+            ),
+            (
+                "From: noreply@ville.example\nReply-To: mailer-daemon@example.org\n\nx",
+                "noreply@ville.example",
+            ),
             (
                 "From: noreply@other.example\nReply-To: zoe@example.org\n\nx",
                 "noreply@other.example",

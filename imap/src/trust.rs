@@ -49,7 +49,7 @@ impl Trust {
             sound
         });
         let forms = section.strings("forms").unwrap_or_default();
-        if let Some(wrong) = forms.iter().find(|form| compose::address(form).is_none()) {
+        for wrong in forms.iter().filter(|form| form.contains('*') || compose::recipient(form).is_none()) {
             section.problem(
                 "forms",
                 format!("{wrong:?} is no mail address; an example: forms = [\"formulaire@example.fr\"]"),
@@ -82,8 +82,8 @@ mod tests {
         let (trust, problems) = read("forms = [\"Formulaire@example.fr\"]\n");
         assert_eq!(problems, [""; 0]);
         assert!(trust.is_form("formulaire@Example.fr") && !trust.is_form("autre@example.fr"));
-        let (_, problems) = read("forms = [\"le formulaire\"]\n");
-        assert!(problems.len() == 1 && problems[0].starts_with("line 1: forms: "), "{problems:?}");
+        let (_, problems) = read("forms = [\"le formulaire\", \"f@épinay.example\", \"*@ville.example\"]\n");
+        assert!(problems.len() == 2 && problems[0].starts_with("line 1: forms: "), "{problems:?}");
         let (_, problems) = read("authserv_id = \"a b\"\nspam_header = \"X-Spam-Flag\"\n");
         assert!(
             problems.len() == 2 && problems[0].starts_with("line 1: authserv_id: ") && problems[1].starts_with("line 2: spam_header: "),
