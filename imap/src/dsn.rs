@@ -82,12 +82,18 @@ pub fn qmail(text: &str) -> Option<Dsn> {
     let below = report.split_once("\n\n-").and_then(|(_, rest)| rest.split_once("\n\n"));
     let (header, _) = fields::split(below?.1.as_bytes());
     let message_id = fields::of(header).find(|field| field.is("Message-ID"));
-    // Its code stands behind a hash, in brackets (RFC 3463 §2 has the digits).
-    let code = reason.rsplit_once("(#").and_then(|(_, rest)| rest.split_once(')'));
+    // Its code stands behind a hash, in brackets (RFC 3463 §2 has the digits), or in what another server said, behind the reply code.
+    let own = reason
+        .rsplit_once("(#")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map(|(code, _)| code);
+    let said = reason
+        .split_once("Remote host said: ")
+        .and_then(|(_, said)| said.split_whitespace().nth(1));
     Some(Dsn {
         original_message_id: Some(message_id.and_then(|field| ids::own(field.value))?),
         action: Action::Failed,
-        status: code.map(|(code, _)| digits(code)),
+        status: own.or(said).map(digits),
         diagnostic: Some(name::line(reason, REASON_BYTES)),
     })
 }
@@ -141,6 +147,11 @@ mod tests {
         );
         assert_eq!(dsn.status.as_deref(), Some("5.1.1"));
         assert_eq!(dsn.diagnostic.as_deref(), Some("Sorry, no mailbox here by that name. (#5.1.1)"));
+        let remote = back.replace(
+            "Sorry, no mailbox\nhere by that name. (#5.1.1)",
+            "192.0.2.3 does not like recipient.\nRemote host said: 550 5.1.1 <x>: User unknown\nGiving up on 192.0.2.3.",
+        );
+        assert_eq!(qmail(&remote).and_then(|dsn| dsn.status).as_deref(), Some("5.1.1"));
         for other in [
             "Bonjour.",
             "Hi. This is the program.\n\nBonjour.\n",
