@@ -61,18 +61,43 @@ pub fn split(raw: &[u8]) -> (&[u8], &[u8]) {
     (rest, &[])
 }
 
-/// What begins at the first line of a header that is no field: of a mail without an empty line, what its sender meant for its body.
+/// What a header ends with that is no header: its sender meant it for the body, and left out the empty line before it. It begins behind
+/// the last field of a name that mails have, where a line follows that is no field at all.
 #[must_use]
 pub fn stray(header: &[u8]) -> &[u8] {
-    let mut rest = header.trim_ascii_start();
+    let mut rest = header.get(..header.len().min(HEADER_BYTES)).unwrap_or_default().trim_ascii_start();
+    let (mut meant, mut strange) = (rest, false);
     while !rest.is_empty() {
         let name = rest.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != b':').count();
-        if name == 0 || rest.get(name) != Some(&b':') {
-            return rest;
+        let after = rest.get(field_end(rest)..).unwrap_or_default();
+        match rest.get(..name) {
+            Some(name) if rest.get(name.len()) == Some(&b':') && is_usual(name) => (meant, strange) = (after, false),
+            Some(name) if !name.is_empty() && rest.get(name.len()) == Some(&b':') => {}
+            _ => strange = true,
         }
-        rest = rest.get(field_end(rest)..).unwrap_or_default();
+        rest = after;
     }
-    rest
+    if strange { meant } else { &[] }
+}
+
+/// Whether mails have fields of this name: with a hyphen, or one of the few without (RFC 5322 §3.6).
+fn is_usual(name: &[u8]) -> bool {
+    const NAMES: [&str; 13] = [
+        "From",
+        "To",
+        "Cc",
+        "Bcc",
+        "Subject",
+        "Date",
+        "Sender",
+        "Received",
+        "References",
+        "Keywords",
+        "Comments",
+        "Precedence",
+        "Priority",
+    ];
+    name.contains(&b'-') || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The fields of a header in order, of its first [`HEADER_BYTES`]. A line that is neither a field nor belongs to one is
@@ -142,6 +167,13 @@ mod tests {
             ("\nFrom: a@b\r\nÀ bient\u{f4}t", "À bient\u{f4}t"),
             ("From: a@b\n", ""),
             ("From: a@b\n: x", ": x"),
+            (
+                "From: a@b\nObjet: trou\nhttp://ville.example est en panne\nMerci",
+                "Objet: trou\nhttp://ville.example est en panne\nMerci",
+            ),
+            // A field that was broken, and what is only unknown.
+            ("From: a@b\nbroken in two\nSubject: x\n", ""),
+            ("From: a@b\nAutre: x\n", ""),
             ("", ""),
         ] {
             assert_eq!(super::stray(header.as_bytes()), stray.as_bytes(), "{header}");

@@ -30,21 +30,24 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
     }
     if whole.trim().is_empty() {
         // An empty text beside a full HTML, or a text of which the parser made a file, since its encoding is broken or its type is.
-        let by_default = part::is_text_by_default(message, raw);
-        reading.by_default = by_default;
+        reading.by_default = true;
         let others = message.html_body.iter().chain(&message.attachments);
         let rendered = others
             .filter_map(|id| message.part(*id))
-            .filter(|one| by_default || one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
+            .filter(|one| part::is_text_by_default(one, raw) || one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
             .filter(|one| !files::is_file(one, raw))
             .filter_map(|one| reading.readable(one, raw))
             .find(|piece| !piece.trim().is_empty());
         whole = rendered.unwrap_or(whole);
     }
-    if whole.trim().is_empty() {
-        let (header, body) = fields::split(raw);
-        let stray = if body.is_empty() { fields::stray(header) } else { &[] };
-        whole = charset::decode(stray, None, false).into_owned();
+    let stray = fields::stray(fields::split(raw).0);
+    if !stray.is_empty() {
+        let html = message
+            .part(0)
+            .is_some_and(|root| part::content_type(root, raw).value == "text/html");
+        let begun = charset::decode(stray, None, html);
+        let begun = if html { html::text(&begun) } else { begun.into_owned() };
+        whole = format!("{}\n\n{whole}", begun.trim_end());
     }
     let clean = whole.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
     let clean = clean.trim_end();

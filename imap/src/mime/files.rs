@@ -17,7 +17,9 @@ const MARKS_BYTES: usize = 64 * 1024;
 /// The files, in their order.
 pub(super) fn attachments(message: &Message<'_>, raw: &[u8]) -> Vec<Attachment> {
     let ids = message.attachments.iter().take(prescan::PARTS);
-    let text = |one: &&MessagePart<'_>| broken_text(one, raw) || (part::is_text_by_default(message, raw) && !is_file(one, raw));
+    // Beside other parts it may be both: what a text is made of depends on them.
+    let alone = message.parts.len() == 1;
+    let text = |one: &&MessagePart<'_>| broken_text(one, raw) || (alone && part::is_text_by_default(one, raw) && !is_file(one, raw));
     let parts = ids.filter_map(|id| message.part(*id)).filter(|one| !text(one));
     parts.map(|one| attachment(one, raw)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mail_parser::{HeaderName, Message, MessagePart};
+use mail_parser::{HeaderName, MessagePart, PartType};
 
 use crate::words::{self, Parameters};
 use crate::{charset, fields, transfer};
@@ -30,10 +30,12 @@ pub(super) fn disposition(part: &MessagePart<'_>, raw: &[u8]) -> Parameters {
         .unwrap_or_default()
 }
 
-/// Whether the whole of a mail is one part that is text for want of a better word: its type cannot be read (RFC 2045 §5.2), has parts
-/// without saying where, or is a text of a kind that nobody knows (RFC 2046 §4.1.4).
-pub(super) fn is_text_by_default(message: &Message<'_>, raw: &[u8]) -> bool {
-    let [one] = message.parts.as_slice() else { return false };
+/// Whether a part without parts is text for want of a better word: its type cannot be read (RFC 2045 §5.2), has parts without saying
+/// where, or is a text of a kind that nobody knows (RFC 2046 §4.1.4).
+pub(super) fn is_text_by_default(one: &MessagePart<'_>, raw: &[u8]) -> bool {
+    if !matches!(one.body, PartType::Binary(_) | PartType::InlineBinary(_) | PartType::Text(_)) {
+        return false;
+    }
     let value = content_type(one, raw).value;
     let known = ["text/html", "text/calendar", "text/rfc822-headers"];
     let vague = !value.contains('/') || value.starts_with("multipart/") || value.starts_with("text/");

@@ -75,6 +75,17 @@ fn what_has_no_type_is_text() {
     }
     let binary = mail("From: a@b\nContent-Type: pdf\n\n%PDF\0\n");
     assert_eq!((binary.text.as_deref(), binary.attachments.len()), (None, 1));
+    // Beside other parts too, where there is no better text.
+    for kind in ["text", "text/markdown"] {
+        let mail = mail(&format!(
+            "From: a@b\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: {kind}\n\nBonjour\n--b\nContent-Type: application/pdf\n\n%PDF-\n--b--\n"
+        ));
+        assert_eq!(mail.text.as_deref(), Some("Bonjour"), "{kind}");
+    }
+    let begun = mail("From: a@b\nContent-Type: text/html\n<p>Bonjour</p>\n\n<p>suite</p>\n");
+    assert_eq!(begun.text.as_deref(), Some("Bonjour\n\nsuite"));
+    let begun = mail("From: a@b\nBonjour,\nj'ai un souci.\n\nCordialement\n");
+    assert_eq!(begun.text.as_deref(), Some("Bonjour,\nj'ai un souci.\n\nCordialement"));
     let unseparated = mail("From: a@b\nSubject: x\nBonjour,\nun arbre: tombé.");
     assert_eq!(
         (unseparated.subject.as_deref(), unseparated.text.as_deref()),
