@@ -17,7 +17,7 @@ impl Followed {
     /// Notes what is wrong with a mailbox beside those before it. Two accounts of one server that share a folder are not known as
     /// such.
     pub(super) fn stand(&mut self, section: &Section<'_>, mailbox: &Config) {
-        let place = |folder: &String| [mailbox.server.authority(), mailbox.user.to_lowercase(), folder.clone()];
+        let place = |folder: &String| [server(mailbox), mailbox.user.to_lowercase(), folder.clone()];
         let targets = mailbox.after.each().into_iter().filter_map(|(_, after)| match after {
             After::Move(target) => Some(place(target)),
             After::Seen | After::Nothing => None,
@@ -43,6 +43,19 @@ impl Followed {
     }
 }
 
+/// A server by what tells it from others: its two usual ports are one server's, and the machine itself has several names.
+fn server(mailbox: &Config) -> String {
+    let host = mailbox.server.host.to_lowercase();
+    let host = match host.as_str() {
+        "localhost" | "::1" => "127.0.0.1",
+        other => other,
+    };
+    match mailbox.server.port {
+        143 | 993 => host.to_owned(),
+        port => format!("{host}:{port}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +66,12 @@ mod tests {
         let problems = Problems::new();
         let mut followed = Followed::default();
         for mailbox in mailboxes {
-            let node = parse(&format!("name = \"a\"\naddress = \"127.0.0.1\"\npassword = \"p\"\n{mailbox}")).unwrap();
+            let address = if mailbox.contains("address") {
+                ""
+            } else {
+                "address = \"127.0.0.1\"\n"
+            };
+            let node = parse(&format!("name = \"a\"\n{address}password = \"p\"\n{mailbox}")).unwrap();
             let mut section = Section::root(&node, Path::new("/nowhere"), &problems);
             let mailbox = Config::read(&mut section, "Europe/Paris");
             followed.stand(&section, &mailbox);
@@ -71,6 +89,10 @@ mod tests {
         );
         for (second, said) in [
             ("user = \"U\"\nfolder = \"Fait\"\n", "line 5: folder: \"Fait\" of this user"),
+            (
+                "user = \"u\"\naddress = \"LOCALHOST:143\"\nfolder = \"Fait\"\n",
+                "line 5: folder: \"Fait\" of this user",
+            ),
             ("user = \"u\"\nfolders = [\"Fait\"]\n", "line 5: folders: \"INBOX\" of this user"),
             (
                 "user = \"u\"\nfolder = \"Voirie\"\nafter = \"move:INBOX\"\n",

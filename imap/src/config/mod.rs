@@ -84,7 +84,7 @@ impl Config {
         if with_token && password.is_some() {
             section.problem("password_file", "stands beside [mailbox.oauth]; keep one of the two");
         }
-        if password.as_ref().is_some_and(|password| password.reveal().is_empty()) {
+        if password.as_ref().is_some_and(|password| password.reveal().trim().is_empty()) {
             section.problem(
                 "password",
                 "is empty; a file with the password alone: password_file = \"mail.password\"",
@@ -316,6 +316,13 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once() {
+        let (_, problems) = read(
+            "name = \"a\"\naddress = \"127.0.0.1\"\nuser = \"u\"\npassword = \"p\"\n[submission]\naddress = \"127.0.0.1\"\nfrom = \"a@b.fr\"\nuser = \"\"\npassword = \" \"\n",
+        );
+        assert!(
+            matches!(problems.as_slice(), [user, password] if user.contains("user: is empty") && password.contains("password: is empty")),
+            "{problems:#?}"
+        );
         let (_, problems) = read("name = \"a\"\naddress = \"127.0.0.1\"\nuser = \"u\"\npassword = \"\"\nfirst = \"since:2999-01-01\"\n");
         assert_eq!(problems.len(), 2, "{problems:#?}");
         assert!(

@@ -30,7 +30,19 @@ impl Submission {
         let server = Server::read(section, "127.0.0.1:587", 587);
         let password = section.secret("password", "password_file");
         let xoauth2 = with_token && password.is_none() && section.has("user");
-        let credentials = match (section.string("user"), password) {
+        let user = section.string("user");
+        for (key, empty) in [
+            ("user", user.as_ref().is_some_and(String::is_empty)),
+            (
+                "password",
+                password.as_ref().is_some_and(|password| password.reveal().trim().is_empty()),
+            ),
+        ] {
+            if empty {
+                section.problem(key, "is empty; leave user and password_file out for a server without AUTH");
+            }
+        }
+        let credentials = match (user, password) {
             (Some(user), Some(password)) => Some((user, password)),
             (Some(user), None) if xoauth2 => Some((user, Secret::new(""))),
             (Some(_), None) => {
