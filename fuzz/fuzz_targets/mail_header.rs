@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use voxea_fuzz::bounded;
-use voxea_imap::{address, authenticity, fields, mime, words};
+use voxea_imap::{address, authenticity, compose, fields, mime, words};
 
 fuzz_target!(|data: &[u8]| {
     let (header, body) = fields::split(data);
@@ -15,7 +15,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(text.len() <= field.value.len() * 4 + 16);
             let _ = words::parameters(field.value);
             if let Some(found) = address::first(field.value) {
-                assert!(!found.address.contains(['\0', '\r', '\n', ' ']) && found.address.len() <= address::BYTES);
+                assert!(!found.address.contains(['\0', '\r', '\n']) && found.address.len() <= address::BYTES);
+                let written_to = compose::recipient(&found.address);
+                assert!(written_to.is_none_or(|to| !to.contains(' ')), "what has a blank is not written to");
                 assert!(found.name.is_none_or(|name| !name.contains(['\0', '\r', '\n'])));
             }
         }
