@@ -88,10 +88,11 @@ async fn a_stop_in_ten_spellings_is_confirmed_once_a_day() -> Result<()> {
     }
     let answered = |ledger: &Ledger| ledger.entries.iter().all(|entry| entry.answers > 0);
     ensure!(smsc.until(PATIENCE, answered).await, "no answers");
+    // A text that is on its way when the link is cut is never sent again: nobody knows whether it came.
+    submits(&smsc, 10).await?;
     smsc.behave(|manner| manner.deaf = false);
     smsc.cut();
     settled(&smsc).await?;
-    submits(&smsc, 10).await?;
     // And twice the same day, in other words.
     for (n, _) in SPELLINGS.iter().enumerate() {
         smsc.send(&Message::plain(&number(n), "Stop aux messages"));
