@@ -1,4 +1,4 @@
-//! Which mail server's word counts about the mails of a mailbox.
+//! Whose word counts about the mails of a mailbox: a server's on what it found out, a form's on who filled it in.
 
 use voxea_core::base::settings::Section;
 
