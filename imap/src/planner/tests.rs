@@ -296,6 +296,19 @@ fn since_passes_over_what_is_older() {
 }
 
 #[test]
+fn whoever_wants_an_alarm_soon_has_it_looked_at_sooner() {
+    let often = Duration::from_secs(30);
+    let mut world = World::new(1..=1);
+    let (mut planner, _) = world.connect(Settings {
+        safety: often,
+        ..settings()
+    });
+    world.now += FIRST_IDLE;
+    let rest = world.play(&mut planner, Observed::Woken, None);
+    assert_eq!(rest, Some(Do::Idle(world.now - FIRST_IDLE + often)));
+}
+
+#[test]
 fn a_short_idle_then_a_long_one_bounded_by_the_poll() {
     let mut world = World::new(1..=1);
     let (mut planner, _) = world.connect(settings());
