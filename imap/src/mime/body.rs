@@ -30,11 +30,10 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> (Option<String>, bool) 
     }
     if whole.trim().is_empty() {
         // An empty text beside a full HTML, or a text of which the parser made a file, since its encoding is broken or its type is.
-        reading.by_default = true;
         let others = message.html_body.iter().chain(&message.attachments);
         let rendered = others
             .filter_map(|id| message.part(*id))
-            .filter(|one| part::is_text_by_default(one, raw) || one.is_encoding_problem || matches!(one.body, PartType::Html(_)))
+            .filter(|one| part::is_text_by_default(one, raw) || files::broken_text(one, raw) || matches!(one.body, PartType::Html(_)))
             .filter(|one| !files::is_file(one, raw))
             .filter_map(|one| reading.readable(one, raw))
             .find(|piece| !piece.trim().is_empty());
@@ -65,8 +64,6 @@ struct Reading {
     html: usize,
     /// Some of it was not.
     cut: bool,
-    /// What has no type that can be read is text.
-    by_default: bool,
 }
 
 impl Reading {
@@ -76,7 +73,7 @@ impl Reading {
         let html = match (&one.body, kind.value.as_str()) {
             (PartType::Html(_), _) | (PartType::Text(_), "text/html") => true,
             (PartType::Text(_), _) => false,
-            _ if self.by_default => false,
+            _ if part::is_text_by_default(one, raw) => false,
             _ => return None,
         };
         let length = one.raw_end_offset().saturating_sub(one.raw_body_offset()) as usize;

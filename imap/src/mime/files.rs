@@ -25,7 +25,7 @@ pub(super) fn attachments(message: &Message<'_>, raw: &[u8]) -> Vec<Attachment> 
 }
 
 /// Whether the parser holds a part for a file only because its text is badly encoded.
-fn broken_text(one: &MessagePart<'_>, raw: &[u8]) -> bool {
+pub(super) fn broken_text(one: &MessagePart<'_>, raw: &[u8]) -> bool {
     let text = || matches!(part::content_type(one, raw).value.as_str(), "" | "text/plain" | "text/html");
     one.is_encoding_problem && text() && !is_file(one, raw)
 }

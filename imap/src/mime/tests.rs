@@ -70,6 +70,8 @@ fn what_has_no_type_is_text() {
     }
     let binary = mail("From: a@b\nContent-Type: pdf\n\n%PDF\0\n");
     assert_eq!((binary.text.as_deref(), binary.attachments.len()), (None, 1));
+    let broken = mail("From: a@b\nContent-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n%%%% no base64 %%%%\n");
+    assert_eq!((broken.text.as_deref(), broken.attachments.len()), (None, 1));
     // Beside other parts too, where there is no better text.
     for kind in ["text", "text/markdown"] {
         let mail = mail(&format!(
